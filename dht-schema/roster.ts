@@ -1,0 +1,134 @@
+import { publicKeyFromRaw } from "@libp2p/crypto/keys";
+import type { PrivateKey } from "@libp2p/interface";
+import { peerIdFromString } from "@libp2p/peer-id";
+import type { Infer } from "./codec.ts";
+import { bytes, decode, encode, list, struct, text, uint } from "./codec.ts";
+import { kadIdOfPeer } from "./record-key.ts";
+import type { KadMember } from "./replica-group.ts";
+import { SchemaError } from "./schema-error.ts";
+
+/** Libp2p peer id of a server in its text form (`12D3Koo…`). */
+export type ServerId = string & { readonly __brand: "ServerId" };
+
+/** Most servers in a roster. */
+export const ROSTER_SERVERS_MAX = 4096;
+/** Most octets of an encoded, signed roster. */
+export const ROSTER_MAX_BYTES = 2 * 1024 * 1024;
+
+const rosterServer = struct({
+  /** Given at admission, never reused: the `member` of the server's ballots. 1 … 2^32−1. */
+  number: uint(0xffff_ffff),
+  id: text(128),
+  /** What people call it; unique in the roster. */
+  name: text(64),
+  /** Where its mesh listens, as multiaddrs without the peer id. */
+  addresses: list(text(256), 16),
+});
+
+const numbers = list(uint(0xffff_ffff), ROSTER_SERVERS_MAX);
+
+/** A server admitted to the mesh. */
+export type RosterServer = Infer<typeof rosterServer>;
+
+const rosterCodec = struct({
+  domain: text(253),
+  /** Grows by one with each change of the voters; ballots carry it. */
+  version: uint(0xffff_ffff),
+  /** Grows by one with each change of anything else (a server admitted, an address), within or across versions. */
+  revision: uint(0xffff_ffff),
+  /** Lease term T in ms: one for the whole domain. */
+  leaseMs: uint(3_600_000),
+  /** Bound ρ of the drift between two servers' clock rates, in parts per million. */
+  driftPpm: uint(100_000),
+  /** The servers admitted, by number, ascending. */
+  servers: list(rosterServer, ROSTER_SERVERS_MAX),
+  /** Numbers of the servers that hold replicas, ascending: the new set when the version is joint. */
+  voters: numbers,
+  /** When the version is joint, the old set; empty when it is stable. */
+  oldVoters: numbers,
+});
+
+/**
+ * The numbered list of the domain's servers. Every server holds the whole of it.
+ * A version is *stable* (`oldVoters` empty) or *joint* (majorities in both sets are needed); they alternate.
+ */
+export type Roster = Infer<typeof rosterCodec>;
+
+const signedRosterCodec = struct({ roster: bytes(ROSTER_MAX_BYTES), signature: bytes(64) });
+
+/** Signed by the domain's Ed25519 key over {@link ROSTER_CONTEXT} and the encoded roster. */
+export const ROSTER_CONTEXT = new TextEncoder().encode("aorta-roster-1\0");
+
+/** Whether `a` comes after `b`. */
+export function isNewerRoster(a: Roster, b: Roster): boolean {
+  return a.version > b.version || (a.version === b.version && a.revision > b.revision);
+}
+
+/** Whether the version needs majorities in the old and the new set. */
+export function isJoint(roster: Roster): boolean {
+  return roster.oldVoters.length > 0;
+}
+
+/** Signs a roster with the domain's key. @throws {SchemaError} `BAD_ROSTER` */
+export async function signRoster(roster: Roster, domainKey: PrivateKey): Promise<Uint8Array> {
+  checkRoster(roster);
+  const encoded = encode(rosterCodec, roster);
+  return encode(signedRosterCodec, { roster: encoded, signature: await domainKey.sign(concat(ROSTER_CONTEXT, encoded)) });
+}
+
+/**
+ * The roster of a signed encoding.
+ * @param domainPublicKey raw Ed25519 key, 32 bytes
+ * @throws {SchemaError} `BAD_FRAME`, `BAD_SIGNATURE`, `BAD_ROSTER`
+ */
+export async function openRoster(signed: Uint8Array, domainPublicKey: Uint8Array): Promise<Roster> {
+  const { roster: encoded, signature } = decode(signedRosterCodec, signed);
+  const valid = await publicKeyFromRaw(domainPublicKey).verify(concat(ROSTER_CONTEXT, encoded), signature);
+  if (!valid) throw new SchemaError("BAD_SIGNATURE", "roster is not signed by the domain's key");
+  const roster = decode(rosterCodec, encoded);
+  checkRoster(roster);
+  return roster;
+}
+
+/** Checks what the encoding alone cannot: order, uniqueness, and that voters are servers. @throws {SchemaError} `BAD_ROSTER` */
+export function checkRoster(roster: Roster): void {
+  const known = new Set<number>();
+  const names = new Set<string>();
+  const ids = new Set<string>();
+  let last = 0;
+  for (const server of roster.servers) {
+    if (server.number <= last) throw new SchemaError("BAD_ROSTER", "server numbers must ascend from 1");
+    last = server.number;
+    known.add(server.number);
+    if (names.has(server.name)) throw new SchemaError("BAD_ROSTER", `two servers are called ${server.name}`);
+    names.add(server.name);
+    if (ids.has(server.id)) throw new SchemaError("BAD_ROSTER", `peer ${server.id} stands twice`);
+    ids.add(server.id);
+  }
+  if (roster.voters.length === 0) throw new SchemaError("BAD_ROSTER", "no voters");
+  if (roster.leaseMs < 100) throw new SchemaError("BAD_ROSTER", "lease term under 100 ms");
+  for (const set of [roster.voters, roster.oldVoters]) {
+    let previous = 0;
+    for (const number of set) {
+      if (number <= previous) throw new SchemaError("BAD_ROSTER", "voters must ascend");
+      previous = number;
+      if (!known.has(number)) throw new SchemaError("BAD_ROSTER", `voter ${number} is not a server of the roster`);
+    }
+  }
+}
+
+/** The voters of a set with their places in the Kademlia space, for {@link replicaGroup}. */
+export function kadMembers(roster: Roster, voters: readonly number[]): KadMember[] {
+  const byNumber = new Map(roster.servers.map((server) => [server.number, server]));
+  return voters.map((number) => {
+    const server = byNumber.get(number) as RosterServer;
+    return { number, kadId: kadIdOfPeer(peerIdFromString(server.id).toMultihash().bytes) };
+  });
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}

@@ -1,0 +1,76 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+
+/** Small durable values by name (keys, roster, boot number, ballot ceiling). Each write is on disk when it returns. */
+export interface Settings {
+  get(name: string): Uint8Array | undefined;
+  set(name: string, value: Uint8Array): void;
+  delete(name: string): void;
+}
+
+/** A person who may register, with the secrets of digest authentication. @see RFC 8760 */
+export interface User {
+  readonly aor: Aor;
+  /** Digest user name, usually the user part of the AoR. */
+  readonly username: string;
+  readonly realm: string;
+  /** Lower-case hex of H(username:realm:password). */
+  readonly ha1Md5: string;
+  readonly ha1Sha256: string;
+}
+
+export interface UserStore {
+  find(username: string, realm: string): User | undefined;
+  put(user: User): void;
+  remove(aor: Aor): boolean;
+  list(): readonly User[];
+}
+
+/** A registered contact as stored. @see RFC 3261 §10.3 */
+export interface StoredContact {
+  readonly aor: Aor;
+  /** Contact URI as the client gave it. */
+  readonly uri: string;
+  /** Where to send requests for it: the flow it registered over, JSON. */
+  readonly flow: string;
+  readonly callId: string;
+  readonly cseq: number;
+  /** Wall clock, ms since 1970: SIP's expiry is a promise in real time, and it outlives the process. */
+  readonly expiresAtMs: number;
+  /** 0–1000. */
+  readonly q: number;
+  readonly userAgent: string;
+  /** `+sip.instance`, else empty. */
+  readonly instance: string;
+}
+
+export interface ContactStore {
+  put(contact: StoredContact): void;
+  remove(aor: Aor, uri: string): void;
+  removeAll(aor: Aor): void;
+  list(): readonly StoredContact[];
+}
+
+/** Proof that an operator let a server in: kept as the hash of its secret. */
+export interface Invite {
+  /** SHA-256 of the secret, hex. */
+  readonly secretHash: string;
+  readonly expiresAtMs: number;
+  /** Whether the server that joins gets the domain's key too. */
+  readonly steward: boolean;
+}
+
+export interface InviteStore {
+  add(invite: Invite): void;
+  /** Removes and returns: an invite lets one server in. */
+  take(secretHash: string): Invite | undefined;
+  list(): readonly Invite[];
+}
+
+/** All that a node keeps on disk. */
+export interface Storage {
+  readonly settings: Settings;
+  readonly users: UserStore;
+  readonly contacts: ContactStore;
+  readonly invites: InviteStore;
+  close(): void;
+}
