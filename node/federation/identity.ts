@@ -1,0 +1,14 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+
+/** Who sent a request, as the edge found it out. Nothing behind the edge reads `From` or `P-Asserted-Identity` to decide. */
+export interface RequestIdentity {
+  /**
+   * The user on whose behalf the request is made: authenticated here by digest, or asserted by a server of the mesh.
+   * `undefined`: nobody vouches for the sender.
+   * @see RFC 3325 §5
+   */
+  readonly asserted: Aor | undefined;
+  /** A client of this server, or another server of the mesh, which the connection itself has authenticated. */
+  readonly from: "client" | { readonly server: ServerId };
+}
