@@ -1,0 +1,47 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { formatBallot, NO_BALLOT, parseBallot } from "../../dht-schema/ballot.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { SipHeaders } from "../sip/message/headers.ts";
+import type { Locator } from "./locator.ts";
+
+/** Of a request between servers: the epoch under which its sender believes the receiver to own the user. Of a 302 or 404: the newest epoch known. */
+export const AORTA_EPOCH = "Aorta-Epoch";
+/** Of a 302 between servers: the server that owns the user now. */
+export const AORTA_OWNER = "Aorta-Owner";
+
+/** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
+export function epochIn(headers: SipHeaders): Epoch | undefined {
+  const text = headers.get(AORTA_EPOCH);
+  return text === undefined ? undefined : parseBallot(text.trim());
+}
+
+/** What a server says of a user that it does not own. */
+export interface NotOwner {
+  readonly status: 302 | 404;
+  readonly reason: string;
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
+}
+
+/** 302 with the new owner while there is a forwarding note, else 404; with the newest epoch known, or `0.0.0`. */
+export function notOwner(aor: Aor, locator: Pick<Locator, "forwardingNote" | "newestEpoch">): NotOwner {
+  const note = locator.forwardingNote(aor);
+  const epoch = formatBallot(note?.epoch ?? locator.newestEpoch(aor) ?? NO_BALLOT);
+  return note === undefined
+    ? { status: 404, reason: "User Not On This Server", headers: [[AORTA_EPOCH, epoch]] }
+    : { status: 302, reason: "User Moved To Another Server", headers: [[AORTA_EPOCH, epoch], [AORTA_OWNER, note.server]] };
+}
+
+/** What a 302 or 404 of another server says; `undefined` when it is the word of something else, such as a device. */
+export function notOwnerIn(status: number, headers: SipHeaders): { readonly epoch: Epoch; readonly owner?: ServerId } | undefined {
+  if (status !== 302 && status !== 404) return undefined;
+  const epoch = epochIn(headers);
+  if (epoch === undefined) return undefined;
+  const owner = status === 302 ? headers.get(AORTA_OWNER) : undefined;
+  return owner === undefined ? { epoch } : { epoch, owner: owner.trim() as ServerId };
+}
+
+/** Removes what only servers may say, from a message that came from or goes to a client. */
+export function stripAortaHeaders(headers: SipHeaders): void {
+  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER);
+}
