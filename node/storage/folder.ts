@@ -1,0 +1,68 @@
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { join } from "node:path";
+import { ConfigurationError } from "../runtime/errors.ts";
+import { isBusy, mapErrors } from "./storage-error.ts";
+
+/** Held by one process at a time; the system lets go of it when the process ends, however it ends. */
+export interface FolderLock {
+  release(): void;
+}
+
+/**
+ * Makes the folder if it is missing, readable by its owner alone: it holds the server's keys.
+ * @throws {ConfigurationError} `DATA_UNUSABLE`
+ */
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === "EEXIST" || code === "ENOTDIR" ? "a file stands in its place" : message;
+    throw new ConfigurationError("DATA_UNUSABLE", `cannot use data folder ${folder}: ${why}`, { cause });
+  }
+}
+
+/** Makes an empty file readable by its owner alone, unless it exists. SQLite gives its side files the same mode. */
+export function touchPrivate(file: string): void {
+  try {
+    closeSync(openSync(file, "a", 0o600));
+  } catch (cause) {
+    throw new ConfigurationError("DATA_UNUSABLE", `cannot write ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Locks a data folder for this process. The lock is SQLite's, on an empty file of its own, so that the database
+ * itself stays open to backup tools while the node runs.
+ * @throws {ConfigurationError} `DATA_IN_USE` when another opener holds it
+ */
+export function lockFolder(folder: string): FolderLock {
+  const file = join(folder, "aorta.lock");
+  touchPrivate(file);
+  const database = mapErrors(file, () => new DatabaseSync(file, { timeout: 0 }));
+  try {
+    mapErrors(file, () => {
+      try {
+        database.exec("BEGIN EXCLUSIVE");
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        throw new ConfigurationError("DATA_IN_USE", `data folder ${folder} is in use by another running node`);
+      }
+    });
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return { release: () => void (database.isOpen && database.close()) };
+}

@@ -1,0 +1,85 @@
+import type { DatabaseSync } from "node:sqlite";
+import { ConfigurationError } from "../runtime/errors.ts";
+
+/** `application_id` of a node's database, the letters AORT: tells it from any other SQLite file. */
+export const APPLICATION_ID = 0x414f5254;
+
+/**
+ * How the schema came to be, oldest first. The number of steps taken stands in `user_version`.
+ * A step that has been released is never changed: a new one is added.
+ */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE setting (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE user (
+    aor TEXT PRIMARY KEY,
+    username TEXT NOT NULL,
+    realm TEXT NOT NULL,
+    ha1_md5 TEXT NOT NULL,
+    ha1_sha256 TEXT NOT NULL,
+    UNIQUE (username, realm)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE contact (
+    aor TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    q INTEGER NOT NULL,
+    user_agent TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    PRIMARY KEY (aor, uri)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE invite (
+    secret_hash TEXT PRIMARY KEY,
+    expires_at_ms INTEGER NOT NULL,
+    steward INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * Brings a database to the newest schema, each step in a transaction of its own.
+ * @param file its name, for messages
+ * @returns how many steps were taken
+ * @throws {ConfigurationError} `DATABASE_NEWER` when a later release wrote it, `DATABASE_FOREIGN` when it is not ours
+ */
+export function migrate(database: DatabaseSync, file: string, steps: readonly string[] = migrations): number {
+  const from = pragma(database, "user_version");
+  const applicationId = pragma(database, "application_id");
+  if (applicationId !== APPLICATION_ID && (applicationId !== 0 || from !== 0 || holdsTables(database))) {
+    throw new ConfigurationError("DATABASE_FOREIGN", `${file} is a database of another program; choose another data folder`);
+  }
+  if (from > steps.length) {
+    throw new ConfigurationError(
+      "DATABASE_NEWER",
+      `${file} was written by a later release of Aorta (schema ${from}, this release knows ${steps.length}); use that release`,
+    );
+  }
+  for (let version = from; version < steps.length; version++) {
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      database.exec(steps[version] as string);
+      database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version + 1}; COMMIT`);
+    } catch (cause) {
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw cause;
+    }
+  }
+  return steps.length - from;
+}
+
+function pragma(database: DatabaseSync, name: "user_version" | "application_id"): number {
+  return (database.prepare(`PRAGMA ${name}`).get() as Record<typeof name, number>)[name];
+}
+
+function holdsTables(database: DatabaseSync): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() !== undefined;
+}

@@ -1,0 +1,54 @@
+import { join } from "node:path";
+import type { Logger } from "../runtime/logger.ts";
+import type { Database } from "./database.ts";
+import { openDatabase, openMemoryDatabase } from "./database.ts";
+import type { FolderLock } from "./folder.ts";
+import { lockFolder, makeFolder } from "./folder.ts";
+import type { Storage } from "./ports.ts";
+import { createContactStore, createInviteStore, createSettings, createUserStore } from "./stores.ts";
+
+/** Name of the database in a data folder. */
+export const DATABASE_NAME = "aorta.db";
+
+export interface StorageOptions {
+  readonly logger: Logger;
+  /** Most bytes the database may grow to; a write beyond fails with `DISK_FULL`. @default limits.storage.databaseBytes */
+  readonly databaseBytesMax?: number;
+}
+
+/**
+ * Opens the data folder of a node, making it if it is missing. One opener at a time, until `close` or the end of the process.
+ * @throws {ConfigurationError} `DATA_IN_USE`, `DATA_UNUSABLE`, `DATABASE_NEWER`, `DATABASE_FOREIGN`
+ * @throws {OperationalError} `DATABASE_DAMAGED`, `DISK_FULL`, `STORAGE_FAILED`
+ */
+export function openStorage(folder: string, options: StorageOptions): Storage {
+  makeFolder(folder);
+  const lock = lockFolder(folder);
+  try {
+    const file = join(folder, DATABASE_NAME);
+    const database = openDatabase(file, options.databaseBytesMax);
+    options.logger.debug({ file }, "database opened");
+    return createStorage(database, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** A storage that is gone when it is closed. */
+export function openMemoryStorage(): Storage {
+  return createStorage(openMemoryDatabase());
+}
+
+function createStorage(database: Database, lock?: FolderLock): Storage {
+  return {
+    settings: createSettings(database),
+    users: createUserStore(database),
+    contacts: createContactStore(database),
+    invites: createInviteStore(database),
+    close() {
+      database.close();
+      lock?.release();
+    },
+  };
+}

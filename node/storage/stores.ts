@@ -1,0 +1,114 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { assert, ConfigurationError } from "../runtime/errors.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Database, Row } from "./database.ts";
+import type { ContactStore, Invite, InviteStore, Settings, StoredContact, User, UserStore } from "./ports.ts";
+
+/** Settings in the database: each write is on disk when it returns. */
+export function createSettings(database: Database): Settings {
+  const get = database.prepare("SELECT value FROM setting WHERE name = ?");
+  const set = database.prepare("INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value");
+  const remove = database.prepare("DELETE FROM setting WHERE name = ?");
+  return {
+    get: (name) => get.get(name)?.["value"] as Uint8Array | undefined,
+    set(name, value) {
+      assert(value.length <= limits.storage.settingBytes, `setting ${name} is too large to keep`);
+      database.durably(() => set.run(name, value));
+    },
+    delete: (name) => void database.durably(() => remove.run(name)),
+  };
+}
+
+/** Users in the database: each write is on disk when it returns. */
+export function createUserStore(database: Database): UserStore {
+  const find = database.prepare("SELECT * FROM user WHERE username = ? AND realm = ?");
+  const put = database.prepare(
+    `INSERT INTO user VALUES (?, ?, ?, ?, ?) ON CONFLICT (aor) DO UPDATE SET
+       username = excluded.username, realm = excluded.realm, ha1_md5 = excluded.ha1_md5, ha1_sha256 = excluded.ha1_sha256`,
+  );
+  const remove = database.prepare("DELETE FROM user WHERE aor = ?");
+  const list = database.prepare("SELECT * FROM user ORDER BY aor");
+  return {
+    find(username, realm) {
+      const row = find.get(username, realm);
+      return row && userOf(row);
+    },
+    put(user) {
+      const holder = find.get(user.username, user.realm);
+      if (holder !== undefined && holder["aor"] !== user.aor) {
+        throw new ConfigurationError("USERNAME_TAKEN", `${user.username} is the user name of ${String(holder["aor"])} already`);
+      }
+      database.durably(() => put.run(user.aor, user.username, user.realm, user.ha1Md5, user.ha1Sha256));
+    },
+    remove: (aor) => database.durably(() => remove.run(aor)) > 0,
+    list: () => list.all().map(userOf),
+  };
+}
+
+function userOf(row: Row): User {
+  return {
+    aor: row["aor"] as Aor,
+    username: row["username"] as string,
+    realm: row["realm"] as string,
+    ha1Md5: row["ha1_md5"] as string,
+    ha1Sha256: row["ha1_sha256"] as string,
+  };
+}
+
+/**
+ * Contacts in the database. A write is safe from a crash of the process at once, from a power cut some moments
+ * later: waiting for the disk at every REGISTER would stop the whole node each time, and clients register again.
+ */
+export function createContactStore(database: Database): ContactStore {
+  const put = database.prepare(
+    `INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (aor, uri) DO UPDATE SET
+       flow = excluded.flow, call_id = excluded.call_id, cseq = excluded.cseq, expires_at_ms = excluded.expires_at_ms,
+       q = excluded.q, user_agent = excluded.user_agent, instance = excluded.instance`,
+  );
+  const remove = database.prepare("DELETE FROM contact WHERE aor = ? AND uri = ?");
+  const removeAll = database.prepare("DELETE FROM contact WHERE aor = ?");
+  const list = database.prepare("SELECT * FROM contact ORDER BY aor, uri");
+  return {
+    put: (c) => void put.run(c.aor, c.uri, c.flow, c.callId, c.cseq, c.expiresAtMs, c.q, c.userAgent, c.instance),
+    remove: (aor, uri) => void remove.run(aor, uri),
+    removeAll: (aor) => void removeAll.run(aor),
+    list: () => list.all().map(contactOf),
+  };
+}
+
+function contactOf(row: Row): StoredContact {
+  return {
+    aor: row["aor"] as Aor,
+    uri: row["uri"] as string,
+    flow: row["flow"] as string,
+    callId: row["call_id"] as string,
+    cseq: row["cseq"] as number,
+    expiresAtMs: row["expires_at_ms"] as number,
+    q: row["q"] as number,
+    userAgent: row["user_agent"] as string,
+    instance: row["instance"] as string,
+  };
+}
+
+/** Invites in the database: each write is on disk when it returns, so that one taken stays taken. */
+export function createInviteStore(database: Database): InviteStore {
+  const add = database.prepare("INSERT INTO invite VALUES (?, ?, ?)");
+  const take = database.prepare("DELETE FROM invite WHERE secret_hash = ? RETURNING *");
+  const list = database.prepare("SELECT * FROM invite ORDER BY expires_at_ms, secret_hash");
+  return {
+    add: (invite) => void database.durably(() => add.run(invite.secretHash, invite.expiresAtMs, invite.steward ? 1 : 0)),
+    take(secretHash) {
+      const [row] = database.durably(() => take.all(secretHash));
+      return row && inviteOf(row);
+    },
+    list: () => list.all().map(inviteOf),
+  };
+}
+
+function inviteOf(row: Row): Invite {
+  return {
+    secretHash: row["secret_hash"] as string,
+    expiresAtMs: row["expires_at_ms"] as number,
+    steward: row["steward"] === 1,
+  };
+}

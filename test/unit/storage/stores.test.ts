@@ -1,0 +1,108 @@
+import { expect } from "chai";
+import { parseAor } from "../../../dht-schema/aor.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
+import type { Storage, StoredContact, User } from "../../../node/storage/ports.ts";
+import { openMemoryStorage, openStorage } from "../../../node/storage/storage.ts";
+import { useFolders } from "./folders.ts";
+
+const alice = parseAor("sip:alice@example.com");
+const bob = parseAor("sip:bob@example.com");
+
+const user = (over: Partial<User> = {}): User => ({
+  aor: alice,
+  username: "alice",
+  realm: "example.com",
+  ha1Md5: "a".repeat(32),
+  ha1Sha256: "b".repeat(64),
+  ...over,
+});
+
+const contact = (over: Partial<StoredContact> = {}): StoredContact => ({
+  aor: alice,
+  uri: "sip:alice@127.0.0.1:5070",
+  flow: '{"transport":"UDP","address":"127.0.0.1","port":5070}',
+  callId: "call-1",
+  cseq: 1,
+  expiresAtMs: 1_900_000_000_000,
+  q: 1000,
+  userAgent: "phone",
+  instance: "",
+  ...over,
+});
+
+// The same promises hold on disk and in memory.
+for (const kind of ["disk", "memory"] as const) {
+  describe(`stores (${kind})`, () => {
+    const newFolder = useFolders();
+    let storage: Storage;
+    beforeEach(() => {
+      storage = kind === "memory" ? openMemoryStorage() : openStorage(newFolder(), { logger: silentLogger });
+    });
+    afterEach(() => storage.close());
+
+    it("keep a setting as the bytes last written, until it is deleted", () => {
+      expect(storage.settings.get("key")).to.equal(undefined);
+      storage.settings.set("key", Uint8Array.of(1, 0, 255));
+      storage.settings.set("key", Uint8Array.of(2, 0, 254));
+      expect([...(storage.settings.get("key") as Uint8Array)]).to.deep.equal([2, 0, 254]);
+      storage.settings.delete("key");
+      expect(storage.settings.get("key")).to.equal(undefined);
+    });
+
+    it("refuse a setting larger than the limit", () => {
+      expect(() => storage.settings.set("key", new Uint8Array(4 * 1024 * 1024 + 1))).to.throw("too large");
+    });
+
+    it("find a user by user name and realm, and list users by address", () => {
+      storage.users.put(user({ aor: bob, username: "bob" }));
+      storage.users.put(user());
+      expect(storage.users.find("alice", "example.com")).to.deep.equal(user());
+      expect(storage.users.find("alice", "example.org")).to.equal(undefined);
+      expect(storage.users.list().map(({ aor }) => aor)).to.deep.equal([alice, bob]);
+    });
+
+    it("replace a user's secrets when the user is put again", () => {
+      storage.users.put(user());
+      storage.users.put(user({ ha1Md5: "c".repeat(32) }));
+      expect(storage.users.list()).to.deep.equal([user({ ha1Md5: "c".repeat(32) })]);
+    });
+
+    it("refuse a user name that is another user's", () => {
+      storage.users.put(user());
+      expect(() => storage.users.put(user({ aor: bob })))
+        .to.throw("alice is the user name of sip:alice@example.com already")
+        .with.property("code", "USERNAME_TAKEN");
+    });
+
+    it("tell whether there was a user to remove", () => {
+      storage.users.put(user());
+      expect(storage.users.remove(alice)).to.equal(true);
+      expect(storage.users.remove(alice)).to.equal(false);
+    });
+
+    it("keep one contact for each address and URI, the last one put", () => {
+      storage.contacts.put(contact());
+      storage.contacts.put(contact({ cseq: 2, q: 500 }));
+      storage.contacts.put(contact({ uri: "sip:alice@127.0.0.1:5071" }));
+      expect(storage.contacts.list()).to.deep.equal([contact({ cseq: 2, q: 500 }), contact({ uri: "sip:alice@127.0.0.1:5071" })]);
+    });
+
+    it("remove one contact, or all of a user's and nobody else's", () => {
+      storage.contacts.put(contact());
+      storage.contacts.put(contact({ uri: "sip:alice@127.0.0.1:5071" }));
+      storage.contacts.put(contact({ aor: bob }));
+      storage.contacts.remove(alice, contact().uri);
+      expect(storage.contacts.list()).to.have.length(2);
+      storage.contacts.removeAll(alice);
+      expect(storage.contacts.list()).to.deep.equal([contact({ aor: bob })]);
+    });
+
+    it("give an invite away once", () => {
+      const invite = { secretHash: "d".repeat(64), expiresAtMs: 5, steward: true };
+      storage.invites.add(invite);
+      expect(storage.invites.list()).to.deep.equal([invite]);
+      expect(storage.invites.take(invite.secretHash)).to.deep.equal(invite);
+      expect(storage.invites.take(invite.secretHash)).to.equal(undefined);
+    });
+  });
+}
