@@ -243,6 +243,7 @@ type Fields = Record<string, Codec<unknown>>;
 type Struct<F extends Fields> = { readonly [K in keyof F]: F[K] extends Codec<infer T> ? T : never };
 
 /** Fields one after the other, in the order of the description. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a codec is invariant; only `any` admits every field type
 export function struct<F extends { [K in keyof F]: Codec<never> | Codec<any> }>(fields: F): Codec<Struct<F & Fields>> {
   const entries = Object.entries(fields) as [string, Codec<unknown>][];
   return {

@@ -73,7 +73,10 @@ export function isJoint(roster: Roster): boolean {
 export async function signRoster(roster: Roster, domainKey: PrivateKey): Promise<Uint8Array> {
   checkRoster(roster);
   const encoded = encode(rosterCodec, roster);
-  return encode(signedRosterCodec, { roster: encoded, signature: await domainKey.sign(concat(ROSTER_CONTEXT, encoded)) });
+  return encode(signedRosterCodec, {
+    roster: encoded,
+    signature: await domainKey.sign(concat(ROSTER_CONTEXT, encoded)),
+  });
 }
 
 /**
