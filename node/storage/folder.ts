@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
 import { isBusy, mapErrors } from "./storage-error.ts";
 
+/** Locks in force. Without this reference a lock would be let go as soon as its database object is collected as garbage. */
+const held = new Set<DatabaseSync>();
+
 /** Held by one process at a time; the system lets go of it when the process ends, however it ends. */
 export interface FolderLock {
   release(): void;
@@ -64,5 +67,10 @@ export function lockFolder(folder: string): FolderLock {
     database.close();
     throw error;
   }
-  return { release: () => void (database.isOpen && database.close()) };
+  held.add(database);
+  return {
+    release() {
+      if (held.delete(database)) database.close();
+    },
+  };
 }

@@ -79,6 +79,24 @@ describe("a data folder", () => {
     storage.close();
   });
 
+  it("stays locked when nothing refers to its storage any more, until the process ends", async () => {
+    const folder = newFolder();
+    const script = `
+      const { openStorage } = await import(${JSON.stringify(new URL("../../../node/storage/storage.js", import.meta.url).href)});
+      const { silentLogger } = await import(${JSON.stringify(new URL("../../../node/runtime/logger.js", import.meta.url).href)});
+      (() => void openStorage(${JSON.stringify(folder)}, { logger: silentLogger }))();
+      await new Promise(setImmediate);
+      gc();
+      process.stdout.write("collected\\n");
+      setInterval(() => {}, 60_000);`;
+    const child = spawn(process.execPath, ["--expose-gc", "--input-type=module", "--eval", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    children.push(child);
+    await once(child.stdout, "data");
+    expect(() => openStorage(folder, options)).to.throw().with.property("code", "DATA_IN_USE");
+  });
+
   it("can be closed twice", () => {
     const storage = openStorage(newFolder(), options);
     storage.close();
