@@ -15,4 +15,22 @@ export const limits = {
     /** How long a write waits for a backup tool that holds the database before it fails. The node stands still meanwhile: below the 2 s after which peers miss it. */
     busyMs: 500,
   },
+  presence: {
+    /** One published document; real ones are 0.5 to 4 KiB. Beyond: 413. */
+    documentBytes: 16 * 1024,
+    /** What is composed of a user's publications has to fit into one SIP message beside its headers. A PUBLISH that would exceed it: 413. */
+    composedBytes: 48 * 1024,
+    /** A person has a handful of devices; a client in a restart loop leaves publications behind. Beyond: 503 with Retry-After. */
+    publicationsPerUser: 16,
+    /** PUBLISH requests that wait for a claim of their user to end. Beyond: 503 with Retry-After. */
+    publishesWaiting: 4096,
+    /** Watchers of one user on this server. Beyond: 503 with Retry-After. */
+    watchersPerUser: 20_000,
+    /** All dialogs of this server, at about 1 KiB each. Beyond: 503 with Retry-After. */
+    subscriptions: 200_000,
+    /** Presence documents are flat; depth is how parsers are attacked. Beyond any of these: 400. */
+    xml: { depth: 32, elements: 2000, attributesPerElement: 64 },
+    /** A composed document from another server: all its publications and contacts in one, namespace declarations gathered at the root. Beyond: 413 or 400. */
+    relayed: { bytes: 60 * 1024, xml: { depth: 32, elements: 16_000, attributesPerElement: 1100 } },
+  },
 } as const;
