@@ -39,7 +39,9 @@ export function compose(input: CompositionInput): PidfDocument {
   const publications = input.publications.toSorted((a, b) => order(a.key, b.key));
   const scope = mergedScope(publications);
   const merged = mergeChildren(publications, scope);
-  const spokenFor = new Set(publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))));
+  const spokenFor = new Set(
+    publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
+  );
   const silent = [...new Set(input.contacts)].filter((uri) => !spokenFor.has(addressOf(uri))).toSorted(order);
   const tuples = silent.map((uri) => basicTuple(`c${digest(uri)}`, "open", input.presentity));
   if (publications.length + silent.length === 0) tuples.push(basicTuple("closed", "closed"));
@@ -54,7 +56,8 @@ export function compose(input: CompositionInput): PidfDocument {
 
 /** RFC 3863 §4.4: tuples, then notes, then everything of other namespaces. */
 function inSchemaOrder(elements: readonly XmlElement[]): XmlElement[] {
-  const rank = ({ namespace, local }: XmlElement): number => (namespace !== PIDF_NAMESPACE ? 2 : local === "tuple" ? 0 : 1);
+  const rank = ({ namespace, local }: XmlElement): number =>
+    namespace !== PIDF_NAMESPACE ? 2 : local === "tuple" ? 0 : 1;
   return elements.toSorted((a, b) => rank(a) - rank(b));
 }
 
@@ -84,7 +87,8 @@ function withUniqueId(element: XmlElement, taken: Set<string>, suffix: string): 
   const id = attributeOf(element, "id");
   if (id === undefined) return element;
   let unique = id;
-  for (let attempt = 1; taken.has(unique); attempt += 1) unique = attempt === 1 ? `${id}.${suffix}` : `${id}.${suffix}.${attempt}`;
+  for (let attempt = 1; taken.has(unique); attempt += 1)
+    unique = attempt === 1 ? `${id}.${suffix}` : `${id}.${suffix}.${attempt}`;
   taken.add(unique);
   return unique === id ? element : withAttribute(element, "id", unique);
 }
@@ -94,7 +98,8 @@ function carry(child: XmlElement, own: Scope, target: Scope): XmlElement {
   const declared = new Set(child.attributes.map(declaredPrefix));
   const lost: XmlAttribute[] = [];
   for (const [prefix, uri] of own) {
-    if (target.get(prefix) !== uri && !declared.has(prefix)) lost.push({ name: prefix === "" ? "xmlns" : `xmlns:${prefix}`, value: uri });
+    if (target.get(prefix) !== uri && !declared.has(prefix))
+      lost.push({ name: prefix === "" ? "xmlns" : `xmlns:${prefix}`, value: uri });
   }
   return lost.length === 0 ? child : { ...child, attributes: [...child.attributes, ...lost] };
 }
@@ -129,7 +134,8 @@ function rootAttributes(presentity: Aor, publications: readonly ComposedPublicat
       const colon = attribute.name.indexOf(":");
       const prefix = colon < 0 ? "" : attribute.name.slice(0, colon);
       const meansTheSame = prefix === "" || prefix === "xml" || own.get(prefix) === scope.get(prefix);
-      if (declaredPrefix(attribute) === undefined && meansTheSame && !attributes.has(attribute.name)) attributes.set(attribute.name, attribute.value);
+      if (declaredPrefix(attribute) === undefined && meansTheSame && !attributes.has(attribute.name))
+        attributes.set(attribute.name, attribute.value);
     }
   }
   return [...attributes].map(([name, value]) => ({ name, value }));

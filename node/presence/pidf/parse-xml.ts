@@ -35,8 +35,10 @@ export function parseXml(bytes: Uint8Array, limits: XmlLimits): XmlElement {
   });
   parser.on("xmldecl", ({ version, encoding }) => {
     // What 1.1 allows beyond 1.0 (control characters by reference) could not be passed on in a 1.0 document.
-    if (version !== undefined && version !== "1.0") throw new ProtocolError("BAD_XML", `XML ${version} is not supported`);
-    if (encoding !== undefined && !/^(?:utf-8|us-ascii)$/i.test(encoding)) throw new ProtocolError("BAD_XML", `encoding ${encoding} is not supported`);
+    if (version !== undefined && version !== "1.0")
+      throw new ProtocolError("BAD_XML", `XML ${version} is not supported`);
+    if (encoding !== undefined && !/^(?:utf-8|us-ascii)$/i.test(encoding))
+      throw new ProtocolError("BAD_XML", `encoding ${encoding} is not supported`);
   });
   parser.on("doctype", () => {
     throw new ProtocolError("BAD_XML", "a DOCTYPE is not allowed");
@@ -50,7 +52,8 @@ export function parseXml(bytes: Uint8Array, limits: XmlLimits): XmlElement {
   });
   parser.on("attribute", ({ name, value }) => {
     attributes.push({ name, value });
-    if (attributes.length > limits.attributesPerElement) throw new ProtocolError("BAD_XML", `more than ${limits.attributesPerElement} attributes on one element`);
+    if (attributes.length > limits.attributesPerElement)
+      throw new ProtocolError("BAD_XML", `more than ${limits.attributesPerElement} attributes on one element`);
   });
   parser.on("opentag", ({ name, local, uri }) => {
     open.push({ name, local, namespace: uri, attributes, children: [] });

@@ -42,7 +42,8 @@ export function serializePidf(document: PidfDocument): Uint8Array {
 
 /** Checks what makes a tree a presence document. @throws {ProtocolError} `BAD_PIDF` */
 export function asPidf(root: XmlElement): PidfDocument {
-  if (root.local !== "presence" || root.namespace !== PIDF_NAMESPACE) throw new ProtocolError("BAD_PIDF", `the root is not <presence> of ${PIDF_NAMESPACE}`);
+  if (root.local !== "presence" || root.namespace !== PIDF_NAMESPACE)
+    throw new ProtocolError("BAD_PIDF", `the root is not <presence> of ${PIDF_NAMESPACE}`);
   if ((attributeOf(root, "entity") ?? "") === "") throw new ProtocolError("BAD_PIDF", "<presence> has no entity");
   for (const tuple of tuplesOf(root as PidfDocument)) {
     if ((attributeOf(tuple, "id") ?? "") === "") throw new ProtocolError("BAD_PIDF", "a <tuple> has no id");

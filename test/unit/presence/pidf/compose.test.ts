@@ -3,16 +3,27 @@ import fc from "fast-check";
 import { parseAor } from "../../../../dht-schema/aor.ts";
 import { compose } from "../../../../node/presence/pidf/compose.ts";
 import type { ComposedPublication } from "../../../../node/presence/pidf/compose.ts";
-import { basicOf, contactOf, overallBasic, parsePidf, PIDF_NAMESPACE, serializePidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
+import {
+  basicOf,
+  contactOf,
+  overallBasic,
+  parsePidf,
+  PIDF_NAMESPACE,
+  serializePidf,
+  tuplesOf,
+} from "../../../../node/presence/pidf/pidf-document.ts";
 import type { XmlElement, XmlNode } from "../../../../node/presence/pidf/xml-tree.ts";
 import { attributeOf, childElements, declaredPrefix } from "../../../../node/presence/pidf/xml-tree.ts";
 import { pidfTextArb } from "./arbitrary-pidf.ts";
 
 const alice = parseAor("sip:alice@example.com");
 const pidf = (text: string) => parsePidf(new TextEncoder().encode(text));
-const document = (body: string, declarations = "") => pidf(`<presence xmlns="${PIDF_NAMESPACE}" ${declarations} entity="pres:alice@example.com">${body}</presence>`);
-const tuple = (id: string, basic = "open", contact = "") => `<tuple id="${id}"><status><basic>${basic}</basic></status>${contact && `<contact>${contact}</contact>`}</tuple>`;
-const composed = (publications: readonly ComposedPublication[], contacts: readonly string[] = []) => compose({ presentity: alice, publications, contacts });
+const document = (body: string, declarations = "") =>
+  pidf(`<presence xmlns="${PIDF_NAMESPACE}" ${declarations} entity="pres:alice@example.com">${body}</presence>`);
+const tuple = (id: string, basic = "open", contact = "") =>
+  `<tuple id="${id}"><status><basic>${basic}</basic></status>${contact && `<contact>${contact}</contact>`}</tuple>`;
+const composed = (publications: readonly ComposedPublication[], contacts: readonly string[] = []) =>
+  compose({ presentity: alice, publications, contacts });
 const text = (element: ReturnType<typeof composed>) => new TextDecoder().decode(serializePidf(element));
 const ids = (element: ReturnType<typeof composed>) => tuplesOf(element).map((one) => attributeOf(one, "id"));
 
@@ -25,14 +36,24 @@ function meaning(element: XmlElement, scope: ReadonlyMap<string, string>): unkno
   }
   const attributes = element.attributes
     .filter((attribute) => declaredPrefix(attribute) === undefined && attribute.name !== "id")
-    .map(({ name, value }) => `${name.includes(":") ? `{${inner.get(name.split(":")[0] as string)}}${name.split(":")[1]}` : name}=${value}`);
-  const children = element.children.map((child: XmlNode) => (typeof child === "string" ? child : meaning(child, inner)));
+    .map(
+      ({ name, value }) =>
+        `${name.includes(":") ? `{${inner.get(name.split(":")[0] as string)}}${name.split(":")[1]}` : name}=${value}`,
+    );
+  const children = element.children.map((child: XmlNode) =>
+    typeof child === "string" ? child : meaning(child, inner),
+  );
   return [`{${element.namespace}}${element.local}`, attributes.toSorted(), children];
 }
 
-const meanings = (root: XmlElement): string[] => childElements(root).map((child) => JSON.stringify(meaning(child, new Map(root.attributes.map((a) => [declaredPrefix(a) ?? "-", a.value])))));
+const meanings = (root: XmlElement): string[] =>
+  childElements(root).map((child) =>
+    JSON.stringify(meaning(child, new Map(root.attributes.map((a) => [declaredPrefix(a) ?? "-", a.value])))),
+  );
 
-const publicationsArb = fc.array(pidfTextArb, { maxLength: 4 }).map((texts) => texts.map((one, index) => ({ key: `k${index}`, document: pidf(one) })));
+const publicationsArb = fc
+  .array(pidfTextArb, { maxLength: 4 })
+  .map((texts) => texts.map((one, index) => ({ key: `k${index}`, document: pidf(one) })));
 const contactsArb = fc.subarray(["sip:alice@127.0.0.1:5060", "sip:alice@127.0.0.2;transport=tcp", "sip:a@h"]);
 
 describe("composition of a user's presence", () => {
@@ -56,8 +77,14 @@ describe("composition of a user's presence", () => {
   });
 
   it("keeps the tuples of two devices that use the same id apart", () => {
-    const result = composed([{ key: "b", document: document(tuple("t", "open")) }, { key: "a", document: document(tuple("t", "closed")) }]);
-    expect(tuplesOf(result).map((one) => [attributeOf(one, "id"), basicOf(one)])).to.deep.equal([["t", "closed"], ["t.b", "open"]]);
+    const result = composed([
+      { key: "b", document: document(tuple("t", "open")) },
+      { key: "a", document: document(tuple("t", "closed")) },
+    ]);
+    expect(tuplesOf(result).map((one) => [attributeOf(one, "id"), basicOf(one)])).to.deep.equal([
+      ["t", "closed"],
+      ["t.b", "open"],
+    ]);
   });
 
   it("shows once what two publications say in the same words, as a client does that lost its entity-tag in a crash", () => {
@@ -66,12 +93,24 @@ describe("composition of a user's presence", () => {
   });
 
   it("puts tuples before notes, and notes before persons and devices", () => {
-    const result = composed([{ key: "a", document: document(`<dm:person id="p"/><note>hi</note>${tuple("t")}`, 'xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model"') }, { key: "b", document: document(tuple("u")) }]);
+    const result = composed([
+      {
+        key: "a",
+        document: document(
+          `<dm:person id="p"/><note>hi</note>${tuple("t")}`,
+          'xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model"',
+        ),
+      },
+      { key: "b", document: document(tuple("u")) },
+    ]);
     expect(childElements(result).map(({ name }) => name)).to.deep.equal(["tuple", "tuple", "note", "dm:person"]);
   });
 
   it("declares a prefix anew where two publications bind it to different namespaces", () => {
-    const result = composed([{ key: "a", document: document("<x:p/>", 'xmlns:x="urn:a"') }, { key: "b", document: document("<x:p/>", 'xmlns:x="urn:b"') }]);
+    const result = composed([
+      { key: "a", document: document("<x:p/>", 'xmlns:x="urn:a"') },
+      { key: "b", document: document("<x:p/>", 'xmlns:x="urn:b"') },
+    ]);
     expect(text(result)).to.contain('xmlns:x="urn:a" entity').and.to.contain('<x:p/><x:p xmlns:x="urn:b"/>');
   });
 
@@ -81,41 +120,55 @@ describe("composition of a user's presence", () => {
   });
 
   it("loses nothing: each element of each publication is there, meaning what it meant", () => {
-    fc.assert(fc.property(publicationsArb, contactsArb, (publications, contacts) => {
-      const result = meanings(composed(publications, contacts));
-      for (const publication of publications) {
-        for (const element of meanings(publication.document)) expect(result).to.include(element);
-      }
-    }));
+    fc.assert(
+      fc.property(publicationsArb, contactsArb, (publications, contacts) => {
+        const result = meanings(composed(publications, contacts));
+        for (const publication of publications) {
+          for (const element of meanings(publication.document)) expect(result).to.include(element);
+        }
+      }),
+    );
   });
 
   it("invents nothing: what no publication said is a tuple of a contact, or the closed one", () => {
-    fc.assert(fc.property(publicationsArb, contactsArb, (publications, contacts) => {
-      const said = new Set(publications.flatMap(({ document: one }) => meanings(one)));
-      const added = meanings(composed(publications, contacts)).filter((element) => !said.has(element));
-      expect(added.length).to.equal(publications.length + contacts.length === 0 ? 1 : contacts.length);
-    }));
+    fc.assert(
+      fc.property(publicationsArb, contactsArb, (publications, contacts) => {
+        const said = new Set(publications.flatMap(({ document: one }) => meanings(one)));
+        const added = meanings(composed(publications, contacts)).filter((element) => !said.has(element));
+        expect(added.length).to.equal(publications.length + contacts.length === 0 ? 1 : contacts.length);
+      }),
+    );
   });
 
   it("has unique ids", () => {
-    fc.assert(fc.property(publicationsArb, contactsArb, (publications, contacts) => {
-      const all = childElements(composed(publications, contacts)).flatMap((element) => attributeOf(element, "id") ?? []);
-      expect(new Set(all).size).to.equal(all.length);
-    }));
+    fc.assert(
+      fc.property(publicationsArb, contactsArb, (publications, contacts) => {
+        const all = childElements(composed(publications, contacts)).flatMap(
+          (element) => attributeOf(element, "id") ?? [],
+        );
+        expect(new Set(all).size).to.equal(all.length);
+      }),
+    );
   });
 
   it("does not depend on the order in which publications and contacts came", () => {
-    const shuffled = publicationsArb.chain((publications) => fc.tuple(fc.constant(publications), fc.shuffledSubarray(publications, { minLength: publications.length })));
-    fc.assert(fc.property(shuffled, contactsArb, ([publications, other], contacts) => {
-      expect(text(composed(other, contacts.toReversed()))).to.equal(text(composed(publications, contacts)));
-    }));
+    const shuffled = publicationsArb.chain((publications) =>
+      fc.tuple(fc.constant(publications), fc.shuffledSubarray(publications, { minLength: publications.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, contactsArb, ([publications, other], contacts) => {
+        expect(text(composed(other, contacts.toReversed()))).to.equal(text(composed(publications, contacts)));
+      }),
+    );
   });
 
   it("is idempotent: a composed document composes to itself, byte for byte", () => {
-    fc.assert(fc.property(publicationsArb, contactsArb, (publications, contacts) => {
-      const once = composed(publications, contacts);
-      expect(text(composed([{ key: "z", document: once }]))).to.equal(text(once));
-      expect(text(composed([{ key: "z", document: parsePidf(serializePidf(once)) }]))).to.equal(text(once));
-    }));
+    fc.assert(
+      fc.property(publicationsArb, contactsArb, (publications, contacts) => {
+        const once = composed(publications, contacts);
+        expect(text(composed([{ key: "z", document: once }]))).to.equal(text(once));
+        expect(text(composed([{ key: "z", document: parsePidf(serializePidf(once)) }]))).to.equal(text(once));
+      }),
+    );
   });
 });

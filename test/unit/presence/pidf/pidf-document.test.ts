@@ -4,8 +4,12 @@ import { ProtocolError } from "../../../../node/runtime/errors.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const root = (body: string) => bytes(`<presence xmlns="${PIDF_NAMESPACE}" entity="sip:a@example.com">${body}</presence>`);
-const refuses = (document: Uint8Array, code: string, message: RegExp) => expect(() => parsePidf(document)).to.throw(ProtocolError, message).with.property("code", code);
+const root = (body: string) =>
+  bytes(`<presence xmlns="${PIDF_NAMESPACE}" entity="sip:a@example.com">${body}</presence>`);
+const refuses = (document: Uint8Array, code: string, message: RegExp) =>
+  expect(() => parsePidf(document))
+    .to.throw(ProtocolError, message)
+    .with.property("code", code);
 
 describe("a presence document", () => {
   it("is refused when its root is not PIDF's", () => {

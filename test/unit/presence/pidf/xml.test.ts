@@ -8,7 +8,9 @@ import { pidfTextArb } from "./arbitrary-pidf.ts";
 const LIMITS = { depth: 8, elements: 50, attributesPerElement: 4 };
 const parse = (text: string) => parseXml(new TextEncoder().encode(text), LIMITS);
 const refuses = (text: string, message: RegExp) =>
-  expect(() => parse(text)).to.throw(ProtocolError, message).with.property("code", "BAD_XML");
+  expect(() => parse(text))
+    .to.throw(ProtocolError, message)
+    .with.property("code", "BAD_XML");
 
 describe("an XML tree", () => {
   it("keeps prefixes, namespaces, the order of attributes, and mixed content", () => {
@@ -66,11 +68,13 @@ describe("an XML tree", () => {
   });
 
   it("is lossless: what was parsed, serialized and parsed again is the same tree", () => {
-    fc.assert(fc.property(pidfTextArb, (text) => {
-      const wide = { depth: 100, elements: 10_000, attributesPerElement: 100 };
-      const tree = parseXml(new TextEncoder().encode(text), wide);
-      expect(parseXml(serializeXml(tree), wide)).to.deep.equal(tree);
-    }));
+    fc.assert(
+      fc.property(pidfTextArb, (text) => {
+        const wide = { depth: 100, elements: 10_000, attributesPerElement: 100 };
+        const tree = parseXml(new TextEncoder().encode(text), wide);
+        expect(parseXml(serializeXml(tree), wide)).to.deep.equal(tree);
+      }),
+    );
   });
 
   it("throws nothing but a protocol error, whatever the bytes", () => {
@@ -79,12 +83,14 @@ describe("an XML tree", () => {
       bytes.set(noise, at % Math.max(1, bytes.length - noise.length));
       return bytes;
     });
-    fc.assert(fc.property(mutated, (bytes) => {
-      try {
-        parseXml(bytes, LIMITS);
-      } catch (error) {
-        expect(error).to.be.instanceOf(ProtocolError);
-      }
-    }));
+    fc.assert(
+      fc.property(mutated, (bytes) => {
+        try {
+          parseXml(bytes, LIMITS);
+        } catch (error) {
+          expect(error).to.be.instanceOf(ProtocolError);
+        }
+      }),
+    );
   });
 });
