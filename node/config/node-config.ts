@@ -1,0 +1,146 @@
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { ConfigurationError } from "../runtime/errors.ts";
+import type { LogLevel } from "../runtime/logger.ts";
+import type { OptionName, OptionValues } from "./options.ts";
+import type { Flags, Problem, Source } from "./sources.ts";
+import { CONFIG_VARIABLE, fromEnvironment, fromFile, fromFlags } from "./sources.ts";
+import type { SocketAddress } from "./values.ts";
+import { formatSocketAddress, isLoopback } from "./values.ts";
+
+/** What to do when a user registers here whom another server owns. */
+export type ConflictPolicy = "takeover" | "redirect" | "reject";
+
+/** Everything that an operator chooses about one node, complete and consistent. */
+export interface NodeConfig {
+  /** Absolute. */
+  readonly dataFolder: string;
+  readonly name: string;
+  /** Domain to found; a folder that has a domain already must have this one. */
+  readonly domain?: string;
+  /** Token of the domain to join; unused in a folder that has joined already. */
+  readonly joinToken?: string;
+  /** Each is bound for UDP and TCP. Never empty. */
+  readonly sip: readonly SocketAddress[];
+  readonly ws: readonly SocketAddress[];
+  readonly mesh: readonly SocketAddress[];
+  /** Path of the admin socket. */
+  readonly adminSocket: string;
+  /** Loopback address of the read-only API. */
+  readonly adminTcp?: SocketAddress;
+  readonly authentication: "digest" | "none";
+  readonly onConflict: ConflictPolicy;
+  /** Only with `domain`; otherwise the roster's term holds. */
+  readonly leaseMs?: number;
+  /** Multiaddrs. */
+  readonly bootstrap: readonly string[];
+  /** Peer ids. */
+  readonly observers: readonly string[];
+  readonly logLevel: LogLevel;
+}
+
+/** Where settings are read from. */
+export interface ConfigInput {
+  readonly flags: Flags;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** YAML file; without it the variable `AORTA_CONFIG` names one. */
+  readonly file?: string;
+}
+
+/** Folder that a node keeps its data in, and that commands look for it in. */
+export const DEFAULT_DATA_FOLDER = "./aorta-data";
+
+/** Name of the admin socket in the data folder. */
+export const ADMIN_SOCKET_NAME = "admin.sock";
+
+/** Longest path of a unix socket in bytes: `sun_path` has 108 on Linux and 104 elsewhere, the last one zero. */
+const SOCKET_PATH_MAX_BYTES = process.platform === "linux" ? 107 : 103;
+
+/**
+ * Reads all sources; flags go before the environment, the environment before the file, the file before defaults.
+ * @throws {ConfigurationError} `BAD_CONFIGURATION` with every problem of every source, one a line
+ */
+export function loadConfig(input: ConfigInput): NodeConfig {
+  const file = input.file ?? (input.environment[CONFIG_VARIABLE] || undefined);
+  const sources = [
+    ...(file === undefined ? [] : [fromFile(file)]),
+    fromEnvironment(input.environment),
+    fromFlags(input.flags),
+  ];
+  const values: OptionValues = Object.assign({}, ...sources.map((source) => source.values));
+  const config = complete(values);
+  const problems = [...sources.flatMap((source) => source.problems), ...contradictions(values, config, sources)];
+  if (problems.length > 0) throw new ConfigurationError("BAD_CONFIGURATION", describe(problems));
+  return config;
+}
+
+/** Path of the admin socket of a node with this data folder, unless it was put elsewhere. */
+export function adminSocketOf(dataFolder: string): string {
+  return join(dataFolder, ADMIN_SOCKET_NAME);
+}
+
+function complete(values: OptionValues): NodeConfig {
+  const dataFolder = resolve(values.data ?? DEFAULT_DATA_FOLDER);
+  const sip = values.sip ?? [{ address: "0.0.0.0", port: 5060 }];
+  return {
+    dataFolder,
+    name: values.name ?? defaultName(sip[0]),
+    ...(values.domain !== undefined && { domain: values.domain }),
+    ...(values.join !== undefined && { joinToken: values.join }),
+    sip,
+    ws: values.ws ?? [],
+    mesh: values.mesh ?? [{ address: "0.0.0.0", port: 4060 }],
+    adminSocket: values["admin-socket"] === undefined ? adminSocketOf(dataFolder) : resolve(values["admin-socket"]),
+    ...(values.admin !== undefined && { adminTcp: values.admin }),
+    authentication: values.auth ?? "digest",
+    onConflict: values["on-conflict"] ?? "takeover",
+    ...(values.lease !== undefined && { leaseMs: values.lease }),
+    bootstrap: values.bootstrap ?? [],
+    observers: values.observer ?? [],
+    logLevel: values["log-level"] ?? "info",
+  };
+}
+
+/** The host's name, with the SIP port where it is not the usual one: several nodes on one machine need several names. */
+function defaultName(sip: SocketAddress | undefined): string {
+  const host = hostname().split(".")[0]?.replace(/[^A-Za-z0-9-]/g, "").replace(/^-+|-+$/g, "").slice(0, 50) || "node";
+  return sip === undefined || sip.port === 5060 || sip.port === 0 ? host : `${host}-${sip.port}`;
+}
+
+/** What no setting shows by itself. */
+function contradictions(values: OptionValues, config: NodeConfig, sources: readonly Source[]): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (names: readonly OptionName[], message: string) => {
+    const origins = names.map((name) => sources.findLast((source) => source.origins.has(name))?.origins.get(name) ?? "default");
+    problems.push({ origin: origins.join(", "), message });
+  };
+  if (values.domain !== undefined && values.join !== undefined) refuse(["domain", "join"], "found a domain or join one, not both");
+  if (values.join !== undefined && values.lease !== undefined) {
+    refuse(["lease"], "the lease term is chosen where the domain is founded; a server that joins gets it from there");
+  }
+  for (const name of ["sip", "mesh"] as const) {
+    if (config[name].length === 0) refuse([name], "at least one address is needed");
+  }
+  if (config.authentication === "none") {
+    const open = [...config.sip, ...config.ws].filter(({ address }) => !isLoopback(address));
+    if (open.length > 0) {
+      refuse(["auth"], `without authentication anybody is anybody: only where SIP listens on loopback, not on ${open.map(formatSocketAddress).join(", ")}`);
+    }
+  }
+  const streams = (["sip", "ws", "mesh"] as const).flatMap((name) => config[name].map((address) => ({ name, address: formatSocketAddress(address), port: address.port })));
+  for (const [index, { name, address, port }] of streams.entries()) {
+    const earlier = port === 0 ? undefined : streams.slice(0, index).find((other) => other.address === address);
+    if (earlier !== undefined) refuse([earlier.name, name], `${address} is given twice`);
+  }
+  const socketBytes = Buffer.byteLength(config.adminSocket);
+  if (socketBytes > SOCKET_PATH_MAX_BYTES) {
+    const name = values["admin-socket"] === undefined ? "data" : "admin-socket";
+    refuse([name], `the admin socket's path has ${socketBytes} bytes and may have ${SOCKET_PATH_MAX_BYTES}: ${config.adminSocket}; choose a shorter --admin-socket`);
+  }
+  return problems;
+}
+
+function describe(problems: readonly Problem[]): string {
+  const lines = problems.map(({ origin, message }) => `  ${origin}: ${message}`);
+  return [`${problems.length === 1 ? "a setting is" : `${problems.length} settings are`} wrong:`, ...lines].join("\n");
+}

@@ -1,0 +1,181 @@
+import { expect } from "chai";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { ConfigInput } from "../../../node/config/node-config.ts";
+import { loadConfig } from "../../../node/config/node-config.ts";
+import { optionNames, variableOf } from "../../../node/config/options.ts";
+import type { Flags } from "../../../node/config/sources.ts";
+import { ConfigurationError } from "../../../node/runtime/errors.ts";
+
+describe("the configuration", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "aorta-config-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const file = (text: string): string => {
+    const path = join(folder, "aorta.yaml");
+    writeFileSync(path, text);
+    return path;
+  };
+  const load = (input: Partial<ConfigInput> = {}) => loadConfig({ flags: {}, environment: {}, ...input });
+  const problemsOf = (input: Partial<ConfigInput>): string[] => {
+    try {
+      load(input);
+    } catch (error) {
+      expect(error).to.be.instanceOf(ConfigurationError).with.property("code", "BAD_CONFIGURATION");
+      return (error as Error).message.split("\n").slice(1).map((line) => line.trim().replace(`${folder}/`, ""));
+    }
+    return [];
+  };
+
+  it("has a sensible value for everything", () => {
+    const config = load();
+    expect(config).to.deep.include({
+      dataFolder: resolve("aorta-data"),
+      sip: [{ address: "0.0.0.0", port: 5060 }],
+      ws: [],
+      mesh: [{ address: "0.0.0.0", port: 4060 }],
+      adminSocket: resolve("aorta-data/admin.sock"),
+      authentication: "digest",
+      onConflict: "takeover",
+      bootstrap: [],
+      observers: [],
+      logLevel: "info",
+    });
+    expect(config.name).to.match(/^[A-Za-z0-9-]+$/);
+    expect(config).to.not.have.any.keys("domain", "joinToken", "leaseMs", "adminTcp");
+  });
+
+  it("gives nodes on different SIP ports of one machine different names", () => {
+    expect(load({ flags: { sip: ["127.0.0.1:5070"] } }).name).to.equal(`${load().name}-5070`);
+  });
+
+  // One line for every setting: its text in all three sources, and what comes of it.
+  const peer = "12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf";
+  const settings: Record<(typeof optionNames)[number], [text: string, key: string, value: unknown]> = {
+    domain: ["Example.com", "domain", "example.com"],
+    join: ["aorta1-abc", "joinToken", "aorta1-abc"],
+    data: ["/srv/aorta", "dataFolder", "/srv/aorta"],
+    name: ["berlin-1", "name", "berlin-1"],
+    sip: ["127.0.0.1:5062", "sip", [{ address: "127.0.0.1", port: 5062 }]],
+    ws: ["127.0.0.1:8080", "ws", [{ address: "127.0.0.1", port: 8080 }]],
+    mesh: ["[::1]:4061", "mesh", [{ address: "::1", port: 4061 }]],
+    admin: ["127.0.0.1:8181", "adminTcp", { address: "127.0.0.1", port: 8181 }],
+    "admin-socket": ["/run/aorta.sock", "adminSocket", "/run/aorta.sock"],
+    auth: ["digest", "authentication", "digest"],
+    "on-conflict": ["redirect", "onConflict", "redirect"],
+    lease: ["5s", "leaseMs", 5000],
+    bootstrap: ["/ip4/192.0.2.1/tcp/4060", "bootstrap", ["/ip4/192.0.2.1/tcp/4060"]],
+    observer: [peer, "observers", [peer]],
+    "log-level": ["debug", "logLevel", "debug"],
+  };
+  for (const name of optionNames) {
+    const [text, key, value] = settings[name];
+    it(`takes ${name} from a flag, from the environment and from a file`, () => {
+      expect(load({ flags: { [name]: text } })).to.have.property(key).that.deep.equals(value);
+      expect(load({ environment: { [variableOf(name)]: text } })).to.have.property(key).that.deep.equals(value);
+      expect(load({ file: file(`${name}: "${text}"\n`) })).to.have.property(key).that.deep.equals(value);
+    });
+  }
+
+  it("prefers flags to the environment, the environment to the file, the file to defaults", () => {
+    const path = file("name: from-file\non-conflict: reject\nlog-level: warn\n");
+    const environment = { AORTA_NAME: "from-environment", AORTA_ON_CONFLICT: "redirect" };
+    expect(load({ file: path, environment, flags: { name: "from-flag" } })).to.include({
+      name: "from-flag",
+      onConflict: "redirect",
+      logLevel: "warn",
+      authentication: "digest",
+    });
+  });
+
+  it("takes lists from repeated flags, commas in the environment and lists in the file", () => {
+    const two = [
+      { address: "127.0.0.1", port: 5060 },
+      { address: "::1", port: 5060 },
+    ];
+    expect(load({ flags: { sip: ["127.0.0.1:5060", "[::1]:5060"] } }).sip).to.deep.equal(two);
+    expect(load({ environment: { AORTA_SIP: "127.0.0.1:5060, [::1]:5060" } }).sip).to.deep.equal(two);
+    expect(load({ file: file("sip:\n  - 127.0.0.1:5060\n  - '[::1]:5060'\n") }).sip).to.deep.equal(two);
+  });
+
+  it("reads durations as bare numbers in a file", () => {
+    expect(load({ file: file("lease: 2500\n") }).leaseMs).to.equal(2500);
+  });
+
+  it("takes paths of a file relative to the file, others relative to the working folder", () => {
+    expect(load({ file: file("data: here\n") }).dataFolder).to.equal(join(folder, "here"));
+    expect(load({ flags: { data: "here" } }).dataFolder).to.equal(resolve("here"));
+  });
+
+  it("finds the file by the environment, but a flag goes before", () => {
+    const path = file("name: from-file\n");
+    expect(load({ environment: { AORTA_CONFIG: path } }).name).to.equal("from-file");
+    expect(load({ environment: { AORTA_CONFIG: "/nowhere.yaml" }, file: path }).name).to.equal("from-file");
+  });
+
+  it("takes an empty variable and an empty file for none", () => {
+    expect(load({ environment: { AORTA_NAME: "" }, file: file("# nothing yet\n") })).to.deep.equal(load());
+  });
+
+  it("refuses unknown settings and says what may have been meant, and where", () => {
+    const problems = problemsOf({
+      file: file("name: a\n\nonconflict: reject\ncolour: red\n"),
+      environment: { AORTA_DOMIAN: "example.com", PATH: "/bin" },
+    });
+    expect(problems).to.deep.equal([
+      "aorta.yaml:3: unknown setting onconflict (did you mean on-conflict?)",
+      "aorta.yaml:4: unknown setting colour",
+      "AORTA_DOMIAN: unknown variable (did you mean AORTA_DOMAIN?)",
+    ]);
+  });
+
+  it("reports every problem of every source at once, each with its place", () => {
+    const problems = problemsOf({
+      file: file("sip: [127.0.0.1:5060, nonsense]\nlease: true\n"),
+      environment: { AORTA_LOG_LEVEL: "loud" },
+      flags: { auth: "maybe", domain: "exa mple" },
+    });
+    expect(problems).to.deep.equal([
+      'aorta.yaml:1: sip: expected address:port, such as 0.0.0.0:5060, not "nonsense"',
+      "aorta.yaml:2: lease: expected a duration from 500ms to 10m, such as 10s",
+      'AORTA_LOG_LEVEL: expected one of debug, info, warn, error, silent, not "loud"',
+      '--domain: expected a domain, such as example.com, not "exa mple"',
+      '--auth: expected one of digest, none, not "maybe"',
+    ]);
+  });
+
+  const refused: Record<string, [Partial<ConfigInput>, string]> = {
+    "a domain and a token": [{ flags: { domain: "a.com" }, environment: { AORTA_JOIN: "t" } }, "--domain, AORTA_JOIN: found a domain or join one, not both"],
+    "a lease term when joining": [{ flags: { join: "t", lease: "5s" } }, "--lease: the lease term is chosen where the domain is founded; a server that joins gets it from there"],
+    "a lease term too short to keep": [{ flags: { lease: "10ms" } }, '--lease: expected a duration from 500ms to 10m, such as 10s, not "10ms"'],
+    "no authentication where others can reach SIP": [
+      { flags: { auth: "none" } },
+      "--auth: without authentication anybody is anybody: only where SIP listens on loopback, not on 0.0.0.0:5060",
+    ],
+    "an admin address that others can reach": [{ flags: { admin: "0.0.0.0:8181" } }, "--admin: expected a loopback address, such as 127.0.0.1:8181"],
+    "the same address twice": [{ flags: { sip: ["127.0.0.1:5060"], mesh: ["127.0.0.1:5060"] } }, "--sip, --mesh: 127.0.0.1:5060 is given twice"],
+    "an empty list of addresses": [{ flags: { sip: [] } }, "--sip: at least one address is needed"],
+    "a malformed multiaddr": [{ flags: { bootstrap: "192.0.2.1" } }, '--bootstrap: expected a multiaddr, such as /ip4/192.0.2.1/tcp/4060, not "192.0.2.1"'],
+    "a malformed peer id": [{ flags: { observer: "me" } }, '--observer: expected a libp2p peer id, such as 12D3Koo…, not "me"'],
+    "a file that is not there": [{ file: "/nowhere.yaml" }, "/nowhere.yaml: cannot be read: ENOENT: no such file or directory, open '/nowhere.yaml'"],
+  };
+  for (const [what, [input, problem]] of Object.entries(refused)) {
+    it(`refuses ${what}`, () => expect(problemsOf(input)).to.deep.equal([problem]));
+  }
+
+  it("refuses a file that is no YAML, or no settings", () => {
+    expect(problemsOf({ file: file("a: [1\nb: 2") })[0]).to.match(/^aorta\.yaml:\d: /);
+    expect(problemsOf({ file: file("- a\n- b\n") })).to.deep.equal(["aorta.yaml: expected settings, one `name: value` a line"]);
+    expect(problemsOf({ file: file("name: a\nname: b\n") })).to.deep.equal(["aorta.yaml:2: Map keys must be unique"]);
+  });
+
+  it("refuses a data folder whose admin socket would have too long a path, unless the socket goes elsewhere", () => {
+    const flags: Flags = { data: `/tmp/${"x".repeat(120)}` };
+    expect(problemsOf({ flags })[0]).to.match(/^--data: the admin socket's path has 136 bytes and may have \d+: .*--admin-socket$/);
+    expect(load({ flags: { ...flags, "admin-socket": "/tmp/a.sock" } }).adminSocket).to.equal("/tmp/a.sock");
+  });
+});
