@@ -114,7 +114,8 @@ function parse(text: string): RawRequest {
   return { method, uri, body, header: (name) => headers.find(([key]) => key === name.toLowerCase())?.[1] };
 }
 
-function respond(request: RawRequest, { status, headers = [], body = "" }: NonNullable<RawAnswer>): string {
+/** The text of a response to a request. */
+export function respond(request: RawRequest, { status, headers = [], body = "" }: NonNullable<RawAnswer>): string {
   const to = request.header("To")!;
   return [
     `SIP/2.0 ${status}`,
