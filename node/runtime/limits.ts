@@ -3,6 +3,16 @@
  * A part adds its own group here, never a number of its own elsewhere.
  */
 export const limits = {
+  sip: {
+    /** One message, head and body: what a UDP datagram can hold. A larger one gets 513, or its connection is closed. */
+    messageBytes: 64 * 1024,
+    /** Header fields of a message: clients send 10 to 30, long proxy chains 100. More get 400. */
+    headerCount: 256,
+    /** One header field, folded lines included: large enough for digest credentials, tokens and long Route sets. More gets 400. */
+    headerBytes: 8 * 1024,
+    /** A URI: user names and parameters are short; SIP gives no bound. A longer one gets 414. */
+    uriBytes: 2048,
+  },
   mesh: {
     /** One frame between two servers. A larger one is a protocol error: the link is closed. */
     frameBytes: 1024 * 1024,

@@ -1,0 +1,192 @@
+import { isAscii, isUtf8 } from "node:buffer";
+import { limits } from "../../runtime/limits.ts";
+import type { HeaderField, SipHeaders } from "./headers.ts";
+import { headersOf } from "./headers.ts";
+import { headerKey } from "./header-names.ts";
+import { isSpace, isToken } from "./lexical.ts";
+import type { SipMessage, SipRequest } from "./message.ts";
+import { quote, SipParseError } from "./sip-parse-error.ts";
+
+const END_OF_HEAD = Buffer.from("\r\n\r\n");
+const NO_BODY = new Uint8Array(0);
+
+type StartLine =
+  | { readonly kind: "request"; readonly method: string; readonly uri: string; readonly problem?: SipParseError }
+  | { readonly kind: "response"; readonly status: number; readonly reason: string };
+
+/**
+ * The message in one datagram, WebSocket frame or framed piece of a stream. Checks the start line, the shape of every
+ * header field and the length of the body; what the fields mean is checked where it is used, and for a server by
+ * `validateRequest`. The body is a view on `bytes`, octets beyond Content-Length are left out (RFC 3261 §18.3).
+ *
+ * @throws {SipParseError} with the request as far as it could be read, so that it can be answered.
+ */
+export function parseMessage(bytes: Uint8Array): SipMessage {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let from = 0;
+  // RFC 3261 §7.5: CRLF before the start line is ignored.
+  while (buffer[from] === 0x0d && buffer[from + 1] === 0x0a) from += 2;
+  if (buffer.length - from > limits.sip.messageBytes) {
+    throw new SipParseError("MESSAGE_TOO_LARGE", `message above ${limits.sip.messageBytes} bytes`, { status: 513 });
+  }
+  const end = buffer.indexOf(END_OF_HEAD, from);
+  // A head that never ends is still read for what an answer needs.
+  const head = decodeHead(buffer.subarray(from, end < 0 ? buffer.length : end));
+  const lineEnd = head.indexOf("\r\n");
+  const start = parseStartLine(lineEnd < 0 ? head : head.slice(0, lineEnd));
+  const fields: HeaderField[] = [];
+  let problem = start.kind === "request" ? start.problem : undefined;
+  try {
+    parseFields(head, lineEnd < 0 ? head.length : lineEnd + 2, fields);
+    if (end < 0) throw new SipParseError("TRUNCATED", "no empty line after the header fields");
+  } catch (error) {
+    problem ??= error as SipParseError;
+  }
+  const headers = headersOf(fields);
+  let body: Uint8Array = NO_BODY;
+  if (problem === undefined) {
+    try {
+      body = bodyOf(buffer, end + END_OF_HEAD.length, headers);
+    } catch (error) {
+      problem = error as SipParseError;
+    }
+  }
+  if (start.kind === "response") {
+    if (problem !== undefined) throw problem;
+    return { kind: "response", status: start.status, reason: start.reason, headers, body };
+  }
+  const request: SipRequest = { kind: "request", method: start.method, uri: start.uri, headers, body };
+  if (problem !== undefined) throw new SipParseError(problem.code, problem.message, { status: problem.status, request });
+  return request;
+}
+
+function decodeHead(bytes: Buffer): string {
+  if (isAscii(bytes)) return bytes.toString("latin1");
+  // RFC 3261 §7: the message is UTF-8 text, whatever the body is.
+  if (!isUtf8(bytes)) throw new SipParseError("NOT_UTF8", "header fields are not UTF-8");
+  return bytes.toString("utf8");
+}
+
+const RESPONSE = /^SIP\/2\.0 (\d+) (.*)$/i;
+
+function parseStartLine(line: string): StartLine {
+  if (line.slice(0, 4).toUpperCase() === "SIP/") {
+    const match = RESPONSE.exec(line);
+    const digits = match?.[1] ?? "";
+    const status = Number(digits);
+    if (digits.length !== 3 || status < 100 || status > 699) {
+      throw new SipParseError("BAD_STATUS_LINE", `malformed status line ${quote(line)}`);
+    }
+    return { kind: "response", status, reason: match?.[2] ?? "" };
+  }
+  // RFC 3261 §7.1: exactly one SP between the parts, no other white space.
+  const first = line.indexOf(" ");
+  const last = line.lastIndexOf(" ");
+  const method = line.slice(0, Math.max(first, 0));
+  if (!isToken(method)) throw new SipParseError("BAD_REQUEST_LINE", `malformed request line ${quote(line)}`);
+  const uri = line.slice(first + 1, last);
+  return { kind: "request", method, uri, ...requestLineProblem(line, first, last) };
+}
+
+/** What is wrong with a request line whose method could be read: the request can still be answered. */
+function requestLineProblem(line: string, first: number, last: number): { problem?: SipParseError } {
+  const version = line.slice(last + 1).toUpperCase();
+  const uri = line.slice(first + 1, last);
+  if (last > first && /^SIP\/\d+\.\d+$/.test(version) && version !== "SIP/2.0") {
+    return { problem: new SipParseError("BAD_VERSION", `version ${quote(version)}`, { status: 505 }) };
+  }
+  if (version !== "SIP/2.0" || uri === "" || /[\s<>"]/.test(uri)) {
+    return { problem: new SipParseError("BAD_REQUEST_LINE", `malformed request line ${quote(line)}`) };
+  }
+  if (uri.length > limits.sip.uriBytes) {
+    return { problem: new SipParseError("URI_TOO_LONG", `Request-URI longer than ${limits.sip.uriBytes}`, { status: 414 }) };
+  }
+  return {};
+}
+
+/** Reads the fields from `at` on into `fields`. One that is malformed does not hide those after it: the first problem is thrown at the end. */
+function parseFields(head: string, at: number, fields: HeaderField[]): void {
+  let problem: SipParseError | undefined;
+  for (let count = 0; at < head.length; count++) {
+    if (count >= limits.sip.headerCount) {
+      throw new SipParseError("TOO_MANY_HEADERS", `more than ${limits.sip.headerCount} header fields`);
+    }
+    let end = endOfLine(head, at);
+    const unfoldedEnd = end;
+    while (isSpace(head.charCodeAt(end + 2))) end = endOfLine(head, end + 2);
+    const field = parseField(head, at, end, end > unfoldedEnd);
+    if (field instanceof SipParseError) problem ??= field;
+    else fields.push(field);
+    at = end + 2;
+  }
+  if (problem !== undefined) throw problem;
+}
+
+function endOfLine(head: string, at: number): number {
+  const end = head.indexOf("\r\n", at);
+  return end < 0 ? head.length : end;
+}
+
+function parseField(head: string, at: number, end: number, folded: boolean): HeaderField | SipParseError {
+  if (end - at > limits.sip.headerBytes) {
+    return new SipParseError("HEADER_TOO_LONG", `header field longer than ${limits.sip.headerBytes}`);
+  }
+  const colon = head.indexOf(":", at);
+  if (colon < 0 || colon >= end) return malformed(head, at, end);
+  let nameEnd = colon;
+  while (nameEnd > at && isSpace(head.charCodeAt(nameEnd - 1))) nameEnd--;
+  const name = head.slice(at, nameEnd);
+  if (!isToken(name)) return malformed(head, at, end);
+  const value = folded ? unfold(head.slice(colon + 1, end)) : trimmed(head, colon + 1, end);
+  return hasLineBreak(value) ? malformed(head, at, end) : { key: headerKey(name), name, value };
+}
+
+/** RFC 3261 §7.3.1: a line break with the white space around it is one space. */
+function unfold(text: string): string {
+  return text
+    .split("\r\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .join(" ");
+}
+
+function trimmed(text: string, from: number, to: number): string {
+  while (from < to && isSpace(text.charCodeAt(from))) from++;
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+/** A CR or LF alone is no line end to us, but is to others: it could hide a field. */
+function hasLineBreak(value: string): boolean {
+  return value.includes("\n") || value.includes("\r");
+}
+
+function malformed(head: string, at: number, end: number): SipParseError {
+  return new SipParseError("BAD_HEADER", `malformed header field ${quote(head.slice(at, end))}`);
+}
+
+function bodyOf(buffer: Buffer, at: number, headers: SipHeaders): Uint8Array {
+  const available = buffer.length - at;
+  const length = contentLengthOf(headers);
+  if (length === undefined) return available === 0 ? NO_BODY : buffer.subarray(at);
+  // RFC 3261 §18.3: a datagram shorter than it says is an error; a longer one is cut.
+  if (length > available) throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${length}, but ${available} bytes follow`);
+  return length === 0 ? NO_BODY : buffer.subarray(at, at + length);
+}
+
+/**
+ * The Content-Length field; `undefined` when absent.
+ * @throws {SipParseError} `BAD_CONTENT_LENGTH` when it is not a number or two fields differ; `BODY_TOO_LARGE` (413)
+ */
+export function contentLengthOf(headers: SipHeaders): number | undefined {
+  const first = headers.get("content-length");
+  if (first === undefined) return undefined;
+  for (const value of headers.all("content-length")) {
+    if (value !== first || !/^\d+$/.test(value)) throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${quote(value)}`);
+  }
+  const length = Number(first);
+  if (length > limits.sip.messageBytes) {
+    throw new SipParseError("BODY_TOO_LARGE", `body above ${limits.sip.messageBytes} bytes`, { status: 413 });
+  }
+  return length;
+}

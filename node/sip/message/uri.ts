@@ -1,0 +1,227 @@
+import { limits } from "../../runtime/limits.ts";
+import { isSpace, isToken, parseDecimal } from "./lexical.ts";
+import type { Params } from "./params.ts";
+import { NO_PARAMS } from "./params.ts";
+import { quote, SipParseError } from "./sip-parse-error.ts";
+
+/**
+ * A `sip:` or `sips:` URI, taken apart. Parts keep their %-escapes as they came, so that formatting gives the same
+ * URI; {@link unescapeUri} reads them.
+ * @see RFC 3261 §19.1
+ */
+export interface SipUri {
+  readonly scheme: "sip" | "sips";
+  readonly user?: string;
+  readonly password?: string;
+  /** In lower case; IPv6 without brackets. */
+  readonly host: string;
+  /** 1–65535 */
+  readonly port?: number;
+  /** Names in lower case. */
+  readonly params: Params;
+  /** Raw `name=value` pairs after `?`, in order. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+const USER = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+$/;
+const PASSWORD = /^(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*$/;
+// Underscores are no host name's, but real networks have them.
+const HOST_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9_\-.]*[A-Za-z0-9_.])?$/;
+const PARAM = /^(?:[A-Za-z0-9\-_.!~*'()[\]/:&+$]|%[0-9A-Fa-f]{2})+$/;
+const HEADER = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$]|%[0-9A-Fa-f]{2})*$/;
+
+/** The scheme of any URI in lower case, or `undefined` where there is none. */
+export function schemeOf(uri: string): string | undefined {
+  const colon = uri.indexOf(":");
+  if (colon <= 0) return undefined;
+  const scheme = uri.slice(0, colon);
+  return /^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme) ? scheme.toLowerCase() : undefined;
+}
+
+/**
+ * @throws {SipParseError} `BAD_URI`; with status 416 for another scheme (`UNKNOWN_SCHEME`), 414 when longer than
+ *   `limits.sip.uriBytes` (`URI_TOO_LONG`)
+ */
+export function parseUri(text: string): SipUri {
+  if (text.length > limits.sip.uriBytes) {
+    throw new SipParseError("URI_TOO_LONG", `URI longer than ${limits.sip.uriBytes}`, { status: 414 });
+  }
+  const scheme = schemeOf(text);
+  if (scheme === undefined) throw bad(text);
+  if (scheme !== "sip" && scheme !== "sips") {
+    throw new SipParseError("UNKNOWN_SCHEME", `not a SIP URI: ${quote(text)}`, { status: 416 });
+  }
+  let rest = scheme.length + 1;
+  let user: string | undefined;
+  let password: string | undefined;
+  // Only one "@" may stand unescaped; everything left of it is userinfo, which may hold ";" and "?".
+  const at = text.indexOf("@", rest);
+  if (at >= 0) {
+    const userinfo = text.slice(rest, at);
+    const colon = userinfo.indexOf(":");
+    user = colon < 0 ? userinfo : userinfo.slice(0, colon);
+    if (!USER.test(user)) throw bad(text);
+    if (colon >= 0) {
+      password = userinfo.slice(colon + 1);
+      if (!PASSWORD.test(password)) throw bad(text);
+    }
+    rest = at + 1;
+  }
+  const question = text.indexOf("?", rest);
+  const beforeHeaders = question < 0 ? text.length : question;
+  let semicolon = text.indexOf(";", rest);
+  if (semicolon < 0 || semicolon > beforeHeaders) semicolon = beforeHeaders;
+  const { host, port } = parseHostPort(text.slice(rest, semicolon));
+  return {
+    scheme,
+    ...(user === undefined ? undefined : { user }),
+    ...(password === undefined ? undefined : { password }),
+    host,
+    ...(port === undefined ? undefined : { port }),
+    params: parseUriParams(text, semicolon, beforeHeaders),
+    headers: question < 0 ? [] : parseUriHeaders(text, question + 1),
+  };
+}
+
+/** As {@link parseUri}, but `undefined` instead of an error. */
+export function tryParseUri(text: string): SipUri | undefined {
+  try {
+    return parseUri(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * `host[:port]`, IPv6 in brackets, white space around the colon allowed.
+ * @throws {SipParseError} `BAD_URI`
+ */
+export function parseHostPort(text: string): { host: string; port?: number } {
+  let host: string;
+  let after: number;
+  if (text.charCodeAt(0) === 0x5b) {
+    after = text.indexOf("]") + 1;
+    host = text.slice(1, after - 1).toLowerCase();
+    if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/.test(host) || host.length > 45) throw bad(text);
+  } else {
+    const colon = text.indexOf(":");
+    after = colon < 0 ? text.length : colon;
+    while (after > 0 && isSpace(text.charCodeAt(after - 1))) after--;
+    host = text.slice(0, after).toLowerCase();
+    if (!HOST_NAME.test(host) || host.length > 255 || host.includes("..")) throw bad(text);
+  }
+  const rest = text.slice(after).trim();
+  if (rest === "") return { host };
+  if (rest.charCodeAt(0) !== 0x3a) throw bad(text);
+  const port = parseDecimal(rest.slice(1).trim(), 65535, "port");
+  if (port === 0) throw bad(text);
+  return { host, port };
+}
+
+/** `host[:port]` with IPv6 in brackets. */
+export function formatHostPort(host: string, port?: number): string {
+  const literal = host.includes(":") ? `[${host}]` : host;
+  return port === undefined ? literal : `${literal}:${port}`;
+}
+
+function parseUriParams(text: string, from: number, to: number): Params {
+  if (from >= to) return NO_PARAMS;
+  const params = new Map<string, string>();
+  for (const part of text.slice(from + 1, to).split(";")) {
+    const equals = part.indexOf("=");
+    const name = (equals < 0 ? part : part.slice(0, equals)).toLowerCase();
+    const value = equals < 0 ? "" : part.slice(equals + 1);
+    if (!PARAM.test(name) || (equals >= 0 && !PARAM.test(value)) || params.has(name)) throw bad(text);
+    params.set(name, value);
+  }
+  return params;
+}
+
+function parseUriHeaders(text: string, from: number): (readonly [string, string])[] {
+  return text
+    .slice(from)
+    .split("&")
+    .map((part) => {
+      const equals = part.indexOf("=");
+      const name = part.slice(0, Math.max(equals, 0));
+      const value = part.slice(equals + 1);
+      if (name === "" || !HEADER.test(name) || !HEADER.test(value)) throw bad(text);
+      return [name, value] as const;
+    });
+}
+
+/** Inverse of {@link parseUri}. */
+export function formatUri(uri: SipUri): string {
+  let text = `${uri.scheme}:`;
+  if (uri.user !== undefined) text += `${uri.user}${uri.password === undefined ? "" : `:${uri.password}`}@`;
+  text += formatHostPort(uri.host, uri.port);
+  for (const [name, value] of uri.params) text += value === "" ? `;${name}` : `;${name}=${value}`;
+  let separator = "?";
+  for (const [name, value] of uri.headers) {
+    text += `${separator}${name}=${value}`;
+    separator = "&";
+  }
+  return text;
+}
+
+/**
+ * Text of a part of a URI, %-escapes resolved.
+ * @throws {SipParseError} `BAD_URI` when the octets are not UTF-8
+ */
+export function unescapeUri(text: string): string {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new SipParseError("BAD_URI", `escapes in ${quote(text)} are not UTF-8`, { cause });
+  }
+}
+
+/** Escapes a text to be a URI's user part. @see RFC 3261 §25.1 user-unreserved */
+export function escapeUser(text: string): string {
+  return encodeURIComponent(text).replace(/%(?:26|3D|2B|24|2C|3B|3F|2F)/g, decodeURIComponent);
+}
+
+/** Parameters that make two URIs differ when only one has them. @see RFC 3261 §19.1.4 */
+const DISTINGUISHING = ["user", "ttl", "method", "maddr", "transport"];
+
+/**
+ * Whether two URIs are the same.
+ * @see RFC 3261 §19.1.4
+ */
+export function sameUri(a: SipUri, b: SipUri): boolean {
+  if (a.scheme !== b.scheme || a.host !== b.host || a.port !== b.port) return false;
+  if (a.user === undefined || b.user === undefined ? a.user !== b.user : plain(a.user) !== plain(b.user)) return false;
+  if (plain(a.password ?? "") !== plain(b.password ?? "")) return false;
+  for (const [name, value] of a.params) {
+    const other = b.params.get(name);
+    if (other !== undefined && plain(other).toLowerCase() !== plain(value).toLowerCase()) return false;
+  }
+  if (DISTINGUISHING.some((name) => a.params.has(name) !== b.params.has(name))) return false;
+  return headerList(a) === headerList(b);
+}
+
+function headerList(uri: SipUri): string {
+  return uri.headers
+    .map(([name, value]) => `${name.toLowerCase()}=${plain(value)}`)
+    .toSorted()
+    .join("&");
+}
+
+/** Escapes that need not be are the character itself; the others differ from it (§19.1.4: reserved characters). */
+function plain(text: string): string {
+  return text.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
+    const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+    return /[A-Za-z0-9\-_.!~*'()]/.test(character) ? character : escape.toUpperCase();
+  });
+}
+
+function bad(text: string): SipParseError {
+  return new SipParseError("BAD_URI", `malformed URI: ${quote(text)}`);
+}
+
+/** Whether a text is `token`-shaped enough to be a transport name, in upper case: `udp` → `UDP`. */
+export function transportOf(uri: SipUri): string | undefined {
+  const value = uri.params.get("transport");
+  return value !== undefined && isToken(value) ? value.toUpperCase() : undefined;
+}

@@ -1,0 +1,52 @@
+import { isToken } from "./lexical.ts";
+import type { Params } from "./params.ts";
+import { formatParams, parseParams } from "./params.ts";
+import { quote, SipParseError } from "./sip-parse-error.ts";
+import { formatHostPort, parseHostPort } from "./uri.ts";
+
+/** One hop of a request's path. @see RFC 3261 §20.42 */
+export interface Via {
+  /** Upper case: `UDP`, `TCP`, `TLS`, `WS`, `WSS`, `MESH`, … */
+  readonly transport: string;
+  /** sent-by host in lower case; IPv6 without brackets. */
+  readonly host: string;
+  readonly port?: number;
+  /** `branch`, `received`, `rport` (empty when asked for), … */
+  readonly params: Params;
+}
+
+/** Every branch made by RFC 3261 begins with it. @see RFC 3261 §8.1.1.7 */
+export const BRANCH_COOKIE = "z9hG4bK";
+
+/**
+ * One Via value.
+ * @throws {SipParseError} `BAD_VIA`, `BAD_PARAMS`
+ */
+export function parseVia(text: string): Via {
+  const first = text.indexOf("/");
+  const second = text.indexOf("/", first + 1);
+  if (first < 0 || second < 0) throw bad(text);
+  // sent-protocol allows white space around its slashes.
+  if (text.slice(0, first).trim().toUpperCase() !== "SIP" || text.slice(first + 1, second).trim() !== "2.0") throw bad(text);
+  let semicolon = text.indexOf(";", second);
+  if (semicolon < 0) semicolon = text.length;
+  const sent = text.slice(second + 1, semicolon).trim();
+  const space = sent.search(/[ \t]/);
+  if (space <= 0) throw bad(text);
+  const transport = sent.slice(0, space);
+  if (!isToken(transport)) throw bad(text);
+  return {
+    transport: transport.toUpperCase(),
+    ...parseHostPort(sent.slice(space).trimStart()),
+    params: parseParams(text, semicolon),
+  };
+}
+
+/** Inverse of {@link parseVia}. */
+export function formatVia(via: Via): string {
+  return `SIP/2.0/${via.transport} ${formatHostPort(via.host, via.port)}${formatParams(via.params)}`;
+}
+
+function bad(text: string): SipParseError {
+  return new SipParseError("BAD_VIA", `malformed Via: ${quote(text)}`);
+}
