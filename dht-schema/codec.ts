@@ -239,22 +239,22 @@ export function optional<T>(of: Codec<T>): Codec<T | undefined> {
   };
 }
 
-type Fields = Record<string, Codec<unknown>>;
-type Struct<F extends Fields> = { readonly [K in keyof F]: F[K] extends Codec<infer T> ? T : never };
+/** Description of a {@link struct}: the codec of each field. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a codec is invariant; only `any` admits every field type
+export type Fields = Record<string, Codec<any>>;
+export type Values<F extends Fields> = { readonly [K in keyof F]: Infer<F[K]> };
 
 /** Fields one after the other, in the order of the description. */
-// oxlint-disable-next-line typescript/no-explicit-any -- a codec is invariant; only `any` admits every field type
-export function struct<F extends { [K in keyof F]: Codec<never> | Codec<any> }>(fields: F): Codec<Struct<F & Fields>> {
-  const entries = Object.entries(fields) as [string, Codec<unknown>][];
+export function struct<F extends Fields>(fields: F): Codec<Values<F>> {
+  const entries = Object.entries(fields);
   return {
     write(writer, value) {
-      const record = value as Record<string, unknown>;
-      for (const [name, codec] of entries) codec.write(writer, record[name]);
+      for (const [name, codec] of entries) codec.write(writer, value[name]);
     },
     read(reader) {
       const value: Record<string, unknown> = {};
       for (const [name, codec] of entries) value[name] = codec.read(reader);
-      return value as Struct<F & Fields>;
+      return value as Values<F>;
     },
   };
 }

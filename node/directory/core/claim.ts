@@ -1,0 +1,311 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Ballot } from "../../../dht-schema/ballot.ts";
+import { compareBallots, formatBallot, sameBallot } from "../../../dht-schema/ballot.ts";
+import type { DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
+import type { Appointment } from "./agenda.ts";
+import type { ClaimResult, Context } from "./context.ts";
+import type { Leases } from "./leases.ts";
+import type { Ownerships } from "./ownerships.ts";
+import type { Quorum } from "./quorum.ts";
+import { isQuorum, isQuorumOfSome } from "./quorum.ts";
+
+/**
+ * - `take-over`: a live owner is asked to hand over
+ * - `if-free`: a live owner keeps the AoR
+ * - `reclaim`: the owner itself needs a higher ballot; it goes on owning meanwhile
+ */
+export type ClaimPurpose = "take-over" | "if-free" | "reclaim";
+
+/** What a replica promised, with what it had accepted. */
+type Promised = MessageOf<"promised">;
+
+/** One round under one ballot. */
+interface Round {
+  readonly op: number;
+  readonly ballot: Ballot;
+  readonly quorum: Quorum;
+  readonly promises: Map<number, Promised>;
+  readonly refused: Set<number>;
+}
+
+interface Preparing extends Round {
+  readonly name: "preparing";
+  /** Ballots whose owners were asked in this round to hand over. */
+  readonly asked: Set<string>;
+}
+
+interface Accepting extends Round {
+  readonly name: "accepting";
+  /** The session under which each replica accepted. */
+  readonly sessions: Map<number, number>;
+}
+
+type Phase =
+  | Preparing
+  | Accepting
+  | { readonly name: "waiting" }
+  | { readonly name: "backing-off" }
+  | { readonly name: "won"; readonly op: number; readonly ballot: Ballot }
+  | { readonly name: "ended" };
+
+/** Longest random pause after a collision, ms; it doubles from {@link FIRST_BACKOFF_MS}. */
+const BACKOFF_MAX_MS = 100;
+const FIRST_BACKOFF_MS = 4;
+/** While an owner that cannot be asked holds leases, how often the replicas are asked again at most, ms. */
+const RULE_OUT_POLL_MS = 250;
+
+/**
+ * One claim of one AoR: prepare, rule out every value that may still be owned, accept.
+ * A collision or time-out starts another round under a higher ballot until `deadlineMs`; a ballot that was given up never becomes an ownership.
+ */
+export class Claim {
+  readonly id: number;
+  readonly aor: Aor;
+  readonly purpose: ClaimPurpose;
+  readonly deadlineMs: number;
+  readonly #context: Context;
+  readonly #leases: Leases;
+  readonly #ownerships: Ownerships;
+  readonly #onEnd: (nowMs: number, claim: Claim, result: ClaimResult) => void;
+  /** Ballots whose owners have said that they will never serve them again. */
+  readonly #handedOver = new Set<string>();
+  #phase: Phase = { name: "waiting" };
+  #alarm: Appointment | undefined;
+  #collisions = 0;
+  #from: number | undefined;
+  #lastProblem = "no majority of the replicas answered";
+
+  constructor(
+    init: { readonly id: number; readonly aor: Aor; readonly purpose: ClaimPurpose; readonly deadlineMs: number },
+    components: { readonly context: Context; readonly leases: Leases; readonly ownerships: Ownerships },
+    onEnd: (nowMs: number, claim: Claim, result: ClaimResult) => void,
+  ) {
+    this.id = init.id;
+    this.aor = init.aor;
+    this.purpose = init.purpose;
+    this.deadlineMs = init.deadlineMs;
+    this.#context = components.context;
+    this.#leases = components.leases;
+    this.#ownerships = components.ownerships;
+    this.#onEnd = onEnd;
+  }
+
+  /** The ballot that replicas may have accepted, while it is being proposed. */
+  get ballotInFlight(): Ballot | undefined {
+    return this.#phase.name === "accepting" ? this.#phase.ballot : undefined;
+  }
+
+  /** Whether it has not begun: another claim of the AoR goes before it. */
+  get isWaiting(): boolean {
+    return this.#phase.name === "waiting";
+  }
+
+  /** any round → preparing */
+  prepare(nowMs: number): void {
+    if (this.#isOver()) return;
+    this.#leaveRound();
+    if (nowMs >= this.deadlineMs) return this.#end(nowMs, { kind: "unavailable", reason: this.#lastProblem });
+    const context = this.#context;
+    const quorum = context.quorumOf(this.aor);
+    const ballot = context.nextBallot();
+    const op = context.openOp((atMs, from, message) => this.#answer(atMs, op, from, message));
+    this.#phase = { name: "preparing", op, ballot, quorum, promises: new Map(), refused: new Set(), asked: new Set() };
+    this.#wake(nowMs + context.tuning.attemptMs);
+    for (const member of quorum.members) {
+      this.#leases.ensure(nowMs, member);
+      context.send(member, { type: "prepare", op, aor: this.aor, ballot });
+    }
+  }
+
+  /** any → ended: whoever asked no longer waits. */
+  cancel(nowMs: number): void {
+    if (this.#isOver()) return;
+    this.#leaveRound();
+    this.#end(nowMs, { kind: "unavailable", reason: "cancelled" });
+  }
+
+  /** accepting → ended: another claimant asked for the ballot in flight, and the younger claim goes first. */
+  yieldTo(nowMs: number, winner: Ballot): void {
+    if (this.#isOver()) return;
+    this.#leaveRound();
+    this.#end(nowMs, { kind: "owned-elsewhere", epoch: winner });
+  }
+
+  #isOver(): boolean {
+    return this.#phase.name === "ended" || this.#phase.name === "won";
+  }
+
+  #wake(atMs: number): void {
+    this.#alarm?.cancel();
+    this.#alarm = this.#context.agenda.add(Math.min(atMs, this.deadlineMs), (nowMs) => this.#timeOut(nowMs));
+  }
+
+  /** Gives up the round's ballot: replicas that accepted it are told, so that nobody takes it for an ownership. */
+  #leaveRound(): void {
+    const phase = this.#phase;
+    this.#alarm?.cancel();
+    if (phase.name === "preparing" || phase.name === "accepting") this.#context.closeOp(phase.op);
+    if (phase.name === "accepting") {
+      for (const member of phase.promises.keys()) {
+        this.#context.send(member, { type: "release", aor: this.aor, ballot: phase.ballot });
+      }
+    }
+    this.#phase = { name: "backing-off" };
+  }
+
+  #answer(nowMs: number, op: number, from: number, message: DirectoryMessage): void {
+    const phase = this.#phase;
+    if (message.type === "refused") this.#context.sawBallot(message.promised);
+    if (phase.name === "won" && phase.op === op) {
+      if (message.type === "accepted") this.#ownerships.accepted(nowMs, this.aor, phase.ballot, from, message.session);
+    } else if (phase.name === "preparing" && phase.op === op) {
+      if (message.type === "promised") this.#promised(nowMs, phase, from, message);
+      else if (message.type === "refused") this.#refused(nowMs, phase, from, message);
+    } else if (phase.name === "accepting" && phase.op === op) {
+      if (message.type === "accepted") this.#accepted(nowMs, phase, from, message.session);
+      else if (message.type === "refused") this.#refused(nowMs, phase, from, message);
+      else if (message.type === "promised" && !phase.promises.has(from)) {
+        phase.promises.set(from, message);
+        this.#sendAccept(from, phase.op, phase.ballot, message);
+      }
+    }
+  }
+
+  #promised(nowMs: number, phase: Preparing, from: number, message: Promised): void {
+    phase.promises.set(from, message);
+    if (message.accepted !== undefined) this.#context.sawBallot(message.accepted.ballot);
+    this.#consider(nowMs, phase);
+  }
+
+  /** preparing → accepting, once a majority promised and no value that they reported may still be owned. */
+  #consider(nowMs: number, phase: Preparing): void {
+    if (!isQuorum(phase.quorum, (member) => phase.promises.has(member))) return;
+    const blockers = this.#blockers(phase);
+    if (blockers.length === 0) return this.#accept(phase);
+    if (this.purpose !== "take-over") {
+      const certain = blockers.find((value) => isQuorumOfSome(phase.quorum, (member) => this.#reportsValid(phase, member, value)));
+      if (certain !== undefined) this.#yieldToOwner(nowMs, certain);
+      return;
+    }
+    for (const value of blockers) this.#askHandover(nowMs, phase, value);
+  }
+
+  /** Every value reported, whatever its ballot, that a majority may still hold valid. */
+  #blockers({ quorum, promises }: Preparing): Ballot[] {
+    const blockers: Ballot[] = [];
+    for (const { accepted } of promises.values()) {
+      if (accepted === undefined || this.#isRuledOut(accepted.ballot)) continue;
+      const value = accepted.ballot;
+      if (blockers.some((other) => sameBallot(other, value))) continue;
+      const mayBeOwned = isQuorumOfSome(quorum, (member) => {
+        const promise = promises.get(member);
+        return promise === undefined || this.#isValid(promise, value);
+      });
+      if (mayBeOwned) blockers.push(value);
+    }
+    return blockers;
+  }
+
+  /** Handed over, or our own: this boot has given it up or owns it itself, an earlier boot is dead. */
+  #isRuledOut(value: Ballot): boolean {
+    return value.member === this.#context.self || this.#handedOver.has(formatBallot(value));
+  }
+
+  #isValid({ accepted }: Promised, value: Ballot): boolean {
+    return accepted !== undefined && accepted.validForMs > 0 && sameBallot(accepted.ballot, value);
+  }
+
+  #reportsValid(phase: Preparing, member: number, value: Ballot): boolean {
+    const promise = phase.promises.get(member);
+    return promise !== undefined && this.#isValid(promise, value);
+  }
+
+  #yieldToOwner(nowMs: number, owned: Ballot): void {
+    this.#leaveRound();
+    this.#end(nowMs, { kind: "owned-elsewhere", epoch: owned });
+  }
+
+  #askHandover(nowMs: number, phase: Preparing, value: Ballot): void {
+    const name = formatBallot(value);
+    if (phase.asked.has(name)) return;
+    phase.asked.add(name);
+    const context = this.#context;
+    const op = context.openOp((atMs, _from, message) => {
+      context.closeOp(op);
+      if (message.type !== "handedOver" || !sameBallot(message.ballot, value)) return;
+      this.#handedOver.add(name);
+      this.#from = value.member;
+      if (this.#phase.name === "preparing") this.#consider(atMs, this.#phase);
+    });
+    context.agenda.add(nowMs + context.tuning.attemptMs * 2, () => context.closeOp(op));
+    context.send(value.member, { type: "handover", op, aor: this.aor, theirs: value, mine: phase.ballot });
+  }
+
+  #accept({ op, ballot, quorum, promises }: Preparing): void {
+    this.#phase = { name: "accepting", op, ballot, quorum, promises, sessions: new Map(), refused: new Set() };
+    for (const [member, promise] of promises) this.#sendAccept(member, op, ballot, promise);
+  }
+
+  #sendAccept(member: number, op: number, ballot: Ballot, { incarnation }: Promised): void {
+    const { boot } = this.#context;
+    this.#context.send(member, { type: "accept", op, aor: this.aor, ballot, boot, incarnation });
+  }
+
+  /** accepting → won, once a majority accepted under live leases. */
+  #accepted(nowMs: number, phase: Accepting, from: number, session: number): void {
+    phase.sessions.set(from, session);
+    if (!isQuorum(phase.quorum, (member) => phase.sessions.has(member))) return;
+    const { op, ballot } = phase;
+    if (!this.#ownerships.begin(nowMs, this.aor, ballot, phase.quorum, phase.sessions)) return;
+    this.#alarm?.cancel();
+    this.#phase = { name: "won", op, ballot };
+    // Answers still under way count; who has not answered by then is caught up.
+    this.#context.agenda.add(nowMs + this.#context.tuning.attemptMs, (atMs) => {
+      this.#context.closeOp(op);
+      this.#ownerships.catchUp(atMs, this.aor);
+    });
+    this.#onEnd(nowMs, this, { kind: "owned", epoch: ballot, from: this.#from });
+  }
+
+  #refused(nowMs: number, phase: Preparing | Accepting, from: number, message: MessageOf<"refused">): void {
+    phase.refused.add(from);
+    this.#lastProblem = `replica ${from} refused: ${message.reason}`;
+    const canSucceed = isQuorum(phase.quorum, (member) => !phase.refused.has(member));
+    if (canSucceed) return;
+    this.#collisions++;
+    this.#leaveRound();
+    const atMost = Math.min(BACKOFF_MAX_MS, FIRST_BACKOFF_MS * 2 ** this.#collisions);
+    // A replica that abstains or has no room is not hurried; a lost race is run again soon.
+    const patient = message.reason === "abstaining" || message.reason === "full";
+    this.#wake(nowMs + (patient ? BACKOFF_MAX_MS : this.#context.random() * atMost));
+  }
+
+  #timeOut(nowMs: number): void {
+    const phase = this.#phase;
+    if (this.#isOver()) return;
+    if (phase.name === "preparing" && isQuorum(phase.quorum, (member) => phase.promises.has(member))) {
+      const blockers = this.#blockers(phase);
+      const highest = blockers.sort(compareBallots).at(-1);
+      if (highest !== undefined && this.purpose !== "take-over") return this.#yieldToOwner(nowMs, highest);
+      if (highest !== undefined) return this.#outwait(nowMs, phase, highest);
+    }
+    this.prepare(nowMs);
+  }
+
+  /** The owner does not answer: its leases must run out first. */
+  #outwait(nowMs: number, { promises }: Preparing, value: Ballot): void {
+    let leftMs = 0;
+    for (const promise of promises.values()) {
+      if (this.#isValid(promise, value)) leftMs = Math.max(leftMs, promise.accepted?.validForMs ?? 0);
+    }
+    this.#lastProblem = `server ${value.member} holds it for up to ${leftMs} ms more and does not answer`;
+    this.#leaveRound();
+    this.#wake(nowMs + Math.min(RULE_OUT_POLL_MS, Math.max(1, leftMs)));
+  }
+
+  #end(nowMs: number, result: ClaimResult): void {
+    this.#alarm?.cancel();
+    this.#phase = { name: "ended" };
+    this.#onEnd(nowMs, this, result);
+  }
+}

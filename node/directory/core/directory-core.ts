@@ -1,0 +1,424 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
+import { compareBallots, NO_BALLOT, sameBallot } from "../../../dht-schema/ballot.ts";
+import type { Batch, DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
+import type { Roster } from "../../../dht-schema/roster.ts";
+import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
+import { Agenda } from "./agenda.ts";
+import type { ClaimPurpose } from "./claim.ts";
+import { Claim } from "./claim.ts";
+import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
+import { Leases } from "./leases.ts";
+import type { LookupMode } from "./lookup.ts";
+import { startInspection, startLookup } from "./lookup.ts";
+import { Ownerships } from "./ownerships.ts";
+import { Quorums } from "./quorum.ts";
+import { Replica } from "./replica.ts";
+import { startSteward } from "./steward.ts";
+import { Watches } from "./watches.ts";
+
+/** What a node starts from. */
+export interface CoreInit {
+  /** Number of this server in the roster. */
+  readonly self: number;
+  /** 1 at the first start ever, one more at each. */
+  readonly boot: number;
+  readonly roster: Roster;
+  /** The durable ballot ceiling: 0 at the first start. */
+  readonly ceiling: number;
+  readonly tuning: DirectoryTuning;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Whether this server drives changes of the roster: it holds the domain's key. */
+  readonly steward: boolean;
+}
+
+/** What the driver has to carry out after each call. */
+export interface CoreOutput {
+  readonly batches: readonly { readonly to: number; readonly batch: Batch }[];
+  readonly events: readonly DirectoryEvent[];
+}
+
+const REQUESTS_OF_A_VERSION = new Set<DirectoryMessage["type"]>(["renew", "prepare", "accept", "read", "watch"]);
+const MEMBER_MAX = 0xffff_ffff;
+
+/**
+ * The directory of one server as one state machine: no clock, socket, promise or randomness of its own.
+ * Call a method with the time, then {@link takeOutput}; call {@link tick} at {@link nextDeadlineMs}.
+ */
+export class DirectoryCore {
+  readonly self: number;
+  readonly boot: number;
+  readonly #agenda = new Agenda();
+  readonly #context: Context;
+  readonly #replica: Replica;
+  readonly #leases: Leases;
+  readonly #ownerships: Ownerships;
+  readonly #watches: Watches;
+  #roster: Roster;
+  #quorums: Quorums;
+  /** Highest counter seen in any ballot. */
+  #counter: number;
+
+  readonly #ops = new Map<number, AnswerHandler>();
+  #lastOp = 0;
+  readonly #claims = new Map<Aor, Claim[]>();
+  readonly #reclaims = new Set<Aor>();
+  #reclaimsUnderWay = 0;
+  readonly #forwarding = new Map<Aor, Epoch>();
+  readonly #held: { readonly from: number; readonly batch: Batch }[] = [];
+
+  #outgoing = new Map<number, DirectoryMessage[]>();
+  readonly #toSelf: DirectoryMessage[] = [];
+  #events: DirectoryEvent[] = [];
+
+  constructor(nowMs: number, init: CoreInit) {
+    const { roster, boot, tuning } = init;
+    this.self = init.self;
+    this.boot = boot;
+    this.#roster = roster;
+    this.#quorums = new Quorums(roster);
+    this.#counter = init.ceiling;
+    const context: Context = {
+      self: init.self,
+      boot,
+      tuning,
+      agenda: this.#agenda,
+      roster: () => this.#roster,
+      quorumOf: (aor) => this.#quorums.of(aor),
+      random: init.random,
+      send: (to, message) => this.#send(to, message),
+      emit: (event) => void this.#events.push(event),
+      openOp: (handler) => {
+        this.#ops.set(++this.#lastOp, handler);
+        return this.#lastOp;
+      },
+      closeOp: (op) => void this.#ops.delete(op),
+      nextBallot: () => ({ version: this.#roster.version, counter: ++this.#counter, member: init.self }),
+      sawBallot: (ballot) => {
+        if (ballot.counter > this.#counter) this.#counter = ballot.counter;
+      },
+    };
+    this.#context = context;
+    // A first start has granted nothing before; the only server there is granted to nobody but itself, which is dead.
+    const hadGranted = boot > 1 && roster.servers.length > 1;
+    this.#replica = new Replica(context, {
+      abstainsUntilMs: hadGranted ? nowMs + graceMs(roster) : nowMs,
+      floor: boot > 1 ? { version: roster.version, counter: init.ceiling, member: MEMBER_MAX } : NO_BALLOT,
+      ceiling: init.ceiling,
+    });
+    this.#leases = new Leases(context, (atMs, member) => {
+      this.#ownerships.leaseBegan(atMs, member);
+      this.#watches.leaseBegan(atMs, member);
+    });
+    this.#ownerships = new Ownerships(context, this.#leases, {
+      reclaim: (atMs, aor) => this.#reclaim(atMs, aor),
+      lost: (atMs, aor) => this.#abandonReclaim(atMs, aor),
+    });
+    this.#watches = new Watches(context, this.#leases);
+    this.#lookForLapses(nowMs);
+    if (init.steward) startSteward(context, nowMs);
+  }
+
+  get roster(): Roster {
+    return this.#roster;
+  }
+
+  /** When {@link tick} is due, on the clock of `nowMs`. */
+  nextDeadlineMs(): number {
+    return this.#agenda.nextMs;
+  }
+
+  tick(nowMs: number): void {
+    this.#agenda.runDue(nowMs);
+    this.#deliverToSelf(nowMs);
+  }
+
+  /** Messages of a server of the roster arrived. */
+  receive(nowMs: number, from: number, batch: Batch): void {
+    if (batch.rosterVersion > this.#roster.version) {
+      // The sender is ahead: what it says has a meaning only under its roster, which is on the way.
+      if (this.#held.length < this.#context.tuning.heldMessages) this.#held.push({ from, batch });
+      return;
+    }
+    const behind = batch.rosterVersion < this.#roster.version;
+    for (const message of batch.messages) {
+      // The sender is behind: it starts its requests again under the new roster when that reaches it.
+      if (behind && REQUESTS_OF_A_VERSION.has(message.type)) continue;
+      this.#dispatch(nowMs, from, message);
+    }
+    this.#deliverToSelf(nowMs);
+  }
+
+  /** A newer roster is in force here (stored, if it has to survive a restart). */
+  installRoster(nowMs: number, next: Roster): void {
+    const before = this.#roster;
+    if (!isNewerRoster(next, before)) return;
+    const leases = this.#leases.snapshot();
+    this.#roster = next;
+    if (next.version !== before.version) {
+      this.#quorums = new Quorums(next);
+      const intoJoint = isJoint(next) && next.version === before.version + 1;
+      this.#ownerships.rosterChanged(nowMs, { leases, intoJoint });
+      for (const member of [...this.#leases.members()]) this.#leases.refresh(nowMs, member);
+      this.#watches.rosterChanged(nowMs);
+      for (const [claim] of this.#claims.values()) claim?.prepare(nowMs);
+    }
+    for (const { from, batch } of this.#held.splice(0)) this.receive(nowMs, from, batch);
+    this.#deliverToSelf(nowMs);
+  }
+
+  /** The link to a server came up: what was lost with the former one is sent again. */
+  linkUp(nowMs: number, member: number): void {
+    this.#leases.refresh(nowMs, member);
+    this.#deliverToSelf(nowMs);
+  }
+
+  /** The higher ceiling asked for by `raise-ceiling` is durable. */
+  ceilingStored(counter: number): void {
+    this.#replica.ceilingStored(counter);
+  }
+
+  /** Starts a claim; `claimed` tells its end. Claims of one AoR go one after the other. */
+  claim(nowMs: number, id: number, aor: Aor, purpose: ClaimPurpose, deadlineMs: number): void {
+    const components = { context: this.#context, leases: this.#leases, ownerships: this.#ownerships };
+    const claim = new Claim({ id, aor, purpose, deadlineMs }, components, (atMs, ended, result) => this.#claimEnded(atMs, ended, result));
+    const queue = this.#claims.get(aor);
+    if (queue !== undefined) queue.push(claim);
+    else {
+      this.#claims.set(aor, [claim]);
+      this.#startClaim(nowMs, claim);
+    }
+    this.#deliverToSelf(nowMs);
+  }
+
+  cancelClaim(nowMs: number, id: number, aor: Aor): void {
+    this.#claims.get(aor)?.find((claim) => claim.id === id)?.cancel(nowMs);
+    this.#deliverToSelf(nowMs);
+  }
+
+  release(nowMs: number, aor: Aor): void {
+    const epoch = this.#ownerships.ballot(aor);
+    const quorum = this.#ownerships.end(nowMs, aor, "released", undefined);
+    if (epoch === undefined || quorum === undefined) return;
+    for (const member of quorum.members) this.#send(member, { type: "release", aor, ballot: epoch });
+    this.#deliverToSelf(nowMs);
+  }
+
+  lookup(nowMs: number, id: number, aor: Aor, mode: LookupMode, deadlineMs: number): void {
+    startLookup(this.#context, nowMs, aor, { mode, deadlineMs }, (_atMs, result) =>
+      this.#context.emit({ kind: "found", lookup: id, aor, result }),
+    );
+    this.#deliverToSelf(nowMs);
+  }
+
+  inspect(nowMs: number, id: number, aor: Aor): void {
+    startInspection(this.#context, nowMs, aor, (_atMs, answers) =>
+      this.#context.emit({ kind: "inspected", lookup: id, aor, answers }),
+    );
+    this.#deliverToSelf(nowMs);
+  }
+
+  watch(nowMs: number, aor: Aor): void {
+    this.#watches.start(nowMs, aor);
+    this.#deliverToSelf(nowMs);
+  }
+
+  unwatch(nowMs: number, aor: Aor): void {
+    this.#watches.stop(aor);
+    this.#deliverToSelf(nowMs);
+  }
+
+  /** State of a watched AoR, if it is known without a message. */
+  watched(nowMs: number, aor: Aor): OwnerState | undefined {
+    return this.#watches.known(nowMs, aor);
+  }
+
+  /** The epoch under which this server owns the AoR at this instant. */
+  owned(nowMs: number, aor: Aor): Epoch | undefined {
+    return this.#ownerships.epoch(nowMs, aor);
+  }
+
+  /** The epoch that another server claimed an AoR with, for some time after it was handed over. */
+  forwardingNote(aor: Aor): Epoch | undefined {
+    return this.#forwarding.get(aor);
+  }
+
+  /** What this server, as a replica, holds as valid for an AoR. */
+  held(nowMs: number, aor: Aor): Ballot | undefined {
+    return this.#replica.valid(nowMs, aor);
+  }
+
+  owners(nowMs: number): Iterable<{ aor: Aor; epoch: Epoch; ownedForMs: number }> {
+    return this.#ownerships.list(nowMs);
+  }
+
+  leaseLeftMs(nowMs: number, aor: Aor): number {
+    return this.#ownerships.leaseLeftMs(nowMs, aor);
+  }
+
+  /** Sessions this server holds at replicas. */
+  *sessions(nowMs: number): Iterable<{ member: number; leaseLeftMs: number }> {
+    for (const member of this.#leases.members()) {
+      const generation = this.#leases.generation(nowMs, member);
+      yield { member, leaseLeftMs: Math.max(0, this.#leases.expiryMs(member, generation) - nowMs) };
+    }
+  }
+
+  stats(nowMs: number) {
+    const claims = this.#claims.size;
+    return { owned: this.#ownerships.size, watched: this.#watches.size, claims, ...this.#replica.stats(nowMs) };
+  }
+
+  holdings(nowMs: number): Iterable<{ aor: Aor; epoch: Ballot; validForMs: number }> {
+    return this.#replica.holdings(nowMs);
+  }
+
+  /** Messages and events since the last call. */
+  takeOutput(): CoreOutput {
+    const rosterVersion = this.#roster.version;
+    const batches = [...this.#outgoing].map(([to, messages]) => ({ to, batch: { rosterVersion, messages } }));
+    const events = this.#events;
+    this.#outgoing = new Map();
+    this.#events = [];
+    return { batches, events };
+  }
+
+  #send(to: number, message: DirectoryMessage): void {
+    if (to === this.self) {
+      this.#toSelf.push(message);
+      return;
+    }
+    const queue = this.#outgoing.get(to);
+    if (queue === undefined) this.#outgoing.set(to, [message]);
+    else queue.push(message);
+  }
+
+  /** A server is a replica like the others, for itself too. */
+  #deliverToSelf(nowMs: number): void {
+    for (let message = this.#toSelf.shift(); message !== undefined; message = this.#toSelf.shift()) {
+      this.#dispatch(nowMs, this.self, message);
+    }
+  }
+
+  #dispatch(nowMs: number, from: number, message: DirectoryMessage): void {
+    switch (message.type) {
+      case "renew":
+      case "prepare":
+      case "accept":
+      case "release":
+      case "read":
+      case "watch":
+      case "unwatch":
+        return this.#replica.receive(nowMs, from, message);
+      case "notice":
+        return this.#watches.noticed(nowMs, from, message);
+      case "notWatched":
+        return this.#watches.refused(nowMs, from, message.aor);
+      case "handover":
+        return this.#handOver(nowMs, from, message);
+      case "confirm":
+        return this.#confirm(nowMs, from, message);
+      case "settle":
+        return this.#settled(nowMs, from, message.op);
+      default:
+        return this.#ops.get(message.op)?.(nowMs, from, message);
+    }
+  }
+
+  #settled(nowMs: number, from: number, op: number): void {
+    const settled = this.#ownerships.settled(nowMs);
+    this.#send(from, { type: "settled", op, version: this.#roster.version, settled });
+  }
+
+  /** Stops serving the ballot for good, whether it is owned or still being proposed, and says so. */
+  #handOver(nowMs: number, from: number, { op, aor, theirs, mine }: MessageOf<"handover">): void {
+    if (theirs.member !== this.self || compareBallots(mine, theirs) <= 0) return;
+    this.#context.sawBallot(mine);
+    const claim = this.#claims.get(aor)?.[0];
+    const owned = this.#ownerships.ballot(aor);
+    if (owned !== undefined && sameBallot(owned, theirs)) {
+      this.#remember(nowMs, aor, mine);
+      this.#ownerships.end(nowMs, aor, "handed-over", mine);
+    } else if (claim?.ballotInFlight !== undefined && sameBallot(claim.ballotInFlight, theirs)) {
+      claim.yieldTo(nowMs, mine);
+      if (claim.purpose === "reclaim" && owned !== undefined) {
+        this.#remember(nowMs, aor, mine);
+        this.#ownerships.end(nowMs, aor, "handed-over", mine);
+      }
+    }
+    this.#send(from, { type: "handedOver", op, ballot: theirs });
+  }
+
+  #remember(nowMs: number, aor: Aor, to: Epoch): void {
+    this.#forwarding.set(aor, to);
+    this.#agenda.add(nowMs + this.#context.tuning.forwardingMs, () => {
+      if (this.#forwarding.get(aor) === to) this.#forwarding.delete(aor);
+    });
+  }
+
+  #confirm(nowMs: number, from: number, { op, aor }: MessageOf<"confirm">): void {
+    const owned = this.#ownerships.epoch(nowMs, aor);
+    this.#send(from, { type: "confirmed", op, owned, forwarded: owned === undefined ? this.#forwarding.get(aor) : undefined });
+  }
+
+  #startClaim(nowMs: number, claim: Claim): void {
+    const epoch = claim.purpose === "reclaim" ? undefined : this.#ownerships.epoch(nowMs, claim.aor);
+    if (epoch !== undefined) this.#claimEnded(nowMs, claim, { kind: "owned", epoch, from: undefined });
+    else claim.prepare(nowMs);
+  }
+
+  #claimEnded(nowMs: number, claim: Claim, result: ClaimResult): void {
+    const { aor } = claim;
+    const queue = this.#claims.get(aor) ?? [];
+    queue.splice(queue.indexOf(claim), 1);
+    if (claim.purpose === "reclaim") {
+      this.#reclaimsUnderWay--;
+      this.#reclaimNext(nowMs);
+    } else {
+      if (result.kind === "owned") this.#forwarding.delete(aor);
+      this.#context.emit({ kind: "claimed", claim: claim.id, aor, result });
+    }
+    const next = queue[0];
+    if (next === undefined) this.#claims.delete(aor);
+    else if (next.isWaiting) this.#startClaim(nowMs, next);
+  }
+
+  /** A replica refuses our ballot: only a higher one can be accepted there. */
+  #reclaim(nowMs: number, aor: Aor): void {
+    this.#reclaims.add(aor);
+    this.#reclaimNext(nowMs);
+  }
+
+  #reclaimNext(nowMs: number): void {
+    for (const aor of this.#reclaims) {
+      if (this.#reclaimsUnderWay >= this.#context.tuning.catchUpWindow) return;
+      this.#reclaims.delete(aor);
+      if (this.#claims.has(aor) || this.#ownerships.epoch(nowMs, aor) === undefined) continue;
+      this.#reclaimsUnderWay++;
+      this.claim(nowMs, 0, aor, "reclaim", nowMs + this.#roster.leaseMs);
+    }
+  }
+
+  /** What is lost must not come back by a higher ballot that was asked for to keep it. */
+  #abandonReclaim(nowMs: number, aor: Aor): void {
+    const claim = this.#claims.get(aor)?.[0];
+    if (claim?.purpose === "reclaim") claim.cancel(nowMs);
+  }
+
+  /** Losses are told soon even when nobody asks for the user. */
+  #lookForLapses(nowMs: number): void {
+    this.#agenda.add(nowMs + this.#roster.leaseMs / 16, (atMs) => {
+      if (this.#leases.newlyLapsed(atMs) || isJoint(this.#roster)) {
+        this.#ownerships.sweep(atMs);
+        this.#watches.leasesLapsed(atMs);
+      }
+      this.#lookForLapses(atMs);
+    });
+  }
+}
+
+/** T·(1 + 4ρ): after it every lease that a replica granted has run out on its holder's clock, whatever the drift. */
+export function graceMs({ leaseMs, driftPpm }: Roster): number {
+  return leaseMs * (1 + (4 * driftPpm) / 1e6);
+}

@@ -1,0 +1,295 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
+import { compareBallots, sameBallot } from "../../../dht-schema/ballot.ts";
+import type { Context, LossReason } from "./context.ts";
+import type { Leases, LeaseSnapshot } from "./leases.ts";
+import type { Quorum } from "./quorum.ts";
+import { isQuorum } from "./quorum.ts";
+
+/** How an ownership counted before the roster changed: on leases frozen at that instant, so only for the rest of their term. */
+interface Former {
+  readonly quorum: Quorum;
+  readonly generations: readonly number[];
+  readonly leases: ReadonlyMap<number, LeaseSnapshot>;
+}
+
+/** An AoR that this server owns. */
+interface Ownership {
+  readonly aor: Aor;
+  readonly epoch: Epoch;
+  quorum: Quorum;
+  /** For each of `quorum.members`: generation of the lease under which it accepted, 0 where it has not. */
+  generations: number[];
+  former: Former | undefined;
+  readonly sinceMs: number;
+}
+
+/** Catch-up with one replica: it is told of the ballots it lacks, some at a time. */
+interface CatchUp {
+  readonly waiting: Set<Aor>;
+  readonly underWay: Map<number, Aor>;
+}
+
+/** What the ownerships need done by others. */
+export interface OwnershipHooks {
+  /** A replica refuses the AoR's ballot: only a higher one can be accepted there. */
+  reclaim(nowMs: number, aor: Aor): void;
+  /** The AoR is no longer owned. */
+  lost(nowMs: number, aor: Aor): void;
+}
+
+/**
+ * What this server owns, and whether it still does. An ownership stands while a majority of the AoR's replicas accepted
+ * it under leases that are live by our own clock; it is looked at whenever something is done in the user's name. Once it
+ * has not stood for an instant it is lost for good: leases change generation when they lapse, and no acceptance is added to an ownership that has lapsed.
+ */
+export class Ownerships {
+  readonly #context: Context;
+  readonly #leases: Leases;
+  readonly #owned = new Map<Aor, Ownership>();
+  readonly #catchUps = new Map<number, CatchUp>();
+  readonly #hooks: OwnershipHooks;
+
+  constructor(context: Context, leases: Leases, hooks: OwnershipHooks) {
+    this.#context = context;
+    this.#leases = leases;
+    this.#hooks = hooks;
+  }
+
+  get size(): number {
+    return this.#owned.size;
+  }
+
+  /** The epoch under which the AoR is owned at this instant. */
+  epoch(nowMs: number, aor: Aor): Epoch | undefined {
+    const ownership = this.#owned.get(aor);
+    return ownership !== undefined && this.#stands(nowMs, ownership) ? ownership.epoch : undefined;
+  }
+
+  /** The ballot this server goes by for the AoR, whether or not it stands. */
+  ballot(aor: Aor): Ballot | undefined {
+    return this.#owned.get(aor)?.epoch;
+  }
+
+  /** How long the ownership stands without another renewal, ms; 0 when it does not. */
+  leaseLeftMs(nowMs: number, aor: Aor): number {
+    const ownership = this.#owned.get(aor);
+    if (ownership === undefined) return 0;
+    const { quorum, generations } = ownership;
+    const expiries = quorum.groups.map((group) => {
+      const left = group.map((member) => {
+        const at = quorum.members.indexOf(member);
+        return this.#leases.expiryMs(member, generations[at] as number) - nowMs;
+      });
+      return left.sort((a, b) => b - a)[group.length >> 1] as number;
+    });
+    return Math.max(0, Math.min(...expiries));
+  }
+
+  *list(nowMs: number): Iterable<{ aor: Aor; epoch: Epoch; ownedForMs: number }> {
+    for (const ownership of this.#owned.values()) {
+      if (this.#stands(nowMs, ownership)) {
+        yield { aor: ownership.aor, epoch: ownership.epoch, ownedForMs: nowMs - ownership.sinceMs };
+      }
+    }
+  }
+
+  /**
+   * Claimed → owned, when a majority accepted under leases that are live still.
+   * @param sessions the session under which each replica accepted
+   * @returns whether it is owned
+   */
+  begin(nowMs: number, aor: Aor, epoch: Epoch, quorum: Quorum, sessions: ReadonlyMap<number, number>): boolean {
+    const generations = quorum.members.map((member) => {
+      const session = sessions.get(member);
+      return session === undefined ? 0 : this.#leases.generationOf(nowMs, member, session);
+    });
+    let before = this.#owned.get(aor);
+    if (before !== undefined && !this.#stands(nowMs, before)) {
+      this.#lose(nowMs, before, "expired", undefined);
+      before = undefined;
+    }
+    const ownership: Ownership = { aor, epoch, quorum, generations, former: undefined, sinceMs: nowMs };
+    if (!this.#stands(nowMs, ownership)) return false;
+    // Under a higher ballot of our own the ownership goes on; its leases stay in use.
+    if (before === undefined) for (const member of quorum.members) this.#leases.use(nowMs, member);
+    else this.#moveUses(nowMs, before.quorum, quorum);
+    this.#owned.set(aor, ownership);
+    return true;
+  }
+
+  /** A replica accepted a ballot that is owned already: late, or in catch-up. */
+  accepted(nowMs: number, aor: Aor, ballot: Ballot, from: number, session: number): void {
+    const ownership = this.#owned.get(aor);
+    if (ownership === undefined || !sameBallot(ownership.epoch, ballot)) return;
+    if (!this.#stands(nowMs, ownership)) return this.#lose(nowMs, ownership, "expired", undefined);
+    const at = ownership.quorum.members.indexOf(from);
+    if (at < 0) return;
+    ownership.generations[at] = this.#leases.generationOf(nowMs, from, session);
+    if (ownership.former !== undefined && this.#standsNow(nowMs, ownership)) ownership.former = undefined;
+  }
+
+  /** Owned → lost, on purpose. Returns the quorum to tell. */
+  end(nowMs: number, aor: Aor, reason: LossReason, to: Epoch | undefined): Quorum | undefined {
+    const ownership = this.#owned.get(aor);
+    if (ownership === undefined) return undefined;
+    this.#lose(nowMs, ownership, this.#stands(nowMs, ownership) ? reason : "expired", to);
+    return ownership.quorum;
+  }
+
+  /** Finds what has lapsed since the last look, so that its loss is told even if nobody asks. */
+  sweep(nowMs: number): void {
+    for (const ownership of this.#owned.values()) {
+      if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
+    }
+  }
+
+  /** Queues every replica that lacks the AoR's ballot for catch-up. */
+  catchUp(nowMs: number, aor: Aor): void {
+    const ownership = this.#owned.get(aor);
+    if (ownership === undefined) return;
+    for (const [at, member] of ownership.quorum.members.entries()) {
+      if (!this.#holds(nowMs, ownership, at, member)) this.#queue(member).waiting.add(aor);
+    }
+    for (const member of ownership.quorum.members) this.#pump(nowMs, member);
+  }
+
+  /** A lease began a new generation: the replica may have forgotten everything, and what it still has no longer counts. */
+  leaseBegan(nowMs: number, member: number): void {
+    const catchUp = this.#queue(member);
+    for (const op of catchUp.underWay.keys()) this.#context.closeOp(op);
+    catchUp.underWay.clear();
+    for (const { aor, quorum } of this.#owned.values()) if (quorum.members.includes(member)) catchUp.waiting.add(aor);
+    this.#pump(nowMs, member);
+  }
+
+  /**
+   * The roster changed its voters. What stood under the old version goes on standing for the rest of the leases it had,
+   * unextended, until the replicas of the new version have caught up.
+   */
+  rosterChanged(nowMs: number, before: { readonly leases: ReadonlyMap<number, LeaseSnapshot>; readonly intoJoint: boolean }): void {
+    for (const ownership of this.#owned.values()) {
+      if (!this.#stands(nowMs, ownership)) {
+        this.#lose(nowMs, ownership, "expired", undefined);
+        continue;
+      }
+      const { quorum, generations, aor } = ownership;
+      const next = this.#context.quorumOf(aor);
+      if (next === quorum) continue;
+      ownership.quorum = next;
+      ownership.generations = next.members.map((member) => generations[quorum.members.indexOf(member)] ?? 0);
+      this.#moveUses(nowMs, quorum, next);
+      const frozen = ownership.former ?? { quorum, generations, leases: before.leases };
+      ownership.former = before.intoJoint && !this.#standsNow(nowMs, ownership) ? frozen : undefined;
+      if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
+      else this.catchUp(nowMs, aor);
+    }
+  }
+
+  /** Whether no ownership depends on how an earlier roster version counted. */
+  settled(nowMs: number): boolean {
+    for (const ownership of this.#owned.values()) {
+      if (ownership.former !== undefined && this.#stands(nowMs, ownership)) return false;
+    }
+    return true;
+  }
+
+  #stands(nowMs: number, ownership: Ownership): boolean {
+    if (this.#standsNow(nowMs, ownership)) return true;
+    const { former } = ownership;
+    if (former === undefined) return false;
+    const { quorum, generations, leases } = former;
+    return isQuorum(quorum, (member) => {
+      const lease = leases.get(member);
+      const generation = generations[quorum.members.indexOf(member)];
+      return lease !== undefined && lease.generation === generation && lease.expiresMs > nowMs;
+    });
+  }
+
+  #standsNow(nowMs: number, { quorum, generations }: Ownership): boolean {
+    const { members } = quorum;
+    return isQuorum(quorum, (member) => {
+      const generation = generations[members.indexOf(member)] as number;
+      return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
+    });
+  }
+
+  #holds(nowMs: number, { generations }: Ownership, at: number, member: number): boolean {
+    const generation = generations[at] as number;
+    return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
+  }
+
+  #lose(nowMs: number, ownership: Ownership, reason: LossReason, to: Epoch | undefined): void {
+    this.#owned.delete(ownership.aor);
+    for (const member of ownership.quorum.members) this.#leases.drop(member);
+    this.#context.emit({ kind: "lost", aor: ownership.aor, epoch: ownership.epoch, reason, to });
+    this.#hooks.lost(nowMs, ownership.aor);
+  }
+
+  #moveUses(nowMs: number, from: Quorum, to: Quorum): void {
+    for (const member of to.members) this.#leases.use(nowMs, member);
+    for (const member of from.members) this.#leases.drop(member);
+  }
+
+  #queue(member: number): CatchUp {
+    let catchUp = this.#catchUps.get(member);
+    if (catchUp === undefined) this.#catchUps.set(member, (catchUp = { waiting: new Set(), underWay: new Map() }));
+    return catchUp;
+  }
+
+  /** Sends as much as the window allows; goes on at each answer, and when the lease begins anew. */
+  #pump(nowMs: number, member: number): void {
+    const { waiting, underWay } = this.#queue(member);
+    const context = this.#context;
+    if (this.#leases.generation(nowMs, member) === 0) return;
+    for (const aor of waiting) {
+      if (underWay.size >= context.tuning.catchUpWindow) return;
+      waiting.delete(aor);
+      const ownership = this.#owned.get(aor);
+      const at = ownership?.quorum.members.indexOf(member) ?? -1;
+      // What has lapsed must not be caught up: an answer would seem to bring it back.
+      if (ownership === undefined || at < 0 || !this.#stands(nowMs, ownership)) continue;
+      if (this.#holds(nowMs, ownership, at, member)) continue;
+      this.#push(nowMs, member, ownership, underWay);
+    }
+  }
+
+  #push(nowMs: number, member: number, { aor, epoch }: Ownership, underWay: Map<number, Aor>): void {
+    const context = this.#context;
+    const op = context.openOp((atMs, from, message) => {
+      finish();
+      if (message.type === "accepted") this.accepted(atMs, aor, epoch, from, message.session);
+      else if (message.type === "refused" && message.reason === "promised") {
+        context.sawBallot(message.promised);
+        if (compareBallots(message.promised, epoch) > 0) this.#hooks.reclaim(atMs, aor);
+      } else again(atMs);
+      this.#pump(atMs, member);
+    });
+    const again = (atMs: number) =>
+      context.agenda.add(atMs + context.roster().leaseMs / 4, (laterMs) => {
+        this.#queue(member).waiting.add(aor);
+        this.#pump(laterMs, member);
+      });
+    const finish = () => {
+      patience.cancel();
+      underWay.delete(op);
+      context.closeOp(op);
+    };
+    // An answer may never come, when a link broke in between: then it is asked again.
+    const patience = context.agenda.add(nowMs + context.roster().leaseMs / 4, (atMs) => {
+      if (!underWay.has(op)) return;
+      finish();
+      this.#queue(member).waiting.add(aor);
+      this.#pump(atMs, member);
+    });
+    underWay.set(op, aor);
+    context.send(member, {
+      type: "accept",
+      op,
+      aor,
+      ballot: epoch,
+      boot: context.boot,
+      incarnation: this.#leases.incarnation(member),
+    });
+  }
+}

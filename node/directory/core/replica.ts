@@ -1,0 +1,270 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Ballot } from "../../../dht-schema/ballot.ts";
+import { compareBallots, NO_BALLOT, sameBallot } from "../../../dht-schema/ballot.ts";
+import type { AcceptedState, DirectoryMessage, MessageOf, Refusal } from "../../../dht-schema/directory-messages.ts";
+import type { Context } from "./context.ts";
+
+/** A server's live session at this replica. */
+interface Session {
+  readonly id: number;
+  readonly server: number;
+  readonly boot: number;
+  expiresMs: number;
+  readonly watches: Set<Aor>;
+}
+
+/** What was accepted, with the very session it was accepted under. */
+interface Accepted {
+  readonly ballot: Ballot;
+  readonly session: Session;
+}
+
+/** The register of one AoR. The owner of an accepted ballot is the member in it. */
+interface Register {
+  promised: Ballot;
+  accepted: Accepted | undefined;
+}
+
+/** Room for 2^30 sessions an incarnation, so that no session id ever comes twice. */
+const SESSIONS_PER_INCARNATION = 2 ** 30;
+
+/**
+ * The acceptor: registers and sessions, in memory only. After a restart it abstains until every lease that its former
+ * life granted has run out, and its floor, the durable ballot ceiling, keeps ballots from going back.
+ */
+export class Replica {
+  readonly #context: Context;
+  readonly #registers = new Map<Aor, Register>();
+  readonly #sessions = new Map<number, Session>();
+  readonly #watchers = new Map<Aor, Set<Session>>();
+  readonly #abstainsUntilMs: number;
+  /** Promised for every AoR that has no register. */
+  readonly #floor: Ballot;
+  /** No ballot above this counter may be promised before a higher ceiling is durable. */
+  #ceiling: number;
+  #raisingTo = 0;
+  #lastSession: number;
+
+  constructor(context: Context, init: { readonly abstainsUntilMs: number; readonly floor: Ballot; readonly ceiling: number }) {
+    this.#context = context;
+    this.#abstainsUntilMs = init.abstainsUntilMs;
+    this.#floor = init.floor;
+    this.#ceiling = init.ceiling;
+    this.#lastSession = context.boot * SESSIONS_PER_INCARNATION;
+  }
+
+  receive(nowMs: number, from: number, message: DirectoryMessage): void {
+    switch (message.type) {
+      case "renew":
+        return this.#renew(nowMs, from, message);
+      case "prepare":
+        return this.#prepare(nowMs, from, message);
+      case "accept":
+        return this.#accept(nowMs, from, message);
+      case "release":
+        return this.#release(nowMs, message.aor, message.ballot, from);
+      case "read":
+        return this.#read(nowMs, from, message);
+      case "watch":
+        return this.#watch(nowMs, from, message.aor);
+      case "unwatch":
+        return this.#unwatch(from, message.aor);
+      default:
+    }
+  }
+
+  ceilingStored(counter: number): void {
+    this.#ceiling = Math.max(this.#ceiling, counter);
+  }
+
+  abstains(nowMs: number): boolean {
+    return nowMs < this.#abstainsUntilMs;
+  }
+
+  stats(nowMs: number): { registers: number; sessions: number; watches: number; abstainsForMs: number } {
+    let watches = 0;
+    for (const session of this.#sessions.values()) watches += session.watches.size;
+    const abstainsForMs = Math.max(0, this.#abstainsUntilMs - nowMs);
+    return { registers: this.#registers.size, sessions: this.#sessions.size, watches, abstainsForMs };
+  }
+
+  /** Valid holdings, for operators. */
+  *holdings(nowMs: number): Iterable<{ aor: Aor; epoch: Ballot; validForMs: number }> {
+    for (const [aor, { accepted }] of this.#registers) {
+      if (accepted === undefined) continue;
+      const validForMs = this.#validForMs(nowMs, accepted);
+      if (validForMs > 0) yield { aor, epoch: accepted.ballot, validForMs };
+    }
+  }
+
+  /** What is accepted for an AoR and still valid here. */
+  valid(nowMs: number, aor: Aor): Ballot | undefined {
+    const accepted = this.#registers.get(aor)?.accepted;
+    return accepted !== undefined && this.#validForMs(nowMs, accepted) > 0 ? accepted.ballot : undefined;
+  }
+
+  #renew(nowMs: number, from: number, { op, boot }: MessageOf<"renew">): void {
+    const context = this.#context;
+    if (this.abstains(nowMs)) return this.#refuse(from, op, "abstaining", NO_BALLOT);
+    let session = this.#liveSession(nowMs, from);
+    if (session !== undefined && session.boot > boot) return;
+    if (session === undefined || session.boot !== boot) {
+      if (session !== undefined) this.#end(nowMs, session);
+      session = { id: ++this.#lastSession, server: from, boot, expiresMs: 0, watches: new Set() };
+      this.#sessions.set(from, session);
+      this.#expireLater(session, nowMs + context.roster().leaseMs);
+    }
+    session.expiresMs = nowMs + context.roster().leaseMs;
+    context.send(from, { type: "renewed", op, session: session.id, incarnation: context.boot });
+  }
+
+  #prepare(nowMs: number, from: number, { op, aor, ballot }: MessageOf<"prepare">): void {
+    const context = this.#context;
+    if (this.abstains(nowMs)) return this.#refuse(from, op, "abstaining", NO_BALLOT);
+    let register = this.#registers.get(aor);
+    const promised = register?.promised ?? this.#floor;
+    if (compareBallots(ballot, promised) <= 0) return this.#refuse(from, op, "promised", promised);
+    if (!this.#underCeiling(ballot)) return this.#refuse(from, op, "ceiling", promised);
+    if (register === undefined) {
+      if (this.#registers.size >= context.tuning.registers) return this.#refuse(from, op, "full", promised);
+      register = { promised: ballot, accepted: undefined };
+      this.#registers.set(aor, register);
+    }
+    register.promised = ballot;
+    context.send(from, {
+      type: "promised",
+      op,
+      incarnation: context.boot,
+      accepted: this.#state(nowMs, register.accepted),
+    });
+  }
+
+  #accept(nowMs: number, from: number, message: MessageOf<"accept">): void {
+    const context = this.#context;
+    const { op, aor, ballot, boot } = message;
+    if (this.abstains(nowMs)) return this.#refuse(from, op, "abstaining", NO_BALLOT);
+    let register = this.#registers.get(aor);
+    const promised = register?.promised ?? this.#floor;
+    if (compareBallots(ballot, promised) < 0) return this.#refuse(from, op, "promised", promised);
+    if (message.incarnation !== context.boot) return this.#refuse(from, op, "incarnation", promised);
+    const session = this.#liveSession(nowMs, from);
+    if (session === undefined || session.boot !== boot) return this.#refuse(from, op, "no-session", promised);
+    if (!this.#underCeiling(ballot)) return this.#refuse(from, op, "ceiling", promised);
+    if (register === undefined) {
+      if (this.#registers.size >= context.tuning.registers) return this.#refuse(from, op, "full", promised);
+      register = { promised: ballot, accepted: undefined };
+      this.#registers.set(aor, register);
+    }
+    register.promised = ballot;
+    register.accepted = { ballot, session };
+    context.send(from, { type: "accepted", op, session: session.id });
+    this.#tell(nowMs, aor);
+  }
+
+  /** The register becomes free at once instead of at the end of the session. */
+  #release(nowMs: number, aor: Aor, ballot: Ballot, from: number): void {
+    const register = this.#registers.get(aor);
+    if (register?.accepted === undefined || ballot.member !== from) return;
+    if (!sameBallot(register.accepted.ballot, ballot)) return;
+    register.accepted = undefined;
+    this.#tell(nowMs, aor);
+  }
+
+  #read(nowMs: number, from: number, { op, aor }: MessageOf<"read">): void {
+    const register = this.#registers.get(aor);
+    this.#context.send(from, {
+      type: "state",
+      op,
+      abstaining: this.abstains(nowMs),
+      promised: register?.promised ?? this.#floor,
+      accepted: this.#state(nowMs, register?.accepted),
+    });
+  }
+
+  #watch(nowMs: number, from: number, aor: Aor): void {
+    const context = this.#context;
+    const session = this.#liveSession(nowMs, from);
+    if (session === undefined) return context.send(from, { type: "notWatched", aor, reason: "no-session" });
+    if (!session.watches.has(aor) && session.watches.size >= context.tuning.watchesPerSession) {
+      return context.send(from, { type: "notWatched", aor, reason: "full" });
+    }
+    session.watches.add(aor);
+    let watchers = this.#watchers.get(aor);
+    if (watchers === undefined) this.#watchers.set(aor, (watchers = new Set()));
+    watchers.add(session);
+    this.#notice(nowMs, aor, session);
+  }
+
+  #unwatch(from: number, aor: Aor): void {
+    const session = this.#sessions.get(from);
+    if (session !== undefined) this.#forget(aor, session);
+  }
+
+  #forget(aor: Aor, session: Session): void {
+    session.watches.delete(aor);
+    const watchers = this.#watchers.get(aor);
+    if (watchers?.delete(session) === true && watchers.size === 0) this.#watchers.delete(aor);
+  }
+
+  /** Pushes the register's state to everyone who watches it. */
+  #tell(nowMs: number, aor: Aor): void {
+    const watchers = this.#watchers.get(aor);
+    if (watchers === undefined) return;
+    for (const session of watchers) if (session.expiresMs > nowMs) this.#notice(nowMs, aor, session);
+  }
+
+  #notice(nowMs: number, aor: Aor, session: Session): void {
+    const accepted = this.#state(nowMs, this.#registers.get(aor)?.accepted);
+    this.#context.send(session.server, { type: "notice", aor, session: session.id, accepted });
+  }
+
+  #liveSession(nowMs: number, server: number): Session | undefined {
+    const session = this.#sessions.get(server);
+    if (session === undefined || session.expiresMs > nowMs) return session;
+    this.#end(nowMs, session);
+    return undefined;
+  }
+
+  #expireLater(session: Session, atMs: number): void {
+    this.#context.agenda.add(atMs, (nowMs) => {
+      if (this.#sessions.get(session.server) !== session) return;
+      if (session.expiresMs > nowMs) this.#expireLater(session, session.expiresMs);
+      else this.#end(nowMs, session);
+    });
+  }
+
+  /** A session that ended is deleted, never revived; watchers of what it held learn that the owner may be gone. */
+  #end(nowMs: number, session: Session): void {
+    this.#sessions.delete(session.server);
+    session.expiresMs = Math.min(session.expiresMs, nowMs);
+    for (const aor of session.watches) this.#forget(aor, session);
+    for (const aor of this.#watchers.keys()) {
+      if (this.#registers.get(aor)?.accepted?.session === session) this.#tell(nowMs, aor);
+    }
+  }
+
+  #state(nowMs: number, accepted: Accepted | undefined): AcceptedState | undefined {
+    if (accepted === undefined) return undefined;
+    const { ballot, session } = accepted;
+    return { ballot, boot: session.boot, validForMs: this.#validForMs(nowMs, accepted) };
+  }
+
+  /** Rounded up: 0 must mean that the session is over. */
+  #validForMs(nowMs: number, { session }: Accepted): number {
+    return session.expiresMs > nowMs ? Math.ceil(session.expiresMs - nowMs) : 0;
+  }
+
+  /** Asks early for a higher ceiling, so that claims do not wait for the disk. */
+  #underCeiling(ballot: Ballot): boolean {
+    const step = this.#context.tuning.ceilingStep;
+    if (ballot.counter + step / 2 > this.#ceiling && this.#raisingTo <= this.#ceiling) {
+      this.#raisingTo = Math.max(this.#ceiling, ballot.counter) + step;
+      this.#context.emit({ kind: "raise-ceiling", counter: this.#raisingTo });
+    }
+    return ballot.counter <= this.#ceiling;
+  }
+
+  #refuse(to: number, op: number, reason: Refusal, promised: Ballot): void {
+    this.#context.send(to, { type: "refused", op, reason, promised });
+  }
+}

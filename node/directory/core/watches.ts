@@ -1,0 +1,202 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Ballot } from "../../../dht-schema/ballot.ts";
+import { compareBallots, sameBallot } from "../../../dht-schema/ballot.ts";
+import type { MessageOf } from "../../../dht-schema/directory-messages.ts";
+import type { Appointment } from "./agenda.ts";
+import type { Context, OwnerState } from "./context.ts";
+import type { Leases } from "./leases.ts";
+import { highestValid, isChosen, isNobody } from "./lookup.ts";
+import type { Quorum } from "./quorum.ts";
+import { isQuorum } from "./quorum.ts";
+
+/** A watch of one AoR at all of its replicas. */
+interface Watch {
+  readonly aor: Aor;
+  quorum: Quorum;
+  /** What each replica holds as valid, as it last told. */
+  readonly reports: Map<number, Ballot | undefined>;
+  /** Generation of the lease under which each replica has the watch. */
+  readonly registered: Map<number, number>;
+  told: OwnerState | undefined;
+  /** Highest epoch told: a lower one is old news. */
+  newest: Ballot | undefined;
+  confirmation: Appointment | undefined;
+}
+
+/**
+ * Watches of owners. Every quorum that accepts a ballot meets every majority of registrations, so a move is reported
+ * at least once; duplicates are dropped by epoch, and what only some replicas report is confirmed with the owner.
+ */
+export class Watches {
+  readonly #context: Context;
+  readonly #leases: Leases;
+  readonly #watches = new Map<Aor, Watch>();
+
+  constructor(context: Context, leases: Leases) {
+    this.#context = context;
+    this.#leases = leases;
+  }
+
+  get size(): number {
+    return this.#watches.size;
+  }
+
+  start(nowMs: number, aor: Aor): void {
+    if (this.#watches.has(aor)) return;
+    const quorum = this.#context.quorumOf(aor);
+    const watch: Watch = {
+      aor,
+      quorum,
+      reports: new Map(),
+      registered: new Map(),
+      told: undefined,
+      newest: undefined,
+      confirmation: undefined,
+    };
+    this.#watches.set(aor, watch);
+    for (const member of quorum.members) {
+      this.#leases.use(nowMs, member);
+      this.#register(nowMs, watch, member);
+    }
+  }
+
+  stop(aor: Aor): void {
+    const watch = this.#watches.get(aor);
+    if (watch === undefined) return;
+    this.#watches.delete(aor);
+    watch.confirmation?.cancel();
+    for (const member of watch.quorum.members) {
+      this.#leases.drop(member);
+      this.#context.send(member, { type: "unwatch", aor });
+    }
+  }
+
+  /** What is known without asking: only while a majority of the replicas would tell of a change. */
+  known(nowMs: number, aor: Aor): OwnerState | undefined {
+    const watch = this.#watches.get(aor);
+    return watch !== undefined && this.#hears(nowMs, watch) ? watch.told : undefined;
+  }
+
+  /** A replica told what it holds. */
+  noticed(nowMs: number, from: number, { aor, session, accepted }: MessageOf<"notice">): void {
+    const watch = this.#watches.get(aor);
+    const generation = this.#leases.generationOf(nowMs, from, session);
+    if (watch === undefined || generation === 0 || !watch.quorum.members.includes(from)) return;
+    if (accepted !== undefined) this.#context.sawBallot(accepted.ballot);
+    watch.registered.set(from, generation);
+    watch.reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
+    this.#consider(nowMs, watch);
+  }
+
+  /** A replica has no watch of ours: it is registered again when the lease begins anew, or after a while. */
+  refused(nowMs: number, from: number, aor: Aor): void {
+    const watch = this.#watches.get(aor);
+    if (watch === undefined) return;
+    watch.registered.delete(from);
+    watch.reports.delete(from);
+    this.#leases.ensure(nowMs, from);
+    this.#context.agenda.add(nowMs + this.#context.roster().leaseMs / 4, (atMs) => {
+      if (this.#watches.get(aor) === watch && !watch.registered.has(from)) this.#register(atMs, watch, from);
+    });
+  }
+
+  /** The replica may have forgotten our watches: register them again, which reads too. */
+  leaseBegan(nowMs: number, member: number): void {
+    for (const watch of this.#watches.values()) {
+      if (watch.quorum.members.includes(member)) this.#register(nowMs, watch, member);
+    }
+  }
+
+  /** Some lease ran out: whoever no longer hears a majority is told so. */
+  leasesLapsed(nowMs: number): void {
+    for (const watch of this.#watches.values()) {
+      if (watch.told === undefined || watch.told.kind === "missed" || this.#hears(nowMs, watch)) continue;
+      watch.reports.clear();
+      this.#tell(watch, { kind: "missed" });
+    }
+  }
+
+  rosterChanged(nowMs: number): void {
+    for (const watch of this.#watches.values()) {
+      const next = this.#context.quorumOf(watch.aor);
+      if (next === watch.quorum) continue;
+      const before = watch.quorum.members;
+      watch.quorum = next;
+      for (const member of next.members) {
+        if (before.includes(member)) continue;
+        this.#leases.use(nowMs, member);
+        this.#register(nowMs, watch, member);
+      }
+      for (const member of before) {
+        if (next.members.includes(member)) continue;
+        this.#leases.drop(member);
+        watch.reports.delete(member);
+        watch.registered.delete(member);
+      }
+    }
+  }
+
+  #hears(nowMs: number, { quorum, registered }: Watch): boolean {
+    return isQuorum(quorum, (member) => {
+      const generation = registered.get(member) ?? 0;
+      return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
+    });
+  }
+
+  #register(nowMs: number, { aor }: Watch, member: number): void {
+    // Without a live lease the replica would refuse; the watch is registered when the lease begins.
+    if (this.#leases.generation(nowMs, member) !== 0) this.#context.send(member, { type: "watch", aor });
+  }
+
+  #consider(nowMs: number, watch: Watch): void {
+    const { quorum, reports } = watch;
+    const highest = highestValid(reports);
+    if (highest !== undefined && isChosen(quorum, reports, highest)) this.#tellOwner(watch, highest);
+    else if (isNobody(quorum, reports)) this.#tell(watch, { kind: "nobody" });
+    else if (highest !== undefined && this.#isNews(watch, highest)) this.#confirmSoon(nowMs, watch);
+  }
+
+  #isNews({ told, newest }: Watch, epoch: Ballot): boolean {
+    return told?.kind !== "owner" || newest === undefined || compareBallots(epoch, newest) > 0;
+  }
+
+  /** The other replicas' reports usually arrive first; else the owner knows. */
+  #confirmSoon(nowMs: number, watch: Watch): void {
+    if (watch.confirmation !== undefined) return;
+    const { attemptMs } = this.#context.tuning;
+    watch.confirmation = this.#context.agenda.add(nowMs + attemptMs / 10, (atMs) => this.#confirm(atMs, watch));
+  }
+
+  #confirm(nowMs: number, watch: Watch): void {
+    const context = this.#context;
+    watch.confirmation = undefined;
+    const epoch = highestValid(watch.reports);
+    if (epoch === undefined || !this.#isNews(watch, epoch)) return;
+    const op = context.openOp((_atMs, _from, message) => {
+      context.closeOp(op);
+      if (message.type !== "confirmed" || this.#watches.get(watch.aor) !== watch) return;
+      if (message.owned !== undefined) this.#tellOwner(watch, message.owned);
+    });
+    watch.confirmation = context.agenda.add(nowMs + context.tuning.attemptMs, (atMs) => {
+      context.closeOp(op);
+      watch.confirmation = undefined;
+      if (this.#watches.get(watch.aor) === watch) this.#consider(atMs, watch);
+    });
+    context.send(epoch.member, { type: "confirm", op, aor: watch.aor, ballot: epoch });
+  }
+
+  #tellOwner(watch: Watch, epoch: Ballot): void {
+    if (watch.newest !== undefined && compareBallots(epoch, watch.newest) < 0) return;
+    watch.newest = epoch;
+    watch.confirmation?.cancel();
+    watch.confirmation = undefined;
+    this.#tell(watch, { kind: "owner", epoch });
+  }
+
+  #tell(watch: Watch, state: OwnerState): void {
+    const { told } = watch;
+    if (told?.kind === state.kind && (told.kind !== "owner" || sameBallot(told.epoch, (state as typeof told).epoch))) return;
+    watch.told = state;
+    this.#context.emit({ kind: "watched", aor: watch.aor, state });
+  }
+}
