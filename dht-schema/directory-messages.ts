@@ -1,9 +1,9 @@
 import type { Aor } from "./aor.ts";
 import { AOR_MAX_BYTES } from "./aor.ts";
 import type { Codec, Fields, Values } from "./codec.ts";
-import { flag, list, optional, Reader, struct, text, uint, Writer } from "./codec.ts";
+import { bytes, flag, list, optional, Reader, struct, text, uint, Writer } from "./codec.ts";
 import { SchemaError } from "./schema-error.ts";
-import { ballotCodec } from "./server-binding.ts";
+import { ballotCodec, SERVER_BINDING_MAX_BYTES } from "./server-binding.ts";
 
 /** Most messages in a batch. */
 export const BATCH_MESSAGES_MAX = 4096;
@@ -82,6 +82,9 @@ const definitions = [
   message("confirm", { op, aor, ballot: ballotCodec }),
   /** Owner: the epoch I own it under now, or none and to whom I handed it. */
   message("confirmed", { op, owned: optional(ballotCodec), forwarded: optional(ballotCodec) }),
+  /** Replica → owner: sign your binding, somebody who speaks only kad-dht asks for it. */
+  message("fetchRecord", { op, aor }),
+  message("record", { op, signed: optional(bytes(SERVER_BINDING_MAX_BYTES)) }),
   /** Steward → server: which roster version do you hold, and does nothing of yours count under an earlier one? */
   message("settle", { op }),
   message("settled", { op, version: uint(0xffff_ffff), settled: flag }),

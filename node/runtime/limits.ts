@@ -43,4 +43,18 @@ export const limits = {
     /** A composed document from another server: all its publications and contacts in one, namespace declarations gathered at the root. Beyond: 413 or 400. */
     relayed: { bytes: 60 * 1024, xml: { depth: 32, elements: 16_000, attributesPerElement: 1100 } },
   },
+  directory: {
+    /** Registers of one replica, about 300 B each: refused as "full" beyond, and the claim is unavailable. */
+    registers: 4_000_000,
+    /** Watches of one server at one replica: refused as "full" beyond. */
+    watchesPerSession: 1_000_000,
+    /** Epochs remembered of users served elsewhere, for fencing: the least recently seen is forgotten. */
+    observedEpochs: 100_000,
+    /** Batches kept from peers that are ahead in roster version until the roster comes: later ones are dropped and asked again. */
+    heldMessages: 4096,
+    /** Claims under way at once: a further one is unavailable. */
+    claims: 20_000,
+    /** Catch-up messages to one replica, and own re-claims, under way at once: the rest waits. */
+    catchUpWindow: 256,
+  },
 } as const;

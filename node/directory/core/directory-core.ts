@@ -219,6 +219,30 @@ export class DirectoryCore {
     this.#deliverToSelf(nowMs);
   }
 
+  /** Fetches the signed binding of an AoR that is held here, from its owner; `record-fetched` tells the end. */
+  fetchRecord(nowMs: number, id: number, aor: Aor): void {
+    const held = this.#replica.valid(nowMs, aor);
+    const finish = (signed: Uint8Array | undefined) => this.#context.emit({ kind: "record-fetched", fetch: id, signed });
+    if (held === undefined) return finish(undefined);
+    const op = this.#context.openOp((_atMs, _from, message) => {
+      this.#context.closeOp(op);
+      patience.cancel();
+      finish(message.type === "record" ? message.signed : undefined);
+    });
+    const patience = this.#agenda.add(nowMs + this.#context.tuning.attemptMs, () => {
+      this.#context.closeOp(op);
+      finish(undefined);
+    });
+    this.#send(held.member, { type: "fetchRecord", op, aor });
+    this.#deliverToSelf(nowMs);
+  }
+
+  /** Answers `record-wanted`. */
+  sendRecord(nowMs: number, to: number, op: number, signed: Uint8Array): void {
+    this.#send(to, { type: "record", op, signed });
+    this.#deliverToSelf(nowMs);
+  }
+
   watch(nowMs: number, aor: Aor): void {
     this.#watches.start(nowMs, aor);
     this.#deliverToSelf(nowMs);
@@ -319,11 +343,19 @@ export class DirectoryCore {
         return this.#handOver(nowMs, from, message);
       case "confirm":
         return this.#confirm(nowMs, from, message);
+      case "fetchRecord":
+        return this.#recordWanted(nowMs, from, message);
       case "settle":
         return this.#settled(nowMs, from, message.op);
       default:
         return this.#ops.get(message.op)?.(nowMs, from, message);
     }
+  }
+
+  #recordWanted(nowMs: number, from: number, { op, aor }: MessageOf<"fetchRecord">): void {
+    const epoch = this.#ownerships.epoch(nowMs, aor);
+    if (epoch === undefined) this.#send(from, { type: "record", op, signed: undefined });
+    else this.#context.emit({ kind: "record-wanted", to: from, op, aor, epoch });
   }
 
   #settled(nowMs: number, from: number, op: number): void {

@@ -1,0 +1,453 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { compareBallots } from "../../dht-schema/ballot.ts";
+import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
+import type { Roster, ServerId } from "../../dht-schema/roster.ts";
+import { signServerBinding } from "../../dht-schema/server-binding.ts";
+import type { ClaimOutcome, ClaimMode, Location, Locator, OwnerChange, OwnershipLost, OwnerWatch } from "../federation/locator.ts";
+import type { Mesh } from "../mesh/mesh.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Settings } from "../storage/ports.ts";
+import { readCeiling, writeCeiling } from "./boot.ts";
+import type { ClaimResult, DirectoryEvent, DirectoryTuning, LookupResult, OwnerState, ReplicaAnswer } from "./core/context.ts";
+import { DirectoryCore } from "./core/directory-core.ts";
+
+/** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
+export const defaultTuning: DirectoryTuning = {
+  attemptMs: 250,
+  forwardingMs: 5_000,
+  stewardMs: 200,
+  promoteAfterMs: 1_000,
+  votersTarget: 1024,
+  ceilingStep: 65_536,
+  ...limits.directory,
+};
+
+/** How long a claim tries beyond the lease term that a dead owner may still hold, ms. */
+const CLAIM_SLACK_MS = 2_000;
+const LOOKUP_DEADLINE_MS = 2_000;
+
+/** What the directory runs on. */
+export interface DirectoryComponents {
+  readonly mesh: Mesh;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/** What one replica says of an AoR, for operators. */
+export interface ReplicaInspection {
+  readonly server: ServerId;
+  readonly name: string;
+  readonly answer: "state" | "abstaining" | "silent";
+  readonly promised?: Epoch;
+  readonly accepted?: { readonly epoch: Epoch; readonly boot: number; readonly validForMs: number };
+}
+
+/** The directory of one running server: {@link Locator} by the mesh, and views for operators. */
+export class Directory implements Locator {
+  readonly self: ServerId;
+  readonly #components: DirectoryComponents;
+  readonly #core: DirectoryCore;
+  readonly #claims = new Map<number, (outcome: ClaimOutcome) => void>();
+  readonly #lookups = new Map<number, (result: LookupResult) => void>();
+  readonly #inspections = new Map<number, (answers: readonly ReplicaAnswer[]) => void>();
+  readonly #fetches = new Map<number, (signed: Uint8Array | undefined) => void>();
+  readonly #watches = new Map<Aor, Set<(change: OwnerChange) => void>>();
+  readonly #lostListeners = new Set<(lost: OwnershipLost) => void>();
+  readonly #observed = new Map<Aor, Epoch>();
+  #serverByNumber = new Map<number, ServerId>();
+  #numberByServer = new Map<ServerId, number>();
+  #nextId = 1;
+  #flushing = false;
+  #stopped = false;
+  #publishing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Infinity;
+  #stopListening: (() => void) | undefined;
+
+  /**
+   * @param init.boot from `nextBoot`: durable before this is called
+   * @param init.tuning times and bounds, the defaults where absent
+   */
+  constructor(init: { readonly boot: number; readonly tuning?: Partial<DirectoryTuning> }, components: DirectoryComponents) {
+    const { mesh, settings, clock } = components;
+    this.self = mesh.self;
+    this.#components = components;
+    const roster = mesh.roster();
+    this.#learnServers(roster);
+    this.#core = new DirectoryCore(clock.monotonicMs(), {
+      self: this.#numberByServer.get(mesh.self) as number,
+      boot: init.boot,
+      roster,
+      ceiling: readCeiling(settings),
+      tuning: { ...defaultTuning, ...init.tuning },
+      random: Math.random,
+      steward: mesh.holdsDomainKey,
+    });
+  }
+
+  /** Begins to take part. Idempotent. */
+  start(): void {
+    if (this.#stopListening !== undefined) return;
+    const { mesh, counters } = this.#components;
+    mesh.receive("directory", (from, bytes) => {
+      const member = this.#numberByServer.get(from);
+      if (member === undefined) return;
+      try {
+        this.#core.receive(this.#nowMs(), member, decodeBatch(bytes));
+      } catch (error) {
+        // A member that breaks the rules is answered by silence: what it asked for does not happen.
+        counters.add("directory.malformed");
+        this.#components.logger.warn({ from, error: String(error) }, "malformed directory batch");
+        return;
+      }
+      this.#flushSoon();
+    });
+    this.#stopListening = mesh.on((event) => {
+      if (event.kind === "roster") {
+        this.#learnServers(event.roster);
+        this.#core.installRoster(this.#nowMs(), event.roster);
+      } else if (event.kind === "link-up") {
+        const member = this.#numberByServer.get(event.server);
+        if (member !== undefined) this.#core.linkUp(this.#nowMs(), member);
+      }
+      this.#flushSoon();
+    });
+    this.#core.installRoster(this.#nowMs(), mesh.roster());
+    this.#flushSoon();
+  }
+
+  /** Lets go of every user, so that others can claim them at once, then takes no further part. Idempotent. */
+  stop(): void {
+    if (this.#stopped) return;
+    for (const { aor } of [...this.#core.owners(this.#nowMs())]) this.#core.release(this.#nowMs(), aor);
+    this.#flush();
+    this.#stopped = true;
+    this.#stopListening?.();
+    clearTimeout(this.#timer);
+    for (const settle of this.#claims.values()) settle({ kind: "unavailable", reason: "this server is stopping" });
+    for (const settle of this.#lookups.values()) settle({ kind: "unavailable", reason: "this server is stopping" });
+    for (const settle of this.#inspections.values()) settle([]);
+    for (const settle of this.#fetches.values()) settle(undefined);
+  }
+
+  owned(aor: Aor): Epoch | undefined {
+    return this.#stopped ? undefined : this.#core.owned(this.#nowMs(), aor);
+  }
+
+  claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
+    const epoch = this.owned(aor);
+    if (epoch !== undefined) return Promise.resolve({ kind: "owned", epoch });
+    if (this.#stopped) return Promise.resolve({ kind: "unavailable", reason: "this server is stopping" });
+    if (this.#claims.size >= limits.directory.claims) {
+      return Promise.resolve({ kind: "unavailable", reason: "too many claims under way" });
+    }
+    const id = this.#nextId++;
+    const nowMs = this.#nowMs();
+    return new Promise((resolve) => {
+      const cancel = () => {
+        this.#core.cancelClaim(this.#nowMs(), id, aor);
+        this.#flushSoon();
+      };
+      this.#claims.set(id, (outcome) => {
+        options.signal?.removeEventListener("abort", cancel);
+        this.#claims.delete(id);
+        resolve(outcome);
+      });
+      options.signal?.addEventListener("abort", cancel, { once: true });
+      const deadlineMs = nowMs + this.#core.roster.leaseMs + CLAIM_SLACK_MS;
+      this.#core.claim(nowMs, id, aor, options.mode, deadlineMs);
+      this.#flushSoon();
+    });
+  }
+
+  release(aor: Aor): Promise<void> {
+    this.#core.release(this.#nowMs(), aor);
+    this.#flush();
+    return Promise.resolve();
+  }
+
+  async locate(aor: Aor, options: { readonly certain?: boolean; readonly signal?: AbortSignal } = {}): Promise<Location> {
+    const epoch = this.owned(aor);
+    if (epoch !== undefined) return { kind: "here", epoch };
+    const known = this.#core.watched(this.#nowMs(), aor);
+    if (known?.kind === "nobody") return known;
+    if (known?.kind === "owner" && known.epoch.member !== this.#core.self) return this.#location(aor, known.epoch);
+    const result = await this.#lookUp(aor, options.certain === false ? "first" : "majority");
+    if (result.kind === "owner") return this.#location(aor, result.epoch);
+    return result;
+  }
+
+  watch(aor: Aor, listener: (change: OwnerChange) => void): OwnerWatch {
+    let listeners = this.#watches.get(aor);
+    if (listeners === undefined) {
+      this.#watches.set(aor, (listeners = new Set()));
+      this.#core.watch(this.#nowMs(), aor);
+      this.#flushSoon();
+    }
+    // One entry a call, even if the same function watches twice.
+    const own = (change: OwnerChange) => listener(change);
+    listeners.add(own);
+    const known = this.#core.watched(this.#nowMs(), aor);
+    if (known !== undefined) queueMicrotask(() => listeners.has(own) && own(this.#change(known)));
+    return { close: () => this.#closeWatch(aor, own) };
+  }
+
+  onLost(listener: (lost: OwnershipLost) => void): () => void {
+    this.#lostListeners.add(listener);
+    return () => this.#lostListeners.delete(listener);
+  }
+
+  newestEpoch(aor: Aor): Epoch | undefined {
+    const nowMs = this.#nowMs();
+    const watched = this.#core.watched(nowMs, aor);
+    const candidates = [
+      this.#core.owned(nowMs, aor),
+      this.#core.forwardingNote(aor),
+      this.#observed.get(aor),
+      watched?.kind === "owner" ? watched.epoch : undefined,
+    ];
+    let newest: Epoch | undefined;
+    for (const epoch of candidates) {
+      if (epoch !== undefined && (newest === undefined || compareBallots(epoch, newest) > 0)) newest = epoch;
+    }
+    return newest;
+  }
+
+  observeEpoch(aor: Aor, epoch: Epoch): boolean {
+    const newest = this.newestEpoch(aor);
+    if (newest !== undefined && compareBallots(epoch, newest) < 0) return false;
+    const observed = this.#observed;
+    observed.delete(aor);
+    observed.set(aor, epoch);
+    if (observed.size > limits.directory.observedEpochs) observed.delete(observed.keys().next().value as Aor);
+    return true;
+  }
+
+  forwardingNote(aor: Aor): { readonly server: ServerId; readonly epoch: Epoch } | undefined {
+    const epoch = this.#core.forwardingNote(aor);
+    const server = epoch && this.#serverByNumber.get(epoch.member);
+    return epoch !== undefined && server !== undefined ? { server, epoch } : undefined;
+  }
+
+  /** Asks every replica of an AoR what it holds. */
+  inspect(aor: Aor): Promise<readonly ReplicaInspection[]> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#inspections.set(id, (answers) => {
+        this.#inspections.delete(id);
+        resolve(answers.map((answer) => this.#inspection(answer)));
+      });
+      this.#core.inspect(this.#nowMs(), id, aor);
+      this.#flushSoon();
+    });
+  }
+
+  /** The binding of an AoR signed by its owner, if this server holds it as a replica and the owner answers. */
+  signedBinding(aor: Aor): Promise<Uint8Array | undefined> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#fetches.set(id, (signed) => {
+        this.#fetches.delete(id);
+        resolve(signed);
+      });
+      this.#core.fetchRecord(this.#nowMs(), id, aor);
+      this.#flushSoon();
+    });
+  }
+
+  /** The users that this server owns at this instant. */
+  bindings(): Iterable<{ aor: Aor; epoch: Epoch; ownedForMs: number }> {
+    return this.#core.owners(this.#nowMs());
+  }
+
+  /** How long this server owns a user without another renewal, ms. */
+  leaseLeftMs(aor: Aor): number {
+    return this.#core.leaseLeftMs(this.#nowMs(), aor);
+  }
+
+  /** What this server holds for others, as a replica. */
+  holdings(): Iterable<{ aor: Aor; epoch: Epoch; validForMs: number }> {
+    return this.#core.holdings(this.#nowMs());
+  }
+
+  sessions(): readonly { server: ServerId; leaseLeftMs: number }[] {
+    return [...this.#core.sessions(this.#nowMs())].flatMap(({ member, leaseLeftMs }) => {
+      const server = this.#serverByNumber.get(member);
+      return server === undefined ? [] : [{ server, leaseLeftMs }];
+    });
+  }
+
+  stats(): ReturnType<DirectoryCore["stats"]> {
+    return this.#core.stats(this.#nowMs());
+  }
+
+  #nowMs(): number {
+    return this.#components.clock.monotonicMs();
+  }
+
+  #learnServers(roster: Roster): void {
+    this.#serverByNumber = new Map(roster.servers.map(({ number, id }) => [number, id as ServerId]));
+    this.#numberByServer = new Map(roster.servers.map(({ number, id }) => [id as ServerId, number]));
+  }
+
+  #closeWatch(aor: Aor, listener: (change: OwnerChange) => void): void {
+    const listeners = this.#watches.get(aor);
+    if (listeners === undefined || !listeners.delete(listener) || listeners.size > 0) return;
+    this.#watches.delete(aor);
+    this.#core.unwatch(this.#nowMs(), aor);
+    this.#flushSoon();
+  }
+
+  #lookUp(aor: Aor, mode: "first" | "majority"): Promise<LookupResult> {
+    if (this.#stopped) return Promise.resolve({ kind: "unavailable", reason: "this server is stopping" });
+    const id = this.#nextId++;
+    const nowMs = this.#nowMs();
+    return new Promise((resolve) => {
+      this.#lookups.set(id, (result) => {
+        this.#lookups.delete(id);
+        resolve(result);
+      });
+      this.#core.lookup(nowMs, id, aor, mode, nowMs + LOOKUP_DEADLINE_MS);
+      this.#flushSoon();
+    });
+  }
+
+  #location(aor: Aor, epoch: Epoch): Location {
+    const server = this.#serverByNumber.get(epoch.member);
+    if (server === undefined) return { kind: "unavailable", reason: `owner ${epoch.member} is not in the roster` };
+    // Replicas may still hold what this server has just let go of: as long as they say so, nobody else owns the user.
+    if (server === this.self) return { kind: "nobody" };
+    this.observeEpoch(aor, epoch);
+    return { kind: "server", server, epoch };
+  }
+
+  #change(state: OwnerState): OwnerChange {
+    if (state.kind !== "owner") return state;
+    const server = this.#serverByNumber.get(state.epoch.member);
+    return server === undefined ? { kind: "missed" } : { kind: "owner", server, epoch: state.epoch };
+  }
+
+  #inspection({ member, answer, promised, accepted }: ReplicaAnswer): ReplicaInspection {
+    const server = this.#core.roster.servers.find(({ number }) => number === member);
+    return {
+      server: (server?.id ?? "") as ServerId,
+      name: server?.name ?? String(member),
+      answer,
+      ...(promised && { promised }),
+      ...(accepted && { accepted: { epoch: accepted.ballot, boot: accepted.boot, validForMs: accepted.validForMs } }),
+    };
+  }
+
+  /** What one turn of the event loop produces leaves as one batch a peer. */
+  #flushSoon(): void {
+    if (this.#flushing || this.#stopped) return;
+    this.#flushing = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#stopped) return;
+    const { batches, events } = this.#core.takeOutput();
+    for (const event of events) this.#handle(event);
+    for (const { to, batch } of batches) {
+      const server = this.#serverByNumber.get(to);
+      // Without a link the message is lost, and the protocol's own patience sends it again.
+      if (server !== undefined) this.#components.mesh.send(server, "directory", encodeBatch(batch));
+    }
+    this.#arm();
+  }
+
+  #arm(): void {
+    const atMs = this.#core.nextDeadlineMs();
+    if (atMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAtMs = Infinity;
+        this.#core.tick(this.#nowMs());
+        this.#flush();
+      },
+      Math.max(0, Math.ceil(atMs - this.#nowMs())),
+    );
+  }
+
+  #handle(event: DirectoryEvent): void {
+    switch (event.kind) {
+      case "claimed":
+        return this.#claims.get(event.claim)?.(this.#outcome(event.aor, event.result));
+      case "found":
+        return this.#lookups.get(event.lookup)?.(event.result);
+      case "inspected":
+        return this.#inspections.get(event.lookup)?.(event.answers);
+      case "record-fetched":
+        return this.#fetches.get(event.fetch)?.(event.signed);
+      case "record-wanted":
+        return void this.#signRecord(event.to, event.op, event.aor, event.epoch);
+      case "lost":
+        return this.#lost(event);
+      case "watched":
+        return this.#tellWatchers(event.aor, this.#change(event.state));
+      case "raise-ceiling":
+        writeCeiling(this.#components.settings, event.counter);
+        return this.#core.ceilingStored(event.counter);
+      case "publish-roster":
+        return void this.#publish(event.roster);
+    }
+  }
+
+  #outcome(aor: Aor, result: ClaimResult): ClaimOutcome {
+    this.#components.counters.add(`directory.claims.${result.kind}`);
+    if (result.kind === "unavailable") return result;
+    this.observeEpoch(aor, result.epoch);
+    if (result.kind === "owned") {
+      const from = result.from === undefined ? undefined : this.#serverByNumber.get(result.from);
+      return { kind: "owned", epoch: result.epoch, ...(from !== undefined && { from }) };
+    }
+    const owner = this.#serverByNumber.get(result.epoch.member);
+    if (owner === undefined) return { kind: "unavailable", reason: `owner ${result.epoch.member} is not in the roster` };
+    return { kind: "owned-elsewhere", owner, epoch: result.epoch };
+  }
+
+  #lost({ aor, epoch, reason, to }: DirectoryEvent & { kind: "lost" }): void {
+    this.#components.counters.add(`directory.lost.${reason}`);
+    const server = to && this.#serverByNumber.get(to.member);
+    const lost: OwnershipLost = { aor, epoch, reason, ...(server !== undefined && { to: server }) };
+    for (const listener of this.#lostListeners) listener(lost);
+  }
+
+  #tellWatchers(aor: Aor, change: OwnerChange): void {
+    if (change.kind === "owner") this.observeEpoch(aor, change.epoch);
+    for (const listener of [...(this.#watches.get(aor) ?? [])]) listener(change);
+  }
+
+  async #signRecord(to: number, op: number, aor: Aor, epoch: Epoch): Promise<void> {
+    const { mesh, clock } = this.#components;
+    const binding = { aor, epoch, owner: this.self, signedAtMs: Math.trunc(clock.wallMs()) };
+    const signed = await signServerBinding(binding, mesh.privateKey);
+    this.#core.sendRecord(this.#nowMs(), to, op, signed);
+    this.#flushSoon();
+  }
+
+  async #publish(roster: Roster): Promise<void> {
+    const { mesh, logger } = this.#components;
+    // The steward asks until it sees the roster in force.
+    if (this.#publishing) return;
+    this.#publishing = true;
+    try {
+      await mesh.publishRoster(roster);
+      logger.info({ version: roster.version, voters: roster.voters, old: roster.oldVoters }, "roster published");
+    } catch (error) {
+      logger.warn({ version: roster.version, error: String(error) }, "roster not published");
+    } finally {
+      this.#publishing = false;
+    }
+  }
+}
