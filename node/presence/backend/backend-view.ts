@@ -1,0 +1,328 @@
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import { compareBallots } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { Location, OwnerChange } from "../../federation/locator.ts";
+import type {
+  BackendTimes,
+  Instant,
+  NotifyContent,
+  Owner,
+  SubscribeResult,
+  ViewEffect,
+  ViewState,
+} from "./view-state.ts";
+
+type OnCall = Extract<ViewState, { kind: "subscribing" | "active" }>;
+
+const NONE: readonly ViewEffect[] = [];
+
+/**
+ * One watched user as the watchers' server sees it: follows the user from owner to owner with at most one back-end
+ * subscription, while the watchers' own dialogs stay up.
+ * Sans-I/O: call {@link BackendView.tick} when {@link BackendView.nextWakeMs} has come.
+ */
+export class BackendView {
+  readonly #self: ServerId;
+  readonly #times: BackendTimes;
+  #state: ViewState = { kind: "locating" };
+  #calls = 0;
+  /** Newest epoch acted upon; what is older changes nothing. */
+  #epoch: Epoch | undefined;
+  /** Whether watchers see a document of an owner. */
+  #hasDocument = false;
+  /** While watchers see nothing at all: when they are told that the user is nowhere yet. */
+  #settleAtMs: number | undefined;
+
+  constructor(init: { readonly self: ServerId; readonly times: BackendTimes }, nowMs: number) {
+    this.#self = init.self;
+    this.#times = init.times;
+    this.#settleAtMs = nowMs + init.times.settleMs;
+  }
+
+  get state(): ViewState {
+    return this.#state;
+  }
+
+  /** When to call {@link tick} at the latest. */
+  nextWakeMs(): number | undefined {
+    const next = Math.min(this.#settleAtMs ?? Infinity, dueAtMs(this.#state));
+    return next === Infinity ? undefined : next;
+  }
+
+  /** The owner watch has told something. That this server is the owner is told by {@link ownedHere}. */
+  ownerChanged(change: OwnerChange, at: Instant): readonly ViewEffect[] {
+    switch (change.kind) {
+      case "owner":
+        return this.#ownerIs({ server: change.server, epoch: change.epoch }, at);
+      case "nobody":
+        return this.#nobody(at);
+      case "missed":
+        return this.#state.kind === "closed" ? NONE : [{ kind: "locate" }];
+    }
+  }
+
+  /** The answer to the effect `locate`. */
+  located(location: Location, at: Instant): readonly ViewEffect[] {
+    switch (location.kind) {
+      case "here":
+        return this.ownedHere(location.epoch);
+      case "server":
+        return this.#locatedAt({ server: location.server, epoch: location.epoch }, at);
+      case "nobody":
+        return this.#nobody(at);
+      case "unavailable":
+        // In `moving` the next try is set already; in any other state the watch will tell.
+        return NONE;
+    }
+  }
+
+  /** any → here. The owner before us ends its dialog itself: it knows that it has handed over. */
+  ownedHere(epoch: Epoch): readonly ViewEffect[] {
+    const state = this.#state;
+    if (state.kind === "closed" || this.#isOlder(epoch) || (state.kind === "here" && !this.#isNewer(epoch)))
+      return NONE;
+    this.#epoch = epoch;
+    this.#state = { kind: "here", epoch };
+    this.#settleAtMs = undefined;
+    return [...forget(state), { kind: "show-own" }];
+  }
+
+  /** here → moving: what the own composition showed last, if anything, stands until the next owner's first document. */
+  lostHere(shown: boolean, at: Instant): readonly ViewEffect[] {
+    if (this.#state.kind !== "here") return NONE;
+    this.#state = { kind: "moving", atMs: this.#jittered(at), attempt: 0 };
+    this.#hasDocument = shown;
+    this.#settleAtMs = shown ? undefined : at.nowMs + this.#times.settleMs;
+    return NONE;
+  }
+
+  /** subscribing → subscribing | moving, active → active | subscribing | moving */
+  subscribeAnswered(call: number, result: SubscribeResult, at: Instant): readonly ViewEffect[] {
+    const state = this.#onCall(call);
+    if (state === undefined) return NONE;
+    if (result.kind === "accepted") {
+      const { expiresSeconds } = result;
+      this.#state =
+        state.kind === "active"
+          ? { ...state, refreshAtMs: refreshAtMs(expiresSeconds, at) }
+          : { ...state, expiresSeconds };
+      return NONE;
+    }
+    const attempt = state.kind === "subscribing" ? state.attempt + 1 : 1;
+    if (
+      result.kind === "not-owner" &&
+      result.owner !== undefined &&
+      result.owner !== this.#self &&
+      this.#isNewer(result.epoch)
+    ) {
+      // Epochs rise from hop to hop, so following cannot go in a circle.
+      return [...forget(state), ...this.#subscribe({ server: result.owner, epoch: result.epoch }, attempt, at)];
+    }
+    return this.#tryLater(state, attempt, result.kind === "failed" ? result.retryAfterSeconds : undefined, at);
+  }
+
+  /** subscribing → active, active → active, either → moving when the owner ends the subscription. */
+  notified(call: number, content: NotifyContent, at: Instant): readonly ViewEffect[] {
+    const state = this.#onCall(call);
+    if (state === undefined) return NONE;
+    if (content.kind === "terminated")
+      return this.#tryLater(state, state.kind === "subscribing" ? state.attempt + 1 : 1, content.retryAfterSeconds, at);
+    if (content.document === undefined) return NONE;
+    const granted = content.expiresSeconds ?? (state.kind === "subscribing" ? state.expiresSeconds : undefined);
+    const unchanged = state.kind === "active" ? state.refreshAtMs : Infinity;
+    this.#state = {
+      kind: "active",
+      owner: state.owner,
+      call,
+      refreshAtMs: granted === undefined ? unchanged : refreshAtMs(granted, at),
+    };
+    this.#hasDocument = true;
+    this.#settleAtMs = undefined;
+    return [{ kind: "show", document: content.document }];
+  }
+
+  /** The link to a server is back: what it sent meanwhile is lost, and it may have given the dialog up. subscribing | active → moving */
+  linkUp(server: ServerId, at: Instant): readonly ViewEffect[] {
+    const state = this.#state;
+    if ((state.kind !== "subscribing" && state.kind !== "active") || state.owner.server !== server) return NONE;
+    this.#state = { kind: "moving", to: state.owner, atMs: this.#jittered(at), attempt: 0 };
+    return forget(state);
+  }
+
+  /** Whatever was due by now. */
+  tick(at: Instant): readonly ViewEffect[] {
+    const settled: ViewEffect[] = [];
+    if (this.#settleAtMs !== undefined && at.nowMs >= this.#settleAtMs) {
+      this.#settleAtMs = undefined;
+      settled.push({ kind: "show-closed" });
+    }
+    return at.nowMs < dueAtMs(this.#state) ? settled : [...settled, ...this.#due(at)];
+  }
+
+  /** any → closed */
+  close(): readonly ViewEffect[] {
+    const state = this.#state;
+    this.#state = { kind: "closed" };
+    this.#settleAtMs = undefined;
+    return state.kind === "subscribing" || state.kind === "active" ? [{ kind: "unsubscribe", call: state.call }] : NONE;
+  }
+
+  #due(at: Instant): readonly ViewEffect[] {
+    const state = this.#state;
+    switch (state.kind) {
+      case "subscribing":
+        // Accepted or not, it has told nothing: it may have lost the dialog, or us.
+        this.#tryLater(state, state.attempt + 1, undefined, at);
+        return [{ kind: "unsubscribe", call: state.call }];
+      case "active":
+        this.#state = { ...state, refreshAtMs: Infinity };
+        return [{ kind: "refresh", call: state.call }];
+      case "moving":
+        if (state.to !== undefined) return this.#subscribe(state.to, state.attempt, at);
+        // The delay is for the case that no answer comes.
+        this.#state = { ...state, atMs: at.nowMs + this.#backoffMs(state.attempt + 1, at) };
+        return [{ kind: "locate" }];
+      case "orphaned":
+        return this.#hold();
+      case "locating":
+      case "held":
+      case "here":
+      case "closed":
+        return NONE;
+    }
+  }
+
+  /** locating | held → subscribing; subscribing | active | orphaned → moving, when it is news. */
+  #ownerIs(owner: Owner, at: Instant): readonly ViewEffect[] {
+    const state = this.#state;
+    if (owner.server === this.#self || this.#isOlder(owner.epoch)) return NONE;
+    switch (state.kind) {
+      case "closed":
+        return NONE;
+      case "locating":
+      case "held":
+        // No jitter: each server does this once for a user who appears, and somebody is waiting to see it.
+        return this.#subscribe(owner, 0, at);
+      case "moving":
+        this.#state = { ...state, to: owner, atMs: Math.min(state.atMs, this.#jittered(at)) };
+        this.#epoch = owner.epoch;
+        return NONE;
+      case "here":
+        // Told by lostHere, in the turn in which it happens.
+        return NONE;
+      case "subscribing":
+      case "active":
+      case "orphaned":
+        if (state.kind !== "orphaned" && !this.#isNewer(owner.epoch)) return NONE;
+        this.#state = { kind: "moving", to: owner, atMs: this.#jittered(at), attempt: 0 };
+        this.#epoch = owner.epoch;
+        return forget(state);
+    }
+  }
+
+  #locatedAt(owner: Owner, at: Instant): readonly ViewEffect[] {
+    const state = this.#state;
+    if (state.kind !== "moving") return this.#ownerIs(owner, at);
+    if (owner.server === this.#self || this.#isOlder(owner.epoch)) return NONE;
+    return this.#subscribe(owner, state.attempt, at);
+  }
+
+  /** locating → held; subscribing | active | moving → orphaned, or → held when there is no document to keep. */
+  #nobody(at: Instant): readonly ViewEffect[] {
+    const state = this.#state;
+    switch (state.kind) {
+      case "locating":
+        return this.#hold();
+      case "subscribing":
+      case "active":
+      case "moving":
+        if (!this.#hasDocument) return [...forget(state), ...this.#hold()];
+        this.#state = { kind: "orphaned", closeAtMs: at.nowMs + this.#times.orphanGraceMs };
+        return forget(state);
+      case "held":
+      case "orphaned":
+      case "here":
+      case "closed":
+        return NONE;
+    }
+  }
+
+  #hold(): readonly ViewEffect[] {
+    this.#state = { kind: "held" };
+    this.#hasDocument = false;
+    this.#settleAtMs = undefined;
+    return [{ kind: "show-closed" }];
+  }
+
+  #subscribe(owner: Owner, attempt: number, at: Instant): readonly ViewEffect[] {
+    this.#calls += 1;
+    this.#epoch = owner.epoch;
+    this.#state = {
+      kind: "subscribing",
+      owner,
+      call: this.#calls,
+      attempt,
+      giveUpAtMs: at.nowMs + this.#times.firstDocumentMs,
+    };
+    return [{ kind: "subscribe", call: this.#calls, owner }];
+  }
+
+  /** Where the user is is asked again then: meanwhile the watch may tell. */
+  #tryLater(state: OnCall, attempt: number, retryAfterSeconds: number | undefined, at: Instant): readonly ViewEffect[] {
+    const delayMs = Math.max(
+      this.#backoffMs(attempt, at),
+      Math.min((retryAfterSeconds ?? 0) * 1000, this.#times.retryMaxMs),
+    );
+    this.#state = { kind: "moving", atMs: at.nowMs + delayMs, attempt };
+    return forget(state);
+  }
+
+  #onCall(call: number): OnCall | undefined {
+    const state = this.#state;
+    return (state.kind === "subscribing" || state.kind === "active") && state.call === call ? state : undefined;
+  }
+
+  #isNewer(epoch: Epoch): boolean {
+    return this.#epoch === undefined || compareBallots(epoch, this.#epoch) > 0;
+  }
+
+  #isOlder(epoch: Epoch): boolean {
+    return this.#epoch !== undefined && compareBallots(epoch, this.#epoch) < 0;
+  }
+
+  #jittered({ nowMs, random }: Instant): number {
+    return nowMs + this.#times.resubscribeJitterMs * random;
+  }
+
+  /** Doubles with each attempt; half of it is random, so that servers that failed together do not try together. */
+  #backoffMs(attempt: number, { random }: Instant): number {
+    return Math.min(this.#times.retryMaxMs, this.#times.retryMs * 2 ** Math.min(attempt - 1, 30)) * (0.5 + random / 2);
+  }
+}
+
+function dueAtMs(state: ViewState): number {
+  switch (state.kind) {
+    case "subscribing":
+      return state.giveUpAtMs;
+    case "active":
+      return state.refreshAtMs;
+    case "moving":
+      return state.atMs;
+    case "orphaned":
+      return state.closeAtMs;
+    case "locating":
+    case "held":
+    case "here":
+    case "closed":
+      return Infinity;
+  }
+}
+
+function forget(state: ViewState): readonly ViewEffect[] {
+  return state.kind === "subscribing" || state.kind === "active" ? [{ kind: "forget", call: state.call }] : NONE;
+}
+
+/** Between 50 and 85 % of the term, spread. */
+function refreshAtMs(expiresSeconds: number, { nowMs, random }: Instant): number {
+  return nowMs + expiresSeconds * 1000 * (0.5 + 0.35 * random);
+}

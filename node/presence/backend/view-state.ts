@@ -1,0 +1,88 @@
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+
+/** Who owns the user, and under which epoch. */
+export interface Owner {
+  readonly server: ServerId;
+  readonly epoch: Epoch;
+}
+
+/**
+ * Where a view stands. What watchers were shown last is kept apart from it: it outlives moves and deaths.
+ * `call` names a back-end subscription; each new one has another number.
+ */
+export type ViewState =
+  /** The directory has not answered yet. */
+  | { readonly kind: "locating" }
+  /** Nobody owns the user; the directory will tell. */
+  | { readonly kind: "held" }
+  /** SUBSCRIBE is under way or accepted; what counts is the first document. */
+  | {
+      readonly kind: "subscribing";
+      readonly owner: Owner;
+      readonly call: number;
+      readonly attempt: number;
+      readonly giveUpAtMs: number;
+      /** As the owner granted, once it has. */
+      readonly expiresSeconds?: number;
+    }
+  | { readonly kind: "active"; readonly owner: Owner; readonly call: number; readonly refreshAtMs: number }
+  /** Between owners, or between two tries: at `atMs` subscribe to `to`, or ask where the user is when that is not known. */
+  | { readonly kind: "moving"; readonly to?: Owner; readonly atMs: number; readonly attempt: number }
+  /** Nobody owns the user any more; watchers still see the last document. */
+  | { readonly kind: "orphaned"; readonly closeAtMs: number }
+  /** This server is the owner. */
+  | { readonly kind: "here"; readonly epoch: Epoch }
+  /** The last watcher has left. */
+  | { readonly kind: "closed" };
+
+export type ViewEffect =
+  /** New dialog with the owner. */
+  | { readonly kind: "subscribe"; readonly call: number; readonly owner: Owner }
+  /** SUBSCRIBE within it. */
+  | { readonly kind: "refresh"; readonly call: number }
+  /** SUBSCRIBE with Expires 0 within it; whatever comes back does not matter. */
+  | { readonly kind: "unsubscribe"; readonly call: number }
+  /** Forget the dialog: its other end is gone, or ends it itself. */
+  | { readonly kind: "forget"; readonly call: number }
+  /** Ask the directory, and report by `located`. */
+  | { readonly kind: "locate" }
+  /** Show watchers the owner's document. */
+  | { readonly kind: "show"; readonly document: Uint8Array }
+  /** Show watchers that the user is nowhere: those who have seen the user as a change, the others as pending. */
+  | { readonly kind: "show-closed" }
+  /** Show watchers the local composition, from now on. */
+  | { readonly kind: "show-own" };
+
+/** How an owner answered SUBSCRIBE. */
+export type SubscribeResult =
+  | { readonly kind: "accepted"; readonly expiresSeconds: number }
+  /** It does not own the user; `owner` is whom it handed the user to. */
+  | { readonly kind: "not-owner"; readonly epoch: Epoch; readonly owner?: ServerId }
+  | { readonly kind: "failed"; readonly retryAfterSeconds?: number };
+
+/** What an owner's NOTIFY says, once it has passed the fence (I3). */
+export type NotifyContent =
+  | { readonly kind: "state"; readonly expiresSeconds?: number; readonly document?: Uint8Array }
+  | { readonly kind: "terminated"; readonly reason: string; readonly retryAfterSeconds?: number };
+
+/** When an event happens, with a random fraction in [0, 1) for whatever has to be spread. */
+export interface Instant {
+  readonly nowMs: number;
+  readonly random: number;
+}
+
+/** Times of a view, all in ms. */
+export interface BackendTimes {
+  /** For how long a first watcher is left without an answer while the user is being looked for. */
+  readonly settleMs: number;
+  /** How long the last document stands while the directory says "nobody". */
+  readonly orphanGraceMs: number;
+  /** Re-subscriptions after a move are spread over this. */
+  readonly resubscribeJitterMs: number;
+  /** An owner that has not sent a document by then is asked anew. */
+  readonly firstDocumentMs: number;
+  /** First delay between tries; it doubles up to `retryMaxMs`. */
+  readonly retryMs: number;
+  readonly retryMaxMs: number;
+}
