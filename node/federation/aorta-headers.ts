@@ -29,11 +29,21 @@ export function notOwner(aor: Aor, locator: Pick<Locator, "forwardingNote" | "ne
   const epoch = formatBallot(note?.epoch ?? locator.newestEpoch(aor) ?? NO_BALLOT);
   return note === undefined
     ? { status: 404, reason: "User Not On This Server", headers: [[AORTA_EPOCH, epoch]] }
-    : { status: 302, reason: "User Moved To Another Server", headers: [[AORTA_EPOCH, epoch], [AORTA_OWNER, note.server]] };
+    : {
+        status: 302,
+        reason: "User Moved To Another Server",
+        headers: [
+          [AORTA_EPOCH, epoch],
+          [AORTA_OWNER, note.server],
+        ],
+      };
 }
 
 /** What a 302 or 404 of another server says; `undefined` when it is the word of something else, such as a device. */
-export function notOwnerIn(status: number, headers: SipHeaders): { readonly epoch: Epoch; readonly owner?: ServerId } | undefined {
+export function notOwnerIn(
+  status: number,
+  headers: SipHeaders,
+): { readonly epoch: Epoch; readonly owner?: ServerId } | undefined {
   if (status !== 302 && status !== 404) return undefined;
   const epoch = epochIn(headers);
   if (epoch === undefined) return undefined;

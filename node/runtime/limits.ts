@@ -57,4 +57,30 @@ export const limits = {
     /** Catch-up messages to one replica, and own re-claims, under way at once: the rest waits. */
     catchUpWindow: 256,
   },
+  federation: {
+    /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
+    ownerHops: 3,
+    /** Times that this server may be in the Via of a request: a user may move back, but not go in circles. Above it 482. */
+    visits: 1,
+  },
+  registrar: {
+    /** Devices of one user; a client that makes a new Contact at each start fills it. One more gets 403. */
+    contactsPerAor: 16,
+    /** Users with contacts on one server: about 1 kB each. One more gets 503 with Retry-After. */
+    aors: 200_000,
+    /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */
+    pendingPerAor: 16,
+    /** Remembered registrations whose user went to another server, about 150 B each. Above it the oldest is forgotten. */
+    shedRegistrations: 50_000,
+    /** Claims at a time while contacts of an earlier run are taken back, so that clients' own claims find room. The rest waits. */
+    reclaims: 64,
+    /** A claim that has not ended after it is answered 503, before the client's own transaction gives up at 32 s (RFC 3261 Timer F). */
+    claimMs: 20_000,
+  },
+  messaging: {
+    /** Body of one MESSAGE. RFC 3428 §8 allows 1,300 octets where congestion is not controlled; over streams and on a loopback more is of use. A larger one gets 413. */
+    bodyBytes: 32 * 1024,
+    /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
+    deliveryMs: 20_000,
+  },
 } as const;

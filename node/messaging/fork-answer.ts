@@ -1,0 +1,46 @@
+/** Statuses that tell the sender how to do better, best first. @see RFC 3261 §16.7 step 6 */
+const HELPFUL = [401, 407, 415, 420, 484];
+
+/**
+ * Collects the final answers of the branches of one forked request and says when, and with which, the sender is answered:
+ * with the first 2xx at once, otherwise with the best when all are in.
+ * @see RFC 3261 §16.7
+ */
+export class ForkAnswer<Answer extends { readonly status: number }> {
+  #pending: number;
+  #answered = false;
+  #best: Answer | undefined;
+
+  /** @param branches how many answers will come, at least 1 */
+  constructor(branches: number) {
+    this.#pending = branches;
+  }
+
+  /** The answer for the sender, once; `undefined` while there is more to wait for, and ever after. */
+  received(answer: Answer): Answer | undefined {
+    this.#pending -= 1;
+    if (this.#answered) return undefined;
+    if (this.#best === undefined || isBetter(answer.status, this.#best.status)) this.#best = answer;
+    if (!isSuccess(answer.status) && this.#pending > 0) return undefined;
+    this.#answered = true;
+    return this.#best;
+  }
+}
+
+function isBetter(a: number, b: number): boolean {
+  return rank(a) < rank(b);
+}
+
+/** Lower is better: 2xx, then 6xx (the user refused everywhere), then by class, helpful ones of a class first. */
+function rank(status: number): number {
+  if (isSuccess(status)) return 0;
+  if (status >= 600) return 1;
+  const helpful = HELPFUL.indexOf(status);
+  // 503 would say that this server is overloaded, so any other 5xx is better (§16.7 step 6).
+  const within = helpful >= 0 ? helpful : status === 503 ? 90 : HELPFUL.length;
+  return Math.floor(status / 100) * 100 + within;
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}

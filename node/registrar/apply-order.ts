@@ -1,0 +1,71 @@
+import type { Binding, ContactOrder, RegisterOrder } from "./binding.ts";
+import { sameUri, tryParseUri } from "../sip/message/uri.ts";
+
+export type OrderResult =
+  /** The bindings afterwards. */
+  | { readonly kind: "applied"; readonly bindings: readonly Binding[] }
+  /** A later REGISTER of the same client has been applied already. */
+  | { readonly kind: "out-of-order" }
+  | { readonly kind: "too-many-contacts" };
+
+/**
+ * The bindings after an order, all of it or nothing.
+ * @param bindings the unexpired ones, of one AoR
+ * @see RFC 3261 §10.3 steps 6 and 7
+ */
+export function applyOrder(
+  bindings: readonly Binding[],
+  order: RegisterOrder,
+  nowMs: number,
+  contactsPerAor: number,
+): OrderResult {
+  if (order.kind === "query") return { kind: "applied", bindings };
+  if (order.kind === "remove-all") {
+    return bindings.some((binding) => isLate(binding, order)) ? { kind: "out-of-order" } : { kind: "applied", bindings: [] };
+  }
+  let result: readonly Binding[] = bindings;
+  for (const contact of order.contacts) {
+    const bound = bindings.find((binding) => sameContact(binding.uri, contact.uri));
+    if (bound !== undefined && isLate(bound, order)) return { kind: "out-of-order" };
+    result = result.filter((binding) => !isReplaced(binding, contact, order.callId));
+    if (contact.expiresSeconds > 0) {
+      result = [
+        ...result,
+        {
+          uri: contact.uri,
+          flow: order.flow,
+          callId: order.callId,
+          cseq: order.cseq,
+          expiresAtMs: nowMs + contact.expiresSeconds * 1000,
+          q: contact.q,
+          userAgent: order.userAgent,
+          instance: contact.instance,
+        },
+      ];
+    }
+  }
+  return result.length > contactsPerAor ? { kind: "too-many-contacts" } : { kind: "applied", bindings: result };
+}
+
+/** @see RFC 3261 §19.1.4 */
+function sameContact(a: string, b: string): boolean {
+  if (a === b) return true;
+  const [left, right] = [tryParseUri(a), tryParseUri(b)];
+  return left !== undefined && right !== undefined && sameUri(left, right);
+}
+
+/** RFC 3261 §10.3: the same Call-ID with a CSeq that is not higher aborts the whole request. */
+function isLate(binding: Binding, order: RegisterOrder): boolean {
+  return binding.callId === order.callId && order.cseq <= binding.cseq;
+}
+
+/**
+ * The same URI; or the same device after a restart (its instance with another Call-ID), which would otherwise leave a dead
+ * contact behind until that expires.
+ */
+function isReplaced(binding: Binding, contact: ContactOrder, callId: string): boolean {
+  return (
+    sameContact(binding.uri, contact.uri) ||
+    (contact.instance !== "" && contact.expiresSeconds > 0 && binding.instance === contact.instance && binding.callId !== callId)
+  );
+}

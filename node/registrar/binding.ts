@@ -1,0 +1,45 @@
+import type { Flow } from "../sip/stack.ts";
+import type { RegisteredContact } from "./registered-contacts.ts";
+
+/** A contact bound to an AoR. @see RFC 3261 §10 */
+export interface Binding extends RegisteredContact {
+  /** Call-ID of the REGISTER that bound or refreshed it last. */
+  readonly callId: string;
+  readonly cseq: number;
+  /** On the monotonic clock of this process. */
+  readonly expiresAtMs: number;
+  /** Preference, 0–1000. */
+  readonly q: number;
+  readonly userAgent: string;
+  /** `+sip.instance`, else empty: names the device across its restarts. @see RFC 5626 §4.1 */
+  readonly instance: string;
+}
+
+/** One Contact of a REGISTER. */
+export interface ContactOrder {
+  readonly uri: string;
+  /** 0 removes. */
+  readonly expiresSeconds: number;
+  readonly q: number;
+  readonly instance: string;
+}
+
+/** What a REGISTER asks for. */
+export type RegisterOrder =
+  /** No Contact: which are bound? */
+  | { readonly kind: "query"; readonly callId: string; readonly cseq: number }
+  /** `Contact: *` with `Expires: 0`. */
+  | { readonly kind: "remove-all"; readonly callId: string; readonly cseq: number }
+  | {
+      readonly kind: "bind";
+      readonly callId: string;
+      readonly cseq: number;
+      readonly flow: Flow;
+      readonly userAgent: string;
+      readonly contacts: readonly ContactOrder[];
+    };
+
+/** Whether an order would leave a contact bound that the user has to be owned for. */
+export function binds(order: RegisterOrder): boolean {
+  return order.kind === "bind" && order.contacts.some((contact) => contact.expiresSeconds > 0);
+}

@@ -1,0 +1,15 @@
+import { formatNameAddr } from "../sip/message/name-addr.ts";
+import type { Binding } from "./binding.ts";
+
+/**
+ * Contact values of a 200 to REGISTER: every binding with the seconds it has left.
+ * @see RFC 3261 §10.3 step 8
+ */
+export function formatContacts(bindings: readonly Binding[], nowMs: number): string[] {
+  return bindings.map(({ uri, expiresAtMs, q, instance }) => {
+    const params = new Map([["expires", String(Math.ceil((expiresAtMs - nowMs) / 1000))]]);
+    if (q < 1000) params.set("q", (q / 1000).toString());
+    if (instance !== "") params.set("+sip.instance", `<${instance}>`);
+    return formatNameAddr({ uri, params });
+  });
+}

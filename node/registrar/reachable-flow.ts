@@ -1,0 +1,25 @@
+import { tryParseUri } from "../sip/message/uri.ts";
+import type { Flow } from "../sip/stack.ts";
+
+const DEFAULT_PORT = 5060;
+
+/**
+ * How a contact can be reached once the stream connection that it registered over is gone; `undefined` when it cannot.
+ * A WebSocket client can only come again by itself. A TCP client is called back at the port of its Contact, but only on the
+ * host that it registered from: otherwise a registration could make this server connect to any address.
+ */
+export function flowWithoutConnection(contactUri: string, flow: Flow): Flow | undefined {
+  switch (flow.transport) {
+    case "MESH":
+    case "UDP":
+      return flow;
+    case "WS":
+      return undefined;
+    case "TCP": {
+      const uri = tryParseUri(contactUri);
+      if (uri?.host !== flow.address) return undefined;
+      const { address, listener } = flow;
+      return { transport: "TCP", address, port: uri.port ?? DEFAULT_PORT, ...(listener === undefined ? {} : { listener }) };
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import type { Refusal } from "../federation/refusal.ts";
+import type { Contact } from "../sip/message/contact.ts";
+import { expiresOf, parseContacts } from "../sip/message/contact.ts";
+import { parseCSeq } from "../sip/message/cseq.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { SipParseError } from "../sip/message/sip-parse-error.ts";
+import { parseUri } from "../sip/message/uri.ts";
+import type { Flow } from "../sip/stack.ts";
+import type { ContactOrder, RegisterOrder } from "./binding.ts";
+
+/** How long registrations last, seconds. */
+export interface ExpiryRules {
+  /** A shorter one is refused (423); below an hour, as RFC 3261 §10.3 step 7 asks. */
+  readonly minSeconds: number;
+  /** Granted where the client asks for none. */
+  readonly defaultSeconds: number;
+  /** A longer one is cut to it. */
+  readonly maxSeconds: number;
+}
+
+/**
+ * Reads what a REGISTER asks for, or says why it is refused.
+ * @see RFC 3261 §10.3 steps 6 and 7
+ */
+export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules): RegisterOrder | Refusal {
+  const { headers } = request;
+  try {
+    const callId = (headers.get("Call-ID") ?? "").trim();
+    const cseq = parseCSeq(headers.get("CSeq") ?? "").sequence;
+    const contacts = parseContacts(headers);
+    if (contacts === "*") {
+      if (readExpires(request) !== 0) return { status: 400, reason: "Contact * Needs Expires 0" };
+      return { kind: "remove-all", callId, cseq };
+    }
+    if (contacts.length === 0) return { kind: "query", callId, cseq };
+    const orders: ContactOrder[] = [];
+    for (const contact of contacts) {
+      const order = readContact(contact, readExpires(request), rules);
+      if ("status" in order) return order;
+      orders.push(order);
+    }
+    return { kind: "bind", callId, cseq, flow, userAgent: headers.get("User-Agent") ?? "", contacts: orders };
+  } catch (error) {
+    if (error instanceof SipParseError) return { status: 400, reason: `Bad Request: ${error.message}` };
+    throw error;
+  }
+}
+
+function readContact(contact: Contact, expiresHeader: number | undefined, rules: ExpiryRules): ContactOrder | Refusal {
+  parseUri(contact.uri);
+  const asked = contact.expiresSeconds ?? expiresHeader ?? rules.defaultSeconds;
+  if (asked > 0 && asked < 3600 && asked < rules.minSeconds) {
+    return { status: 423, reason: "Interval Too Brief", headers: [["Min-Expires", String(rules.minSeconds)]] };
+  }
+  return {
+    uri: contact.uri,
+    expiresSeconds: Math.min(asked, rules.maxSeconds),
+    q: contact.q,
+    instance: contact.instance ?? "",
+  };
+}
+
+/** RFC 3261 §10.2.1.1: an Expires that cannot be read is as none. */
+function readExpires(request: SipRequest): number | undefined {
+  try {
+    return expiresOf(request.headers);
+  } catch {
+    return undefined;
+  }
+}

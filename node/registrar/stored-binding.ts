@@ -1,0 +1,46 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { StoredContact } from "../storage/ports.ts";
+import type { Flow } from "../sip/stack.ts";
+import type { Binding } from "./binding.ts";
+import { flowWithoutConnection } from "./reachable-flow.ts";
+
+/** The two clocks at one instant: bindings count on the monotonic one, what is stored on the wall clock. */
+export interface Instant {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContact {
+  const { uri, callId, cseq, q, userAgent, instance } = binding;
+  const expiresAtMs = Math.round(now.wallMs + binding.expiresAtMs - now.monotonicMs);
+  return { aor, uri, flow: JSON.stringify(binding.flow), callId, cseq, expiresAtMs, q, userAgent, instance };
+}
+
+/**
+ * A binding of an earlier run of the process; `undefined` when it has expired, cannot be reached any more (its connection
+ * ended with that run), or cannot be read.
+ * @param maxSeconds the longest registration there is: a wall clock that went back must not make one longer
+ */
+export function fromStored(stored: StoredContact, now: Instant, maxSeconds: number): Binding | undefined {
+  const leftMs = Math.min(stored.expiresAtMs - now.wallMs, maxSeconds * 1000);
+  if (leftMs <= 0) return undefined;
+  const storedFlow = readFlow(stored.flow);
+  const flow = storedFlow && flowWithoutConnection(stored.uri, storedFlow);
+  if (flow === undefined) return undefined;
+  const { uri, callId, cseq, q, userAgent, instance } = stored;
+  return { uri, flow, callId, cseq, q, userAgent, instance, expiresAtMs: now.monotonicMs + leftMs };
+}
+
+function readFlow(json: string): Flow | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { transport, address, port, listener } = value as Record<string, unknown>;
+  if (transport !== "UDP" && transport !== "TCP" && transport !== "WS") return undefined;
+  if (typeof address !== "string" || typeof port !== "number") return undefined;
+  return { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
+}
