@@ -97,17 +97,14 @@ export class OwnerRoute {
       if (owner !== undefined && isLater && this.#hops < this.#maxHops) return this.#send({ server: owner, epoch });
       return this.#tryElsewhere();
     }
-    switch (answer.failed) {
-      case undefined:
-        this.#state = { kind: "done" };
-        return { kind: "relay" };
-      case "not-sent":
-        this.#vain = hop;
-        return this.#tryElsewhere();
-      case "timed-out":
-        // It may have been delivered, so sending it to another server could deliver it twice.
-        return this.#refuse(TIMED_OUT);
+    if (answer.failed === "not-sent") {
+      this.#vain = hop;
+      return this.#tryElsewhere();
     }
+    // It may have been delivered: sending it to another server could deliver it twice.
+    if (answer.failed === "timed-out") return this.#refuse(TIMED_OUT);
+    this.#state = { kind: "done" };
+    return { kind: "relay" };
   }
 
   #tryElsewhere(): RouteStep {

@@ -21,7 +21,9 @@ export function applyOrder(
 ): OrderResult {
   if (order.kind === "query") return { kind: "applied", bindings };
   if (order.kind === "remove-all") {
-    return bindings.some((binding) => isLate(binding, order)) ? { kind: "out-of-order" } : { kind: "applied", bindings: [] };
+    return bindings.some((binding) => isLate(binding, order))
+      ? { kind: "out-of-order" }
+      : { kind: "applied", bindings: [] };
   }
   let result: readonly Binding[] = bindings;
   for (const contact of order.contacts) {
@@ -66,6 +68,9 @@ function isLate(binding: Binding, order: RegisterOrder): boolean {
 function isReplaced(binding: Binding, contact: ContactOrder, callId: string): boolean {
   return (
     sameContact(binding.uri, contact.uri) ||
-    (contact.instance !== "" && contact.expiresSeconds > 0 && binding.instance === contact.instance && binding.callId !== callId)
+    (contact.instance !== "" &&
+      contact.expiresSeconds > 0 &&
+      binding.instance === contact.instance &&
+      binding.callId !== callId)
   );
 }

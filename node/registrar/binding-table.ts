@@ -57,7 +57,11 @@ export class BindingTable {
       const { bindings } = this.#entries.get(aor) as Entry;
       const left = unexpired(bindings, nowMs);
       this.set(aor, left);
-      if (left.length < bindings.length) expired.set(aor, bindings.filter((binding) => !left.includes(binding)));
+      if (left.length < bindings.length)
+        expired.set(
+          aor,
+          bindings.filter((binding) => !left.includes(binding)),
+        );
     }
     return expired;
   }

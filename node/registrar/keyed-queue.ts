@@ -7,25 +7,21 @@ type Task = () => void | Promise<void>;
 export class KeyedQueue<Key> {
   /** Tasks that wait, by key; a key is listed while a task of it runs. */
   readonly #waiting = new Map<Key, Task[]>();
-  readonly #depth: number;
 
-  /** @param depth most tasks that wait for one key */
-  constructor(depth: number) {
-    this.#depth = depth;
+  /** Tasks of a key that wait for another to end. */
+  waiting(key: Key): number {
+    return this.#waiting.get(key)?.length ?? 0;
   }
 
-  /** False, and the task is not run, when too many wait already. */
-  run(key: Key, task: Task): boolean {
+  run(key: Key, task: Task): void {
     const waiting = this.#waiting.get(key);
-    if (waiting === undefined) {
-      const tasks = [task];
-      this.#waiting.set(key, tasks);
-      this.#drain(key, tasks);
-      return true;
+    if (waiting !== undefined) {
+      waiting.push(task);
+      return;
     }
-    if (waiting.length >= this.#depth) return false;
-    waiting.push(task);
-    return true;
+    const tasks = [task];
+    this.#waiting.set(key, tasks);
+    this.#drain(key, tasks);
   }
 
   #drain(key: Key, waiting: Task[]): void {

@@ -19,7 +19,12 @@ export function flowWithoutConnection(contactUri: string, flow: Flow): Flow | un
       const uri = tryParseUri(contactUri);
       if (uri?.host !== flow.address) return undefined;
       const { address, listener } = flow;
-      return { transport: "TCP", address, port: uri.port ?? DEFAULT_PORT, ...(listener === undefined ? {} : { listener }) };
+      return {
+        transport: "TCP",
+        address,
+        port: uri.port ?? DEFAULT_PORT,
+        ...(listener === undefined ? {} : { listener }),
+      };
     }
   }
 }

@@ -93,7 +93,7 @@ class RegistrarDriver implements Registrar {
   readonly #journal: ContactJournal;
   readonly #table = new BindingTable();
   readonly #shed = new ShedRegistrations(limits.registrar.shedRegistrations);
-  readonly #queue = new KeyedQueue<Aor>(limits.registrar.pendingPerAor);
+  readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   readonly #listeners = new Set<(aor: Aor) => void>();
   #state: "new" | "running" | "stopped" = "new";
@@ -146,8 +146,8 @@ class RegistrarDriver implements Registrar {
   handleRegister(incoming: IncomingRequest, aor: Aor): void {
     const order = readRegister(incoming.request, incoming.flow, this.#expiry);
     if ("status" in order) return this.#refuse(incoming, order);
-    const queued = this.#queue.run(aor, () => this.#register(incoming, aor, order));
-    if (!queued) this.#refuse(incoming, RETRY_LATER);
+    if (this.#queue.waiting(aor) >= limits.registrar.pendingPerAor) return this.#refuse(incoming, RETRY_LATER);
+    this.#queue.run(aor, () => this.#register(incoming, aor, order));
   }
 
   handleFlowClosed(flow: Flow): void {
@@ -197,7 +197,9 @@ class RegistrarDriver implements Registrar {
   /** A registration whose user was lost since: shed, or kept until the user can be claimed again. */
   #isRefreshOfLost(aor: Aor, callId: string): boolean {
     const nowMs = this.#clock.monotonicMs();
-    return this.#shed.has(aor, callId, nowMs) || this.#table.get(aor, nowMs).some((binding) => binding.callId === callId);
+    return (
+      this.#shed.has(aor, callId, nowMs) || this.#table.get(aor, nowMs).some((binding) => binding.callId === callId)
+    );
   }
 
   async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {
@@ -267,7 +269,9 @@ class RegistrarDriver implements Registrar {
   #refuse(incoming: IncomingRequest, refusal: Refusal): void {
     this.#counters.add("registrar.refused");
     const { status, reason, headers } = refusal;
-    incoming.respond(createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }));
+    incoming.respond(
+      createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
+    );
   }
 
   /** 302 to the owner; where clients cannot be told how to reach it, 403. @see RFC 3261 §21.3.3 */
@@ -297,9 +301,9 @@ class RegistrarDriver implements Registrar {
 
   /** The user is on another server: what registered here is registered no more. */
   #shedAll(aor: Aor): void {
-    const bindings = this.#table.get(aor, this.#clock.monotonicMs());
     this.#reclaims.done(aor);
     if (!this.#table.has(aor)) return;
+    const bindings = this.#table.get(aor, this.#clock.monotonicMs());
     this.#shed.add(aor, bindings);
     this.#table.set(aor, []);
     this.#journal.removeAll(aor);
@@ -355,8 +359,7 @@ class RegistrarDriver implements Registrar {
   #reclaimDue(): void {
     if (this.#state !== "running") return;
     for (const aor of this.#reclaims.take(this.#clock.monotonicMs())) {
-      // A queue that is full is busy with newer REGISTERs of the user, which claim by themselves.
-      if (!this.#queue.run(aor, () => this.#reclaim(aor))) this.#reclaims.retry(aor, this.#clock.monotonicMs());
+      this.#queue.run(aor, () => this.#reclaim(aor).then(() => this.#reclaimDue()));
     }
   }
 
@@ -365,17 +368,12 @@ class RegistrarDriver implements Registrar {
     if (this.#state !== "running") return;
     if (this.#locator.owned(aor) !== undefined || !this.#table.has(aor)) return this.#reclaims.done(aor);
     const outcome = await this.#claim(aor, "if-free");
-    if (outcome.kind === "unavailable") {
-      this.#reclaims.retry(aor, this.#clock.monotonicMs());
-    } else if (outcome.kind === "owned-elsewhere") {
-      this.#shedAll(aor);
-    } else {
-      this.#reclaims.done(aor);
-      this.#counters.add("registrar.reclaimed");
-      if (!this.#table.has(aor)) this.#releaseSoon(aor);
-      else this.#tell(aor);
-    }
-    this.#reclaimDue();
+    if (outcome.kind === "unavailable") return this.#reclaims.retry(aor, this.#clock.monotonicMs());
+    if (outcome.kind === "owned-elsewhere") return this.#shedAll(aor);
+    this.#reclaims.done(aor);
+    this.#counters.add("registrar.reclaimed");
+    if (this.#table.has(aor)) this.#tell(aor);
+    else this.#releaseSoon(aor);
   }
 
   async #claim(aor: Aor, mode: ClaimMode): Promise<ClaimOutcome> {

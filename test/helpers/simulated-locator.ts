@@ -77,8 +77,7 @@ export class SimulatedDirectory {
 
   /** All leases of a server run out at this instant. */
   expire(server: SimulatedLocator): void {
-    for (const [aor, ownership] of [...this.#owners])
-      if (ownership.owner === server) this.vacate(aor, server, "expired");
+    for (const [aor, ownership] of this.#owners) if (ownership.owner === server) this.vacate(aor, server, "expired");
   }
 
   #push(aor: Aor): void {

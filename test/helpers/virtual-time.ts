@@ -71,7 +71,8 @@ export class VirtualTime implements Clock, Timers {
     let next: Wake | undefined;
     for (const wake of this.#wakes) {
       if (wake.atMs > endMs) continue;
-      if (next === undefined || wake.atMs < next.atMs || (wake.atMs === next.atMs && wake.order < next.order)) next = wake;
+      if (next === undefined || wake.atMs < next.atMs || (wake.atMs === next.atMs && wake.order < next.order))
+        next = wake;
     }
     return next;
   }

@@ -1,0 +1,251 @@
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { addToTag, createResponse, hasTag } from "../../node/sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
+import { parseMessage } from "../../node/sip/message/parse-message.ts";
+import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
+import { randomBranch, randomTag } from "../../node/sip/message/tags.ts";
+import type { Flow, IncomingRequest, ListenAddress, SipStack, SocketTransport } from "../../node/sip/stack.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+type RequestHandler = (incoming: IncomingRequest) => void;
+type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
+
+const TIMER_F_MS = 32_000;
+
+/**
+ * A network of servers and clients on virtual time, without sockets: each message is serialized and parsed again on
+ * its way, takes one latency, and gets a top Via as the real stack's does. Nothing is lost unless a test says so.
+ */
+export class SipNetwork {
+  readonly time: VirtualTime;
+  readonly latencyMs: number;
+  readonly #servers = new Map<ServerId, ServerStack>();
+  readonly #clients = new Map<string, SipClient>();
+  /** Every request that was delivered, in order, for tests that look at what crossed where. */
+  readonly log: { readonly from: string; readonly to: string; readonly request: SipRequest }[] = [];
+
+  constructor(time: VirtualTime, options: { readonly latencyMs?: number } = {}) {
+    this.time = time;
+    this.latencyMs = options.latencyMs ?? 1;
+  }
+
+  /** The stack of a server, to be given to what is under test. */
+  server(id: ServerId): ServerStack {
+    const stack = new ServerStack(this, id);
+    this.#servers.set(id, stack);
+    return stack;
+  }
+
+  /** A client of a server, at an address of its own. */
+  client(server: ServerId, options: { readonly transport?: SocketTransport } = {}): SipClient {
+    const port = 20_000 + this.#clients.size;
+    const transport = options.transport ?? "UDP";
+    const connection = transport === "UDP" ? undefined : `connection-${port}`;
+    const flow: SocketFlow = {
+      transport,
+      address: "127.0.0.1",
+      port,
+      ...(connection === undefined ? {} : { connection }),
+    };
+    const client = new SipClient(this, server, flow);
+    this.#clients.set(keyOf(flow), client);
+    return client;
+  }
+
+  /** The server's process is gone: links to it break at once. */
+  kill(id: ServerId): void {
+    const stack = this.#servers.get(id);
+    if (stack !== undefined) stack.state = "gone";
+  }
+
+  /** What is sent to the server arrives nowhere, and nobody says so. */
+  freeze(id: ServerId): void {
+    const stack = this.#servers.get(id);
+    if (stack !== undefined) stack.state = "frozen";
+  }
+
+  endpoint(flow: Flow): Endpoint | undefined {
+    return flow.transport === "MESH" ? this.#servers.get(flow.server) : this.#clients.get(keyOf(flow));
+  }
+
+  serverEndpoint(id: ServerId): ServerStack | undefined {
+    return this.#servers.get(id);
+  }
+
+  /** One client transaction. */
+  transact(from: Endpoint, request: SipRequest, to: Endpoint | undefined, signal?: AbortSignal): Promise<SipResponse> {
+    const sent = { ...request, headers: request.headers.clone() };
+    sent.headers.prepend("Via", `SIP/2.0/${from.viaTransport} ${from.sentBy};branch=${randomBranch()}`);
+    if (!sent.headers.has("Max-Forwards")) sent.headers.set("Max-Forwards", "70");
+    const { promise, resolve } = Promise.withResolvers<SipResponse>();
+    const fail = (status: 408 | 503): void =>
+      resolve(createResponse(request, status, { headers: [["Aorta-Local", "1"]] }));
+    if (to === undefined || (to.state === "gone" && to.viaTransport !== "UDP")) {
+      this.time.after(0, () => fail(503));
+      return promise;
+    }
+    const cancelTimeout = this.time.after(TIMER_F_MS, () => fail(408));
+    signal?.addEventListener("abort", () => fail(408));
+    this.time.after(this.latencyMs, () => {
+      if (to.state !== "up") return;
+      const delivered = copy(sent) as SipRequest;
+      this.log.push({ from: from.name, to: to.name, request: delivered });
+      to.receive(delivered, to.flowFrom(from), (response) => {
+        this.time.after(this.latencyMs, () => {
+          if (from.state !== "up") return;
+          const received = copy(response) as SipResponse;
+          received.headers.shift("Via");
+          cancelTimeout();
+          resolve(received);
+        });
+      });
+    });
+    return promise;
+  }
+}
+
+interface Endpoint {
+  readonly name: string;
+  readonly sentBy: string;
+  readonly viaTransport: string;
+  state: "up" | "gone" | "frozen";
+  /** The flow by which requests of another endpoint arrive here. */
+  flowFrom(other: Endpoint): Flow;
+  /** How this endpoint is reached from a server. */
+  readonly flow: Flow;
+  receive(request: SipRequest, flow: Flow, answer: (response: SipResponse) => void): void;
+}
+
+function copy(message: SipRequest | SipResponse): SipRequest | SipResponse {
+  return parseMessage(serializeMessage(message));
+}
+
+function keyOf(flow: SocketFlow): string {
+  return `${flow.transport} ${flow.address}:${flow.port}`;
+}
+
+function incomingOf(request: SipRequest, flow: Flow, answer: (response: SipResponse) => void): IncomingRequest {
+  let isAnswered = false;
+  return {
+    request,
+    flow,
+    respond(response) {
+      if (response.status < 200 || isAnswered) return;
+      isAnswered = true;
+      const completed = { ...response, headers: response.headers.clone() };
+      for (const name of ["CSeq", "Call-ID", "To", "From"]) {
+        const value = request.headers.get(name);
+        if (!completed.headers.has(name) && value !== undefined) completed.headers.prepend(name, value);
+      }
+      if (!completed.headers.has("Via"))
+        for (const via of request.headers.all("Via")) completed.headers.append("Via", via);
+      if (!hasTag(completed.headers.get("To") ?? "")) addToTag(completed.headers, randomTag());
+      answer(completed);
+    },
+  };
+}
+
+/** A server's stack in a {@link SipNetwork}. */
+export class ServerStack implements SipStack, Endpoint {
+  readonly name: string;
+  readonly sentBy: string;
+  readonly viaTransport = "MESH";
+  readonly flow: Flow;
+  state: "up" | "gone" | "frozen" = "up";
+  readonly #network: SipNetwork;
+  #handler: RequestHandler = () => {};
+  readonly #flowHandlers = new Set<(flow: Flow) => void>();
+
+  constructor(network: SipNetwork, id: ServerId) {
+    this.#network = network;
+    this.name = id;
+    this.sentBy = id;
+    this.flow = { transport: "MESH", server: id };
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stop(): Promise<void> {
+    this.state = "gone";
+    return Promise.resolve();
+  }
+
+  listening(): readonly ListenAddress[] {
+    return [{ transport: "UDP", address: "127.0.0.1", port: 5060 }];
+  }
+
+  onRequest(handler: RequestHandler): void {
+    this.#handler = handler;
+  }
+
+  onFlowClosed(handler: (flow: Flow) => void): void {
+    this.#flowHandlers.add(handler);
+  }
+
+  send(request: SipRequest, to: Flow, options: { readonly signal?: AbortSignal } = {}): Promise<SipResponse> {
+    return this.#network.transact(this, request, this.#network.endpoint(to), options.signal);
+  }
+
+  flowFrom(other: Endpoint): Flow {
+    return other.flow;
+  }
+
+  receive(request: SipRequest, flow: Flow, answer: (response: SipResponse) => void): void {
+    this.#handler(incomingOf(request, flow, answer));
+  }
+
+  flowClosed(flow: Flow): void {
+    for (const handler of this.#flowHandlers) handler(flow);
+  }
+}
+
+/** A client of one server in a {@link SipNetwork}. Answers 200 to every request unless told otherwise. */
+export class SipClient implements Endpoint {
+  readonly name: string;
+  readonly sentBy: string;
+  readonly viaTransport: string;
+  readonly flow: SocketFlow;
+  /** Where requests to this client ought to go. */
+  readonly contact: string;
+  state: "up" | "gone" | "frozen" = "up";
+  /** What arrived, in order. */
+  readonly received: SipRequest[] = [];
+  readonly #network: SipNetwork;
+  readonly #server: ServerId;
+  #handler: RequestHandler = (incoming) => incoming.respond(createResponse(incoming.request, 200));
+
+  constructor(network: SipNetwork, server: ServerId, flow: SocketFlow) {
+    this.#network = network;
+    this.#server = server;
+    this.flow = flow;
+    this.name = this.sentBy = `${flow.address}:${flow.port}`;
+    this.viaTransport = flow.transport;
+    this.contact = `sip:device@${this.sentBy};transport=${flow.transport.toLowerCase()}`;
+  }
+
+  onRequest(handler: RequestHandler): void {
+    this.#handler = handler;
+  }
+
+  /** Sends a request to the client's server. */
+  send(request: SipRequest): Promise<SipResponse> {
+    return this.#network.transact(this, request, this.#network.serverEndpoint(this.#server));
+  }
+
+  /** The client goes away; its server notices if it was a stream connection. */
+  close(): void {
+    this.state = "gone";
+    if (this.flow.transport !== "UDP") this.#network.serverEndpoint(this.#server)?.flowClosed(this.flow);
+  }
+
+  flowFrom(other: Endpoint): Flow {
+    return other.flow;
+  }
+
+  receive(request: SipRequest, flow: Flow, answer: (response: SipResponse) => void): void {
+    this.received.push(request);
+    this.#handler(incomingOf(request, flow, answer));
+  }
+}
