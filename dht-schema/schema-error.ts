@@ -2,10 +2,12 @@
 export type SchemaErrorCode =
   | "BAD_AOR"
   | "BAD_FRAME"
+  | "BAD_INVITE"
   | "BAD_KEY"
   | "BAD_ROSTER"
   | "BAD_RECORD"
   | "BAD_SIGNATURE"
+  | "FRAME_TOO_LARGE"
   | "STALE_RECORD"
   | "UNKNOWN_VERSION";
 

@@ -1,0 +1,46 @@
+import type { Infer } from "./codec.ts";
+import { bytes, decode, encode, list, optional, struct, text } from "./codec.ts";
+import { INVITE_SECRET_BYTES } from "./invite-token.ts";
+import { ROSTER_MAX_BYTES } from "./roster.ts";
+
+/** One frame of type {@link JOIN_FRAME} each way: {@link JoinRequest}, then {@link JoinAnswer}. */
+export const JOIN_PROTOCOL = "/aorta/join/1.0.0";
+/** Type of both frames. */
+export const JOIN_FRAME = 1;
+
+const joinRequestCodec = struct({
+  secret: bytes(INVITE_SECRET_BYTES),
+  /** What people shall call the server; unique in the domain. */
+  name: text(64),
+  /** Where the joiner listens, multiaddrs without the peer id. */
+  addresses: list(text(256), 16),
+});
+
+/** What a joiner shows. Its peer id is what the Noise handshake proved. */
+export type JoinRequest = Infer<typeof joinRequestCodec>;
+
+/** Why a join is refused; each but the last is for the operator who holds the token to mend. */
+export type JoinRefusal = "BAD_INVITE" | "INVITE_EXPIRED" | "INVITE_USED" | "NAME_TAKEN" | "BAD_REQUEST" | "DOMAIN_FULL" | "TRY_AGAIN";
+
+const joinAnswerCodec = struct({
+  /** Set when the joiner is in the roster. */
+  accepted: optional(
+    struct({
+      roster: bytes(ROSTER_MAX_BYTES),
+      /** Private key of the domain, as libp2p's protobuf: only where the invite makes a steward. */
+      domainKey: optional(bytes(256)),
+    }),
+  ),
+  /** Set when it is not. */
+  refused: optional(struct({ code: text(32), reason: text(256) })),
+});
+
+/** Exactly one of the two is set. */
+export type JoinAnswer = Infer<typeof joinAnswerCodec>;
+
+export const encodeJoinRequest = (request: JoinRequest): Uint8Array => encode(joinRequestCodec, request);
+/** @throws {SchemaError} `BAD_FRAME` */
+export const decodeJoinRequest = (body: Uint8Array): JoinRequest => decode(joinRequestCodec, body);
+export const encodeJoinAnswer = (answer: JoinAnswer): Uint8Array => encode(joinAnswerCodec, answer);
+/** @throws {SchemaError} `BAD_FRAME` */
+export const decodeJoinAnswer = (body: Uint8Array): JoinAnswer => decode(joinAnswerCodec, body);
