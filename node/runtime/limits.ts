@@ -1,3 +1,6 @@
+import { FRAME_MAX_BYTES } from "../../dht-schema/link-frames.ts";
+import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
+
 /**
  * Every bound of a node in one place, each with its reason and with what happens when it is reached.
  * A part adds its own group here, never a number of its own elsewhere.
@@ -14,8 +17,51 @@ export const limits = {
     uriBytes: 2048,
   },
   mesh: {
-    /** One frame between two servers. A larger one is a protocol error: the link is closed. */
-    frameBytes: 1024 * 1024,
+    /** One frame between two servers. A larger one is a protocol error: the link is closed. A larger message of ours is not sent: `send` answers false. */
+    frameBytes: FRAME_MAX_BYTES,
+    /** Octets that wait for a slow peer, per channel: some seconds of the busiest traffic. Beyond, `send` answers false. */
+    queueBytes: 8 * 1024 * 1024,
+    /** Octets of one write to a stream: enough to fill packets, little enough that control frames overtake a queue. */
+    batchBytes: 64 * 1024,
+    /** How often timers of links and dials are looked at. */
+    tickMs: 100,
+    /** After this long without hearing anything a link is pinged. */
+    pingIdleMs: 500,
+    /** A busy link is pinged at least this often: it measures the round trip and compares rosters. */
+    pingEveryMs: 5000,
+    /** After this long without hearing anything, three pings' worth, a link is closed: silence is noticed within 2 s. */
+    silentMs: 1500,
+    /** What a peer gets on top, once, when our own event loop stood still: the sockets must be read before the verdict. */
+    stallGraceMs: 400,
+    /** From opening a link's stream to both READYs; beyond, the link is closed. */
+    greetMs: 2000,
+    /** How long a connected server waits for the other side to open the streams; beyond, it hangs up and dials again. */
+    waitMs: 3000,
+    /** One dial with all its addresses, and one address of it; beyond, the dial has failed and is retried. */
+    dialMs: 4000,
+    dialAddressMs: 1000,
+    /** One search for a peer's addresses in kad-dht. */
+    findPeerMs: 2000,
+    /** First and longest wait before a dial is retried; each is spread by jitter over its upper half. Retries never end. */
+    retryMinMs: 100,
+    retryMaxMs: 3000,
+    /** A second connection of a pair, left from dialling both ways at once, is closed after this long. */
+    spareConnectionMs: 3000,
+    /** Strangers connected at once while an invite is open; further ones are refused. */
+    strangers: 8,
+    /** How long a stranger may stay without having joined. */
+    strangerMs: 2000,
+    /** A whole join, dial included; beyond, it fails with `JOIN_UNREACHABLE` and can be repeated. */
+    joinMs: 10_000,
+    /** Longest life of an invite. A longer one is refused when it is made. */
+    inviteTtlMs: 30 * 24 * 3600 * 1000,
+    /** Redeemed invites remembered until they expire, so that a repeated join gets the same answer; beyond, the one that expires first is forgotten. */
+    redeemedInvites: 256,
+    /** Connections of all kinds: each server of the largest roster twice, for a moment. Beyond, new ones are refused. */
+    connections: 2 * ROSTER_SERVERS_MAX + 64,
+    /** New connections a second from one host, handshakes under way at once; beyond, refused before the handshake. */
+    inboundPerSecond: 200,
+    inboundPending: 256,
   },
   storage: {
     /** The database of a node: 4 GiB hold millions of contacts. A write beyond fails with `DISK_FULL`. */

@@ -1,0 +1,73 @@
+import { KAD_PROTOCOL } from "../../dht-schema/link-frames.ts";
+import { JOIN_PROTOCOL } from "../../dht-schema/join-messages.ts";
+import { limits } from "../runtime/limits.ts";
+
+/** What a peer is to this server. */
+export type Standing =
+  /** In the roster, or the inviter while this server joins. */
+  | "server"
+  /** Named by the operator: may look users up through kad-dht. */
+  | "observer"
+  /** May ask to join, because an invite is open. */
+  | "stranger"
+  | "refused";
+
+/** What admission asks of its surroundings. */
+export interface AdmissionSources {
+  /** Whether the roster in force has the peer. */
+  isServer(peer: string): boolean;
+  /** Whether an invite is open. */
+  isDoorOpen(): boolean;
+}
+
+const IDENTIFY_PROTOCOL = "/ipfs/id/1.0.0";
+const PING_PROTOCOL = "/ipfs/ping/1.0.0";
+const OBSERVER_PROTOCOLS: ReadonlySet<string> = new Set([IDENTIFY_PROTOCOL, PING_PROTOCOL, KAD_PROTOCOL]);
+
+/** Decides who may connect and who may speak what. Holds no connection. */
+export class Admission {
+  readonly #sources: AdmissionSources;
+  readonly #observers: ReadonlySet<string>;
+  #inviter: string | undefined;
+
+  constructor(sources: AdmissionSources, observers: readonly string[]) {
+    this.#sources = sources;
+    this.#observers = new Set(observers);
+  }
+
+  /** While this server joins, the inviter is as good as a server; `undefined` when the join is over. */
+  set inviter(peer: string | undefined) {
+    this.#inviter = peer;
+  }
+
+  standing(peer: string): Standing {
+    if (peer === this.#inviter || this.#sources.isServer(peer)) return "server";
+    if (this.#observers.has(peer)) return "observer";
+    return this.#sources.isDoorOpen() ? "stranger" : "refused";
+  }
+
+  /** Whether a connection from the peer may be made, with so many strangers connected already. */
+  mayConnect(peer: string, strangers: number): boolean {
+    const standing = this.standing(peer);
+    return standing === "stranger" ? strangers < limits.mesh.strangers : standing !== "refused";
+  }
+
+  /** Whether we may dial the peer: servers only. */
+  mayDial(peer: string): boolean {
+    return this.standing(peer) === "server";
+  }
+
+  /** Whether the peer may open a stream of the protocol. */
+  maySpeak(peer: string, protocol: string): boolean {
+    switch (this.standing(peer)) {
+      case "server":
+        return true;
+      case "observer":
+        return OBSERVER_PROTOCOLS.has(protocol);
+      case "stranger":
+        return protocol === JOIN_PROTOCOL;
+      case "refused":
+        return false;
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import { bindingSelector, bindingValidator } from "../../dht-schema/kad-record.ts";
+import { JOIN_PROTOCOL } from "../../dht-schema/join-messages.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { ConfigurationError } from "../runtime/errors.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { silentLogger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import { createCounters } from "../runtime/metrics.ts";
+import type { InviteStore, Settings } from "../storage/ports.ts";
+import { parseAddresses } from "./addresses.ts";
+import { Admission } from "./admission.ts";
+import { Dialer } from "./dialer.ts";
+import { checkServerName, foundingRoster } from "./founding.ts";
+import { Guard } from "./guard.ts";
+import type { Host } from "./host.ts";
+import { addressesOf, createHost, startHost } from "./host.ts";
+import { loadPeerKey, nextBoot } from "./identity.ts";
+import { InviteBook } from "./invite-book.ts";
+import { JoinDoor } from "./join-door.ts";
+import { joinDomain, readToken } from "./join-domain.ts";
+import { MeshDatastore } from "./kad-records.ts";
+import type { MeshNode } from "./mesh-node.ts";
+import { LibP2pMesh } from "./mesh-node.ts";
+import { RosterKeeper } from "./roster-keeper.ts";
+
+/** How a server that belongs to no domain yet gets into one. */
+export type Membership =
+  | { readonly kind: "found"; readonly domain: string; readonly leaseMs?: number; readonly driftPpm?: number }
+  | { readonly kind: "join"; readonly token: string };
+
+export interface MeshOptions {
+  readonly settings: Settings;
+  readonly invites: InviteStore;
+  /** What people call this server; unique in the domain. */
+  readonly name: string;
+  /** Used only while the settings hold no roster; a restart needs none. */
+  readonly membership?: Membership;
+  /** Multiaddrs to listen on. @default ["/ip4/127.0.0.1/tcp/0"] */
+  readonly listen?: readonly string[];
+  /** Multiaddrs to tell others instead of those listened on. */
+  readonly announce?: readonly string[];
+  /** More addresses of servers, for when those in the roster are out of date. One that ends in `/p2p/<id>` is for that server alone. */
+  readonly bootstrap?: readonly string[];
+  /** Peer ids of outsiders that may connect and look users up through kad-dht. */
+  readonly observers?: readonly string[];
+  /** Finds servers on the local network by multicast. @default false */
+  readonly mdns?: boolean;
+  /** `name/version`, shown to peers. */
+  readonly software?: string;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly counters?: Counters;
+  /** 0 ≤ random() < 1, for jitter. */
+  readonly random?: () => number;
+}
+
+/**
+ * A mesh node that belongs to its domain: restored from the settings, founded, or joined. It listens; links begin with its
+ * `start`. Whoever creates one stops it.
+ * @throws {ConfigurationError} `NO_DOMAIN`, `OTHER_DOMAIN`, `BAD_DOMAIN`, `BAD_NAME`, `BAD_ADDRESS`, `PORT_IN_USE`, `CANNOT_LISTEN`, `BAD_INVITE`,
+ *   `INVITE_EXPIRED`, `INVITE_USED`, `NAME_TAKEN`, `JOIN_REFUSED`
+ * @throws {OperationalError} `DAMAGED_KEY`, `DAMAGED_ROSTER`, `DAMAGED_SETTING`, `JOIN_UNREACHABLE`, `JOIN_FAILED`
+ */
+export async function createMesh(options: MeshOptions): Promise<MeshNode> {
+  const { settings, membership, listen = ["/ip4/127.0.0.1/tcp/0"], software = "aorta" } = options;
+  const { clock = systemClock, logger = silentLogger, counters = createCounters(), random = Math.random } = options;
+  checkServerName(options.name);
+  parseAddresses([...listen, ...(options.announce ?? [])], "mesh address");
+  const bootstrap = parseAddresses(options.bootstrap ?? [], "bootstrap address");
+
+  const keeper = new RosterKeeper(settings);
+  await keeper.load();
+  const privateKey = await loadPeerKey(settings);
+  const book = new InviteBook(options.invites, settings, clock);
+  const isServer = (id: string): boolean => keeper.isServer(id);
+  const isDoorOpen = (): boolean => keeper.isMember && keeper.domainKey !== undefined && book.isOpen();
+  const admission = new Admission({ isServer, isDoorOpen }, options.observers ?? []);
+  const guard = new Guard(admission, counters, logger);
+  const datastore = new MeshDatastore(counters);
+  const host = await createHost({
+    privateKey,
+    listen,
+    announce: options.announce ?? [],
+    software,
+    mdns: options.mdns ?? false,
+    guard,
+    datastore,
+    recordValidator: bindingValidator({ isServer, newestEpoch: (aor) => datastore.newestEpoch(aor) }),
+    recordSelector: bindingSelector,
+  });
+  try {
+    await startHost(host, listen);
+    guard.watch(host);
+    const door = new JoinDoor({ book, keeper, settings, counters, logger });
+    await host.handle(JOIN_PROTOCOL, guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)));
+    await enterDomain(keeper, host, admission, membership, { name: options.name, clock });
+    const dialer = new Dialer(host, bootstrap);
+    const boot = nextBoot(settings);
+    return new LibP2pMesh({ privateKey, boot, name: options.name, software, host, keeper, book, guard, dialer, datastore, clock, logger, counters, random });
+  } catch (error) {
+    guard.stop();
+    await host.stop();
+    throw error;
+  }
+}
+
+/** Makes sure that the keeper has a roster. */
+async function enterDomain(
+  keeper: RosterKeeper,
+  host: Host,
+  admission: Admission,
+  membership: Membership | undefined,
+  { name, clock }: { readonly name: string; readonly clock: Clock },
+): Promise<void> {
+  const id = host.peerId.toString();
+  const addresses = addressesOf(host);
+  if (keeper.isMember) {
+    checkSameDomain(keeper.roster.domain, membership);
+    return;
+  }
+  switch (membership?.kind) {
+    case undefined:
+      throw new ConfigurationError("NO_DOMAIN", "this server belongs to no domain yet: found one, or join one with a token");
+    case "found":
+      await keeper.found(foundingRoster(membership.domain, { id, name, addresses }, membership));
+      return;
+    case "join": {
+      const { domainPublicKey, signed, domainKey } = await joinDomain(host, admission, readToken(membership.token, clock), { name, addresses });
+      await keeper.adopt(domainPublicKey, signed, domainKey);
+      return;
+    }
+  }
+}
+
+/** A server belongs to one domain: an option that names another is a mistake; one that names the same, or a token, is spent. */
+function checkSameDomain(domain: string, membership: Membership | undefined): void {
+  if (membership?.kind !== "found" || membership.domain.toLowerCase() === domain) return;
+  throw new ConfigurationError("OTHER_DOMAIN", `this server belongs to ${domain}, not to ${membership.domain}: use another data folder`);
+}

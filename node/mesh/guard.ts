@@ -1,0 +1,121 @@
+import type { Connection, ConnectionGater, Libp2p, Stream, StreamHandler } from "@libp2p/interface";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Admission } from "./admission.ts";
+import { meshCounter } from "./counters.ts";
+
+/** The part of libp2p's registrar that takes handlers. */
+interface HandlerRegistry {
+  handle(protocol: string, handler: StreamHandler, options?: object): Promise<void>;
+}
+
+/** Carries out what {@link Admission} decides: refuses connections and streams, and cuts strangers off. */
+export class Guard {
+  readonly #admission: Admission;
+  readonly #counters: Counters;
+  readonly #logger: Logger;
+  readonly #strangers = new Map<Connection, NodeJS.Timeout>();
+
+  constructor(admission: Admission, counters: Counters, logger: Logger) {
+    this.#admission = admission;
+    this.#counters = counters;
+    this.#logger = logger;
+  }
+
+  /** For libp2p's `connectionGater`: the Noise handshake has proved the peer id, nothing has been spoken yet. */
+  gater(): ConnectionGater {
+    return {
+      denyDialPeer: (peer) => !this.#admission.mayDial(peer.toString()),
+      denyInboundEncryptedConnection: (peer) => {
+        const refused = !this.#admission.mayConnect(peer.toString(), this.#strangers.size);
+        if (refused) this.#refuse(peer.toString(), "refused");
+        return refused;
+      },
+      denyOutboundEncryptedConnection: (peer) => !this.#admission.mayDial(peer.toString()),
+    };
+  }
+
+  /**
+   * The components of a libp2p service, with a registrar whose handlers are wrapped: a peer that may not speak the protocol has its
+   * stream reset. (The registrar's own `use` cannot serve here: in libp2p 3.3 each inbound stream appends the handler to the registered list
+   * of middleware, so that the second stream would be handled twice.)
+   */
+  protect<C extends { readonly registrar: HandlerRegistry }>(components: C): C {
+    const registrar = components.registrar;
+    const guarded = new Proxy(registrar, {
+      get: (target, property) => {
+        if (property === "handle") {
+          return (protocol: string, handler: StreamHandler, options?: object) => target.handle(protocol, this.wrap(protocol, handler), options);
+        }
+        const value: unknown = Reflect.get(target, property);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    return new Proxy(components, {
+      get: (target, property) => (property === "registrar" ? guarded : Reflect.get(target, property)),
+    });
+  }
+
+  /** A handler that only peers who may speak the protocol reach. */
+  wrap(protocol: string, handler: StreamHandler): StreamHandler {
+    return (stream: Stream, connection: Connection) => {
+      if (this.#admission.maySpeak(connection.remotePeer.toString(), protocol)) return handler(stream, connection);
+      this.#counters.add(meshCounter.streamsRefused);
+      stream.abort(new Error("this peer may not speak this protocol"));
+      return undefined;
+    };
+  }
+
+  /** Whether the operator has named the peer as an observer. */
+  isObserver(peer: string): boolean {
+    return this.#admission.standing(peer) === "observer";
+  }
+
+  /** Watches the host's connections: strangers stay `strangerMs` at most. */
+  watch(host: Libp2p): void {
+    host.addEventListener("connection:open", (event) => {
+      const connection = event.detail;
+      if (this.#admission.standing(connection.remotePeer.toString()) !== "stranger") return;
+      this.#strangers.set(
+        connection,
+        setTimeout(() => this.#timeUp(host, connection), limits.mesh.strangerMs),
+      );
+    });
+    host.addEventListener("connection:close", (event) => this.#forget(event.detail));
+  }
+
+  /** Closes the connections of peers that may no longer be connected. To be called when the roster has changed. */
+  review(host: Libp2p): void {
+    for (const connection of host.getConnections()) {
+      const standing = this.#admission.standing(connection.remotePeer.toString());
+      if (standing !== "stranger") this.#forget(connection);
+      if (standing === "refused") connection.abort(new Error("no longer a server of the domain"));
+    }
+  }
+
+  /** Stops waiting for strangers. */
+  stop(): void {
+    for (const connection of this.#strangers.keys()) this.#forget(connection);
+  }
+
+  #timeUp(host: Libp2p, connection: Connection): void {
+    this.#strangers.delete(connection);
+    const peer = connection.remotePeer;
+    const standing = this.#admission.standing(peer.toString());
+    if (standing === "server" || standing === "observer") return;
+    this.#refuse(peer.toString(), "has not joined in time");
+    connection.abort(new Error("strangers may only join"));
+    void host.peerStore.delete(peer).catch(() => undefined);
+  }
+
+  #forget(connection: Connection): void {
+    clearTimeout(this.#strangers.get(connection));
+    this.#strangers.delete(connection);
+  }
+
+  #refuse(peer: string, what: string): void {
+    this.#counters.add(meshCounter.strangersRefused);
+    this.#logger.warn({ peer }, `stranger ${what}`);
+  }
+}

@@ -1,0 +1,96 @@
+import { noise } from "@chainsafe/libp2p-noise";
+import type { Identify } from "@libp2p/identify";
+import { identify } from "@libp2p/identify";
+import type { Libp2p, PrivateKey } from "@libp2p/interface";
+import type { KadDHT, SelectFn, ValidateFn } from "@libp2p/kad-dht";
+import { kadDHT, passthroughMapper } from "@libp2p/kad-dht";
+import { mdns } from "@libp2p/mdns";
+import type { Ping } from "@libp2p/ping";
+import { ping } from "@libp2p/ping";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import type { Datastore } from "interface-datastore";
+import { createLibp2p } from "libp2p";
+import { KAD_PROTOCOL } from "../../dht-schema/link-frames.ts";
+import { RECORD_NAMESPACE } from "../../dht-schema/record-key.ts";
+import { ConfigurationError } from "../runtime/errors.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Guard } from "./guard.ts";
+
+/** The libp2p node of a server. */
+export type Host = Libp2p<{ identify: Identify; ping: Ping; kad: KadDHT }>;
+
+export interface HostOptions {
+  readonly privateKey: PrivateKey;
+  /** Multiaddrs to listen on; port 0 takes a free one. */
+  readonly listen: readonly string[];
+  /** Multiaddrs to tell others instead of those listened on, e.g. behind a port mapping. */
+  readonly announce: readonly string[];
+  /** `name/version`, for people. */
+  readonly software: string;
+  readonly mdns: boolean;
+  readonly guard: Guard;
+  readonly datastore: Datastore;
+  readonly recordValidator: ValidateFn;
+  readonly recordSelector: SelectFn;
+}
+
+/** A libp2p node of our kind, not yet started. Every protocol of it is behind the guard. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const { guard } = options;
+  const host: Host = await createLibp2p({
+    start: false,
+    privateKey: options.privateKey,
+    nodeInfo: { name: "aorta", userAgent: options.software },
+    addresses: { listen: [...options.listen], announce: [...options.announce] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: guard.gater(),
+    connectionManager: {
+      maxConnections: limits.mesh.connections,
+      inboundConnectionThreshold: limits.mesh.inboundPerSecond,
+      maxIncomingPendingConnections: limits.mesh.inboundPending,
+      dialTimeout: limits.mesh.dialMs,
+      addressDialTimeout: limits.mesh.dialAddressMs,
+      inboundUpgradeTimeout: limits.mesh.dialMs,
+    },
+    // Links watch their own silence, and know when it was we who slept; libp2p's monitor would cut healthy connections after a pause.
+    connectionMonitor: { enabled: false },
+    datastore: options.datastore,
+    peerDiscovery: options.mdns ? [mdns()] : [],
+    services: {
+      // Run by us, on connections of peers that are let in.
+      identify: (components) => identify({ runOnConnectionOpen: false })(guard.protect(components)) as Identify,
+      ping: (components) => ping()(guard.protect(components)),
+      kad: (components) =>
+        kadDHT({
+          protocol: KAD_PROTOCOL,
+          clientMode: false,
+          kBucketSize: 20,
+          peerInfoMapper: passthroughMapper,
+          validators: { [RECORD_NAMESPACE]: options.recordValidator },
+          selectors: { [RECORD_NAMESPACE]: options.recordSelector },
+        })(guard.protect(components)),
+    },
+  });
+  return host;
+}
+
+/** Starts listening. @throws {ConfigurationError} `PORT_IN_USE`, `CANNOT_LISTEN` */
+export async function startHost(host: Host, listen: readonly string[]): Promise<void> {
+  try {
+    await host.start();
+  } catch (cause) {
+    const text = String(cause);
+    if (text.includes("EADDRINUSE")) {
+      throw new ConfigurationError("PORT_IN_USE", `another program listens on one of ${listen.join(", ")}: choose another port for the mesh`, { cause });
+    }
+    throw new ConfigurationError("CANNOT_LISTEN", `the mesh cannot listen on ${listen.join(", ")}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Where the host can be reached: multiaddrs without the peer id. */
+export function addressesOf(host: Host): string[] {
+  return host.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/[^/]+$/, ""));
+}

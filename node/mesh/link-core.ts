@@ -1,0 +1,231 @@
+import type { Bye, Hello } from "../../dht-schema/link-frames.ts";
+import { decodeBye, decodeHello, decodePing, encodeBye, encodeHello, encodePing, frameType } from "../../dht-schema/link-frames.ts";
+import { SchemaError } from "../../dht-schema/schema-error.ts";
+import { limits } from "../runtime/limits.ts";
+import { meshCounter } from "./counters.ts";
+import { Liveness } from "./liveness.ts";
+
+/** Which roster a server has. */
+export interface RosterMark {
+  readonly rosterVersion: number;
+  readonly rosterRevision: number;
+}
+
+export type LinkState =
+  /** Our HELLO is out, the peer's is awaited. */
+  | { readonly kind: "greeting"; readonly untilMs: number }
+  /** HELLOs agree; the SIP stream is being opened, by us or by the peer. */
+  | { readonly kind: "attaching"; readonly untilMs: number; readonly peer: PeerHello; readonly attached: boolean; readonly peerReady: boolean }
+  /** Data flows both ways. */
+  | { readonly kind: "up"; readonly peer: PeerHello }
+  | { readonly kind: "closed"; readonly bye: Bye };
+
+/** What the peer said of itself, and the protocol version both speak. */
+export interface PeerHello {
+  readonly hello: Hello;
+  readonly protocol: number;
+}
+
+export type LinkEffect =
+  | { readonly kind: "send"; readonly type: number; readonly body: Uint8Array }
+  /** Open the SIP stream, then call `attached`. */
+  | { readonly kind: "open-sip" }
+  | { readonly kind: "up"; readonly peer: PeerHello }
+  /** The peer pushed a roster: verify and store it. */
+  | { readonly kind: "roster"; readonly signed: Uint8Array }
+  /** The peer has an older roster than ours: push the signed one. */
+  | { readonly kind: "push-roster" }
+  /** The link is over; `counter` is what to count, if anything. */
+  | { readonly kind: "close"; readonly bye: Bye; readonly counter?: string };
+
+const NOTHING: readonly LinkEffect[] = [];
+
+/** The state machine of one link. Sans-I/O: frames and time come in, effects go out. Data frames pass it by, but for {@link mayReceive}. */
+export class LinkCore {
+  readonly #role: "opener" | "acceptor";
+  readonly #hello: Hello;
+  readonly #liveness: Liveness;
+  #ours: RosterMark;
+  #theirs: RosterMark | undefined;
+  #state: LinkState;
+
+  constructor(role: "opener" | "acceptor", hello: Hello, nowMs: number) {
+    this.#role = role;
+    this.#hello = hello;
+    this.#ours = hello;
+    this.#liveness = new Liveness(nowMs);
+    this.#state = { kind: "greeting", untilMs: nowMs + limits.mesh.greetMs };
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  /** Smoothed round trip, ms. */
+  get roundTripMs(): number | undefined {
+    return this.#liveness.roundTripMs;
+  }
+
+  /** The roster the peer last said it has. */
+  get peerRoster(): RosterMark | undefined {
+    return this.#theirs;
+  }
+
+  /** First effects of a link. */
+  open(): readonly LinkEffect[] {
+    return [{ kind: "send", type: frameType.hello, body: encodeHello(this.#hello) }];
+  }
+
+  /** Octets came, whatever they are. */
+  heard(nowMs: number): void {
+    this.#liveness.heard(nowMs);
+  }
+
+  /** Whether a data frame is in order now. */
+  get mayReceive(): boolean {
+    return this.#state.kind === "up";
+  }
+
+  /** A control frame came. Broken rules close the link. */
+  frame(type: number, body: Uint8Array, nowMs: number): readonly LinkEffect[] {
+    if (this.#state.kind === "closed") return NOTHING;
+    try {
+      return this.#frame(type, body, nowMs);
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error;
+      return this.broken(error);
+    }
+  }
+
+  /** any → closed, for a rule that the peer broke. */
+  broken(error: SchemaError): readonly LinkEffect[] {
+    const counter =
+      error.code === "UNKNOWN_VERSION"
+        ? meshCounter.versionsIncompatible
+        : error.code === "FRAME_TOO_LARGE"
+          ? meshCounter.framesOversized
+          : meshCounter.framesMalformed;
+    return this.#close({ code: error.code, reason: error.message }, { counter });
+  }
+
+  /** The SIP stream is open, opened by us or by the peer: attaching → attaching | up */
+  attached(): readonly LinkEffect[] {
+    if (this.#state.kind !== "attaching" || this.#state.attached) {
+      return this.broken(new SchemaError("BAD_FRAME", "SIP stream out of turn"));
+    }
+    const ready: LinkEffect = { kind: "send", type: frameType.ready, body: new Uint8Array() };
+    this.#state = { ...this.#state, attached: true };
+    return [ready, ...this.#upWhenReady()];
+  }
+
+  /** Our roster changed; `push` when it is for us to tell everybody. */
+  rosterChanged(mark: RosterMark, push: boolean): readonly LinkEffect[] {
+    this.#ours = mark;
+    return push ? this.#pushIfOlder() : NOTHING;
+  }
+
+  tick(nowMs: number): readonly LinkEffect[] {
+    switch (this.#state.kind) {
+      case "closed":
+        return NOTHING;
+      case "greeting":
+      case "attaching": {
+        if (nowMs < this.#state.untilMs) return NOTHING;
+        const awaited = this.#state.kind === "greeting" ? "HELLO" : "READY";
+        return this.#close({ code: "GREETING_LATE", reason: `no ${awaited} within ${limits.mesh.greetMs} ms` }, { counter: meshCounter.greetingsLate });
+      }
+      case "up":
+        break;
+    }
+    const verdict = this.#liveness.tick(nowMs);
+    if (verdict === "well") return NOTHING;
+    if (verdict === "ping") return [{ kind: "send", type: frameType.ping, body: encodePing({ token: this.#liveness.pinged(nowMs), ...this.#mark() }) }];
+    return this.#close({ code: "SILENT", reason: `nothing heard for ${limits.mesh.silentMs} ms` }, { counter: meshCounter.linksSilent });
+  }
+
+  /** any → closed, by our own decision. */
+  end(bye: Bye): readonly LinkEffect[] {
+    return this.#close(bye);
+  }
+
+  /** any → closed, because a stream below has gone. */
+  lost(reason: string): readonly LinkEffect[] {
+    return this.#close({ code: "LOST", reason }, { tell: false });
+  }
+
+  #frame(type: number, body: Uint8Array, nowMs: number): readonly LinkEffect[] {
+    if (type === frameType.bye) {
+      const { code, reason } = decodeBye(body);
+      return this.#close({ code, reason: `the peer closed: ${reason}` }, { tell: false });
+    }
+    if (this.#state.kind === "greeting") {
+      if (type !== frameType.hello) throw new SchemaError("BAD_FRAME", "first frame is not a HELLO");
+      return this.#greeted(decodeHello(body), nowMs);
+    }
+    switch (type) {
+      case frameType.ready:
+        return this.#peerReady();
+      case frameType.ping: {
+        const ping = decodePing(body);
+        const pong: LinkEffect = { kind: "send", type: frameType.pong, body: encodePing({ token: ping.token, ...this.#mark() }) };
+        return [pong, ...this.#learn(ping)];
+      }
+      case frameType.pong: {
+        const pong = decodePing(body);
+        this.#liveness.ponged(pong.token, nowMs);
+        return this.#learn(pong);
+      }
+      case frameType.roster:
+        return [{ kind: "roster", signed: body }];
+      default:
+        throw new SchemaError("BAD_FRAME", `frame of type ${type} out of turn or unknown`);
+    }
+  }
+
+  /** greeting → attaching */
+  #greeted(peer: PeerHello, nowMs: number): readonly LinkEffect[] {
+    this.#state = { kind: "attaching", untilMs: nowMs + limits.mesh.greetMs, peer, attached: false, peerReady: false };
+    const effects: LinkEffect[] = this.#role === "opener" ? [{ kind: "open-sip" }] : [];
+    return [...effects, ...this.#learn(peer.hello)];
+  }
+
+  #peerReady(): readonly LinkEffect[] {
+    if (this.#state.kind !== "attaching" || this.#state.peerReady) throw new SchemaError("BAD_FRAME", "READY out of turn");
+    this.#state = { ...this.#state, peerReady: true };
+    return this.#upWhenReady();
+  }
+
+  /** attaching → up, once both have the SIP stream */
+  #upWhenReady(): readonly LinkEffect[] {
+    if (this.#state.kind !== "attaching" || !this.#state.attached || !this.#state.peerReady) return NOTHING;
+    const { peer } = this.#state;
+    this.#state = { kind: "up", peer };
+    return [{ kind: "up", peer }];
+  }
+
+  #learn(mark: RosterMark): readonly LinkEffect[] {
+    this.#theirs = { rosterVersion: mark.rosterVersion, rosterRevision: mark.rosterRevision };
+    return this.#pushIfOlder();
+  }
+
+  #pushIfOlder(): readonly LinkEffect[] {
+    const [ours, theirs] = [this.#ours, this.#theirs];
+    if (theirs === undefined || this.#state.kind === "closed" || this.#state.kind === "greeting") return NOTHING;
+    if (ours.rosterVersion < theirs.rosterVersion) return NOTHING;
+    if (ours.rosterVersion === theirs.rosterVersion && ours.rosterRevision <= theirs.rosterRevision) return NOTHING;
+    // Until the peer says otherwise it is taken to have what it was sent.
+    this.#theirs = this.#mark();
+    return [{ kind: "push-roster" }];
+  }
+
+  #mark(): RosterMark {
+    return { rosterVersion: this.#ours.rosterVersion, rosterRevision: this.#ours.rosterRevision };
+  }
+
+  #close(bye: Bye, { tell = true, counter }: { readonly tell?: boolean; readonly counter?: string } = {}): readonly LinkEffect[] {
+    if (this.#state.kind === "closed") return NOTHING;
+    this.#state = { kind: "closed", bye };
+    const close: LinkEffect = counter === undefined ? { kind: "close", bye } : { kind: "close", bye, counter };
+    return tell ? [{ kind: "send", type: frameType.bye, body: encodeBye(bye) }, close] : [close];
+  }
+}
