@@ -20,7 +20,14 @@ const joinRequestCodec = struct({
 export type JoinRequest = Infer<typeof joinRequestCodec>;
 
 /** Why a join is refused; each but the last is for the operator who holds the token to mend. */
-export type JoinRefusal = "BAD_INVITE" | "INVITE_EXPIRED" | "INVITE_USED" | "NAME_TAKEN" | "BAD_REQUEST" | "DOMAIN_FULL" | "TRY_AGAIN";
+export type JoinRefusal =
+  | "BAD_INVITE"
+  | "INVITE_EXPIRED"
+  | "INVITE_USED"
+  | "NAME_TAKEN"
+  | "BAD_REQUEST"
+  | "DOMAIN_FULL"
+  | "TRY_AGAIN";
 
 const joinAnswerCodec = struct({
   /** Set when the joiner is in the roster. */

@@ -19,7 +19,10 @@ export interface BindingJudge {
  * The binding of a DHT record, checked against its key alone.
  * @throws {SchemaError} `BAD_KEY`, `BAD_FRAME`, `BAD_SIGNATURE`, `BAD_AOR`, `BAD_RECORD`
  */
-export async function openBindingRecord(key: Uint8Array, value: Uint8Array): Promise<ServerBinding & { readonly aor: Aor }> {
+export async function openBindingRecord(
+  key: Uint8Array,
+  value: Uint8Array,
+): Promise<ServerBinding & { readonly aor: Aor }> {
   const aor = aorOfRecordKey(key);
   const binding = await openServerBinding(value);
   if (binding.aor !== aor) throw new SchemaError("BAD_RECORD", `record of ${aor} holds a binding of ${binding.aor}`);
@@ -33,7 +36,8 @@ export async function openBindingRecord(key: Uint8Array, value: Uint8Array): Pro
 export function bindingValidator(judge: BindingJudge): (key: Uint8Array, value: Uint8Array) => Promise<void> {
   return async (key, value) => {
     const { aor, owner, epoch } = await openBindingRecord(key, value);
-    if (!judge.isServer(owner as ServerId)) throw new SchemaError("BAD_RECORD", `owner ${owner} is not a server of the domain`);
+    if (!judge.isServer(owner as ServerId))
+      throw new SchemaError("BAD_RECORD", `owner ${owner} is not a server of the domain`);
     const newest = judge.newestEpoch(aor);
     if (newest !== undefined && compareBallots(epoch, newest) < 0) {
       throw new SchemaError("STALE_RECORD", `epoch ${formatBallot(epoch)} is below ${formatBallot(newest)}`);

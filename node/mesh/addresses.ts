@@ -22,7 +22,11 @@ export function parseAddresses(addresses: readonly string[], what: string): Mult
     try {
       return multiaddr(address);
     } catch (cause) {
-      throw new ConfigurationError("BAD_ADDRESS", `${what}: ${JSON.stringify(address)} is not a multiaddr, e.g. /ip4/192.0.2.1/tcp/4001`, { cause });
+      throw new ConfigurationError(
+        "BAD_ADDRESS",
+        `${what}: ${JSON.stringify(address)} is not a multiaddr, e.g. /ip4/192.0.2.1/tcp/4001`,
+        { cause },
+      );
     }
   });
 }

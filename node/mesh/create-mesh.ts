@@ -93,11 +93,29 @@ export async function createMesh(options: MeshOptions): Promise<MeshNode> {
     await startHost(host, listen);
     guard.watch(host);
     const door = new JoinDoor({ book, keeper, settings, counters, logger });
-    await host.handle(JOIN_PROTOCOL, guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)));
+    await host.handle(
+      JOIN_PROTOCOL,
+      guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)),
+    );
     await enterDomain(keeper, host, admission, membership, { name: options.name, clock });
     const dialer = new Dialer(host, bootstrap);
     const boot = nextBoot(settings);
-    return new LibP2pMesh({ privateKey, boot, name: options.name, software, host, keeper, book, guard, dialer, datastore, clock, logger, counters, random });
+    return new LibP2pMesh({
+      privateKey,
+      boot,
+      name: options.name,
+      software,
+      host,
+      keeper,
+      book,
+      guard,
+      dialer,
+      datastore,
+      clock,
+      logger,
+      counters,
+      random,
+    });
   } catch (error) {
     guard.stop();
     await host.stop();
@@ -121,12 +139,20 @@ async function enterDomain(
   }
   switch (membership?.kind) {
     case undefined:
-      throw new ConfigurationError("NO_DOMAIN", "this server belongs to no domain yet: found one, or join one with a token");
+      throw new ConfigurationError(
+        "NO_DOMAIN",
+        "this server belongs to no domain yet: found one, or join one with a token",
+      );
     case "found":
       await keeper.found(foundingRoster(membership.domain, { id, name, addresses }, membership));
       return;
     case "join": {
-      const { domainPublicKey, signed, domainKey } = await joinDomain(host, admission, readToken(membership.token, clock), { name, addresses });
+      const { domainPublicKey, signed, domainKey } = await joinDomain(
+        host,
+        admission,
+        readToken(membership.token, clock),
+        { name, addresses },
+      );
       await keeper.adopt(domainPublicKey, signed, domainKey);
       return;
     }
@@ -136,5 +162,8 @@ async function enterDomain(
 /** A server belongs to one domain: an option that names another is a mistake; one that names the same, or a token, is spent. */
 function checkSameDomain(domain: string, membership: Membership | undefined): void {
   if (membership?.kind !== "found" || membership.domain.toLowerCase() === domain) return;
-  throw new ConfigurationError("OTHER_DOMAIN", `this server belongs to ${domain}, not to ${membership.domain}: use another data folder`);
+  throw new ConfigurationError(
+    "OTHER_DOMAIN",
+    `this server belongs to ${domain}, not to ${membership.domain}: use another data folder`,
+  );
 }

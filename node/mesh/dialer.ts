@@ -22,7 +22,9 @@ export class Dialer {
   async dial(peer: PeerId, addresses: readonly string[], attempt: number, signal: AbortSignal): Promise<Connection> {
     const suffix = `/p2p/${peer.toString()}`;
     const own = addresses.map((address) => multiaddr(address + suffix));
-    const given = this.#bootstrap.filter((address) => belongsTo(address, peer)).map((address) => withPeer(address, suffix));
+    const given = this.#bootstrap
+      .filter((address) => belongsTo(address, peer))
+      .map((address) => withPeer(address, suffix));
     try {
       return await this.#open(peer, [...own, ...given], signal);
     } catch (error) {
@@ -30,7 +32,11 @@ export class Dialer {
       const found = await this.#find(peer, signal);
       const news = found.filter((address) => !own.some((known) => known.equals(address)));
       if (news.length === 0) throw error;
-      return await this.#open(peer, news.map((address) => withPeer(address, suffix)), signal);
+      return await this.#open(
+        peer,
+        news.map((address) => withPeer(address, suffix)),
+        signal,
+      );
     }
   }
 

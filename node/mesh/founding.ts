@@ -36,7 +36,10 @@ function checkDomain(domain: string): string {
 /** A server's name, as people and logs show it. @throws {ConfigurationError} `BAD_NAME` */
 export function checkServerName(name: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
-    throw new ConfigurationError("BAD_NAME", `${JSON.stringify(name)} cannot name a server: use 1 to 64 letters, digits, dots, dashes or underscores`);
+    throw new ConfigurationError(
+      "BAD_NAME",
+      `${JSON.stringify(name)} cannot name a server: use 1 to 64 letters, digits, dots, dashes or underscores`,
+    );
   }
   return name;
 }

@@ -46,7 +46,8 @@ export class Guard {
     const guarded = new Proxy(registrar, {
       get: (target, property) => {
         if (property === "handle") {
-          return (protocol: string, handler: StreamHandler, options?: object) => target.handle(protocol, this.wrap(protocol, handler), options);
+          return (protocol: string, handler: StreamHandler, options?: object) =>
+            target.handle(protocol, this.wrap(protocol, handler), options);
         }
         const value: unknown = Reflect.get(target, property);
         return typeof value === "function" ? value.bind(target) : value;

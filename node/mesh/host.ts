@@ -84,9 +84,17 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
   } catch (cause) {
     const text = String(cause);
     if (text.includes("EADDRINUSE")) {
-      throw new ConfigurationError("PORT_IN_USE", `another program listens on one of ${listen.join(", ")}: choose another port for the mesh`, { cause });
+      throw new ConfigurationError(
+        "PORT_IN_USE",
+        `another program listens on one of ${listen.join(", ")}: choose another port for the mesh`,
+        { cause },
+      );
     }
-    throw new ConfigurationError("CANNOT_LISTEN", `the mesh cannot listen on ${listen.join(", ")}: ${(cause as Error).message}`, { cause });
+    throw new ConfigurationError(
+      "CANNOT_LISTEN",
+      `the mesh cannot listen on ${listen.join(", ")}: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
 

@@ -49,7 +49,10 @@ export function readCounter(settings: Settings, name: string): number {
   if (stored === undefined) return 0;
   const text = new TextDecoder().decode(stored);
   if (!/^\d{1,15}$/.test(text)) {
-    throw new OperationalError("DAMAGED_SETTING", `the stored setting ${name} is damaged: restore the data folder from a backup`);
+    throw new OperationalError(
+      "DAMAGED_SETTING",
+      `the stored setting ${name} is damaged: restore the data folder from a backup`,
+    );
   }
   return Number(text);
 }
@@ -59,7 +62,11 @@ export function writeCounter(settings: Settings, name: string, value: number): v
 }
 
 function damaged(what: string, cause: unknown): OperationalError {
-  return new OperationalError("DAMAGED_KEY", `${what} is stored but damaged: restore the data folder from a backup, or join anew with an empty one`, {
-    cause,
-  });
+  return new OperationalError(
+    "DAMAGED_KEY",
+    `${what} is stored but damaged: restore the data folder from a backup, or join anew with an empty one`,
+    {
+      cause,
+    },
+  );
 }

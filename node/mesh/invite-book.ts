@@ -9,7 +9,10 @@ import { limits } from "../runtime/limits.ts";
 import type { InviteStore, Settings } from "../storage/ports.ts";
 import { setting } from "./settings-names.ts";
 
-const redeemedCodec = list(struct({ secretHash: text(64), peer: text(128), expiresAtMs: uint(), steward: flag }), limits.mesh.redeemedInvites);
+const redeemedCodec = list(
+  struct({ secretHash: text(64), peer: text(128), expiresAtMs: uint(), steward: flag }),
+  limits.mesh.redeemedInvites,
+);
 
 type Redeemed = Infer<typeof redeemedCodec>[number];
 
@@ -55,11 +58,14 @@ export class InviteBook {
   judge(secretHash: string, peer: string): InviteVerdict {
     const redeemed = this.#redeemed().find((one) => one.secretHash === secretHash);
     if (redeemed !== undefined) {
-      return redeemed.peer === peer ? { kind: "good", steward: redeemed.steward, expiresAtMs: redeemed.expiresAtMs } : refused("INVITE_USED", "this token has been used by another server: ask for a new one");
+      return redeemed.peer === peer
+        ? { kind: "good", steward: redeemed.steward, expiresAtMs: redeemed.expiresAtMs }
+        : refused("INVITE_USED", "this token has been used by another server: ask for a new one");
     }
     const invite = this.#store.list().find((one) => one.secretHash === secretHash);
     if (invite === undefined) return refused("BAD_INVITE", "this domain knows no such token");
-    if (invite.expiresAtMs <= this.#clock.wallMs()) return refused("INVITE_EXPIRED", "the token has expired: ask for a new one");
+    if (invite.expiresAtMs <= this.#clock.wallMs())
+      return refused("INVITE_EXPIRED", "the token has expired: ask for a new one");
     return { kind: "good", steward: invite.steward, expiresAtMs: invite.expiresAtMs };
   }
 
@@ -80,7 +86,11 @@ export class InviteBook {
     try {
       return decode(redeemedCodec, stored).filter((one) => one.expiresAtMs > nowMs);
     } catch (cause) {
-      throw new OperationalError("DAMAGED_SETTING", `the stored setting ${setting.redeemed} is damaged: restore the data folder from a backup`, { cause });
+      throw new OperationalError(
+        "DAMAGED_SETTING",
+        `the stored setting ${setting.redeemed} is damaged: restore the data folder from a backup`,
+        { cause },
+      );
     }
   }
 }

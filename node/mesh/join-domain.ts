@@ -72,16 +72,24 @@ async function ask(
   try {
     await host.dial(addresses, { signal });
   } catch (cause) {
-    throw new OperationalError("JOIN_UNREACHABLE", `no answer from ${addresses.join(", ")}: ${(cause as Error).message}`, { cause });
+    throw new OperationalError(
+      "JOIN_UNREACHABLE",
+      `no answer from ${addresses.join(", ")}: ${(cause as Error).message}`,
+      { cause },
+    );
   }
   let stream: Stream;
   try {
     stream = await host.dialProtocol(peerIdFromString(inviter), JOIN_PROTOCOL, { signal });
   } catch (cause) {
     // The gater over there closes after the handshake: so looks a door without an open invite.
-    throw new ConfigurationError("JOIN_REFUSED", "the inviter lets nobody in now: the token has been used, has expired, or was made elsewhere; ask for a new one", {
-      cause,
-    });
+    throw new ConfigurationError(
+      "JOIN_REFUSED",
+      "the inviter lets nobody in now: the token has been used, has expired, or was made elsewhere; ask for a new one",
+      {
+        cause,
+      },
+    );
   }
   try {
     stream.send(encodeFrame(JOIN_FRAME, encodeJoinRequest(request)));
@@ -91,7 +99,11 @@ async function ask(
     return answer;
   } catch (cause) {
     stream.abort(cause as Error);
-    throw new OperationalError("JOIN_FAILED", `the inviter's answer was lost: ${(cause as Error).message}; repeat with the same token`, { cause });
+    throw new OperationalError(
+      "JOIN_FAILED",
+      `the inviter's answer was lost: ${(cause as Error).message}; repeat with the same token`,
+      { cause },
+    );
   }
 }
 
@@ -105,10 +117,17 @@ async function check(answer: JoinAnswer, token: InviteToken, self: string): Prom
   try {
     roster = await openRoster(accepted.roster, token.domainPublicKey);
   } catch (cause) {
-    throw new OperationalError("JOIN_FAILED", "the inviter answered with a roster that the domain's key has not signed", { cause });
+    throw new OperationalError(
+      "JOIN_FAILED",
+      "the inviter answered with a roster that the domain's key has not signed",
+      { cause },
+    );
   }
   if (roster.domain !== token.domain || !roster.servers.some((server) => server.id === self)) {
-    throw new OperationalError("JOIN_FAILED", `the inviter answered with a roster in which this server of ${token.domain} is not`);
+    throw new OperationalError(
+      "JOIN_FAILED",
+      `the inviter answered with a roster in which this server of ${token.domain} is not`,
+    );
   }
   const domainKey = accepted.domainKey === undefined ? undefined : readKey(accepted.domainKey, "the domain's key");
   return { domainPublicKey: token.domainPublicKey, signed: accepted.roster.slice(), domainKey };

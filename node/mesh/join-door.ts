@@ -110,12 +110,20 @@ export class JoinDoor {
 function withServer(roster: Roster, request: JoinRequest, peer: string, highestGiven: number): Roster | undefined {
   if (roster.servers.some((server) => server.id === peer)) return undefined;
   if (roster.servers.some((server) => server.name === request.name)) {
-    throw new Refusal("NAME_TAKEN", `a server of ${roster.domain} is already called ${request.name}: choose another name`);
+    throw new Refusal(
+      "NAME_TAKEN",
+      `a server of ${roster.domain} is already called ${request.name}: choose another name`,
+    );
   }
-  if (roster.servers.length >= ROSTER_SERVERS_MAX) throw new Refusal("DOMAIN_FULL", `a domain has at most ${ROSTER_SERVERS_MAX} servers`);
+  if (roster.servers.length >= ROSTER_SERVERS_MAX)
+    throw new Refusal("DOMAIN_FULL", `a domain has at most ${ROSTER_SERVERS_MAX} servers`);
   const number = Math.max(highestGiven, roster.servers.at(-1)?.number ?? 0) + 1;
   const { name, addresses } = request;
-  return { ...roster, revision: roster.revision + 1, servers: [...roster.servers, { number, id: peer, name, addresses }] };
+  return {
+    ...roster,
+    revision: roster.revision + 1,
+    servers: [...roster.servers, { number, id: peer, name, addresses }],
+  };
 }
 
 /** @throws {Error} what is wrong */

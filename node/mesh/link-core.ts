@@ -1,5 +1,13 @@
 import type { Bye, Hello } from "../../dht-schema/link-frames.ts";
-import { decodeBye, decodeHello, decodePing, encodeBye, encodeHello, encodePing, frameType } from "../../dht-schema/link-frames.ts";
+import {
+  decodeBye,
+  decodeHello,
+  decodePing,
+  encodeBye,
+  encodeHello,
+  encodePing,
+  frameType,
+} from "../../dht-schema/link-frames.ts";
 import { SchemaError } from "../../dht-schema/schema-error.ts";
 import { limits } from "../runtime/limits.ts";
 import { meshCounter } from "./counters.ts";
@@ -15,7 +23,13 @@ export type LinkState =
   /** Our HELLO is out, the peer's is awaited. */
   | { readonly kind: "greeting"; readonly untilMs: number }
   /** HELLOs agree; the SIP stream is being opened, by us or by the peer. */
-  | { readonly kind: "attaching"; readonly untilMs: number; readonly peer: PeerHello; readonly attached: boolean; readonly peerReady: boolean }
+  | {
+      readonly kind: "attaching";
+      readonly untilMs: number;
+      readonly peer: PeerHello;
+      readonly attached: boolean;
+      readonly peerReady: boolean;
+    }
   /** Data flows both ways. */
   | { readonly kind: "up"; readonly peer: PeerHello }
   | { readonly kind: "closed"; readonly bye: Bye };
@@ -132,15 +146,28 @@ export class LinkCore {
       case "attaching": {
         if (nowMs < this.#state.untilMs) return NOTHING;
         const awaited = this.#state.kind === "greeting" ? "HELLO" : "READY";
-        return this.#close({ code: "GREETING_LATE", reason: `no ${awaited} within ${limits.mesh.greetMs} ms` }, { counter: meshCounter.greetingsLate });
+        return this.#close(
+          { code: "GREETING_LATE", reason: `no ${awaited} within ${limits.mesh.greetMs} ms` },
+          { counter: meshCounter.greetingsLate },
+        );
       }
       case "up":
         break;
     }
     const verdict = this.#liveness.tick(nowMs);
     if (verdict === "well") return NOTHING;
-    if (verdict === "ping") return [{ kind: "send", type: frameType.ping, body: encodePing({ token: this.#liveness.pinged(nowMs), ...this.#mark() }) }];
-    return this.#close({ code: "SILENT", reason: `nothing heard for ${limits.mesh.silentMs} ms` }, { counter: meshCounter.linksSilent });
+    if (verdict === "ping")
+      return [
+        {
+          kind: "send",
+          type: frameType.ping,
+          body: encodePing({ token: this.#liveness.pinged(nowMs), ...this.#mark() }),
+        },
+      ];
+    return this.#close(
+      { code: "SILENT", reason: `nothing heard for ${limits.mesh.silentMs} ms` },
+      { counter: meshCounter.linksSilent },
+    );
   }
 
   /** any → closed, by our own decision. */
@@ -167,7 +194,11 @@ export class LinkCore {
         return this.#peerReady();
       case frameType.ping: {
         const ping = decodePing(body);
-        const pong: LinkEffect = { kind: "send", type: frameType.pong, body: encodePing({ token: ping.token, ...this.#mark() }) };
+        const pong: LinkEffect = {
+          kind: "send",
+          type: frameType.pong,
+          body: encodePing({ token: ping.token, ...this.#mark() }),
+        };
         return [pong, ...this.#learn(ping)];
       }
       case frameType.pong: {
@@ -190,7 +221,8 @@ export class LinkCore {
   }
 
   #peerReady(): readonly LinkEffect[] {
-    if (this.#state.kind !== "attaching" || this.#state.peerReady) throw new SchemaError("BAD_FRAME", "READY out of turn");
+    if (this.#state.kind !== "attaching" || this.#state.peerReady)
+      throw new SchemaError("BAD_FRAME", "READY out of turn");
     this.#state = { ...this.#state, peerReady: true };
     return this.#upWhenReady();
   }
@@ -222,7 +254,10 @@ export class LinkCore {
     return { rosterVersion: this.#ours.rosterVersion, rosterRevision: this.#ours.rosterRevision };
   }
 
-  #close(bye: Bye, { tell = true, counter }: { readonly tell?: boolean; readonly counter?: string } = {}): readonly LinkEffect[] {
+  #close(
+    bye: Bye,
+    { tell = true, counter }: { readonly tell?: boolean; readonly counter?: string } = {},
+  ): readonly LinkEffect[] {
     if (this.#state.kind === "closed") return NOTHING;
     this.#state = { kind: "closed", bye };
     const close: LinkEffect = counter === undefined ? { kind: "close", bye } : { kind: "close", bye, counter };

@@ -130,7 +130,9 @@ export class Link {
 
   /** A link ends with either of its streams, and with either half of it. */
   #watch(stream: Stream): void {
-    stream.addEventListener("close", (event) => this.#run(this.#core.lost(event.error?.message ?? "the stream was closed")));
+    stream.addEventListener("close", (event) =>
+      this.#run(this.#core.lost(event.error?.message ?? "the stream was closed")),
+    );
     stream.addEventListener("remoteCloseWrite", () => this.#run(this.#core.lost("the peer closed the stream")));
   }
 
@@ -178,7 +180,9 @@ export class Link {
 
   async #openSip(): Promise<void> {
     try {
-      const stream = await this.connection.newStream(SIP_PROTOCOL, { signal: AbortSignal.timeout(limits.mesh.greetMs) });
+      const stream = await this.connection.newStream(SIP_PROTOCOL, {
+        signal: AbortSignal.timeout(limits.mesh.greetMs),
+      });
       if (this.#core.state.kind === "closed") stream.abort(new Error("the link is closed"));
       else this.attachSip(stream);
     } catch (error) {

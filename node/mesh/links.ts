@@ -196,7 +196,8 @@ export class Links {
       const connection = this.#host.getConnections(peer.peerId).find((one) => one.status === "open");
       if (connection === undefined) throw new Error("the connection was closed");
       const stream = await connection.newStream(LINK_PROTOCOL, { signal: AbortSignal.timeout(limits.mesh.greetMs) });
-      if (this.#stopping.signal.aborted || this.#peers.get(peer.id) !== peer) stream.abort(new Error("no longer wanted"));
+      if (this.#stopping.signal.aborted || this.#peers.get(peer.id) !== peer)
+        stream.abort(new Error("no longer wanted"));
       else this.#adopt(peer, "opener", stream, connection);
     } catch (error) {
       this.#failed(peer, (error as Error).message, "greeting");
@@ -257,7 +258,10 @@ export class Links {
     peer.core.linkUp();
     this.#show(peer);
     this.#context.counters.add(meshCounter.linksUp);
-    this.#context.logger.info({ peer: peer.id, name: peer.server.name, protocol: hello.protocol, software: hello.hello.software }, "link up");
+    this.#context.logger.info(
+      { peer: peer.id, name: peer.server.name, protocol: hello.protocol, software: hello.hello.software },
+      "link up",
+    );
     this.#owner.linkUp(peer.id, hello);
   }
 
@@ -274,13 +278,20 @@ export class Links {
     peer.core.failed(this.#context.clock.monotonicMs(), this.#context.random());
     this.#show(peer);
     if (bye.code === "SILENT") this.#hangUp(peer, bye.reason);
-    else if (bye.code !== "REPLACED") void link.connection.close().catch((error: Error) => link.connection.abort(error));
+    else if (bye.code !== "REPLACED")
+      void link.connection.close().catch((error: Error) => link.connection.abort(error));
     if (!wasUp) {
-      this.#context.logger.warn({ peer: peer.id, name: peer.server.name, code: bye.code, reason: bye.reason }, "link failed");
+      this.#context.logger.warn(
+        { peer: peer.id, name: peer.server.name, code: bye.code, reason: bye.reason },
+        "link failed",
+      );
       return;
     }
     this.#context.counters.add(meshCounter.linksDown);
-    this.#context.logger.info({ peer: peer.id, name: peer.server.name, code: bye.code, reason: bye.reason }, "link down");
+    this.#context.logger.info(
+      { peer: peer.id, name: peer.server.name, code: bye.code, reason: bye.reason },
+      "link down",
+    );
     this.#owner.linkDown(peer.id, bye.reason);
   }
 
@@ -293,7 +304,8 @@ export class Links {
     if (!peer.opener || peer.upSinceMs === undefined || nowMs - peer.upSinceMs < limits.mesh.spareConnectionMs) return;
     peer.upSinceMs = undefined;
     for (const connection of this.#host.getConnections(peer.peerId)) {
-      if (connection !== peer.link?.connection) void connection.close().catch((error: Error) => connection.abort(error));
+      if (connection !== peer.link?.connection)
+        void connection.close().catch((error: Error) => connection.abort(error));
     }
   }
 

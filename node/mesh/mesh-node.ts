@@ -70,7 +70,8 @@ export class LibP2pMesh implements MeshNode {
     const owner = {
       linkUp: (server: ServerId, peer: PeerHello) => this.#linkUp(server, peer),
       linkDown: (server: ServerId, reason: string) => this.#emit({ kind: "link-down", server, reason }),
-      message: (from: ServerId, channel: MeshChannel, message: Uint8Array) => this.#receivers.get(channel)?.(from, message),
+      message: (from: ServerId, channel: MeshChannel, message: Uint8Array) =>
+        this.#receivers.get(channel)?.(from, message),
       roster: (from: ServerId, signed: Uint8Array) => void this.#rosterPushed(from, signed),
       signedRoster: () => parts.keeper.signed,
       hello: () => this.#hello(),
@@ -143,11 +144,20 @@ export class LibP2pMesh implements MeshNode {
   createInvite({ ttlMs, steward }: { readonly ttlMs: number; readonly steward: boolean }): string {
     const { keeper, book, host } = this.#parts;
     if (keeper.domainKey === undefined) {
-      throw new OperationalError("NOT_A_STEWARD", "this server does not hold the domain's key: make the invite on one that does");
+      throw new OperationalError(
+        "NOT_A_STEWARD",
+        "this server does not hold the domain's key: make the invite on one that does",
+      );
     }
     const { secret, expiresAtMs } = book.create(ttlMs, steward);
     const addresses = host.getMultiaddrs().map(String);
-    return formatInviteToken({ domain: keeper.roster.domain, domainPublicKey: keeper.domainPublicKey, addresses, secret, expiresAtMs });
+    return formatInviteToken({
+      domain: keeper.roster.domain,
+      domainPublicKey: keeper.domainPublicKey,
+      addresses,
+      secret,
+      expiresAtMs,
+    });
   }
 
   serveBindings(records: BindingRecords): void {
@@ -194,7 +204,10 @@ export class LibP2pMesh implements MeshNode {
       if (verdict === "accepted") counters.add(meshCounter.rostersAccepted);
       if (verdict !== "conflict") return;
       counters.add(meshCounter.rosterConflicts);
-      logger.error({ from }, "two stewards signed different rosters of the same revision; this server keeps the first it saw");
+      logger.error(
+        { from },
+        "two stewards signed different rosters of the same revision; this server keeps the first it saw",
+      );
     } catch (error) {
       counters.add(meshCounter.rostersRefused);
       logger.warn({ from, reason: (error as Error).message }, "roster refused");

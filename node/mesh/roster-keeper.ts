@@ -45,9 +45,13 @@ export class RosterKeeper {
       this.#hold({ domainPublicKey, domainKey: loadDomainKey(this.#settings), roster, signed });
     } catch (cause) {
       if (cause instanceof OperationalError) throw cause;
-      throw new OperationalError("DAMAGED_ROSTER", "the stored roster is damaged: restore the data folder from a backup, or join anew with an empty one", {
-        cause,
-      });
+      throw new OperationalError(
+        "DAMAGED_ROSTER",
+        "the stored roster is damaged: restore the data folder from a backup, or join anew with an empty one",
+        {
+          cause,
+        },
+      );
     }
     return true;
   }
@@ -131,7 +135,10 @@ export class RosterKeeper {
       const next = change(held.roster);
       if (next === undefined) return held.roster;
       if (!isNewerRoster(next, held.roster) || next.domain !== held.roster.domain) {
-        throw new OperationalError("STALE_ROSTER", "the roster has changed meanwhile: read it again and repeat the change");
+        throw new OperationalError(
+          "STALE_ROSTER",
+          "the roster has changed meanwhile: read it again and repeat the change",
+        );
       }
       const signed = await signRoster(next, held.domainKey);
       if (signed.length >= limits.mesh.frameBytes) {
