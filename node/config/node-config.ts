@@ -103,7 +103,12 @@ function complete(values: OptionValues): NodeConfig {
 
 /** The host's name, with the SIP port where it is not the usual one: several nodes on one machine need several names. */
 function defaultName(sip: SocketAddress | undefined): string {
-  const host = hostname().split(".")[0]?.replace(/[^A-Za-z0-9-]/g, "").replace(/^-+|-+$/g, "").slice(0, 50) || "node";
+  const host =
+    hostname()
+      .split(".")[0]
+      ?.replace(/[^A-Za-z0-9-]/g, "")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 50) || "node";
   return sip === undefined || sip.port === 5060 || sip.port === 0 ? host : `${host}-${sip.port}`;
 }
 
@@ -111,10 +116,13 @@ function defaultName(sip: SocketAddress | undefined): string {
 function contradictions(values: OptionValues, config: NodeConfig, sources: readonly Source[]): Problem[] {
   const problems: Problem[] = [];
   const refuse = (names: readonly OptionName[], message: string) => {
-    const origins = names.map((name) => sources.findLast((source) => source.origins.has(name))?.origins.get(name) ?? "default");
+    const origins = names.map(
+      (name) => sources.findLast((source) => source.origins.has(name))?.origins.get(name) ?? "default",
+    );
     problems.push({ origin: origins.join(", "), message });
   };
-  if (values.domain !== undefined && values.join !== undefined) refuse(["domain", "join"], "found a domain or join one, not both");
+  if (values.domain !== undefined && values.join !== undefined)
+    refuse(["domain", "join"], "found a domain or join one, not both");
   if (values.join !== undefined && values.lease !== undefined) {
     refuse(["lease"], "the lease term is chosen where the domain is founded; a server that joins gets it from there");
   }
@@ -124,10 +132,15 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
   if (config.authentication === "none") {
     const open = [...config.sip, ...config.ws].filter(({ address }) => !isLoopback(address));
     if (open.length > 0) {
-      refuse(["auth"], `without authentication anybody is anybody: only where SIP listens on loopback, not on ${open.map(formatSocketAddress).join(", ")}`);
+      refuse(
+        ["auth"],
+        `without authentication anybody is anybody: only where SIP listens on loopback, not on ${open.map(formatSocketAddress).join(", ")}`,
+      );
     }
   }
-  const streams = (["sip", "ws", "mesh"] as const).flatMap((name) => config[name].map((address) => ({ name, address: formatSocketAddress(address), port: address.port })));
+  const streams = (["sip", "ws", "mesh"] as const).flatMap((name) =>
+    config[name].map((address) => ({ name, address: formatSocketAddress(address), port: address.port })),
+  );
   for (const [index, { name, address, port }] of streams.entries()) {
     const earlier = port === 0 ? undefined : streams.slice(0, index).find((other) => other.address === address);
     if (earlier !== undefined) refuse([earlier.name, name], `${address} is given twice`);
@@ -135,7 +148,10 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
   const socketBytes = Buffer.byteLength(config.adminSocket);
   if (socketBytes > SOCKET_PATH_MAX_BYTES) {
     const name = values["admin-socket"] === undefined ? "data" : "admin-socket";
-    refuse([name], `the admin socket's path has ${socketBytes} bytes and may have ${SOCKET_PATH_MAX_BYTES}: ${config.adminSocket}; choose a shorter --admin-socket`);
+    refuse(
+      [name],
+      `the admin socket's path has ${socketBytes} bytes and may have ${SOCKET_PATH_MAX_BYTES}: ${config.adminSocket}; choose a shorter --admin-socket`,
+    );
   }
   return problems;
 }

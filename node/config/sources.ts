@@ -42,7 +42,8 @@ export function fromEnvironment(environment: Readonly<Record<string, string | un
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith("AORTA_") || value === undefined || value === "" || variable === CONFIG_VARIABLE) continue;
     const name = names.get(variable);
-    if (name === undefined) source.refuse(variable, `unknown variable${suggestion(variable, [...names.keys(), CONFIG_VARIABLE])}`);
+    if (name === undefined)
+      source.refuse(variable, `unknown variable${suggestion(variable, [...names.keys(), CONFIG_VARIABLE])}`);
     else source.set(name, variable, options[name].list ? value.split(",").map((item) => item.trim()) : value);
   }
   return source;

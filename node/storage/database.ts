@@ -92,7 +92,9 @@ function checkIntegrity(file: string): void {
   if (statSync(file).size === 0) throw damaged(file, "it is empty");
   const database = new DatabaseSync(file, { readOnly: true, timeout: limits.storage.busyMs });
   try {
-    const { integrity_check: first } = database.prepare("PRAGMA integrity_check(1)").get() as { integrity_check: string };
+    const { integrity_check: first } = database.prepare("PRAGMA integrity_check(1)").get() as {
+      integrity_check: string;
+    };
     if (first !== "ok") throw damaged(file, first.replace(/\s+/g, " "));
   } finally {
     database.close();

@@ -55,7 +55,10 @@ export function migrate(database: DatabaseSync, file: string, steps: readonly st
   const from = pragma(database, "user_version");
   const applicationId = pragma(database, "application_id");
   if (applicationId !== APPLICATION_ID && (applicationId !== 0 || from !== 0 || holdsTables(database))) {
-    throw new ConfigurationError("DATABASE_FOREIGN", `${file} is a database of another program; choose another data folder`);
+    throw new ConfigurationError(
+      "DATABASE_FOREIGN",
+      `${file} is a database of another program; choose another data folder`,
+    );
   }
   if (from > steps.length) {
     throw new ConfigurationError(

@@ -36,7 +36,10 @@ export function createUserStore(database: Database): UserStore {
     put(user) {
       const holder = find.get(user.username, user.realm);
       if (holder !== undefined && holder["aor"] !== user.aor) {
-        throw new ConfigurationError("USERNAME_TAKEN", `${user.username} is the user name of ${String(holder["aor"])} already`);
+        throw new ConfigurationError(
+          "USERNAME_TAKEN",
+          `${user.username} is the user name of ${String(holder["aor"])} already`,
+        );
       }
       database.durably(() => put.run(user.aor, user.username, user.realm, user.ha1Md5, user.ha1Sha256));
     },
@@ -96,7 +99,8 @@ export function createInviteStore(database: Database): InviteStore {
   const take = database.prepare("DELETE FROM invite WHERE secret_hash = ? RETURNING *");
   const list = database.prepare("SELECT * FROM invite ORDER BY expires_at_ms, secret_hash");
   return {
-    add: (invite) => void database.durably(() => add.run(invite.secretHash, invite.expiresAtMs, invite.steward ? 1 : 0)),
+    add: (invite) =>
+      void database.durably(() => add.run(invite.secretHash, invite.expiresAtMs, invite.steward ? 1 : 0)),
     take(secretHash) {
       const [row] = database.durably(() => take.all(secretHash));
       return row && inviteOf(row);

@@ -6,7 +6,11 @@ import { editDistance, nearest, suggestion } from "../../../node/config/did-you-
 function slowDistance(a: string, b: string): number {
   if (a === "" || b === "") return a.length + b.length;
   const same = a.at(-1) === b.at(-1);
-  const distances = [slowDistance(a.slice(0, -1), b) + 1, slowDistance(a, b.slice(0, -1)) + 1, slowDistance(a.slice(0, -1), b.slice(0, -1)) + (same ? 0 : 1)];
+  const distances = [
+    slowDistance(a.slice(0, -1), b) + 1,
+    slowDistance(a, b.slice(0, -1)) + 1,
+    slowDistance(a.slice(0, -1), b.slice(0, -1)) + (same ? 0 : 1),
+  ];
   if (a.length > 1 && b.length > 1 && a.at(-1) === b.at(-2) && a.at(-2) === b.at(-1)) {
     distances.push(slowDistance(a.slice(0, -2), b.slice(0, -2)) + 1);
   }

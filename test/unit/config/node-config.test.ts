@@ -26,7 +26,10 @@ describe("the configuration", () => {
       load(input);
     } catch (error) {
       expect(error).to.be.instanceOf(ConfigurationError).with.property("code", "BAD_CONFIGURATION");
-      return (error as Error).message.split("\n").slice(1).map((line) => line.trim().replace(`${folder}/`, ""));
+      return (error as Error).message
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim().replace(`${folder}/`, ""));
     }
     return [];
   };
@@ -75,9 +78,15 @@ describe("the configuration", () => {
   for (const name of optionNames) {
     const [text, key, value] = settings[name];
     it(`takes ${name} from a flag, from the environment and from a file`, () => {
-      expect(load({ flags: { [name]: text } })).to.have.property(key).that.deep.equals(value);
-      expect(load({ environment: { [variableOf(name)]: text } })).to.have.property(key).that.deep.equals(value);
-      expect(load({ file: file(`${name}: "${text}"\n`) })).to.have.property(key).that.deep.equals(value);
+      expect(load({ flags: { [name]: text } }))
+        .to.have.property(key)
+        .that.deep.equals(value);
+      expect(load({ environment: { [variableOf(name)]: text } }))
+        .to.have.property(key)
+        .that.deep.equals(value);
+      expect(load({ file: file(`${name}: "${text}"\n`) }))
+        .to.have.property(key)
+        .that.deep.equals(value);
     });
   }
 
@@ -149,19 +158,43 @@ describe("the configuration", () => {
   });
 
   const refused: Record<string, [Partial<ConfigInput>, string]> = {
-    "a domain and a token": [{ flags: { domain: "a.com" }, environment: { AORTA_JOIN: "t" } }, "--domain, AORTA_JOIN: found a domain or join one, not both"],
-    "a lease term when joining": [{ flags: { join: "t", lease: "5s" } }, "--lease: the lease term is chosen where the domain is founded; a server that joins gets it from there"],
-    "a lease term too short to keep": [{ flags: { lease: "10ms" } }, '--lease: expected a duration from 500ms to 10m, such as 10s, not "10ms"'],
+    "a domain and a token": [
+      { flags: { domain: "a.com" }, environment: { AORTA_JOIN: "t" } },
+      "--domain, AORTA_JOIN: found a domain or join one, not both",
+    ],
+    "a lease term when joining": [
+      { flags: { join: "t", lease: "5s" } },
+      "--lease: the lease term is chosen where the domain is founded; a server that joins gets it from there",
+    ],
+    "a lease term too short to keep": [
+      { flags: { lease: "10ms" } },
+      '--lease: expected a duration from 500ms to 10m, such as 10s, not "10ms"',
+    ],
     "no authentication where others can reach SIP": [
       { flags: { auth: "none" } },
       "--auth: without authentication anybody is anybody: only where SIP listens on loopback, not on 0.0.0.0:5060",
     ],
-    "an admin address that others can reach": [{ flags: { admin: "0.0.0.0:8181" } }, "--admin: expected a loopback address, such as 127.0.0.1:8181"],
-    "the same address twice": [{ flags: { sip: ["127.0.0.1:5060"], mesh: ["127.0.0.1:5060"] } }, "--sip, --mesh: 127.0.0.1:5060 is given twice"],
+    "an admin address that others can reach": [
+      { flags: { admin: "0.0.0.0:8181" } },
+      "--admin: expected a loopback address, such as 127.0.0.1:8181",
+    ],
+    "the same address twice": [
+      { flags: { sip: ["127.0.0.1:5060"], mesh: ["127.0.0.1:5060"] } },
+      "--sip, --mesh: 127.0.0.1:5060 is given twice",
+    ],
     "an empty list of addresses": [{ flags: { sip: [] } }, "--sip: at least one address is needed"],
-    "a malformed multiaddr": [{ flags: { bootstrap: "192.0.2.1" } }, '--bootstrap: expected a multiaddr, such as /ip4/192.0.2.1/tcp/4060, not "192.0.2.1"'],
-    "a malformed peer id": [{ flags: { observer: "me" } }, '--observer: expected a libp2p peer id, such as 12D3Koo…, not "me"'],
-    "a file that is not there": [{ file: "/nowhere.yaml" }, "/nowhere.yaml: cannot be read: ENOENT: no such file or directory, open '/nowhere.yaml'"],
+    "a malformed multiaddr": [
+      { flags: { bootstrap: "192.0.2.1" } },
+      '--bootstrap: expected a multiaddr, such as /ip4/192.0.2.1/tcp/4060, not "192.0.2.1"',
+    ],
+    "a malformed peer id": [
+      { flags: { observer: "me" } },
+      '--observer: expected a libp2p peer id, such as 12D3Koo…, not "me"',
+    ],
+    "a file that is not there": [
+      { file: "/nowhere.yaml" },
+      "/nowhere.yaml: cannot be read: ENOENT: no such file or directory, open '/nowhere.yaml'",
+    ],
   };
   for (const [what, [input, problem]] of Object.entries(refused)) {
     it(`refuses ${what}`, () => expect(problemsOf(input)).to.deep.equal([problem]));
@@ -169,13 +202,17 @@ describe("the configuration", () => {
 
   it("refuses a file that is no YAML, or no settings", () => {
     expect(problemsOf({ file: file("a: [1\nb: 2") })[0]).to.match(/^aorta\.yaml:\d: /);
-    expect(problemsOf({ file: file("- a\n- b\n") })).to.deep.equal(["aorta.yaml: expected settings, one `name: value` a line"]);
+    expect(problemsOf({ file: file("- a\n- b\n") })).to.deep.equal([
+      "aorta.yaml: expected settings, one `name: value` a line",
+    ]);
     expect(problemsOf({ file: file("name: a\nname: b\n") })).to.deep.equal(["aorta.yaml:2: Map keys must be unique"]);
   });
 
   it("refuses a data folder whose admin socket would have too long a path, unless the socket goes elsewhere", () => {
     const flags: Flags = { data: `/tmp/${"x".repeat(120)}` };
-    expect(problemsOf({ flags })[0]).to.match(/^--data: the admin socket's path has 136 bytes and may have \d+: .*--admin-socket$/);
+    expect(problemsOf({ flags })[0]).to.match(
+      /^--data: the admin socket's path has 136 bytes and may have \d+: .*--admin-socket$/,
+    );
     expect(load({ flags: { ...flags, "admin-socket": "/tmp/a.sock" } }).adminSocket).to.equal("/tmp/a.sock");
   });
 });

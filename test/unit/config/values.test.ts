@@ -1,6 +1,13 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { formatDuration, formatSocketAddress, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "../../../node/config/values.ts";
+import {
+  formatDuration,
+  formatSocketAddress,
+  isLoopback,
+  parseDomain,
+  parseDuration,
+  parseSocketAddress,
+} from "../../../node/config/values.ts";
 
 describe("a duration", () => {
   const texts: Record<string, number> = {
@@ -22,8 +29,24 @@ describe("a duration", () => {
   }
 
   it("is printed in the units of its size", () => {
-    const printed = [0, 999, 1000, 2500, 9940, 9960, 59_400, 59_999, 60_000, 90_000, 3_600_000, 5_400_000, 172_800_000].map(formatDuration);
-    expect(printed).to.deep.equal(["0ms", "999ms", "1s", "2.5s", "9.9s", "10s", "59s", "1m", "1m", "1m30s", "1h", "1h30m", "2d"]);
+    const printed = [
+      0, 999, 1000, 2500, 9940, 9960, 59_400, 59_999, 60_000, 90_000, 3_600_000, 5_400_000, 172_800_000,
+    ].map(formatDuration);
+    expect(printed).to.deep.equal([
+      "0ms",
+      "999ms",
+      "1s",
+      "2.5s",
+      "9.9s",
+      "10s",
+      "59s",
+      "1m",
+      "1m",
+      "1m30s",
+      "1h",
+      "1h30m",
+      "2d",
+    ]);
   });
 });
 
@@ -33,7 +56,18 @@ describe("a socket address", () => {
     expect(parseSocketAddress("[::1]:0")).to.deep.equal({ address: "::1", port: 0 });
   });
 
-  for (const text of ["127.0.0.1", "5060", ":5060", "localhost:5060", "::1:5060", "[127.0.0.1]:5060", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3:5", ""]) {
+  for (const text of [
+    "127.0.0.1",
+    "5060",
+    ":5060",
+    "localhost:5060",
+    "::1:5060",
+    "[127.0.0.1]:5060",
+    "1.2.3.4:65536",
+    "1.2.3.4:-1",
+    "1.2.3:5",
+    "",
+  ]) {
     it(`is not ${JSON.stringify(text)}`, () => expect(parseSocketAddress(text)).to.equal(undefined));
   }
 
@@ -53,7 +87,17 @@ describe("a socket address", () => {
 
 describe("a domain", () => {
   it("is lower case without a trailing dot", () => expect(parseDomain("Example.COM.")).to.equal("example.com"));
-  for (const text of ["", ".", "-a.com", "a-.com", "a..b", "a_b.com", "sip:example.com", `${"a".repeat(64)}.com`, "a.".repeat(127) + "aa"]) {
+  for (const text of [
+    "",
+    ".",
+    "-a.com",
+    "a-.com",
+    "a..b",
+    "a_b.com",
+    "sip:example.com",
+    `${"a".repeat(64)}.com`,
+    "a.".repeat(127) + "aa",
+  ]) {
     it(`is not ${JSON.stringify(text.slice(0, 40))}`, () => expect(parseDomain(text)).to.equal(undefined));
   }
 });

@@ -2,7 +2,16 @@ import { expect } from "chai";
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, readFileSync, readdirSync, statSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
@@ -48,20 +57,24 @@ describe("a data folder", () => {
   it("keeps what was written when it is closed and opened again", () => {
     const { folder } = filled();
     const storage = openStorage(folder, options);
-    expect([...(storage.settings.get("setting-7") as Uint8Array)]).to.deep.equal(new Array(500).fill(7));
+    expect([...(storage.settings.get("setting-7") as Uint8Array)]).to.deep.equal(Array.from({ length: 500 }, () => 7));
     storage.close();
   });
 
   it("is refused where a file stands in its place", () => {
     const file = join(newFolder(), "data");
     writeFileSync(file, "");
-    expect(() => openStorage(file, options)).to.throw("a file stands in its place").with.property("code", "DATA_UNUSABLE");
+    expect(() => openStorage(file, options))
+      .to.throw("a file stands in its place")
+      .with.property("code", "DATA_UNUSABLE");
   });
 
   it("has one opener at a time, in one process as well", () => {
     const folder = newFolder();
     const first = openStorage(folder, options);
-    expect(() => openStorage(folder, options)).to.throw(folder).with.property("code", "DATA_IN_USE");
+    expect(() => openStorage(folder, options))
+      .to.throw(folder)
+      .with.property("code", "DATA_IN_USE");
     first.close();
     openStorage(folder, options).close();
   });
@@ -69,7 +82,9 @@ describe("a data folder", () => {
   it("is refused while another process holds it, and keeps every acknowledged setting when that one is killed", async () => {
     const folder = newFolder();
     const child = await holder(folder, 50);
-    expect(() => openStorage(folder, options)).to.throw(`data folder ${folder} is in use`).with.property("family", "configuration");
+    expect(() => openStorage(folder, options))
+      .to.throw(`data folder ${folder} is in use`)
+      .with.property("family", "configuration");
     child.kill("SIGKILL");
     await once(child, "exit");
     const storage = openStorage(folder, options);
@@ -94,7 +109,9 @@ describe("a data folder", () => {
     });
     children.push(child);
     await once(child.stdout, "data");
-    expect(() => openStorage(folder, options)).to.throw().with.property("code", "DATA_IN_USE");
+    expect(() => openStorage(folder, options))
+      .to.throw()
+      .with.property("code", "DATA_IN_USE");
   });
 
   it("can be closed twice", () => {
@@ -112,7 +129,8 @@ describe("a data folder", () => {
 
   describe("with a damaged database", () => {
     const damages: Record<string, (file: string) => void> = {
-      "random bytes": (file) => writeFileSync(file, "this is no database, but it is long enough to be taken for one".repeat(100)),
+      "random bytes": (file) =>
+        writeFileSync(file, "this is no database, but it is long enough to be taken for one".repeat(100)),
       "a broken page in the middle": (file) => {
         const bytes = readFileSync(file);
         bytes.fill(0xa5, 8192, 12_288);
@@ -131,7 +149,9 @@ describe("a data folder", () => {
           .with.property("code", "DATABASE_DAMAGED");
         expect(readFileSync(file).equals(before)).to.equal(true);
         // The refusal does not keep the folder locked.
-        expect(() => openStorage(folder, options)).to.throw().with.property("code", "DATABASE_DAMAGED");
+        expect(() => openStorage(folder, options))
+          .to.throw()
+          .with.property("code", "DATABASE_DAMAGED");
       });
     }
 
@@ -144,7 +164,9 @@ describe("a data folder", () => {
       const log = readFileSync(`${file}-wal`);
       expect(log.length).to.be.greaterThan(0);
       unlinkSync(file);
-      expect(() => openStorage(folder, options)).to.throw("its log is there").with.property("code", "DATABASE_DAMAGED");
+      expect(() => openStorage(folder, options))
+        .to.throw("its log is there")
+        .with.property("code", "DATABASE_DAMAGED");
       expect(readFileSync(`${file}-wal`).equals(log)).to.equal(true);
     });
 
@@ -165,7 +187,9 @@ describe("a data folder", () => {
     const foreign = new DatabaseSync(join(folder, "aorta.db"));
     foreign.exec("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('soup')");
     foreign.close();
-    expect(() => openStorage(folder, options)).to.throw("another program").with.property("code", "DATABASE_FOREIGN");
+    expect(() => openStorage(folder, options))
+      .to.throw("another program")
+      .with.property("code", "DATABASE_FOREIGN");
   });
 
   it("refuses a write when there is no room, says so, and keeps what it had", () => {

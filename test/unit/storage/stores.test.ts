@@ -84,7 +84,10 @@ for (const kind of ["disk", "memory"] as const) {
       storage.contacts.put(contact());
       storage.contacts.put(contact({ cseq: 2, q: 500 }));
       storage.contacts.put(contact({ uri: "sip:alice@127.0.0.1:5071" }));
-      expect(storage.contacts.list()).to.deep.equal([contact({ cseq: 2, q: 500 }), contact({ uri: "sip:alice@127.0.0.1:5071" })]);
+      expect(storage.contacts.list()).to.deep.equal([
+        contact({ cseq: 2, q: 500 }),
+        contact({ uri: "sip:alice@127.0.0.1:5071" }),
+      ]);
     });
 
     it("remove one contact, or all of a user's and nobody else's", () => {
