@@ -129,4 +129,16 @@ export const limits = {
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
   },
+  admin: {
+    /** A request to the admin API; the largest is a user with secrets. A larger one is answered 413. */
+    bodyBytes: 16 * 1024,
+    /** Bindings in one answer; more are counted, not listed. */
+    bindings: 100_000,
+    /** `aorta watch` at once. Another is answered 503. */
+    watches: 64,
+    /** Octets that a watch may leave unread before it is closed. */
+    watchBacklogBytes: 256 * 1024,
+    /** Silence after which a watch gets a comment line, so that both ends notice a dead connection. */
+    watchKeepaliveMs: 15_000,
+  },
 } as const;

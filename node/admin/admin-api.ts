@@ -1,0 +1,162 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { fastify } from "fastify";
+import { z } from "zod";
+import type { Aor } from "../../dht-schema/aor.ts";
+import { domainOf, parseAor } from "../../dht-schema/aor.ts";
+import { SchemaError } from "../../dht-schema/schema-error.ts";
+import { parseDuration } from "../config/values.ts";
+import { AortaError, ConfigurationError } from "../runtime/errors.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { User } from "../storage/ports.ts";
+import type { NodeView, UserView } from "./node-view.ts";
+import { WatchStreams } from "./watch-streams.ts";
+
+export interface AdminApiOptions {
+  readonly logger: Logger;
+  /** Whether requests that change something are refused. */
+  readonly readOnly: boolean;
+}
+
+/** The body of every answer that is no success. */
+export interface ErrorBody {
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+const DEFAULT_INVITE_TTL = "1h";
+
+const inviteBody = z.strictObject({ ttl: z.string().default(DEFAULT_INVITE_TTL), steward: z.boolean().default(false) });
+const userBody = z.strictObject({
+  aor: z.string(),
+  username: z.string().min(1).max(128),
+  ha1Md5: z.string().regex(/^[0-9a-f]{32}$/),
+  ha1Sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+const bindingsQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(limits.admin.bindings).default(1000),
+});
+
+type AorParams = { Params: { aor: string } };
+
+/** The operators' HTTP API of one node, not listening yet. Answers are JSON; an error is an {@link ErrorBody}. */
+export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOptions): FastifyInstance {
+  const api = fastify({ logger: false, bodyLimit: limits.admin.bodyBytes, forceCloseConnections: true });
+  const watches = new WatchStreams();
+
+  api.setErrorHandler((error, _request, reply) => {
+    const { status, code, message } = describeError(error);
+    if (status >= 500) logger.error({ err: error, code }, "admin request failed");
+    return reply.status(status).send({ error: { code, message } } satisfies ErrorBody);
+  });
+  api.setNotFoundHandler((request, reply) =>
+    refuse(reply, 404, "NO_SUCH_PATH", `nothing at ${request.method} ${request.url}`),
+  );
+  api.addHook("onRequest", async (request, reply) => {
+    if (readOnly && !isLocalHost(request))
+      return refuse(reply, 403, "FOREIGN_HOST", "this API is for this machine only");
+    if (readOnly && request.method !== "GET" && request.method !== "HEAD") {
+      return refuse(reply, 403, "READ_ONLY", "changes are made over the admin socket in the data folder");
+    }
+    return undefined;
+  });
+  api.addHook("preClose", async () => watches.closeAll());
+
+  api.get("/healthz", async (_request, reply) => {
+    const { state, peers } = view.status();
+    return reply.status(state === "running" ? 200 : 503).send({ state, peers });
+  });
+  api.get("/v1/status", async () => view.status());
+  api.get("/v1/roster", async () => view.roster());
+  api.get("/v1/peers", async () => view.peers());
+  api.get<{ Params: { id: string } }>("/v1/peers/:id", async (request, reply) => {
+    const { id } = request.params;
+    const server = view.roster().servers.find((one) => one.id === id || one.name === id || String(one.number) === id);
+    const detail = server && view.peer(server.id);
+    return detail ?? refuse(reply, 404, "NO_SUCH_SERVER", `the roster has no server ${id}, by name, number or peer id`);
+  });
+  api.get<AorParams>("/v1/lookup/:aor", async (request) => view.lookup(userOfDomain(view, request.params.aor)));
+  api.get("/v1/bindings", async (request) => {
+    const { limit } = bindingsQuery.parse(request.query);
+    const bindings = [];
+    let all = 0;
+    for (const binding of view.bindings()) if (all++ < limit) bindings.push(binding);
+    return { all, bindings };
+  });
+  api.get<AorParams>("/v1/watch/:aor", async (request, reply) => {
+    const aor = userOfDomain(view, request.params.aor);
+    if (watches.isFull)
+      return refuse(reply, 503, "TOO_MANY_WATCHES", `${limits.admin.watches} watches are open already`);
+    reply.hijack();
+    watches.open(reply.raw, (listener) => view.watch(aor, listener));
+    return reply;
+  });
+  api.post("/v1/invites", async (request) => {
+    const { ttl, steward } = inviteBody.parse(request.body ?? {});
+    const ttlMs = parseDuration(ttl);
+    if (ttlMs === undefined)
+      throw new ConfigurationError(
+        "BAD_TTL",
+        `expected a duration, such as ${DEFAULT_INVITE_TTL}, not ${JSON.stringify(ttl)}`,
+      );
+    return view.invite({ ttlMs, steward });
+  });
+  api.get("/v1/users", async () => view.users.list().map(withoutSecrets));
+  api.post("/v1/users", async (request, reply) => {
+    const body = userBody.parse(request.body);
+    const aor = userOfDomain(view, body.aor);
+    const user = { ...body, aor, realm: domainOf(aor) };
+    view.users.put(user);
+    return reply.status(201).send(withoutSecrets(user));
+  });
+  api.delete<AorParams>("/v1/users/:aor", async (request, reply) => {
+    const aor = userOfDomain(view, request.params.aor);
+    if (!view.users.remove(aor)) return refuse(reply, 404, "NO_SUCH_USER", `there is no user ${aor}`);
+    return reply.status(204).send();
+  });
+  return api;
+}
+
+const withoutSecrets = ({ aor, username, realm }: User): UserView => ({ aor, username, realm });
+
+/** Canonical AoR of a user of this domain, from `alice`, `alice@example.com` or `sip:alice@example.com`. */
+function userOfDomain(view: NodeView, text: string): Aor {
+  const { domain } = view.roster();
+  const aor = parseUser(text, domain);
+  if (domainOf(aor) !== domain) throw new ConfigurationError("FOREIGN_DOMAIN", `${aor} is no user of ${domain}`);
+  return aor;
+}
+
+/**
+ * Canonical AoR of what an operator typed: `alice` is completed by the domain.
+ * @throws {SchemaError} `BAD_AOR`
+ */
+export function parseUser(text: string, domain: string): Aor {
+  const withDomain = text.includes("@") ? text : `${text}@${domain}`;
+  return parseAor(/^sips?:/i.test(withDomain) ? withDomain : `sip:${withDomain}`);
+}
+
+function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
+  return reply.status(status).send({ error: { code, message } } satisfies ErrorBody);
+}
+
+/** Whether the client named this machine itself: a web page that a browser was lured to names another host. */
+function isLocalHost(request: FastifyRequest): boolean {
+  return /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d{1,5})?$/i.test(request.headers.host ?? "");
+}
+
+function describeError(error: unknown): { readonly status: number; readonly code: string; readonly message: string } {
+  if (error instanceof z.ZodError) {
+    const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+    return { status: 400, code: "BAD_REQUEST", message: problems.join("; ") };
+  }
+  if (error instanceof SchemaError) return { status: 400, code: error.code, message: error.message };
+  if (error instanceof AortaError && error.family !== "programmer") {
+    const status = error.family === "operational" ? 503 : 400;
+    return { status, code: error.code, message: error.message };
+  }
+  // What fastify refuses by itself: malformed JSON, a body too large, …
+  const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
+  if (statusCode !== undefined && statusCode < 500)
+    return { status: statusCode, code: code ?? "BAD_REQUEST", message: message ?? "" };
+  return { status: 500, code: "INTERNAL", message: "something is wrong in this node; its log tells more" };
+}

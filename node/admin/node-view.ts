@@ -1,0 +1,165 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { PeerStatus } from "../mesh/mesh.ts";
+import type { User, UserStore } from "../storage/ports.ts";
+
+/** A server, as people and programs name it. */
+export interface ServerRef {
+  /** Number in the roster. */
+  readonly number: number;
+  readonly id: ServerId;
+  readonly name: string;
+}
+
+/** What a node is doing. */
+export type NodeState = "starting" | "running" | "draining";
+
+/** `aorta status` */
+export interface NodeStatus {
+  readonly server: ServerRef;
+  readonly domain: string;
+  readonly state: NodeState;
+  /** Release of Aorta. */
+  readonly software: string;
+  /** Wall clock, ms since 1970. */
+  readonly startedAtMs: number;
+  /** How often this node has started. */
+  readonly boot: number;
+  /** Whether this server holds the domain's key, and so can invite others. */
+  readonly steward: boolean;
+  readonly leaseMs: number;
+  readonly roster: {
+    readonly version: number;
+    readonly revision: number;
+    readonly servers: number;
+    readonly voters: number;
+  };
+  /** Links to the other servers of the roster. */
+  readonly peers: { readonly up: number; readonly all: number };
+  /** Where SIP listens: `udp 127.0.0.1:5060`. */
+  readonly sip: readonly string[];
+  /** Where the mesh listens, multiaddrs. */
+  readonly mesh: readonly string[];
+  /** Users that this server owns. */
+  readonly owned: number;
+  /** What this server keeps as a replica for others. */
+  readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
+  readonly memory: { readonly rssBytes: number; readonly heapBytes: number };
+  /** Events since the start, by name. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** This server's lease at one replica; all its users there live by it. */
+export interface SessionView {
+  readonly server: ServerRef;
+  /** `live`: renewed and unexpired. `none`: never got, expired or lost. */
+  readonly state: "live" | "none";
+  /** 0 when there is none. */
+  readonly leaseLeftMs: number;
+}
+
+/** One row of `aorta peers`. */
+export type PeerView = (PeerStatus & { readonly self: false }) | SelfView;
+
+/** The row of the server that was asked. */
+export interface SelfView {
+  readonly self: true;
+  readonly id: ServerId;
+  readonly number: number;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly software: string;
+  readonly rosterVersion: number;
+  readonly boot: number;
+}
+
+/** `aorta peer <id>` */
+export interface PeerDetail {
+  readonly peer: PeerView;
+  /** Whether it holds replicas in the roster in force. */
+  readonly voter: boolean;
+  /** Our lease there. */
+  readonly session?: SessionView;
+  /** How many users the registers that are kept here say it owns: the part of its users for which this server is a replica. */
+  readonly ownsByOurRegisters: number;
+}
+
+/** What one replica says of a user, next to what the majority says. */
+export interface ReplicaView {
+  readonly server: ServerRef;
+  readonly verdict: "agrees" | "disagrees" | "abstains" | "silent";
+  /** Epoch it accepted last. */
+  readonly epoch?: string;
+  readonly owner?: ServerRef;
+  /** How long the owner's session there lives on, if it is not renewed. */
+  readonly validForMs?: number;
+  /** For people: why it does not agree. */
+  readonly why?: string;
+}
+
+/** `aorta lookup <aor>` */
+export interface LookupView {
+  readonly aor: Aor;
+  /** `unclear`: no majority says the same, as when a claim is under way or replicas cannot be reached. */
+  readonly state: "owned" | "nobody" | "unclear";
+  readonly owner?: ServerRef;
+  readonly epoch?: string;
+  /** For how long a majority of the replicas keep to it if nothing is renewed: until then nobody else can claim the user without asking. */
+  readonly leaseLeftMs?: number;
+  readonly replicas: readonly ReplicaView[];
+}
+
+/** One row of `aorta bindings`: a user that this server owns. */
+export interface BindingView {
+  readonly aor: Aor;
+  readonly epoch: string;
+  readonly ownedForMs: number;
+}
+
+/** `aorta roster` */
+export interface RosterView {
+  readonly domain: string;
+  readonly version: number;
+  readonly revision: number;
+  readonly leaseMs: number;
+  readonly driftPpm: number;
+  /** Whether a change of voters is under way. */
+  readonly joint: boolean;
+  readonly servers: ReadonlyArray<
+    ServerRef & { readonly addresses: readonly string[]; readonly voter: boolean; readonly oldVoter: boolean }
+  >;
+}
+
+/** One line of `aorta watch <aor>`. */
+export type WatchEvent =
+  | { readonly kind: "owner"; readonly atMs: number; readonly owner: ServerRef; readonly epoch: string }
+  | { readonly kind: "nobody"; readonly atMs: number }
+  /** Changes may have been lost between the last line and the next. */
+  | { readonly kind: "missed"; readonly atMs: number };
+
+/** What a new server needs to join. */
+export interface InviteView {
+  readonly token: string;
+  /** Wall clock, ms since 1970. */
+  readonly expiresAtMs: number;
+}
+
+/** A user, without secrets. */
+export type UserView = Pick<User, "aor" | "username" | "realm">;
+
+/** What the HTTP API shows of a node and lets an operator do to it. */
+export interface NodeView {
+  status(): NodeStatus;
+  /** All servers of the roster by number, the one asked included. */
+  peers(): readonly PeerView[];
+  peer(server: ServerId): PeerDetail | undefined;
+  lookup(aor: Aor): Promise<LookupView>;
+  bindings(): Iterable<BindingView>;
+  roster(): RosterView;
+  /** Calls `listener` with the present state and with every change; returns how to stop. */
+  watch(aor: Aor, listener: (event: WatchEvent) => void): () => void;
+  /** @throws {ConfigurationError} when this server may not invite or the term is out of range */
+  invite(options: { readonly ttlMs: number; readonly steward: boolean }): Promise<InviteView>;
+  /** Secrets never leave by the API. */
+  readonly users: Pick<UserStore, "put" | "remove" | "list">;
+}

@@ -1,0 +1,172 @@
+import { expect } from "chai";
+import type { FastifyInstance, InjectOptions } from "fastify";
+import { parseAor } from "../../dht-schema/aor.ts";
+import { createAdminApi } from "../../node/admin/admin-api.ts";
+import { AortaError, OperationalError } from "../../node/runtime/errors.ts";
+import { silentLogger } from "../../node/runtime/logger.ts";
+import { MemoryView } from "./memory-view.ts";
+
+const ha1 = { ha1Md5: "a".repeat(32), ha1Sha256: "b".repeat(64) };
+
+describe("the admin API", () => {
+  let view: MemoryView;
+  let api: FastifyInstance;
+  beforeEach(() => {
+    view = new MemoryView();
+    api = createAdminApi(view, { logger: silentLogger, readOnly: false });
+  });
+  afterEach(() => api.close());
+
+  /** What an answer's body may hold. */
+  interface Body {
+    readonly error?: { readonly code: string; readonly message: string };
+    readonly peer?: object;
+    readonly all?: number;
+    readonly bindings?: readonly object[];
+  }
+
+  async function call(request: InjectOptions | string): Promise<[status: number, body: Body | undefined]> {
+    const response = await api.inject(request);
+    return [response.statusCode, response.body === "" ? undefined : response.json<Body>()];
+  }
+  const refusal = (code: string, message: RegExp) => (body: Body | undefined) =>
+    body?.error?.code === code && message.test(body.error.message);
+
+  it("answers for its health by what the node is doing", async () => {
+    expect(await call("/healthz")).to.deep.equal([200, { state: "running", peers: { up: 1, all: 1 } }]);
+    view.state = "draining";
+    expect((await call("/healthz"))[0]).to.equal(503);
+  });
+
+  it("finds a server by name, number or peer id", async () => {
+    for (const id of ["berlin", "1", "12D3KooWBerlin"]) {
+      const [status, body] = await call(`/v1/peers/${id}`);
+      expect(status).to.equal(200);
+      expect(body?.peer).to.include({ name: "berlin", self: true });
+    }
+    const [status, body] = await call("/v1/peers/rome");
+    expect(status).to.equal(404);
+    expect(body).to.satisfy(refusal("NO_SUCH_SERVER", /no server rome/));
+  });
+
+  it("takes a user by name, by address or by URI", async () => {
+    for (const text of ["alice", "alice@example.com", "sip:alice@EXAMPLE.com"]) {
+      expect(await call(`/v1/lookup/${encodeURIComponent(text)}`)).to.deep.equal([
+        200,
+        { aor: "sip:alice@example.com", state: "nobody", replicas: [] },
+      ]);
+    }
+  });
+
+  it("refuses an address that is none, and a user of another domain", async () => {
+    const [status, body] = await call(`/v1/lookup/${encodeURIComponent("a@b@c")}`);
+    expect(status).to.equal(400);
+    expect(body).to.satisfy(refusal("BAD_AOR", /malformed/));
+    const [foreignStatus, foreign] = await call("/v1/lookup/alice@example.org");
+    expect(foreignStatus).to.equal(400);
+    expect(foreign).to.satisfy(refusal("FOREIGN_DOMAIN", /no user of example.com/));
+  });
+
+  it("lists bindings up to the limit asked for, and counts all", async () => {
+    view.owned = ["a", "b", "c"].map((user) => ({
+      aor: parseAor(`sip:${user}@example.com`),
+      epoch: "1.1.1",
+      ownedForMs: 5,
+    }));
+    const [status, body] = await call("/v1/bindings?limit=2");
+    expect(status).to.equal(200);
+    expect(body?.all).to.equal(3);
+    expect(body?.bindings).to.deep.equal(view.owned.slice(0, 2));
+    expect((await call("/v1/bindings?limit=0"))[1]).to.satisfy(refusal("BAD_REQUEST", /limit/));
+    expect((await call("/v1/bindings?limits=1"))[1]).to.satisfy(refusal("BAD_REQUEST", /limits/));
+  });
+
+  it("makes invites, for an hour and no steward unless told otherwise", async () => {
+    expect(await call({ method: "POST", url: "/v1/invites" })).to.deep.equal([
+      200,
+      { token: "token-false", expiresAtMs: 3_600_000 },
+    ]);
+    const payload = { ttl: "10m", steward: true };
+    expect(await call({ method: "POST", url: "/v1/invites", payload })).to.deep.equal([
+      200,
+      { token: "token-true", expiresAtMs: 600_000 },
+    ]);
+    const [status, body] = await call({ method: "POST", url: "/v1/invites", payload: { ttl: "soon" } });
+    expect(status).to.equal(400);
+    expect(body).to.satisfy(refusal("BAD_TTL", /not "soon"/));
+  });
+
+  it("adds, replaces, lists and removes users, and never shows secrets", async () => {
+    const payload = { aor: "alice", username: "alice", ...ha1 };
+    const shown = { aor: "sip:alice@example.com", username: "alice", realm: "example.com" };
+    expect(await call({ method: "POST", url: "/v1/users", payload })).to.deep.equal([201, shown]);
+    expect(await call({ method: "POST", url: "/v1/users", payload })).to.deep.equal([201, shown]);
+    expect(view.users.find("alice", "example.com")).to.deep.equal({ ...shown, ...ha1 });
+    expect(await call("/v1/users")).to.deep.equal([200, [shown]]);
+    expect(await call({ method: "DELETE", url: "/v1/users/alice" })).to.deep.equal([204, undefined]);
+    expect((await call({ method: "DELETE", url: "/v1/users/alice" }))[0]).to.equal(404);
+  });
+
+  it("refuses a user whose secrets are malformed, or whose name is taken", async () => {
+    const payload = { aor: "alice", username: "alice", ...ha1 };
+    const [, malformed] = await call({ method: "POST", url: "/v1/users", payload: { ...payload, ha1Md5: "secret" } });
+    expect(malformed).to.satisfy(refusal("BAD_REQUEST", /ha1Md5/));
+    await call({ method: "POST", url: "/v1/users", payload });
+    const [status, taken] = await call({ method: "POST", url: "/v1/users", payload: { ...payload, aor: "bob" } });
+    expect(status).to.equal(400);
+    expect(taken).to.satisfy(refusal("USERNAME_TAKEN", /alice/));
+  });
+
+  it("refuses bodies that are malformed or too large, and paths that are not there", async () => {
+    const headers = { "content-type": "application/json" };
+    expect((await call({ method: "POST", url: "/v1/invites", headers, payload: "{" }))[0]).to.equal(400);
+    expect((await call({ method: "POST", url: "/v1/users", headers, payload: `"${"x".repeat(20_000)}"` }))[0]).to.equal(
+      413,
+    );
+    expect((await call("/v1/nothing"))[1]).to.satisfy(refusal("NO_SUCH_PATH", /GET \/v1\/nothing/));
+  });
+
+  it("tells an operational failure from one of ours, of which it shows nothing", async () => {
+    view.failure = new OperationalError("NO_MAJORITY", "no majority answered");
+    expect(await call("/v1/status")).to.deep.equal([
+      503,
+      { error: { code: "NO_MAJORITY", message: "no majority answered" } },
+    ]);
+    for (const failure of [
+      new TypeError("secret detail"),
+      new AortaError("programmer", "ASSERTION", "secret detail"),
+    ]) {
+      view.failure = failure;
+      const [status, body] = await call("/v1/status");
+      expect(status).to.equal(500);
+      expect(JSON.stringify(body)).to.not.contain("secret");
+    }
+  });
+
+  describe("on TCP", () => {
+    beforeEach(() => {
+      api = createAdminApi(view, { logger: silentLogger, readOnly: true });
+    });
+
+    it("can be read by this machine and changes nothing", async () => {
+      for (const host of ["127.0.0.1:8181", "localhost:8181", "[::1]:8181"]) {
+        expect((await call({ url: "/v1/status", headers: { host } }))[0]).to.equal(200);
+      }
+      for (const [method, url] of [
+        ["POST", "/v1/invites"],
+        ["POST", "/v1/users"],
+        ["DELETE", "/v1/users/alice"],
+      ] as const) {
+        const [status, body] = await call({ method, url, headers: { host: "127.0.0.1" } });
+        expect(status).to.equal(403);
+        expect(body).to.satisfy(refusal("READ_ONLY", /admin socket/));
+      }
+    });
+
+    it("is refused to a page that a browser was lured to", async () => {
+      for (const host of ["evil.example:8181", "127.0.0.1.evil.example"]) {
+        expect((await call({ url: "/v1/status", headers: { host } }))[0], host).to.equal(403);
+      }
+    });
+  });
+});

@@ -1,0 +1,77 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type {
+  BindingView,
+  NodeState,
+  NodeView,
+  RosterView,
+  ServerRef,
+  WatchEvent,
+} from "../../node/admin/node-view.ts";
+import { openMemoryStorage } from "../../node/storage/storage.ts";
+
+export const berlin: ServerRef = { number: 1, id: "12D3KooWBerlin" as ServerId, name: "berlin" };
+export const paris: ServerRef = { number: 2, id: "12D3KooWParis" as ServerId, name: "paris" };
+
+/** A view of a node that is not there: its users are in a real store, the rest is what the test puts in. */
+export class MemoryView implements NodeView {
+  state: NodeState = "running";
+  owned: BindingView[] = [];
+  failure: Error | undefined;
+  readonly watchers = new Set<(event: WatchEvent) => void>();
+  #unwatched = Promise.withResolvers<void>();
+  readonly users = openMemoryStorage().users;
+
+  status() {
+    if (this.failure !== undefined) throw this.failure;
+    return {
+      server: berlin,
+      domain: "example.com",
+      state: this.state,
+      software: "aorta/0",
+      startedAtMs: 0,
+      boot: 1,
+      steward: true,
+      leaseMs: 10_000,
+      roster: { version: 1, revision: 1, servers: 2, voters: 1 },
+      peers: { up: 1, all: 1 },
+      sip: [],
+      mesh: [],
+      owned: this.owned.length,
+      replica: { registers: 0, sessions: 0, watches: 0 },
+      memory: { rssBytes: 1, heapBytes: 1 },
+      counters: {},
+    };
+  }
+  peers() {
+    return [{ self: true as const, ...berlin, addresses: [], software: "aorta/0", rosterVersion: 1, boot: 1 }];
+  }
+  peer(server: ServerId) {
+    return server === berlin.id ? { peer: this.peers()[0]!, voter: true, ownsByOurRegisters: 0 } : undefined;
+  }
+  async lookup(aor: Aor) {
+    return { aor, state: "nobody" as const, replicas: [] };
+  }
+  bindings() {
+    return this.owned;
+  }
+  roster(): RosterView {
+    const servers = [berlin, paris].map((server) => ({ ...server, addresses: [], voter: true, oldVoter: false }));
+    return { domain: "example.com", version: 1, revision: 1, leaseMs: 10_000, driftPpm: 10_000, joint: false, servers };
+  }
+  watch(_aor: Aor, listener: (event: WatchEvent) => void) {
+    this.watchers.add(listener);
+    listener({ kind: "nobody", atMs: 1 });
+    return () => {
+      if (this.watchers.delete(listener)) this.#unwatched.resolve();
+    };
+  }
+  /** Resolves when a watch ends. */
+  nextUnwatch(): Promise<void> {
+    this.#unwatched = Promise.withResolvers();
+    return this.#unwatched.promise;
+  }
+  async invite({ ttlMs, steward }: { ttlMs: number; steward: boolean }) {
+    return { token: `token-${steward}`, expiresAtMs: ttlMs };
+  }
+}
