@@ -40,7 +40,8 @@ const NOBODY: Refusal = { status: 480, reason: "Temporarily Unavailable", header
 const UNREACHABLE: Refusal = { status: 480, reason: "Server Of User Unreachable", headers: [["Retry-After", "10"]] };
 const MOVING: Refusal = { status: 480, reason: "User Is Moving", headers: [["Retry-After", "5"]] };
 const UNAVAILABLE: Refusal = { status: 503, reason: "Directory Unavailable", headers: [["Retry-After", "10"]] };
-const TIMED_OUT: Refusal = { status: 504, reason: "Server Time-out" };
+/** The owner was asked and did not answer in time. */
+export const TIMED_OUT: Refusal = { status: 504, reason: "Server Time-out" };
 
 /**
  * The way of one request from the server of its sender to the owner of its user. Pure: the caller looks up, sends and

@@ -1,0 +1,182 @@
+import { networkInterfaces } from "node:os";
+import type { Aor } from "../../dht-schema/aor.ts";
+import { domainOf } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
+import type { Examined } from "./examine-request.ts";
+import { ALLOW, examineRequest } from "./examine-request.ts";
+import type { RequestIdentity } from "./identity.ts";
+import type { OwnAddresses } from "./own-addresses.ts";
+import { ownAddresses } from "./own-addresses.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** What the edge learns of a client's credentials. */
+export type Authentication =
+  | { readonly kind: "user"; readonly aor: Aor }
+  /** 401 or 407 with a challenge. */
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** Finds out which user a client is. */
+export interface ClientAuthenticator {
+  /** @param as `registrar`: we serve the request (401); `proxy`: we send it on (407). */
+  authenticate(request: SipRequest, as: "registrar" | "proxy"): Authentication;
+}
+
+/** Handlers of what has passed the edge. Each answers every request. */
+export interface EdgeServices {
+  /** A REGISTER for the user who sent it. */
+  register(incoming: IncomingRequest, user: Aor): void;
+  publish(incoming: IncomingRequest, identity: RequestIdentity): void;
+  subscribe(incoming: IncomingRequest, identity: RequestIdentity): void;
+  notify(incoming: IncomingRequest, identity: RequestIdentity): void;
+  message(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** OPTIONS for a user's devices. */
+  options(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+}
+
+export interface EdgeComponents {
+  readonly stack: Pick<SipStack, "onRequest" | "listening">;
+  readonly self: ServerId;
+  /** The domain served, lower case. */
+  readonly domain: string;
+  /** `none`: From is believed; for a demonstration on the loopback interface. */
+  readonly authenticator: ClientAuthenticator | "none";
+  readonly services: EdgeServices;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/**
+ * Receives every request of the stack, from now on: checks it, finds out who sent it, and gives it to the service that it is for.
+ * See README.md in this folder for the way of each kind of request.
+ */
+export function createEdge(components: EdgeComponents): void {
+  const edge = new Edge(components);
+  components.stack.onRequest((incoming) => edge.receive(incoming));
+}
+
+class Edge {
+  readonly #components: EdgeComponents;
+  /** Known once the stack listens, which is before the first request. */
+  #own: OwnAddresses | undefined;
+
+  constructor(components: EdgeComponents) {
+    this.#components = components;
+  }
+
+  receive(incoming: IncomingRequest): void {
+    const { counters, logger } = this.#components;
+    const { request } = incoming;
+    // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
+    if (request.method === "ACK") return;
+    counters.add(`edge.requests.${incoming.flow.transport.toLowerCase()}`);
+    try {
+      this.#serve(incoming);
+    } catch (error) {
+      counters.add("edge.failures");
+      logger.error({ err: error, method: request.method, uri: request.uri }, "a request could not be served");
+      incoming.respond(createResponse(request, 500));
+    }
+  }
+
+  #serve(incoming: IncomingRequest): void {
+    const { request } = incoming;
+    // The stack matches a CANCEL with its INVITE; this one had none. RFC 3261 §9.2
+    if (request.method === "CANCEL")
+      return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
+    const { domain, self, stack } = this.#components;
+    this.#own ??= ownAddresses(self, stack.listening(), machineAddresses());
+    const examined = examineRequest(request, { domain, own: this.#own });
+    if (examined.kind === "refused") return this.#refuse(incoming, examined);
+    const identity =
+      incoming.flow.transport === "MESH"
+        ? this.#ofServer(request, incoming.flow.server)
+        : this.#ofClient(request, examined);
+    if ("status" in identity) return this.#refuse(incoming, identity);
+    this.#dispatch(incoming, examined, identity);
+  }
+
+  #ofServer(request: SipRequest, server: ServerId): RequestIdentity {
+    return { asserted: assertedIn(request.headers), from: { server } };
+  }
+
+  #ofClient(request: SipRequest, examined: Examined): RequestIdentity | Refusal {
+    stripAssertions(request.headers);
+    const { method, target } = examined;
+    // A NOTIFY is judged by its dialog; what the node can do, anybody may ask.
+    if (method === "NOTIFY" || (method === "OPTIONS" && target.kind === "node"))
+      return { asserted: undefined, from: "client" };
+    const { authenticator, domain } = this.#components;
+    const isServedHere = method !== "MESSAGE" && method !== "OPTIONS";
+    const result =
+      authenticator === "none"
+        ? believe(examined, domain)
+        : authenticator.authenticate(request, isServedHere ? "registrar" : "proxy");
+    if (result.kind === "refused") return result.refusal;
+    const problem = identityProblem(examined, result.aor, domain);
+    if (problem !== undefined) return problem;
+    // The credentials were for us; nobody further on is to see them (RFC 3261 §22.3).
+    request.headers.delete("Proxy-Authorization");
+    assertIdentity(request.headers, result.aor);
+    return { asserted: result.aor, from: "client" };
+  }
+
+  #dispatch(incoming: IncomingRequest, examined: Examined, identity: RequestIdentity): void {
+    const { services } = this.#components;
+    const { target } = examined;
+    switch (examined.method) {
+      case "REGISTER":
+        if (identity.from !== "client" || identity.asserted === undefined) {
+          return this.#refuse(incoming, { status: 403, reason: "Servers Do Not Register Users" });
+        }
+        return services.register(incoming, identity.asserted);
+      case "PUBLISH":
+        return services.publish(incoming, identity);
+      case "SUBSCRIBE":
+        return services.subscribe(incoming, identity);
+      case "NOTIFY":
+        return services.notify(incoming, identity);
+      case "MESSAGE":
+      case "OPTIONS":
+        if (target.kind !== "user") return this.#answerOptions(incoming);
+        return examined.method === "MESSAGE"
+          ? services.message(incoming, identity, target.aor)
+          : services.options(incoming, identity, target.aor);
+    }
+  }
+
+  /** @see RFC 3261 §11.2 */
+  #answerOptions(incoming: IncomingRequest): void {
+    const headers: [string, string][] = [
+      ["Allow", ALLOW],
+      ["Accept", "application/pidf+xml"],
+      ["Accept-Encoding", "identity"],
+      ["Allow-Events", "presence"],
+      ["Supported", ""],
+    ];
+    incoming.respond(createResponse(incoming.request, 200, { headers }));
+  }
+
+  #refuse(incoming: IncomingRequest, { status, reason, headers }: Refusal): void {
+    this.#components.counters.add(`edge.refused.${status}`);
+    incoming.respond(
+      createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
+    );
+  }
+}
+
+function machineAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
+}
+
+/** Without authentication: whoever From names, if of this domain. */
+function believe(examined: Examined, domain: string): Authentication {
+  return examined.from !== undefined && domainOf(examined.from) === domain
+    ? { kind: "user", aor: examined.from }
+    : { kind: "refused", refusal: { status: 403, reason: "Not A User Of This Domain" } };
+}

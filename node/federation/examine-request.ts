@@ -1,0 +1,145 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { tryParseAor } from "../../dht-schema/aor.ts";
+import { limits } from "../runtime/limits.ts";
+import { hasTag } from "../sip/message/build.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
+import { SipParseError } from "../sip/message/sip-parse-error.ts";
+import type { SipUri } from "../sip/message/uri.ts";
+import { parseUri } from "../sip/message/uri.ts";
+import { parseVia } from "../sip/message/via.ts";
+import { maxForwardsOf } from "./forward.ts";
+import type { OwnAddresses } from "./own-addresses.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** What this node serves, beside ACK and CANCEL. */
+export const METHODS = ["REGISTER", "PUBLISH", "SUBSCRIBE", "NOTIFY", "MESSAGE", "OPTIONS"] as const;
+
+export type ServedMethod = (typeof METHODS)[number];
+
+/** Value of Allow. @see RFC 3261 §20.5 */
+export const ALLOW = [...METHODS, "CANCEL", "ACK"].join(", ");
+
+/** To whom or what a request is. */
+export type RequestTarget =
+  /** A user of the domain. */
+  | { readonly kind: "user"; readonly aor: Aor }
+  /** This node, or the domain as such. */
+  | { readonly kind: "node" }
+  /** Within a subscription: its dialog says what it is about, not the Request-URI. */
+  | { readonly kind: "dialog" };
+
+/** What is known of a request that passed the checks. */
+export interface Examined {
+  readonly kind: "examined";
+  readonly method: ServedMethod;
+  readonly target: RequestTarget;
+  /** The user in From; `undefined` where it is not a SIP address of a user. */
+  readonly from: Aor | undefined;
+  /** The same of To. */
+  readonly to: Aor | undefined;
+}
+
+export interface ExaminationContext {
+  /** Lower case. */
+  readonly domain: string;
+  readonly own: OwnAddresses;
+}
+
+/**
+ * Checks all about a request that needs neither its sender's identity nor its user's whereabouts. The stack has seen to it that
+ * the mandatory fields are there and agree with each other.
+ * @see RFC 3261 §8.2.1, §8.2.2, §16.3
+ */
+export function examineRequest(
+  request: SipRequest,
+  context: ExaminationContext,
+): Examined | ({ readonly kind: "refused" } & Refusal) {
+  const { method } = request;
+  if (method === "INVITE") return refuse(501, "Sessions Are Not Served", [["Allow", ALLOW]]);
+  if (!isServed(method)) return refuse(405, "Method Not Allowed", [["Allow", ALLOW]]);
+  try {
+    const examined = examineFields(request, method, context);
+    return "target" in examined ? { kind: "examined", method, ...examined } : { kind: "refused", ...examined };
+  } catch (error) {
+    if (error instanceof SipParseError)
+      return refuse(error.status, error.status === 400 ? `Bad Request: ${error.message}` : error.message);
+    throw error;
+  }
+}
+
+function examineFields(
+  request: SipRequest,
+  method: ServedMethod,
+  context: ExaminationContext,
+): Pick<Examined, "target" | "from" | "to"> | Refusal {
+  const { headers } = request;
+  const from = parseNameAddr(headers.get("From") ?? "");
+  const toField = headers.get("To") ?? "";
+  const to = parseNameAddr(toField);
+  const uri = parseUri(request.uri);
+  const isInDialog = (method === "SUBSCRIBE" || method === "NOTIFY") && hasTag(toField);
+  const target = targetOf(uri, request.uri, method, isInDialog, context);
+  if ("status" in target) return target;
+  return (
+    forwardsProblem(request, method, target, context) ??
+    extensionProblem(request, target) ?? { target, from: tryParseAor(from.uri), to: tryParseAor(to.uri) }
+  );
+}
+
+function targetOf(
+  uri: SipUri,
+  text: string,
+  method: ServedMethod,
+  isInDialog: boolean,
+  { domain, own }: ExaminationContext,
+): RequestTarget | Refusal {
+  if (isInDialog || method === "NOTIFY") return { kind: "dialog" };
+  const isDomain = uri.host === domain;
+  // A node serves its domain and relays to no other.
+  if (!isDomain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Domains" };
+  if (method === "REGISTER" || (method === "OPTIONS" && uri.user === undefined)) return { kind: "node" };
+  const aor = isDomain && uri.user !== undefined ? tryParseAor(text) : undefined;
+  return aor === undefined ? { status: 404, reason: "No User Of That Address" } : { kind: "user", aor };
+}
+
+/** What only concerns requests that go on from here, to a device or to another server. @see RFC 3261 §16.3 steps 3 and 4 */
+function forwardsProblem(
+  request: SipRequest,
+  method: ServedMethod,
+  target: RequestTarget,
+  { own, domain }: ExaminationContext,
+): Refusal | undefined {
+  const maxForwards = maxForwardsOf(request);
+  if (maxForwards === undefined) return bad("malformed Max-Forwards");
+  if (target.kind !== "user" || (method !== "MESSAGE" && method !== "OPTIONS")) return undefined;
+  if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
+  const visits = request.headers.all("Via").filter((via) => own.isOwnVia(parseVia(via))).length;
+  if (visits > limits.federation.visits) return { status: 482, reason: "Loop Detected" };
+  // RFC 3261 §16.4: a Route that names this node has led here and is done; another would make it a relay.
+  for (const route of request.headers.all("Route")) {
+    const uri = parseUri(parseNameAddr(route).uri);
+    if (uri.host !== domain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Servers" };
+  }
+  return undefined;
+}
+
+/** No extension is supported that a request could require. @see RFC 3261 §8.2.2.3, §16.3 step 5 */
+function extensionProblem({ headers }: SipRequest, target: RequestTarget): Refusal | undefined {
+  // What a device has to support is its own affair.
+  const required = [...headers.all("Proxy-Require"), ...(target.kind === "user" ? [] : headers.all("Require"))];
+  if (required.length === 0) return undefined;
+  return { status: 420, reason: "Bad Extension", headers: [["Unsupported", required.join(", ")]] };
+}
+
+function isServed(method: string): method is ServedMethod {
+  return (METHODS as readonly string[]).includes(method);
+}
+
+function bad(what: string): Refusal {
+  return { status: 400, reason: `Bad Request: ${what}` };
+}
+
+function refuse(status: number, reason: string, headers?: Refusal["headers"]): { readonly kind: "refused" } & Refusal {
+  return { kind: "refused", status, reason, ...(headers === undefined ? {} : { headers }) };
+}

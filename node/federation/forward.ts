@@ -1,0 +1,60 @@
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { formatBallot } from "../../dht-schema/ballot.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { formatUri, tryParseUri } from "../sip/message/uri.ts";
+import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
+
+const MAX_FORWARDS = 70;
+
+/** Hops a request may still take; 70 where the field is absent, `undefined` where it is malformed. @see RFC 3261 §20.22 */
+export function maxForwardsOf(request: SipRequest): number | undefined {
+  const text = request.headers.get("Max-Forwards")?.trim() ?? String(MAX_FORWARDS);
+  return /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : undefined;
+}
+
+/** The copy that goes to the server which owns the user. @see RFC 3261 §16.6 */
+export function toServer(request: SipRequest, epoch: Epoch): SipRequest {
+  const copy = forwarded(request);
+  copy.headers.set(AORTA_EPOCH, formatBallot(epoch));
+  return copy;
+}
+
+/**
+ * The copy that goes to a device: its Contact becomes the Request-URI (RFC 3261 §16.5), and what only servers may see is
+ * removed. Who asked for privacy is not named (RFC 3325 §7).
+ */
+export function toDevice(request: SipRequest, contactUri: string): SipRequest {
+  const copy = { ...forwarded(request), uri: requestUriOf(contactUri) };
+  stripAortaHeaders(copy.headers);
+  const privacy = copy.headers.get("Privacy");
+  if (privacy !== undefined && /(?:^|[;,\s])id(?:$|[;,\s])/i.test(privacy)) copy.headers.delete("P-Asserted-Identity");
+  return copy;
+}
+
+/** The response of a device without what only servers may say. */
+export function fromDevice(response: SipResponse): SipResponse {
+  const copy = { ...response, headers: response.headers.clone() };
+  stripAortaHeaders(copy.headers);
+  copy.headers.delete("P-Asserted-Identity");
+  return copy;
+}
+
+/** What came of sending a request: the stack marks the answers that it made up itself. */
+export function localFailure(response: SipResponse): "not-sent" | "timed-out" | undefined {
+  if (!response.headers.has("Aorta-Local")) return undefined;
+  return response.status === 408 ? "timed-out" : "not-sent";
+}
+
+function forwarded(request: SipRequest): SipRequest {
+  const headers = request.headers.clone();
+  headers.set("Max-Forwards", String(Math.max((maxForwardsOf(request) ?? MAX_FORWARDS) - 1, 0)));
+  return { ...request, headers };
+}
+
+/** RFC 3261 §19.1.1: a Request-URI has no headers and no method. */
+function requestUriOf(contactUri: string): string {
+  if (!contactUri.includes("?") && !/;method=/i.test(contactUri)) return contactUri;
+  const uri = tryParseUri(contactUri);
+  if (uri === undefined) return contactUri;
+  return formatUri({ ...uri, headers: [], params: new Map([...uri.params].filter(([name]) => name !== "method")) });
+}

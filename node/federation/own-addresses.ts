@@ -1,0 +1,37 @@
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { SipUri } from "../sip/message/uri.ts";
+import type { Via } from "../sip/message/via.ts";
+import type { ListenAddress } from "../sip/stack.ts";
+
+const DEFAULT_PORT = 5060;
+const WILDCARDS = new Set(["0.0.0.0", "::"]);
+
+/** Tells what names this node from what names another. */
+export interface OwnAddresses {
+  /** Whether a URI's host and port are this node's. */
+  isOwnUri(uri: SipUri): boolean;
+  /** Whether a Via was put on by this node. */
+  isOwnVia(via: Via): boolean;
+}
+
+/**
+ * @param listening where the stack listens
+ * @param machine addresses of this machine, which a wildcard listener stands for
+ */
+export function ownAddresses(
+  self: ServerId,
+  listening: readonly ListenAddress[],
+  machine: readonly string[],
+): OwnAddresses {
+  const own = new Set<string>();
+  for (const { address, port } of listening) {
+    const hosts = WILDCARDS.has(address) ? [...machine, "localhost"] : [address];
+    for (const host of hosts) own.add(`${host.toLowerCase()} ${port}`);
+  }
+  const isOwn = (host: string, port = DEFAULT_PORT): boolean => own.has(`${host} ${port}`);
+  const meshHost = self.toLowerCase();
+  return {
+    isOwnUri: (uri) => isOwn(uri.host, uri.port),
+    isOwnVia: (via) => (via.transport === "MESH" ? via.host === meshHost : isOwn(via.host, via.port)),
+  };
+}

@@ -1,0 +1,140 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import type { Flow, SipStack } from "../sip/stack.ts";
+import { epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
+import { localFailure, toServer } from "./forward.ts";
+import type { RequestIdentity } from "./identity.ts";
+import type { Location, Locator } from "./locator.ts";
+import type { HopAnswer, OwnerHop, RouteStep } from "./owner-route.ts";
+import { arrive, OwnerRoute, TIMED_OUT } from "./owner-route.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** Brings a request to the devices of a user whom this server owns; never rejects. */
+export type DeviceDelivery = (request: SipRequest, aor: Aor, from: Flow) => Promise<SipResponse>;
+
+export interface OwnerRouterComponents {
+  readonly stack: Pick<SipStack, "send">;
+  readonly locator: Locator;
+  readonly deliver: DeviceDelivery;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/** Proxies a request to its user's devices, on whatever server they are. */
+export interface OwnerRouter {
+  /**
+   * The final response for the sender of `request`; never rejects.
+   * @param from the flow it came by, to which it is not sent back
+   */
+  route(request: SipRequest, aor: Aor, identity: RequestIdentity, from: Flow): Promise<SipResponse>;
+}
+
+export function createOwnerRouter(components: OwnerRouterComponents): OwnerRouter {
+  return new OwnerRouterDriver(components);
+}
+
+class OwnerRouterDriver implements OwnerRouter {
+  readonly #components: OwnerRouterComponents;
+
+  constructor(components: OwnerRouterComponents) {
+    this.#components = components;
+  }
+
+  route(request: SipRequest, aor: Aor, identity: RequestIdentity, from: Flow): Promise<SipResponse> {
+    return identity.from === "client" ? this.#fromClient(request, aor, from) : this.#fromServer(request, aor, from);
+  }
+
+  async #fromClient(request: SipRequest, aor: Aor, from: Flow): Promise<SipResponse> {
+    const { locator, deliver, counters } = this.#components;
+    const route = new OwnerRoute(limits.federation.ownerHops);
+    let step: RouteStep = route.start();
+    let response: SipResponse | undefined;
+    for (;;) {
+      switch (step.kind) {
+        case "locate":
+          step = route.located(await this.#locate(aor, step.certain));
+          break;
+        case "deliver":
+          // Asked again at this instant: the lookup may be older than a move.
+          if (locator.owned(aor) === undefined) {
+            step = route.delivered("lost");
+            break;
+          }
+          response = await deliver(request, aor, from);
+          step = route.delivered("answered");
+          break;
+        case "send":
+          response = await this.#send(request, step.hop);
+          step = route.answered(this.#learn(aor, response));
+          break;
+        case "refuse":
+          counters.add(`federation.refused_${step.refusal.status}`);
+          return refused(request, step.refusal);
+        case "relay":
+          return forClient(response ?? refused(request, { status: 500, reason: "Server Internal Error" }));
+      }
+    }
+  }
+
+  async #fromServer(request: SipRequest, aor: Aor, from: Flow): Promise<SipResponse> {
+    const { locator, deliver, counters } = this.#components;
+    const sentUnder = epochIn(request.headers);
+    const step = arrive(sentUnder, {
+      fresh: sentUnder === undefined || locator.observeEpoch(aor, sentUnder),
+      owned: locator.owned(aor) !== undefined,
+      note: locator.forwardingNote(aor),
+    });
+    switch (step.kind) {
+      case "deliver":
+        return deliver(request, aor, from);
+      case "send": {
+        counters.add("federation.forwarded_after_move");
+        const response = await this.#send(request, step.hop);
+        const { failed } = this.#learn(aor, response);
+        if (failed === undefined) return response;
+        return refused(request, failed === "timed-out" ? TIMED_OUT : notOwner(aor, locator));
+      }
+      case "not-owner":
+        counters.add("federation.not_owner");
+        return refused(request, notOwner(aor, locator));
+    }
+  }
+
+  async #locate(aor: Aor, certain: boolean): Promise<Location> {
+    try {
+      return await this.#components.locator.locate(aor, { certain });
+    } catch (error) {
+      this.#components.logger.warn({ aor, err: error }, "lookup failed");
+      return { kind: "unavailable", reason: String(error) };
+    }
+  }
+
+  #send(request: SipRequest, { server, epoch }: OwnerHop): Promise<SipResponse> {
+    this.#components.counters.add("federation.sent_to_owner");
+    return this.#components.stack.send(toServer(request, epoch), { transport: "MESH", server });
+  }
+
+  /** Reads an answer, and learns the epoch in it. */
+  #learn(aor: Aor, response: SipResponse): HopAnswer {
+    const failed = localFailure(response);
+    if (failed !== undefined) return { failed };
+    const said = notOwnerIn(response.status, response.headers);
+    if (said === undefined) return {};
+    this.#components.locator.observeEpoch(aor, said.epoch);
+    return { notOwner: said };
+  }
+}
+
+function refused(request: SipRequest, { status, reason, headers }: Refusal): SipResponse {
+  return createResponse(request, status, { reason, ...(headers === undefined ? {} : { headers }) });
+}
+
+function forClient(response: SipResponse): SipResponse {
+  const copy = { ...response, headers: response.headers.clone() };
+  stripAortaHeaders(copy.headers);
+  return copy;
+}

@@ -1,0 +1,66 @@
+import type { DeviceDelivery } from "../federation/route-to-owner.ts";
+import { fromDevice, localFailure, toDevice } from "../federation/forward.ts";
+import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import type { Flow, SipStack } from "../sip/stack.ts";
+import { ForkAnswer } from "./fork-answer.ts";
+
+export interface DeviceForkComponents {
+  readonly stack: Pick<SipStack, "send">;
+  readonly contacts: RegisteredContacts;
+  readonly timers: Timers;
+  readonly counters: Counters;
+}
+
+/**
+ * Sends a request to all devices of a user at once, each over the flow that it registered by, and answers with the
+ * first success, or the best of what they answered.
+ * @see RFC 3261 §16.6, §16.7; RFC 3428 §5
+ */
+export function createDeviceFork(components: DeviceForkComponents): DeviceDelivery {
+  return (request, aor, from) => {
+    const contacts = components.contacts.contactsOf(aor);
+    if (contacts.length === 0) return Promise.resolve(unreachable(request));
+    const others = contacts.filter(({ flow }) => !isSameFlow(flow, from));
+    // The sender's own device is the only one there is.
+    if (others.length === 0) return Promise.resolve(createResponse(request, 482));
+    return fork(components, request, others);
+  };
+}
+
+function fork(
+  components: DeviceForkComponents,
+  request: SipRequest,
+  contacts: readonly RegisteredContact[],
+): Promise<SipResponse> {
+  const { stack, timers, counters } = components;
+  const { promise, resolve } = Promise.withResolvers<SipResponse>();
+  const answer = new ForkAnswer<SipResponse>(contacts.length);
+  const giveUp = new AbortController();
+  const cancel = timers.after(limits.messaging.deliveryMs, () => giveUp.abort());
+  for (const contact of contacts) {
+    counters.add("messaging.branches");
+    void stack.send(toDevice(request, contact.uri), contact.flow, { signal: giveUp.signal }).then((response) => {
+      // RFC 4320 §4.2: a 408 to a non-INVITE request is of no use to anybody.
+      const isSilent = localFailure(response) !== undefined || response.status === 408;
+      const final = answer.received(isSilent ? unreachable(request) : fromDevice(response));
+      if (final === undefined) return;
+      cancel();
+      resolve(final);
+    });
+  }
+  return promise;
+}
+
+function unreachable(request: SipRequest): SipResponse {
+  return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
+}
+
+function isSameFlow(a: Flow, b: Flow): boolean {
+  if (a.transport === "MESH" || b.transport === "MESH") return false;
+  return a.transport === b.transport && a.address === b.address && a.port === b.port;
+}
