@@ -4,7 +4,15 @@ import { compareBallots } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import { signServerBinding } from "../../dht-schema/server-binding.ts";
-import type { ClaimOutcome, ClaimMode, Location, Locator, OwnerChange, OwnershipLost, OwnerWatch } from "../federation/locator.ts";
+import type {
+  ClaimOutcome,
+  ClaimMode,
+  Location,
+  Locator,
+  OwnerChange,
+  OwnershipLost,
+  OwnerWatch,
+} from "../federation/locator.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
@@ -12,7 +20,14 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Settings } from "../storage/ports.ts";
 import { readCeiling, writeCeiling } from "./boot.ts";
-import type { ClaimResult, DirectoryEvent, DirectoryTuning, LookupResult, OwnerState, ReplicaAnswer } from "./core/context.ts";
+import type {
+  ClaimResult,
+  DirectoryEvent,
+  DirectoryTuning,
+  LookupResult,
+  OwnerState,
+  ReplicaAnswer,
+} from "./core/context.ts";
 import { DirectoryCore } from "./core/directory-core.ts";
 
 /** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
@@ -74,7 +89,10 @@ export class Directory implements Locator {
    * @param init.boot from `nextBoot`: durable before this is called
    * @param init.tuning times and bounds, the defaults where absent
    */
-  constructor(init: { readonly boot: number; readonly tuning?: Partial<DirectoryTuning> }, components: DirectoryComponents) {
+  constructor(
+    init: { readonly boot: number; readonly tuning?: Partial<DirectoryTuning> },
+    components: DirectoryComponents,
+  ) {
     const { mesh, settings, clock } = components;
     this.self = mesh.self;
     this.#components = components;
@@ -172,7 +190,10 @@ export class Directory implements Locator {
     return Promise.resolve();
   }
 
-  async locate(aor: Aor, options: { readonly certain?: boolean; readonly signal?: AbortSignal } = {}): Promise<Location> {
+  async locate(
+    aor: Aor,
+    options: { readonly certain?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<Location> {
     const epoch = this.owned(aor);
     if (epoch !== undefined) return { kind: "here", epoch };
     const known = this.#core.watched(this.#nowMs(), aor);
@@ -412,7 +433,8 @@ export class Directory implements Locator {
       return { kind: "owned", epoch: result.epoch, ...(from !== undefined && { from }) };
     }
     const owner = this.#serverByNumber.get(result.epoch.member);
-    if (owner === undefined) return { kind: "unavailable", reason: `owner ${result.epoch.member} is not in the roster` };
+    if (owner === undefined)
+      return { kind: "unavailable", reason: `owner ${result.epoch.member} is not in the roster` };
     return { kind: "owned-elsewhere", owner, epoch: result.epoch };
   }
 

@@ -49,8 +49,10 @@ type Phase =
   | { readonly name: "ended" };
 
 /** Longest random pause after a collision, ms; it doubles from {@link FIRST_BACKOFF_MS}. */
-const BACKOFF_MAX_MS = 100;
+const BACKOFF_MAX_MS = 1_000;
 const FIRST_BACKOFF_MS = 4;
+/** Pause after a replica refused for a reason that time alone will mend, ms. */
+const PATIENT_MS = 100;
 /** While an owner that cannot be asked holds leases, how often the replicas are asked again at most, ms. */
 const RULE_OUT_POLL_MS = 250;
 
@@ -67,8 +69,8 @@ export class Claim {
   readonly #leases: Leases;
   readonly #ownerships: Ownerships;
   readonly #onEnd: (nowMs: number, claim: Claim, result: ClaimResult) => void;
-  /** Ballots whose owners have said that they will never serve them again. */
-  readonly #handedOver = new Set<string>();
+  /** For each server that handed over: the ballot up to which it will never serve the AoR again. */
+  readonly #handedOver = new Map<number, Ballot>();
   #phase: Phase = { name: "waiting" };
   #alarm: Appointment | undefined;
   #collisions = 0;
@@ -145,7 +147,8 @@ export class Claim {
     const phase = this.#phase;
     this.#alarm?.cancel();
     if (phase.name === "preparing" || phase.name === "accepting") this.#context.closeOp(phase.op);
-    if (phase.name === "accepting") {
+    // An owner that wanted a higher ballot goes on owning by what its replicas hold, the higher ones included.
+    if (phase.name === "accepting" && this.purpose !== "reclaim") {
       for (const member of phase.promises.keys()) {
         this.#context.send(member, { type: "release", aor: this.aor, ballot: phase.ballot });
       }
@@ -177,47 +180,45 @@ export class Claim {
     this.#consider(nowMs, phase);
   }
 
-  /** preparing → accepting, once a majority promised and no value that they reported may still be owned. */
+  /** preparing → accepting, once a majority promised and no server that they reported may still own. */
   #consider(nowMs: number, phase: Preparing): void {
     if (!isQuorum(phase.quorum, (member) => phase.promises.has(member))) return;
     const blockers = this.#blockers(phase);
     if (blockers.length === 0) return this.#accept(phase);
     if (this.purpose !== "take-over") {
-      const certain = blockers.find((value) => isQuorumOfSome(phase.quorum, (member) => this.#reportsValid(phase, member, value)));
+      const certain = blockers.find(({ member: owner }) =>
+        isQuorumOfSome(phase.quorum, (member) => isValid(phase.promises.get(member), owner)),
+      );
       if (certain !== undefined) this.#yieldToOwner(nowMs, certain);
       return;
     }
     for (const value of blockers) this.#askHandover(nowMs, phase, value);
   }
 
-  /** Every value reported, whatever its ballot, that a majority may still hold valid. */
+  /**
+   * Every server that a majority may still hold as the owner, whatever the ballots, by its highest: of one server all
+   * valid ballots count together, for while it moves to a higher one its replicas hold now this, now that.
+   */
   #blockers({ quorum, promises }: Preparing): Ballot[] {
-    const blockers: Ballot[] = [];
+    const highest = new Map<number, Ballot>();
     for (const { accepted } of promises.values()) {
       if (accepted === undefined || this.#isRuledOut(accepted.ballot)) continue;
-      const value = accepted.ballot;
-      if (blockers.some((other) => sameBallot(other, value))) continue;
-      const mayBeOwned = isQuorumOfSome(quorum, (member) => {
-        const promise = promises.get(member);
-        return promise === undefined || this.#isValid(promise, value);
-      });
-      if (mayBeOwned) blockers.push(value);
+      const { ballot } = accepted;
+      const before = highest.get(ballot.member);
+      if (before === undefined || compareBallots(ballot, before) > 0) highest.set(ballot.member, ballot);
     }
-    return blockers;
+    return [...highest.values()].filter(({ member: owner }) =>
+      isQuorumOfSome(quorum, (member) => {
+        const promise = promises.get(member);
+        return promise === undefined || isValid(promise, owner);
+      }),
+    );
   }
 
   /** Handed over, or our own: this boot has given it up or owns it itself, an earlier boot is dead. */
   #isRuledOut(value: Ballot): boolean {
-    return value.member === this.#context.self || this.#handedOver.has(formatBallot(value));
-  }
-
-  #isValid({ accepted }: Promised, value: Ballot): boolean {
-    return accepted !== undefined && accepted.validForMs > 0 && sameBallot(accepted.ballot, value);
-  }
-
-  #reportsValid(phase: Preparing, member: number, value: Ballot): boolean {
-    const promise = phase.promises.get(member);
-    return promise !== undefined && this.#isValid(promise, value);
+    const upTo = this.#handedOver.get(value.member);
+    return value.member === this.#context.self || (upTo !== undefined && compareBallots(value, upTo) <= 0);
   }
 
   #yieldToOwner(nowMs: number, owned: Ballot): void {
@@ -233,7 +234,8 @@ export class Claim {
     const op = context.openOp((atMs, _from, message) => {
       context.closeOp(op);
       if (message.type !== "handedOver" || !sameBallot(message.ballot, value)) return;
-      this.#handedOver.add(name);
+      const before = this.#handedOver.get(value.member);
+      if (before === undefined || compareBallots(value, before) > 0) this.#handedOver.set(value.member, value);
       this.#from = value.member;
       if (this.#phase.name === "preparing") this.#consider(atMs, this.#phase);
     });
@@ -277,7 +279,7 @@ export class Claim {
     const atMost = Math.min(BACKOFF_MAX_MS, FIRST_BACKOFF_MS * 2 ** this.#collisions);
     // A replica that abstains or has no room is not hurried; a lost race is run again soon.
     const patient = message.reason === "abstaining" || message.reason === "full";
-    this.#wake(nowMs + (patient ? BACKOFF_MAX_MS : this.#context.random() * atMost));
+    this.#wake(nowMs + (patient ? PATIENT_MS : this.#context.random() * atMost));
   }
 
   #timeOut(nowMs: number): void {
@@ -296,7 +298,7 @@ export class Claim {
   #outwait(nowMs: number, { promises }: Preparing, value: Ballot): void {
     let leftMs = 0;
     for (const promise of promises.values()) {
-      if (this.#isValid(promise, value)) leftMs = Math.max(leftMs, promise.accepted?.validForMs ?? 0);
+      if (isValid(promise, value.member)) leftMs = Math.max(leftMs, promise.accepted?.validForMs ?? 0);
     }
     this.#lastProblem = `server ${value.member} holds it for up to ${leftMs} ms more and does not answer`;
     this.#leaveRound();
@@ -308,4 +310,10 @@ export class Claim {
     this.#phase = { name: "ended" };
     this.#onEnd(nowMs, this, result);
   }
+}
+
+/** Whether a replica holds a ballot of this server as valid. */
+function isValid(promise: Promised | undefined, owner: number): boolean {
+  const accepted = promise?.accepted;
+  return accepted !== undefined && accepted.validForMs > 0 && accepted.ballot.member === owner;
 }

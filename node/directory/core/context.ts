@@ -64,11 +64,28 @@ export type OwnerState =
 export type DirectoryEvent =
   | { readonly kind: "claimed"; readonly claim: number; readonly aor: Aor; readonly result: ClaimResult }
   | { readonly kind: "found"; readonly lookup: number; readonly aor: Aor; readonly result: LookupResult }
-  | { readonly kind: "inspected"; readonly lookup: number; readonly aor: Aor; readonly answers: readonly ReplicaAnswer[] }
-  | { readonly kind: "lost"; readonly aor: Aor; readonly epoch: Epoch; readonly reason: LossReason; readonly to: Epoch | undefined }
+  | {
+      readonly kind: "inspected";
+      readonly lookup: number;
+      readonly aor: Aor;
+      readonly answers: readonly ReplicaAnswer[];
+    }
+  | {
+      readonly kind: "lost";
+      readonly aor: Aor;
+      readonly epoch: Epoch;
+      readonly reason: LossReason;
+      readonly to: Epoch | undefined;
+    }
   | { readonly kind: "watched"; readonly aor: Aor; readonly state: OwnerState }
   /** Sign the binding that this server owns, then call `sendRecord`. */
-  | { readonly kind: "record-wanted"; readonly to: number; readonly op: number; readonly aor: Aor; readonly epoch: Epoch }
+  | {
+      readonly kind: "record-wanted";
+      readonly to: number;
+      readonly op: number;
+      readonly aor: Aor;
+      readonly epoch: Epoch;
+    }
   | { readonly kind: "record-fetched"; readonly fetch: number; readonly signed: Uint8Array | undefined }
   /** Sign, store and distribute the next roster. */
   | { readonly kind: "publish-roster"; readonly roster: Roster }

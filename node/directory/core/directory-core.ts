@@ -1,6 +1,6 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
-import { compareBallots, NO_BALLOT, sameBallot } from "../../../dht-schema/ballot.ts";
+import { compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { Batch, DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
@@ -182,7 +182,9 @@ export class DirectoryCore {
   /** Starts a claim; `claimed` tells its end. Claims of one AoR go one after the other. */
   claim(nowMs: number, id: number, aor: Aor, purpose: ClaimPurpose, deadlineMs: number): void {
     const components = { context: this.#context, leases: this.#leases, ownerships: this.#ownerships };
-    const claim = new Claim({ id, aor, purpose, deadlineMs }, components, (atMs, ended, result) => this.#claimEnded(atMs, ended, result));
+    const claim = new Claim({ id, aor, purpose, deadlineMs }, components, (atMs, ended, result) =>
+      this.#claimEnded(atMs, ended, result),
+    );
     const queue = this.#claims.get(aor);
     if (queue !== undefined) queue.push(claim);
     else {
@@ -193,7 +195,10 @@ export class DirectoryCore {
   }
 
   cancelClaim(nowMs: number, id: number, aor: Aor): void {
-    this.#claims.get(aor)?.find((claim) => claim.id === id)?.cancel(nowMs);
+    this.#claims
+      .get(aor)
+      ?.find((claim) => claim.id === id)
+      ?.cancel(nowMs);
     this.#deliverToSelf(nowMs);
   }
 
@@ -222,7 +227,8 @@ export class DirectoryCore {
   /** Fetches the signed binding of an AoR that is held here, from its owner; `record-fetched` tells the end. */
   fetchRecord(nowMs: number, id: number, aor: Aor): void {
     const held = this.#replica.valid(nowMs, aor);
-    const finish = (signed: Uint8Array | undefined) => this.#context.emit({ kind: "record-fetched", fetch: id, signed });
+    const finish = (signed: Uint8Array | undefined) =>
+      this.#context.emit({ kind: "record-fetched", fetch: id, signed });
     if (held === undefined) return finish(undefined);
     const op = this.#context.openOp((_atMs, _from, message) => {
       this.#context.closeOp(op);
@@ -363,22 +369,18 @@ export class DirectoryCore {
     this.#send(from, { type: "settled", op, version: this.#roster.version, settled });
   }
 
-  /** Stops serving the ballot for good, whether it is owned or still being proposed, and says so. */
+  /** Stops serving for good whatever this server owns or proposes below the claimant's ballot, and says so. */
   #handOver(nowMs: number, from: number, { op, aor, theirs, mine }: MessageOf<"handover">): void {
     if (theirs.member !== this.self || compareBallots(mine, theirs) <= 0) return;
     this.#context.sawBallot(mine);
-    const claim = this.#claims.get(aor)?.[0];
     const owned = this.#ownerships.ballot(aor);
-    if (owned !== undefined && sameBallot(owned, theirs)) {
+    if (owned !== undefined && compareBallots(owned, mine) < 0) {
       this.#remember(nowMs, aor, mine);
       this.#ownerships.end(nowMs, aor, "handed-over", mine);
-    } else if (claim?.ballotInFlight !== undefined && sameBallot(claim.ballotInFlight, theirs)) {
-      claim.yieldTo(nowMs, mine);
-      if (claim.purpose === "reclaim" && owned !== undefined) {
-        this.#remember(nowMs, aor, mine);
-        this.#ownerships.end(nowMs, aor, "handed-over", mine);
-      }
     }
+    const claim = this.#claims.get(aor)?.[0];
+    if (claim?.ballotInFlight !== undefined && compareBallots(claim.ballotInFlight, mine) < 0)
+      claim.yieldTo(nowMs, mine);
     this.#send(from, { type: "handedOver", op, ballot: theirs });
   }
 
@@ -391,7 +393,12 @@ export class DirectoryCore {
 
   #confirm(nowMs: number, from: number, { op, aor }: MessageOf<"confirm">): void {
     const owned = this.#ownerships.epoch(nowMs, aor);
-    this.#send(from, { type: "confirmed", op, owned, forwarded: owned === undefined ? this.#forwarding.get(aor) : undefined });
+    this.#send(from, {
+      type: "confirmed",
+      op,
+      owned,
+      forwarded: owned === undefined ? this.#forwarding.get(aor) : undefined,
+    });
   }
 
   #startClaim(nowMs: number, claim: Claim): void {
@@ -406,6 +413,8 @@ export class DirectoryCore {
     queue.splice(queue.indexOf(claim), 1);
     if (claim.purpose === "reclaim") {
       this.#reclaimsUnderWay--;
+      if (result.kind !== "owned")
+        this.#agenda.add(nowMs + this.#roster.leaseMs / 4, (atMs) => this.#ownerships.catchUp(atMs, aor));
       this.#reclaimNext(nowMs);
     } else {
       if (result.kind === "owned") this.#forwarding.delete(aor);

@@ -87,7 +87,17 @@ export class Leases {
   ensure(nowMs: number, member: number): void {
     let lease = this.#leases.get(member);
     if (lease === undefined) {
-      lease = { session: 0, incarnation: 0, expiresMs: 0, generation: 0, renewals: new Map(), nextRenewMs: 0, uses: 0, idleUntilMs: 0, lapsed: 0 };
+      lease = {
+        session: 0,
+        incarnation: 0,
+        expiresMs: 0,
+        generation: 0,
+        renewals: new Map(),
+        nextRenewMs: 0,
+        uses: 0,
+        idleUntilMs: 0,
+        lapsed: 0,
+      };
       this.#leases.set(member, lease);
     }
     lease.idleUntilMs = nowMs + IDLE_TERMS * this.#context.roster().leaseMs;

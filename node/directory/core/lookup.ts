@@ -31,10 +31,11 @@ export function isNobody(quorum: Quorum, reports: Reports): boolean {
   if (!isQuorum(quorum, (member) => reports.has(member))) return false;
   for (const ballot of reports.values()) {
     if (ballot === undefined) continue;
-    const mayBeOwned = isQuorumOfSome(quorum, (member) => {
-      const reported = reports.get(member);
-      return !reports.has(member) || (reported !== undefined && sameBallot(reported, ballot));
-    });
+    // All ballots of one server count together, as in a claim.
+    const mayBeOwned = isQuorumOfSome(
+      quorum,
+      (member) => !reports.has(member) || reports.get(member)?.member === ballot.member,
+    );
     if (mayBeOwned) return false;
   }
   return true;
@@ -92,7 +93,10 @@ export function startInspection(
   const finish = (atMs: number) => {
     context.closeOp(op);
     alarm.cancel();
-    onEnd(atMs, members.map((member) => describe(member, states.get(member))));
+    onEnd(
+      atMs,
+      members.map((member) => describe(member, states.get(member))),
+    );
   };
   const op = context.openOp((atMs, from, message) => {
     if (message.type !== "state") return;

@@ -167,7 +167,10 @@ export class Ownerships {
    * The roster changed its voters. What stood under the old version goes on standing for the rest of the leases it had,
    * unextended, until the replicas of the new version have caught up.
    */
-  rosterChanged(nowMs: number, before: { readonly leases: ReadonlyMap<number, LeaseSnapshot>; readonly intoJoint: boolean }): void {
+  rosterChanged(
+    nowMs: number,
+    before: { readonly leases: ReadonlyMap<number, LeaseSnapshot>; readonly intoJoint: boolean },
+  ): void {
     for (const ownership of this.#owned.values()) {
       if (!this.#stands(nowMs, ownership)) {
         this.#lose(nowMs, ownership, "expired", undefined);

@@ -45,7 +45,10 @@ export class Replica {
   #raisingTo = 0;
   #lastSession: number;
 
-  constructor(context: Context, init: { readonly abstainsUntilMs: number; readonly floor: Ballot; readonly ceiling: number }) {
+  constructor(
+    context: Context,
+    init: { readonly abstainsUntilMs: number; readonly floor: Ballot; readonly ceiling: number },
+  ) {
     this.#context = context;
     this.#abstainsUntilMs = init.abstainsUntilMs;
     this.#floor = init.floor;

@@ -54,10 +54,16 @@ export function startSteward(context: Context, nowMs: number): void {
 }
 
 /** stable → joint: servers that are up and no voters yet become voters, up to the target. */
-export function enterJoint(roster: Roster, votersTarget: number, isUp: (member: number) => boolean): Roster | undefined {
+export function enterJoint(
+  roster: Roster,
+  votersTarget: number,
+  isUp: (member: number) => boolean,
+): Roster | undefined {
   const room = votersTarget - roster.voters.length;
   const isVoter = new Set(roster.voters);
-  const promoted = roster.servers.filter(({ number }) => !isVoter.has(number) && isUp(number)).slice(0, Math.max(0, room));
+  const promoted = roster.servers
+    .filter(({ number }) => !isVoter.has(number) && isUp(number))
+    .slice(0, Math.max(0, room));
   if (promoted.length === 0) return undefined;
   const voters = [...roster.voters, ...promoted.map(({ number }) => number)].sort((a, b) => a - b);
   return { ...roster, version: roster.version + 1, voters, oldVoters: roster.voters };
@@ -77,7 +83,9 @@ export function leaveJoint(
   const holds = (member: number) => (reports.get(member)?.version ?? 0) >= roster.version;
   const isSettled = ({ number }: { number: number }) => holds(number) && reports.get(number)?.settled === true;
   const termMs = roster.leaseMs * (1 + (4 * roster.driftPpm) / 1e6);
-  const late = roster.oldVoters.filter((member) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs);
+  const late = roster.oldVoters.filter(
+    (member) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs,
+  );
   const lateAllowed = (replicaGroupSize(roster.oldVoters.length) - 1) / 2;
   if (!roster.servers.every(isSettled) && late.length > lateAllowed) return undefined;
   const newUp = roster.voters.filter((member) => isUp(member) && holds(member)).length;

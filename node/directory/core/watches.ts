@@ -195,7 +195,8 @@ export class Watches {
 
   #tell(watch: Watch, state: OwnerState): void {
     const { told } = watch;
-    if (told?.kind === state.kind && (told.kind !== "owner" || sameBallot(told.epoch, (state as typeof told).epoch))) return;
+    if (told?.kind === state.kind && (told.kind !== "owner" || sameBallot(told.epoch, (state as typeof told).epoch)))
+      return;
     watch.told = state;
     this.#context.emit({ kind: "watched", aor: watch.aor, state });
   }
