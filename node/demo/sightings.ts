@@ -29,7 +29,7 @@ export class Sightings<T> {
 
   see(item: T): void {
     this.#seen.push({ item, atMs: this.#nowMs() });
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of this.#waiting) wake();
   }
 
   since(mark: number): readonly Sighting<T>[] {

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { expect } from "chai";
 import fc from "fast-check";
 import {
@@ -11,7 +12,6 @@ import {
 
 const plain = { colour: false };
 const colourful = { colour: true };
-const withoutColour = (text: string): string => text.replace(/\u001b\[\d+m/g, "");
 
 describe("The timeline", () => {
   it("aligns who, what and epoch, whatever their lengths", () => {
@@ -40,7 +40,7 @@ describe("The timeline", () => {
     ]) {
       expect(render(plain)).not.to.include("\u001b");
       expect(render(colourful)).to.include("\u001b");
-      expect(withoutColour(render(colourful))).to.equal(render(plain));
+      expect(stripVTControlCharacters(render(colourful))).to.equal(render(plain));
     }
   });
 

@@ -1,0 +1,55 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Show } from "./show.ts";
+
+const help = `npm start [-- options]
+
+Three Aorta servers of example.com, each its own process, and a story in six steps told by real SIP clients.
+
+  --once             end after the story; the exit status is 0 only if every step succeeded
+  --sabotage <step>  kill server 2 just before this step, to see that the story notices
+  --help             this text
+`;
+
+const { help: helpWanted, once, sabotage } = readArguments();
+if (helpWanted) {
+  process.stdout.write(help);
+} else {
+  const folder = await mkdtemp(join(tmpdir(), "aorta-story-"));
+  const show = new Show({
+    folder,
+    once,
+    ...(sabotage !== undefined && { sabotagedStep: Number(sabotage) }),
+    style: { colour: process.stdout.isTTY && !process.env["NO_COLOR"] },
+    write: (text) => process.stdout.write(`${text}\n`),
+  });
+  process.on("exit", () => show.abandon());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (show.stop() === "stopping") return;
+      show.abandon(); // asked twice: no more patience
+      process.exit(130);
+    });
+  }
+  process.exitCode = await show.run().finally(() => rm(folder, { recursive: true, force: true }));
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        once: { type: "boolean", default: false },
+        sabotage: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.sabotage !== undefined && !/^[1-6]$/.test(values.sabotage))
+      throw new Error("--sabotage takes a step, 1 to 6.");
+    return values;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${help}`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,171 @@
+import { execFile } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { BindingView, LookupView, NodeStatus } from "../admin/node-view.ts";
+import { readAdmin } from "./admin-client.ts";
+import { freePorts } from "./ports.ts";
+import { ServerProcess } from "./server-process.ts";
+import { StoryFault } from "./sightings.ts";
+import type { OwnerView, StageServer } from "./stage.ts";
+
+const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
+/** The operator's command, as shown to people. */
+export const aortaCommand = "node/bin/aorta.mjs";
+const host = "127.0.0.1";
+const startMs = 30_000;
+const pollMs = 25;
+
+/** Users of the story with their passwords. */
+export type Users = Readonly<Record<string, string>>;
+
+export interface ServersOptions {
+  readonly domain: string;
+  readonly leaseMs: number;
+  /** Where each server gets a data folder and a log. */
+  readonly folder: string;
+  readonly users: Users;
+  /** Called when a server ends that ought to run. */
+  readonly onDeath: (fault: StoryFault) => void;
+}
+
+/** One Aorta server as its own process, run by the same command that an operator uses. */
+export class DemoServer implements StageServer {
+  readonly number: number;
+  readonly title: string;
+  readonly name: string;
+  readonly host = host;
+  readonly sipPort: number;
+  readonly wsPort: number;
+  readonly meshPort: number;
+  readonly dataFolder: string;
+  readonly process: ServerProcess;
+
+  constructor(
+    number: number,
+    ports: readonly [sip: number, ws: number, mesh: number],
+    origin: readonly string[],
+    options: ServersOptions,
+  ) {
+    this.number = number;
+    this.title = `server ${number}`;
+    this.name = `server-${number}`;
+    [this.sipPort, this.wsPort, this.meshPort] = ports;
+    this.dataFolder = join(options.folder, this.name);
+    this.process = new ServerProcess(this.title, this.command(origin), `${this.dataFolder}.log`, options.onDeath);
+  }
+
+  /** The command that starts it, given where it comes from: `--domain …` or `--join …`. */
+  command(origin: readonly string[]): string[] {
+    const listen = (port: number): string => `${host}:${port}`;
+    const settings = {
+      data: this.dataFolder,
+      name: this.name,
+      sip: listen(this.sipPort),
+      ws: listen(this.wsPort),
+      mesh: listen(this.meshPort),
+      "log-level": "warn",
+    };
+    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+    return [process.execPath, join(root, aortaCommand), "up", ...origin, ...flags];
+  }
+
+  async lookup(aor: string): Promise<OwnerView> {
+    const { owner, epoch } = await this.#read<LookupView>(`/v1/lookup/${encodeURIComponent(aor)}`);
+    return { ...(owner && { owner: owner.name }), ...(epoch !== undefined && { epoch }) };
+  }
+
+  async owns(aor: string): Promise<string | undefined> {
+    const { bindings } = await this.#read<{ bindings: BindingView[] }>("/v1/bindings");
+    return bindings.find((binding) => binding.aor === aor)?.epoch;
+  }
+
+  kill(): Promise<void> {
+    return this.process.kill();
+  }
+
+  /** Waits until it runs and is linked to that many others. @throws {StoryFault} with the end of its log */
+  async untilRunning(links: number): Promise<void> {
+    const deadlineMs = performance.now() + startMs;
+    for (;;) {
+      const status = await this.#read<NodeStatus>("/v1/status").catch(() => undefined);
+      if (status?.state === "running" && status.peers.up >= links) return;
+      if (!this.process.isRunning || performance.now() > deadlineMs) {
+        const log = (await this.process.logTail(10)).join("\n");
+        throw new StoryFault(
+          `${this.title} did not come up with ${links} links within ${startMs / 1000} s; its log ends:\n${log}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+  }
+
+  #read<T>(path: string): Promise<T> {
+    return readAdmin(join(this.dataFolder, "admin.sock"), path);
+  }
+}
+
+/** Founds the domain on one server, invites the two others, and gives each the same users. */
+export class Servers {
+  readonly all: DemoServer[] = [];
+  readonly #options: ServersOptions;
+
+  constructor(options: ServersOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {StoryFault} when one of them does not come up */
+  async start(): Promise<readonly [DemoServer, DemoServer, DemoServer]> {
+    const { domain, leaseMs, folder } = this.#options;
+    await mkdir(folder, { recursive: true });
+    const sip = await freePorts(5061, 3);
+    const ws = await freePorts(8081, 3);
+    const mesh = await freePorts(4061, 3);
+    const open = (index: number, origin: readonly string[]): DemoServer => {
+      const server = new DemoServer(index + 1, [sip[index]!, ws[index]!, mesh[index]!], origin, this.#options);
+      this.all.push(server);
+      return server;
+    };
+    const first = open(0, ["--domain", domain, "--lease", `${leaseMs}ms`]);
+    await first.untilRunning(0);
+    const join = async (): Promise<string[]> => [
+      "--join",
+      (await runCli(["invite", "--data", first.dataFolder])).trim(),
+    ];
+    const second = open(1, await join());
+    await second.untilRunning(1);
+    const third = open(2, await join());
+    await Promise.all([first, second, third].map((server) => server.untilRunning(2)));
+    for (const server of [first, second, third]) await this.#addUsers(server);
+    return [first, second, third];
+  }
+
+  /** Drains all that run; resolves with those that did not end well. */
+  async drain(): Promise<readonly DemoServer[]> {
+    const ended = await Promise.all(this.all.map((server) => server.process.drain()));
+    return this.all.filter((_, index) => !ended[index]);
+  }
+
+  abandon(): void {
+    for (const server of this.all) server.process.abandon();
+  }
+
+  async #addUsers(server: DemoServer): Promise<void> {
+    const { domain, users } = this.#options;
+    for (const [user, password] of Object.entries(users)) {
+      await runCli(["user", "add", `${user}@${domain}`, "--password", password, "--data", server.dataFolder]);
+    }
+  }
+}
+
+/** Runs the operator's command; its standard output. @throws {StoryFault} with what it said, when it fails */
+async function runCli(args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [join(root, aortaCommand), ...args]);
+    return stdout;
+  } catch (error) {
+    const { stderr, message } = error as { stderr?: string; message: string };
+    throw new StoryFault(`aorta ${args.join(" ")} failed: ${stderr?.trim() || message}`);
+  }
+}

@@ -1,0 +1,196 @@
+import { type Phone, type Reporter, type Stage, type StageServer } from "./stage.ts";
+import { renderEncore, renderServers } from "./playbill.ts";
+import { aortaCommand, type DemoServer, Servers, type Users } from "./servers.ts";
+import { StoryFault } from "./sightings.ts";
+import { hold, title as holdTitle } from "./story/1-hold.ts";
+import { appear, title as appearTitle } from "./story/2-appear.ts";
+import { talk, title as talkTitle } from "./story/3-talk.ts";
+import { move, title as moveTitle } from "./story/4-move.ts";
+import { race, summarizeRace, title as raceTitle } from "./story/5-race.ts";
+import { crash, title as crashTitle } from "./story/6-crash.ts";
+import { formatMs, paint, renderEvent, renderHeading, renderTable, renderVerdict, type Style } from "./timeline.ts";
+
+const domain = "example.com";
+const leaseMs = 3000;
+const users: Users = { joe: "joe-secret", alice: "alice-secret", zeke: "zeke-secret", guest: "welcome" };
+
+export interface ShowOptions {
+  /** Exists; the servers' data and logs go there. */
+  readonly folder: string;
+  /** Whether to end after the story. */
+  readonly once: boolean;
+  /** Step before which server 2 is killed, which the story must notice. */
+  readonly sabotagedStep?: number;
+  readonly style: Style;
+  /** Prints one or more lines. */
+  readonly write: (text: string) => void;
+}
+
+/** The whole show: servers up, the six steps, the encore, goodbye. */
+export class Show {
+  readonly #options: ShowOptions;
+  readonly #servers: Servers;
+  readonly #phones: Phone[] = [];
+  readonly #interruption = Promise.withResolvers<never>();
+  #stopping = false;
+  #stepStartMs = 0;
+
+  constructor(options: ShowOptions) {
+    this.#options = options;
+    this.#interruption.promise.catch(() => {}); // nobody may be waiting when it comes
+    this.#servers = new Servers({
+      domain,
+      leaseMs,
+      folder: options.folder,
+      users,
+      onDeath: (fault) => this.#interruption.reject(fault),
+    });
+  }
+
+  /** Ends the show early, or after the story. */
+  stop(): "stopping" | "already-stopping" {
+    if (this.#stopping) return "already-stopping";
+    this.#stopping = true;
+    this.#interruption.reject(new Interrupted());
+    return "stopping";
+  }
+
+  /** Kills whatever still runs. */
+  abandon(): void {
+    this.#servers.abandon();
+  }
+
+  /** Resolves with the exit status. */
+  async run(): Promise<number> {
+    const { once, write, style } = this.#options;
+    try {
+      const servers = await this.#begin();
+      await this.#tell(servers);
+      if (once) return await this.#farewell(0);
+      write(renderEncore(aortaCommand, domain, servers, users, style));
+      await this.#interruption.promise;
+      return 0;
+    } catch (error) {
+      if (error instanceof Interrupted) return await this.#farewell(once ? 130 : 0);
+      await this.#explain(error);
+      return await this.#farewell(1);
+    }
+  }
+
+  async #begin(): Promise<readonly [DemoServer, DemoServer, DemoServer]> {
+    const { write, style } = this.#options;
+    write(paint(style, "bold", "Aorta: one SIP domain on three servers, and no database between them"));
+    const startMs = performance.now();
+    const servers = await this.#uninterrupted(this.#servers.start());
+    write(`\n${renderServers(servers, style)}\n`);
+    write(
+      `     Founded ${domain}, invited two servers, linked all three, added ${Object.keys(users).length} users: ` +
+        `${formatMs(performance.now() - startMs)}.\n` +
+        `     A lease lasts ${leaseMs / 1000} s here, so that step 6 is short; 10 s is usual.`,
+    );
+    return servers;
+  }
+
+  async #tell(servers: readonly [DemoServer, DemoServer, DemoServer]): Promise<void> {
+    const stage = this.#stageOf(servers);
+    const { joe, alicesPresence } = await this.#step(1, holdTitle, () => hold(stage), "held");
+    const alice2 = await this.#step(
+      2,
+      appearTitle,
+      () => appear(stage, alicesPresence),
+      "no new subscription was needed",
+    );
+    await this.#step(3, talkTitle, () => talk(stage, joe, alice2), "delivered both ways");
+    const alice3 = await this.#step(
+      4,
+      moveTitle,
+      () => move(stage, joe, alice2, alicesPresence),
+      "server 2 let go, joe's subscription followed, messages reach server 3",
+    );
+    const rounds = await this.#step(5, raceTitle, () => race(stage), "one owner, every time");
+    this.#options.write(
+      renderTable(
+        [
+          { title: "owner", align: "left" },
+          { title: "rounds", align: "right" },
+          { title: "all answered, p50", align: "right" },
+          { title: "p99", align: "right" },
+        ],
+        summarizeRace(stage, rounds),
+        this.#options.style,
+      ),
+    );
+    await this.#step(6, crashTitle, () => crash(stage, joe, alice3, alicesPresence), "reachable again, and joe saw it");
+  }
+
+  #stageOf(servers: Stage["servers"]): Stage {
+    const { write, style } = this.#options;
+    const report: Reporter = {
+      elapsedMs: () => performance.now() - this.#stepStartMs,
+      event: (server: StageServer | undefined, who, what, epoch) => {
+        const event = { atMs: report.elapsedMs(), server: server?.title ?? "", who, what };
+        write(renderEvent(epoch === undefined ? event : { ...event, epoch }, style));
+      },
+      block: write,
+    };
+    const password = (user: string): string => users[user] ?? "";
+    return { domain, leaseMs, servers, report, password, opened: (phone) => this.#phones.push(phone) };
+  }
+
+  /** @throws {StepFault} naming the step */
+  async #step<T>(number: number, title: string, act: () => Promise<T>, shown: string): Promise<T> {
+    const { write, style, sabotagedStep } = this.#options;
+    write(renderHeading(number, title, style));
+    this.#stepStartMs = performance.now();
+    if (number === sabotagedStep) process.kill(this.#servers.all[1]!.process.pid!, "SIGKILL");
+    try {
+      const result = await this.#uninterrupted(act());
+      write(renderVerdict(true, shown, style));
+      return result;
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      throw new StepFault(number, title, error);
+    }
+  }
+
+  #uninterrupted<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#interruption.promise]);
+  }
+
+  async #explain(error: unknown): Promise<void> {
+    const { write, style } = this.#options;
+    const cause = error instanceof StepFault ? error.cause : error;
+    const text = cause instanceof StoryFault ? cause.message : String((cause as Error)?.stack ?? cause);
+    write(renderVerdict(false, text, style));
+    for (const { title, process: server } of this.#servers.all) {
+      const lines = await server.logTail(8);
+      if (lines.join("") !== "") write(paint(style, "dim", [`     log of ${title}:`, ...lines].join("\n       ")));
+    }
+    write(`\n${error instanceof StepFault ? error.message : "The servers did not come up."}`);
+  }
+
+  async #farewell(status: number): Promise<number> {
+    const { write, style } = this.#options;
+    this.#stopping = true;
+    write(paint(style, "dim", "\nClosing the phones; draining the servers …"));
+    await Promise.all(this.#phones.map(({ softphone }) => softphone.close()));
+    const bad = await this.#servers.drain();
+    if (bad.length === 0) write(paint(style, "dim", "Goodbye."));
+    else write(renderVerdict(false, `did not end well: ${bad.map(({ title }) => title).join(", ")}`, style));
+    return status === 0 && bad.length > 0 ? 1 : status;
+  }
+}
+
+/** Somebody pressed Ctrl-C. */
+class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+/** A step did not come to its end. */
+class StepFault extends Error {
+  override readonly name = "StepFault";
+
+  constructor(number: number, title: string, cause: unknown) {
+    super(`Step ${number} failed: ${title}.`, { cause });
+  }
+}
