@@ -19,7 +19,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Settings } from "../storage/ports.ts";
-import { readCeiling, writeCeiling } from "./boot.ts";
+import { readCeiling, writeCeiling } from "./ceiling.ts";
 import type {
   ClaimResult,
   DirectoryEvent,
@@ -86,7 +86,7 @@ export class Directory implements Locator {
   #stopListening: (() => void) | undefined;
 
   /**
-   * @param init.boot from `nextBoot`: durable before this is called
+   * @param init.boot of the mesh: it grows with each start
    * @param init.tuning times and bounds, the defaults where absent
    */
   constructor(
@@ -143,7 +143,7 @@ export class Directory implements Locator {
   /** Lets go of every user, so that others can claim them at once, then takes no further part. Idempotent. */
   stop(): void {
     if (this.#stopped) return;
-    for (const { aor } of [...this.#core.owners(this.#nowMs())]) this.#core.release(this.#nowMs(), aor);
+    for (const { aor } of Array.from(this.#core.owners(this.#nowMs()))) this.#core.release(this.#nowMs(), aor);
     this.#flush();
     this.#stopped = true;
     this.#stopListening?.();
@@ -447,7 +447,7 @@ export class Directory implements Locator {
 
   #tellWatchers(aor: Aor, change: OwnerChange): void {
     if (change.kind === "owner") this.observeEpoch(aor, change.epoch);
-    for (const listener of [...(this.#watches.get(aor) ?? [])]) listener(change);
+    for (const listener of Array.from(this.#watches.get(aor) ?? [])) listener(change);
   }
 
   async #signRecord(to: number, op: number, aor: Aor, epoch: Epoch): Promise<void> {

@@ -160,7 +160,7 @@ export class DirectoryCore {
       this.#quorums = new Quorums(next);
       const intoJoint = isJoint(next) && next.version === before.version + 1;
       this.#ownerships.rosterChanged(nowMs, { leases, intoJoint });
-      for (const member of [...this.#leases.members()]) this.#leases.refresh(nowMs, member);
+      for (const member of Array.from(this.#leases.members())) this.#leases.refresh(nowMs, member);
       this.#watches.rosterChanged(nowMs);
       for (const [claim] of this.#claims.values()) claim?.prepare(nowMs);
     }
