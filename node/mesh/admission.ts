@@ -1,6 +1,5 @@
 import { KAD_PROTOCOL } from "../../dht-schema/link-frames.ts";
 import { JOIN_PROTOCOL } from "../../dht-schema/join-messages.ts";
-import { limits } from "../runtime/limits.ts";
 
 /** What a peer is to this server. */
 export type Standing =
@@ -46,10 +45,9 @@ export class Admission {
     return this.#sources.isDoorOpen() ? "stranger" : "refused";
   }
 
-  /** Whether a connection from the peer may be made, with so many strangers connected already. */
-  mayConnect(peer: string, strangers: number): boolean {
-    const standing = this.standing(peer);
-    return standing === "stranger" ? strangers < limits.mesh.strangers : standing !== "refused";
+  /** Whether the peer may connect to us. */
+  mayConnect(peer: string): boolean {
+    return this.standing(peer) !== "refused";
   }
 
   /** Whether we may dial the peer: servers only. */

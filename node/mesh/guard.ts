@@ -28,7 +28,7 @@ export class Guard {
     return {
       denyDialPeer: (peer) => !this.#admission.mayDial(peer.toString()),
       denyInboundEncryptedConnection: (peer) => {
-        const refused = !this.#admission.mayConnect(peer.toString(), this.#strangers.size);
+        const refused = !this.#admission.mayConnect(peer.toString());
         if (refused) this.#refuse(peer.toString(), "refused");
         return refused;
       },
@@ -77,7 +77,13 @@ export class Guard {
   watch(host: Libp2p): void {
     host.addEventListener("connection:open", (event) => {
       const connection = event.detail;
-      if (this.#admission.standing(connection.remotePeer.toString()) !== "stranger") return;
+      const peer = connection.remotePeer.toString();
+      if (this.#admission.standing(peer) !== "stranger") return;
+      if (this.#strangers.size >= limits.mesh.strangers) {
+        this.#refuse(peer, "refused: too many at once");
+        connection.abort(new Error("too many strangers at once"));
+        return;
+      }
       this.#strangers.set(
         connection,
         setTimeout(() => this.#timeUp(host, connection), limits.mesh.strangerMs),

@@ -23,6 +23,16 @@ export interface Joined {
   readonly domainKey: PrivateKey | undefined;
 }
 
+/** What a dial or a stream ends with when the gater at the other end has closed the connection after the handshake. */
+const REFUSED_BY_GATER: ReadonlySet<string> = new Set([
+  "ConnectionClosedError",
+  "MuxerClosedError",
+  "MuxerUnavailableError",
+  "StreamClosedError",
+  "StreamResetError",
+  "UnexpectedEOFError",
+]);
+
 /** A token as an operator gave it. @throws {ConfigurationError} `BAD_INVITE`, `INVITE_EXPIRED` */
 export function readToken(text: string, clock: Clock): InviteToken {
   let token: InviteToken;
@@ -69,26 +79,22 @@ async function ask(
   request: JoinRequest,
   signal: AbortSignal,
 ): Promise<JoinAnswer> {
-  try {
-    await host.dial(addresses, { signal });
-  } catch (cause) {
-    throw new OperationalError(
-      "JOIN_UNREACHABLE",
-      `no answer from ${addresses.join(", ")}: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
   let stream: Stream;
   try {
+    await host.dial(addresses, { signal });
     stream = await host.dialProtocol(peerIdFromString(inviter), JOIN_PROTOCOL, { signal });
   } catch (cause) {
-    // The gater over there closes after the handshake: so looks a door without an open invite.
+    if (!REFUSED_BY_GATER.has((cause as Error).name)) {
+      throw new OperationalError(
+        "JOIN_UNREACHABLE",
+        `no answer from ${addresses.join(", ")}: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
     throw new ConfigurationError(
       "JOIN_REFUSED",
       "the inviter lets nobody in now: the token has been used, has expired, or was made elsewhere; ask for a new one",
-      {
-        cause,
-      },
+      { cause },
     );
   }
   try {
