@@ -74,8 +74,8 @@ const definitions = [
   /** Server → replica: tell me, under my session, of every change. Answered at once by `notice`. */
   message("watch", { aor }),
   message("unwatch", { aor }),
-  /** Replica → watcher: what the replica holds now for an AoR that is watched. */
-  message("notice", { aor, session, accepted: optional(acceptedState) }),
+  /** Replica → watcher: what the replica holds now for an AoR that is watched. Of two under one session the greater `sequence` is the later. */
+  message("notice", { aor, session, sequence: uint(), accepted: optional(acceptedState) }),
   /** Replica → watcher: no watch without a live session, or a bound was reached. */
   message("notWatched", { aor, reason: refusal }),
   /** Anyone → owner: do you own it under this ballot? */

@@ -44,6 +44,7 @@ export class Replica {
   #ceiling: number;
   #raisingTo = 0;
   #lastSession: number;
+  #lastNotice = 0;
 
   constructor(
     context: Context,
@@ -218,7 +219,13 @@ export class Replica {
 
   #notice(nowMs: number, aor: Aor, session: Session): void {
     const accepted = this.#state(nowMs, this.#registers.get(aor)?.accepted);
-    this.#context.send(session.server, { type: "notice", aor, session: session.id, accepted });
+    this.#context.send(session.server, {
+      type: "notice",
+      aor,
+      session: session.id,
+      sequence: ++this.#lastNotice,
+      accepted,
+    });
   }
 
   #liveSession(nowMs: number, server: number): Session | undefined {

@@ -9,14 +9,20 @@ import { highestValid, isChosen, isNobody } from "./lookup.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum } from "./quorum.ts";
 
+interface Registration {
+  readonly generation: number;
+  readonly session: number;
+  readonly sequence: number;
+}
+
 /** A watch of one AoR at all of its replicas. */
 interface Watch {
   readonly aor: Aor;
   quorum: Quorum;
   /** What each replica holds as valid, as it last told. */
   readonly reports: Map<number, Ballot | undefined>;
-  /** Generation of the lease under which each replica has the watch. */
-  readonly registered: Map<number, number>;
+  /** The lease under which each replica has the watch, and the latest notice it sent. */
+  readonly registered: Map<number, Registration>;
   told: OwnerState | undefined;
   /** Highest epoch told: a lower one is old news. */
   newest: Ballot | undefined;
@@ -78,12 +84,15 @@ export class Watches {
   }
 
   /** A replica told what it holds. */
-  noticed(nowMs: number, from: number, { aor, session, accepted }: MessageOf<"notice">): void {
+  noticed(nowMs: number, from: number, { aor, session, sequence, accepted }: MessageOf<"notice">): void {
     const watch = this.#watches.get(aor);
     const generation = this.#leases.generationOf(nowMs, from, session);
     if (watch === undefined || generation === 0 || !watch.quorum.members.includes(from)) return;
     if (accepted !== undefined) this.#context.sawBallot(accepted.ballot);
-    watch.registered.set(from, generation);
+    // Notices may overtake each other when a link is replaced by another.
+    const before = watch.registered.get(from);
+    if (before?.session === session && before.sequence > sequence) return;
+    watch.registered.set(from, { generation, session, sequence });
     watch.reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
     this.#consider(nowMs, watch);
   }
@@ -138,7 +147,7 @@ export class Watches {
 
   #hears(nowMs: number, { quorum, registered }: Watch): boolean {
     return isQuorum(quorum, (member) => {
-      const generation = registered.get(member) ?? 0;
+      const generation = registered.get(member)?.generation ?? 0;
       return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
     });
   }
