@@ -13,7 +13,8 @@ export interface PublishRequest {
   readonly document?: PidfDocument;
 }
 
-const UNSUPPORTED_TYPE: Answer = {
+/** @see RFC 3903 §6 step 5 */
+export const UNSUPPORTED_TYPE: Answer = {
   status: 415,
   reason: "Unsupported Media Type",
   headers: [["Accept", PIDF_CONTENT_TYPE]],

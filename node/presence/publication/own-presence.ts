@@ -1,0 +1,96 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../runtime/limits.ts";
+import type { ExpiryRules } from "../expiry.ts";
+import { compose } from "../pidf/compose.ts";
+import { serializePidf } from "../pidf/pidf-document.ts";
+import type { Publication, PublishEvent, PublishOutcome } from "./publications.ts";
+import { Publications } from "./publications.ts";
+
+/** A registered contact, as far as composition needs it. */
+export interface PresentContact {
+  readonly uri: string;
+  /** Names the path it registered over, as {@link PublishEvent.path} does. */
+  readonly path: string;
+}
+
+export interface OwnPresenceInit {
+  readonly presentity: Aor;
+  readonly expiry: ExpiryRules;
+  /** For how long a user with neither contact nor publication shows nothing at all instead of `closed`, ms. */
+  readonly openingMs: number;
+  readonly contacts: readonly PresentContact[];
+}
+
+/**
+ * The state of a user whom this server owns: publications and contacts, and the document composed of them.
+ * A server owns a user because of a REGISTER or PUBLISH that it has not finished with at the instant of the claim, so an
+ * empty state means `closed` only after a moment: else a move would show `closed` in between.
+ * Sans-I/O: call {@link OwnPresence.tick} when {@link OwnPresence.nextWakeMs} has come.
+ */
+export class OwnPresence {
+  readonly #presentity: Aor;
+  readonly #publications: Publications;
+  #contacts: readonly PresentContact[];
+  #openingUntilMs: number | undefined;
+  #composed: Uint8Array | undefined;
+
+  constructor(init: OwnPresenceInit, nowMs: number) {
+    this.#presentity = init.presentity;
+    this.#publications = new Publications({
+      expiry: init.expiry,
+      fits: (publications) => this.#compose(publications).length <= limits.presence.composedBytes,
+    });
+    this.#contacts = init.contacts;
+    this.#openingUntilMs = nowMs + init.openingMs;
+    this.#endOpening(nowMs);
+  }
+
+  get publicationCount(): number {
+    return this.#publications.size;
+  }
+
+  get isEmpty(): boolean {
+    return this.#publications.size + this.#contacts.length === 0;
+  }
+
+  nextWakeMs(): number | undefined {
+    const next = Math.min(this.#openingUntilMs ?? Infinity, this.#publications.nextExpiryMs() ?? Infinity);
+    return next === Infinity ? undefined : next;
+  }
+
+  publish(event: PublishEvent, nowMs: number): PublishOutcome {
+    const outcome = this.#publications.publish(event, nowMs);
+    if (outcome.changed) this.#composed = undefined;
+    this.#endOpening(nowMs);
+    return outcome;
+  }
+
+  contactsChanged(contacts: readonly PresentContact[], nowMs: number): void {
+    this.#contacts = contacts;
+    this.#composed = undefined;
+    this.#endOpening(nowMs);
+  }
+
+  /** Drops what has expired; an empty state is `closed` from now on if its moment is over. */
+  tick(nowMs: number): void {
+    if (this.#publications.expire(nowMs)) this.#composed = undefined;
+    this.#endOpening(nowMs);
+  }
+
+  /** What subscribers see; `undefined` while there is nothing to say yet. */
+  document(): Uint8Array | undefined {
+    if (this.#openingUntilMs !== undefined) return undefined;
+    this.#composed ??= this.#compose(this.#publications.all());
+    return this.#composed;
+  }
+
+  #endOpening(nowMs: number): void {
+    if (!this.isEmpty || nowMs >= (this.#openingUntilMs ?? Infinity)) this.#openingUntilMs = undefined;
+  }
+
+  #compose(publications: readonly Publication[]): Uint8Array {
+    const published = new Set(publications.map(({ path }) => path));
+    const contacts = this.#contacts.filter(({ path }) => !published.has(path)).map(({ uri }) => uri);
+    return serializePidf(compose({ presentity: this.#presentity, publications, contacts }));
+  }
+}

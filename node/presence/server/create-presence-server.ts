@@ -1,0 +1,88 @@
+import type { RequestIdentity } from "../../federation/identity.ts";
+import type { IncomingRequest } from "../../sip/stack.ts";
+import { unavailable } from "../answer.ts";
+import type { PresenceServer, PresenceStatus } from "../presence-server.ts";
+import { FanOut } from "./fan-out.ts";
+import { NotifyHandler } from "./notify-handler.ts";
+import type { PresenceComponents, PresenceContext, PresenceTimes } from "./presence-context.ts";
+import { DEFAULT_PRESENCE_TIMES } from "./presence-context.ts";
+import { PublishHandler } from "./publish-handler.ts";
+import { Registry } from "./registry.ts";
+import { respond } from "./respond.ts";
+import { SubscribeHandler } from "./subscribe-handler.ts";
+import { WakeQueue } from "./wake-queue.ts";
+
+/** The presence server of a node. Times that are not given have their defaults. */
+export function createPresenceServer(
+  components: PresenceComponents,
+  times: Partial<PresenceTimes> = {},
+): PresenceServer {
+  const context: PresenceContext = {
+    ...components,
+    times: { ...DEFAULT_PRESENCE_TIMES, ...times },
+    wakes: new WakeQueue(components.clock, components.timers),
+    fanOut: new FanOut(components.timers),
+  };
+  const registry = new Registry(context);
+  const publish = new PublishHandler(context, registry);
+  const subscribe = new SubscribeHandler(context, registry);
+  const notify = new NotifyHandler(context, registry);
+  let state:
+    | { readonly kind: "new" }
+    | { readonly kind: "running"; readonly stopListening: readonly (() => void)[] }
+    | { readonly kind: "stopped" } = { kind: "new" };
+
+  /** A server that does not run says so. */
+  const guarded =
+    (handler: { handle(incoming: IncomingRequest, identity: RequestIdentity): void }) =>
+    (incoming: IncomingRequest, identity: RequestIdentity) => {
+      if (state.kind === "running") handler.handle(incoming, identity);
+      else respond(incoming, unavailable(1));
+    };
+
+  return {
+    start() {
+      if (state.kind !== "new") return;
+      const { locator, contacts, links } = components;
+      state = {
+        kind: "running",
+        stopListening: [
+          locator.onLost(({ aor }) => registry.presentities.get(aor)?.lose()),
+          contacts.onChange((aor) => registry.presentities.get(aor)?.contactsChanged()),
+          links.onUp((server) => {
+            for (const presentity of registry.presentities.values()) presentity.linkUp(server);
+          }),
+        ],
+      };
+    },
+    async stop() {
+      if (state.kind !== "running") return;
+      for (const stop of state.stopListening) stop();
+      state = { kind: "stopped" };
+      await Promise.race([
+        registry.drain(),
+        new Promise<void>((resolve) => components.timers.after(context.times.drainMs, resolve)),
+      ]);
+      context.wakes.clear();
+    },
+    handlePublish: guarded(publish),
+    handleSubscribe: guarded(subscribe),
+    handleNotify: guarded(notify),
+    hasPublications: (aor) => (registry.presentities.get(aor)?.served.publicationCount ?? 0) > 0,
+    status: () => statusOf(registry),
+  };
+}
+
+function statusOf(registry: Registry): PresenceStatus {
+  const status = { presentities: 0, publications: 0, watchers: 0, peerSubscriptions: 0 };
+  const views: Record<string, number> = {};
+  for (const { served, watched } of registry.presentities.values()) {
+    if (served.isOwned) status.presentities += 1;
+    status.publications += served.publicationCount;
+    status.peerSubscriptions += served.peerCount;
+    if (watched === undefined) continue;
+    status.watchers += watched.watcherCount;
+    views[watched.viewState.kind] = (views[watched.viewState.kind] ?? 0) + 1;
+  }
+  return { ...status, views };
+}

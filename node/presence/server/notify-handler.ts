@@ -1,0 +1,123 @@
+import { formatBallot } from "../../../dht-schema/ballot.ts";
+import { AORTA_EPOCH, epochIn } from "../../federation/aorta-headers.ts";
+import type { RequestIdentity } from "../../federation/identity.ts";
+import { ProtocolError } from "../../runtime/errors.ts";
+import { tagOf } from "../../sip/message/build.ts";
+import { parseCSeq } from "../../sip/message/cseq.ts";
+import type { SubscriptionState } from "../../sip/message/event.ts";
+import { parseSubscriptionState } from "../../sip/message/event.ts";
+import type { SipRequest } from "../../sip/message/message.ts";
+import type { IncomingRequest } from "../../sip/stack.ts";
+import type { Answer } from "../answer.ts";
+import { BAD_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
+import type { NotifyContent } from "../backend/view-state.ts";
+import { readExpires } from "../expiry.ts";
+import { parseComposedPidf, PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
+import { documentRefused, firstToken, UNSUPPORTED_TYPE } from "../publication/read-publish.ts";
+import type { PresenceContext } from "./presence-context.ts";
+import type { RegisteredCall, Registry } from "./registry.ts";
+import { respond } from "./respond.ts";
+
+const OK: Answer = { status: 200, reason: "OK" };
+const NO_SUCH_DIALOG: Answer = { status: 481, reason: "Subscription Does Not Exist" };
+const OUT_OF_ORDER: Answer = { status: 500, reason: "CSeq Out Of Order" };
+
+/**
+ * Answers NOTIFY of the owners of watched users. What shows state must come from the newest owner known (invariant I3): else
+ * it gets 481 with that epoch, which ends the dialog at a notifier of any make. A `terminated` NOTIFY shows nothing, so the
+ * dialog's own owner may always end it.
+ * @see RFC 6665 §4.1.3
+ */
+export class NotifyHandler {
+  readonly #context: PresenceContext;
+  readonly #registry: Registry;
+
+  constructor(context: PresenceContext, registry: Registry) {
+    this.#context = context;
+    this.#registry = registry;
+  }
+
+  handle(incoming: IncomingRequest, identity: RequestIdentity): void {
+    const registered = this.#registry.call(tagOf(incoming.request.headers.get("To") ?? "") ?? "");
+    const isPeer = identity.from !== "client" && identity.from.server === registered?.call.owner.server;
+    if (registered === undefined || !isPeer) return this.#refuse(incoming, NO_SUCH_DIALOG);
+    const read = readNotify(incoming.request);
+    if ("refuse" in read) return this.#refuse(incoming, read.refuse);
+    const accepted = registered.call.accept({ ...read, headers: incoming.request.headers });
+    if (accepted === "no-such-dialog") return this.#refuse(incoming, NO_SUCH_DIALOG);
+    if (accepted === "out-of-order") return this.#refuse(incoming, OUT_OF_ORDER);
+    if (read.content.kind === "state" && !this.#passesFence(incoming, registered)) return;
+    this.#context.counters.add("presence.notify_received");
+    respond(incoming, OK);
+    registered.presentity.watched?.notified(registered.call.call, read.content);
+  }
+
+  #passesFence(incoming: IncomingRequest, { call, presentity }: RegisteredCall): boolean {
+    const { locator, counters } = this.#context;
+    const epoch = epochIn(incoming.request.headers);
+    if (epoch === undefined) {
+      this.#refuse(incoming, badRequest(`${AORTA_EPOCH} is missing or malformed`));
+      return false;
+    }
+    if (locator.observeEpoch(presentity.aor, epoch)) return true;
+    const newest = locator.newestEpoch(presentity.aor) ?? epoch;
+    counters.add("presence.notify_stale");
+    this.#refuse(incoming, { status: 481, reason: "Stale Owner", headers: [[AORTA_EPOCH, formatBallot(newest)]] });
+    presentity.watched?.subscribeAnswered(call.call, { kind: "not-owner", epoch: newest });
+    return false;
+  }
+
+  #refuse(incoming: IncomingRequest, answer: Answer): void {
+    this.#context.counters.add("presence.notify_refused");
+    respond(incoming, answer);
+  }
+}
+
+interface Notification {
+  readonly callId: string;
+  readonly remoteTag: string;
+  readonly cseq: number;
+  readonly content: NotifyContent;
+}
+
+function readNotify(request: SipRequest): Notification | { readonly refuse: Answer } {
+  const { headers } = request;
+  if (firstToken(headers.get("Event")) !== PRESENCE_EVENT) return { refuse: BAD_EVENT };
+  const remoteTag = tagOf(headers.get("From") ?? "");
+  if (remoteTag === undefined) return { refuse: badRequest("From has no tag") };
+  try {
+    const content = readContent(request, parseSubscriptionState(headers.get("Subscription-State") ?? ""));
+    if ("refuse" in content) return content;
+    return {
+      callId: headers.get("Call-ID") ?? "",
+      remoteTag,
+      cseq: parseCSeq(headers.get("CSeq") ?? "").sequence,
+      content,
+    };
+  } catch (error) {
+    if (error instanceof ProtocolError) return { refuse: documentRefused(error) };
+    throw error;
+  }
+}
+
+/** @throws {ProtocolError} for a document that cannot be shown to watchers */
+function readContent(
+  { headers, body }: SipRequest,
+  { state, params }: SubscriptionState,
+): NotifyContent | { readonly refuse: Answer } {
+  if (state === "terminated") {
+    const retryAfter = readExpires(params.get("retry-after"));
+    return {
+      kind: "terminated",
+      reason: params.get("reason") ?? "",
+      ...(typeof retryAfter === "number" ? { retryAfterSeconds: retryAfter } : {}),
+    };
+  }
+  const expires = readExpires(params.get("expires"));
+  const content: NotifyContent = { kind: "state", ...(typeof expires === "number" ? { expiresSeconds: expires } : {}) };
+  if (body.length === 0) return content;
+  if (firstToken(headers.get("Content-Type"))?.toLowerCase() !== PIDF_CONTENT_TYPE) return { refuse: UNSUPPORTED_TYPE };
+  // Checked, then passed on as it came: watchers see the owner's very bytes.
+  parseComposedPidf(body);
+  return { ...content, document: body };
+}

@@ -1,0 +1,101 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import { compareBallots } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { Locator } from "../../federation/locator.ts";
+import type { RegisteredContacts } from "../../registrar/registered-contacts.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import type { Counters } from "../../runtime/metrics.ts";
+import type { Timers } from "../../runtime/timers.ts";
+import type { Flow, SipStack } from "../../sip/stack.ts";
+import type { BackendTimes } from "../backend/view-state.ts";
+import type { ExpiryRules } from "../expiry.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { WakeQueue } from "./wake-queue.ts";
+
+/** Tells when a server can be reached again over the mesh. */
+export interface PeerLinks {
+  /** Calls `listener` whenever a link to a server is up, for the first time or again. Returns how to stop it. */
+  onUp(listener: (server: ServerId) => void): () => void;
+}
+
+/** What the presence server works with. */
+export interface PresenceComponents {
+  readonly stack: Pick<SipStack, "send">;
+  readonly locator: Locator;
+  readonly contacts: RegisteredContacts;
+  readonly links: PeerLinks;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly counters: Counters;
+  /** URI at which a client that came by this socket flow reaches this server: the Contact of our side of a dialog. */
+  readonly contactFor: (flow: Flow) => string;
+}
+
+/** Terms and delays; everything has a default that suits a real deployment. */
+export interface PresenceTimes {
+  /** @default at least 60 s, an hour when nothing is asked, at most 2 hours */
+  readonly publication: ExpiryRules;
+  /** @default at least 60 s, an hour when nothing is asked, at most 2 hours */
+  readonly subscription: ExpiryRules;
+  readonly backend: BackendTimes;
+  /** Asked of owners. @default an hour */
+  readonly backendExpiresSeconds: number;
+  /** @see OwnPresenceInit.openingMs @default 1000 */
+  readonly openingMs: number;
+  /** How long after its last publication a user without contact is released: a REGISTER may be under way. @default 5000 */
+  readonly releaseAfterMs: number;
+  /** How long `stop` waits for the answers to its last NOTIFYs. @default 2000 */
+  readonly drainMs: number;
+}
+
+/** The times that are used where none are given. */
+export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
+  publication: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
+  subscription: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
+  backend: {
+    settleMs: 500,
+    orphanGraceMs: 2000,
+    resubscribeJitterMs: 50,
+    firstDocumentMs: 5000,
+    retryMs: 100,
+    retryMaxMs: 30_000,
+  },
+  backendExpiresSeconds: 3600,
+  openingMs: 1000,
+  releaseAfterMs: 5000,
+  drainMs: 2000,
+};
+
+/** What the drivers of one presence server share. */
+export interface PresenceContext extends PresenceComponents {
+  readonly times: PresenceTimes;
+  readonly wakes: WakeQueue;
+  readonly fanOut: FanOut;
+}
+
+/**
+ * The epoch under which this server may speak for a user at this instant. Knowing that a higher one exists silences it,
+ * even if its own leases seem to hold: the clocks may be wrong (I3).
+ */
+export function servingEpoch(locator: Locator, aor: Aor): Epoch | undefined {
+  const owned = locator.owned(aor);
+  const newest = owned && locator.newestEpoch(aor);
+  return newest !== undefined && compareBallots(newest, owned as Epoch) > 0 ? undefined : owned;
+}
+
+/** Contact of our side of a dialog. Within the mesh the flow alone says where to go, so there the user's address does. */
+export function contactFor(context: PresenceContext, flow: Flow, aor: Aor): string {
+  return flow.transport === "MESH" ? aor : context.contactFor(flow);
+}
+
+/** Names a path so that a publication can be matched with the contact of the same device. */
+export function pathOf(flow: Flow): string {
+  return flow.transport === "MESH"
+    ? `MESH ${flow.server}`
+    : `${flow.transport} ${flow.address} ${flow.port} ${flow.connection ?? ""}`;
+}

@@ -1,0 +1,134 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
+import type { BackendCall } from "./backend-call.ts";
+import type { PresenceContext } from "./presence-context.ts";
+import type { ServedUserListener } from "./served-user.ts";
+import { ServedUser } from "./served-user.ts";
+import type { Subscription } from "./subscription.ts";
+import type { Wakeable } from "./wake-queue.ts";
+import type { WatchedUserHost } from "./watched-user.ts";
+import { WatchedUser } from "./watched-user.ts";
+
+/** Where a presentity's dialogs are found by their tags. */
+export interface PresentityHost {
+  callStarted(call: BackendCall, presentity: Presentity): void;
+  callEnded(call: BackendCall): void;
+  subscriptionEnded(subscription: Subscription): void;
+  /** Nothing is left to keep: the next request for the user makes another. */
+  emptied(presentity: Presentity): void;
+}
+
+/**
+ * Everything this server has to do with one user: the owner's part and the watchers' part, which meet where the user is
+ * owned by the server that the watchers are on.
+ */
+export class Presentity implements ServedUserListener, WatchedUserHost, Wakeable {
+  readonly aor: Aor;
+  readonly served: ServedUser;
+  readonly #context: PresenceContext;
+  readonly #host: PresentityHost;
+  #watched: WatchedUser | undefined;
+
+  constructor(context: PresenceContext, host: PresentityHost, aor: Aor) {
+    this.#context = context;
+    this.#host = host;
+    this.aor = aor;
+    this.served = new ServedUser(context, aor, this);
+  }
+
+  get watched(): WatchedUser | undefined {
+    return this.#watched;
+  }
+
+  /** A subject for the watchers of the user; `watcher` is the first of them when there is none yet. */
+  watchedBy(watcher: Aor): WatchedUser {
+    this.#watched ??= new WatchedUser(this.#context, this, { aor: this.aor, watcher });
+    return this.#watched;
+  }
+
+  publish(event: PublishEvent): PublishOutcome | undefined {
+    const outcome = this.served.publish(event);
+    this.settle();
+    return outcome;
+  }
+
+  contactsChanged(): void {
+    this.served.contactsChanged();
+    this.settle();
+  }
+
+  lose(): void {
+    this.served.lose();
+    this.settle();
+  }
+
+  linkUp(server: ServerId): void {
+    this.#watched?.linkUp(server);
+    this.settle();
+  }
+
+  wake(nowMs: number): void {
+    this.served.tick(nowMs);
+    this.#watched?.tick();
+    this.settle();
+  }
+
+  /** Ends every subscription: this server goes away. */
+  drain(): void {
+    this.#watched?.endWatchers();
+    this.served.endPeers();
+    this.#watched?.close();
+    this.settle();
+  }
+
+  owned(epoch: Epoch): void {
+    this.#watched?.owned(epoch);
+  }
+
+  lost(): void {
+    this.#watched?.lost();
+  }
+
+  composed(body: Uint8Array): void {
+    this.#watched?.composed(body);
+  }
+
+  check(): Epoch | undefined {
+    return this.served.check();
+  }
+
+  ownDocument(): Uint8Array | undefined {
+    return this.served.document;
+  }
+
+  callStarted(call: BackendCall): void {
+    this.#host.callStarted(call, this);
+  }
+
+  callEnded(call: BackendCall): void {
+    this.#host.callEnded(call);
+  }
+
+  subscriptionEnded(subscription: Subscription): void {
+    this.#host.subscriptionEnded(subscription);
+    this.settle();
+  }
+
+  /** Called after whatever may have changed something: keeps the next wake-up, and lets go of what nobody needs. */
+  settle(): void {
+    if (this.#watched?.watcherCount === 0) {
+      const unwatched = this.#watched;
+      this.#watched = undefined;
+      unwatched.close();
+    }
+    if (this.#watched === undefined && this.served.isIdle) {
+      this.#context.wakes.set(this, undefined);
+      this.#host.emptied(this);
+      return;
+    }
+    const next = Math.min(this.served.nextWakeMs() ?? Infinity, this.#watched?.nextWakeMs() ?? Infinity);
+    this.#context.wakes.set(this, next === Infinity ? undefined : next);
+  }
+}

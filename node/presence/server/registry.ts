@@ -1,0 +1,78 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { BackendCall } from "./backend-call.ts";
+import type { PresenceContext } from "./presence-context.ts";
+import type { PresentityHost } from "./presentity.ts";
+import { Presentity } from "./presentity.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** A back-end subscription with the presentity that it serves. */
+export interface RegisteredCall {
+  readonly call: BackendCall;
+  readonly presentity: Presentity;
+}
+
+/** Finds presentities by user, and dialogs by our tag, which no two dialogs share. */
+export class Registry implements PresentityHost {
+  readonly presentities = new Map<Aor, Presentity>();
+  readonly #context: PresenceContext;
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #calls = new Map<string, RegisteredCall>();
+  #onDrained: (() => void) | undefined;
+
+  constructor(context: PresenceContext) {
+    this.#context = context;
+  }
+
+  /** Dialogs of subscribers. */
+  get subscriptionCount(): number {
+    return this.#subscriptions.size;
+  }
+
+  /** The presentity of a user; a new one keeps itself only if something is added to it. */
+  presentity(aor: Aor): Presentity {
+    let presentity = this.presentities.get(aor);
+    if (presentity === undefined) {
+      presentity = new Presentity(this.#context, this, aor);
+      this.presentities.set(aor, presentity);
+    }
+    return presentity;
+  }
+
+  subscription(localTag: string): Subscription | undefined {
+    return this.#subscriptions.get(localTag);
+  }
+
+  call(localTag: string): RegisteredCall | undefined {
+    return this.#calls.get(localTag);
+  }
+
+  subscriptionStarted(subscription: Subscription): void {
+    this.#subscriptions.set(subscription.localTag, subscription);
+  }
+
+  subscriptionEnded(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription.localTag);
+    if (this.#subscriptions.size === 0) this.#onDrained?.();
+  }
+
+  callStarted(call: BackendCall, presentity: Presentity): void {
+    this.#calls.set(call.localTag, { call, presentity });
+  }
+
+  callEnded(call: BackendCall): void {
+    this.#calls.delete(call.localTag);
+  }
+
+  emptied(presentity: Presentity): void {
+    if (this.presentities.get(presentity.aor) === presentity) this.presentities.delete(presentity.aor);
+  }
+
+  /** Ends all subscriptions; resolves when none is left. */
+  drain(): Promise<void> {
+    for (const presentity of this.presentities.values()) presentity.drain();
+    if (this.#subscriptions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+    });
+  }
+}

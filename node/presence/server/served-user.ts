@@ -1,0 +1,198 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import { sameBallot } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { PresentContact } from "../publication/own-presence.ts";
+import { OwnPresence } from "../publication/own-presence.ts";
+import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
+import type { PresenceContext } from "./presence-context.ts";
+import { pathOf, servingEpoch } from "./presence-context.ts";
+import type { ShownDocument, Subject, Subscriber, Subscription } from "./subscription.ts";
+
+/** Told what happens to a user's ownership and composition here. */
+export interface ServedUserListener {
+  owned(epoch: Epoch): void;
+  lost(): void;
+  /** There is another document than before. */
+  composed(body: Uint8Array): void;
+  subscriptionEnded(subscription: Subscription): void;
+}
+
+/** The state of the user for as long as one ownership lasts. */
+interface Ownership {
+  readonly epoch: Epoch;
+  readonly presence: OwnPresence;
+}
+
+/**
+ * The owner's part: composes a user's state while this server owns the user, and shows it to the other servers that
+ * subscribe. Every entry looks at the ownership first and treats a change of it before anything else.
+ */
+export class ServedUser implements Subject {
+  readonly aor: Aor;
+  readonly #context: PresenceContext;
+  readonly #listener: ServedUserListener;
+  readonly #peers = new Map<ServerId, Subscription>();
+  #ownership: Ownership | undefined;
+  #shown: ShownDocument | undefined;
+  #versions = 0;
+  /** When to let go of a user of whom nothing is left here. */
+  #releaseAtMs: number | undefined;
+
+  constructor(context: PresenceContext, aor: Aor, listener: ServedUserListener) {
+    this.#context = context;
+    this.aor = aor;
+    this.#listener = listener;
+  }
+
+  get peerCount(): number {
+    return this.#peers.size;
+  }
+
+  get publicationCount(): number {
+    return this.#ownership?.presence.publicationCount ?? 0;
+  }
+
+  get isOwned(): boolean {
+    return this.#ownership !== undefined;
+  }
+
+  /** Nothing here has to be kept: without publications the state can be made anew from the contacts. */
+  get isIdle(): boolean {
+    return this.#peers.size + this.publicationCount === 0 && this.#releaseAtMs === undefined;
+  }
+
+  /** The present composition, if this server owns the user and has something to say. */
+  get document(): Uint8Array | undefined {
+    return this.#shown?.body;
+  }
+
+  /** The epoch under which this server owns the user at this instant. */
+  check(): Epoch | undefined {
+    return this.#check()?.epoch;
+  }
+
+  /** Takes a PUBLISH; `undefined` when this server does not own the user. */
+  publish(event: PublishEvent): PublishOutcome | undefined {
+    const ownership = this.#check();
+    if (ownership === undefined) return undefined;
+    const outcome = ownership.presence.publish(event, this.#nowMs());
+    this.#changed(ownership);
+    // Whoever was claimed for a publication is let go of when none is left; the registrar does so for its contacts.
+    if (ownership.presence.isEmpty) this.#releaseLater();
+    return outcome;
+  }
+
+  /** The registrar's contacts of the user have changed. */
+  contactsChanged(): void {
+    const before = this.#ownership;
+    const ownership = this.#check();
+    // A new ownership has read the contacts already.
+    if (ownership === undefined || ownership !== before) return;
+    ownership.presence.contactsChanged(this.#contacts(), this.#nowMs());
+    this.#changed(ownership);
+  }
+
+  /** Another server watches the user here. One subscription a server is all it needs: a new one takes the place of the old. */
+  addPeer(server: ServerId, subscription: Subscription): void {
+    const old = this.#peers.get(server);
+    this.#peers.set(server, subscription);
+    old?.abandon();
+    subscription.tell();
+  }
+
+  shownTo(): ShownDocument | undefined {
+    return this.#shown;
+  }
+
+  mayShow(subscriber: Subscriber): boolean {
+    const epoch = this.check();
+    return epoch !== undefined && subscriber.kind === "peer" && sameBallot(epoch, subscriber.epoch);
+  }
+
+  ended(subscription: Subscription): void {
+    const { subscriber } = subscription;
+    if (subscriber.kind === "peer" && this.#peers.get(subscriber.server) === subscription)
+      this.#peers.delete(subscriber.server);
+    this.#listener.subscriptionEnded(subscription);
+  }
+
+  /** Publications are dropped and other servers sent away: both belong to the ownership that is over. Idempotent. */
+  lose(): void {
+    if (this.#ownership === undefined) return;
+    this.#ownership = undefined;
+    this.#shown = undefined;
+    this.#releaseAtMs = undefined;
+    this.endPeers();
+    this.#listener.lost();
+  }
+
+  /** Sends the other servers away: they find the user's next owner, or this server again. */
+  endPeers(): void {
+    for (const peer of this.#peers.values()) peer.terminate("deactivated");
+  }
+
+  nextWakeMs(): number | undefined {
+    const next = Math.min(this.#ownership?.presence.nextWakeMs() ?? Infinity, this.#releaseAtMs ?? Infinity);
+    return next === Infinity ? undefined : next;
+  }
+
+  tick(nowMs: number): void {
+    const ownership = this.#check();
+    if (ownership === undefined) return;
+    const before = ownership.presence.publicationCount;
+    ownership.presence.tick(nowMs);
+    this.#changed(ownership);
+    if (before > 0 && ownership.presence.isEmpty) this.#releaseLater();
+    if (this.#releaseAtMs !== undefined && nowMs >= this.#releaseAtMs) this.#release();
+  }
+
+  #check(): Ownership | undefined {
+    const epoch = servingEpoch(this.#context.locator, this.aor);
+    const known = this.#ownership;
+    if (known !== undefined && (epoch === undefined || !sameBallot(epoch, known.epoch))) this.lose();
+    if (epoch !== undefined && this.#ownership === undefined) this.#own(epoch);
+    return this.#ownership;
+  }
+
+  #own(epoch: Epoch): void {
+    const { times } = this.#context;
+    const presence = new OwnPresence(
+      { presentity: this.aor, expiry: times.publication, openingMs: times.openingMs, contacts: this.#contacts() },
+      this.#nowMs(),
+    );
+    const ownership = { epoch, presence };
+    this.#ownership = ownership;
+    this.#listener.owned(epoch);
+    this.#changed(ownership);
+  }
+
+  #changed({ presence }: Ownership): void {
+    if (!presence.isEmpty) this.#releaseAtMs = undefined;
+    const body = presence.document();
+    if (body === undefined || (this.#shown !== undefined && Buffer.compare(this.#shown.body, body) === 0)) return;
+    this.#versions += 1;
+    this.#shown = { standing: "active", version: this.#versions, body };
+    this.#context.fanOut.tell(this.#peers.values());
+    this.#listener.composed(body);
+  }
+
+  /** Not at once: a REGISTER that renews the ownership may be under way. */
+  #releaseLater(): void {
+    this.#releaseAtMs ??= this.#nowMs() + this.#context.times.releaseAfterMs;
+  }
+
+  #release(): void {
+    this.#releaseAtMs = undefined;
+    this.#context.counters.add("presence.users_released");
+    void this.#context.locator.release(this.aor);
+  }
+
+  #contacts(): PresentContact[] {
+    return this.#context.contacts.contactsOf(this.aor).map(({ uri, flow }) => ({ uri, path: pathOf(flow) }));
+  }
+
+  #nowMs(): number {
+    return this.#context.clock.monotonicMs();
+  }
+}

@@ -1,0 +1,207 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { Location, OwnerChange, OwnerWatch } from "../../federation/locator.ts";
+import { BackendView } from "../backend/backend-view.ts";
+import type { Instant, NotifyContent, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
+import { compose } from "../pidf/compose.ts";
+import { serializePidf } from "../pidf/pidf-document.ts";
+import type { CallOwner } from "./backend-call.ts";
+import { BackendCall } from "./backend-call.ts";
+import type { PresenceContext } from "./presence-context.ts";
+import type { ShownDocument, Subject, Subscription } from "./subscription.ts";
+
+/** What a watched user needs of what is around it. */
+export interface WatchedUserHost {
+  /** The epoch under which this server owns the user at this instant. */
+  check(): Epoch | undefined;
+  /** This server's own composition, while it is the owner. */
+  ownDocument(): Uint8Array | undefined;
+  callStarted(call: BackendCall): void;
+  callEnded(call: BackendCall): void;
+  subscriptionEnded(subscription: Subscription): void;
+  /** {@link WatchedUser.nextWakeMs} may be another now. */
+  settle(): void;
+}
+
+/**
+ * The watchers' part: clients of this server who watch a user, and the one view that they share, wherever the user's
+ * owner is. Made for the first watcher, closed after the last.
+ */
+export class WatchedUser implements Subject, CallOwner {
+  readonly aor: Aor;
+  readonly watcher: Aor;
+  readonly #context: PresenceContext;
+  readonly #host: WatchedUserHost;
+  readonly #watchers = new Set<Subscription>();
+  readonly #view: BackendView;
+  #watch: OwnerWatch | undefined;
+  #call: BackendCall | undefined;
+  /** What watchers see. It outlives moves and deaths of owners. */
+  #shown: ShownDocument | undefined;
+  #versions = 0;
+
+  /** @param watcher the first one: back-end subscriptions are made on behalf of them */
+  constructor(context: PresenceContext, host: WatchedUserHost, init: { readonly aor: Aor; readonly watcher: Aor }) {
+    this.#context = context;
+    this.#host = host;
+    this.aor = init.aor;
+    this.watcher = init.watcher;
+    this.#view = new BackendView(
+      { self: context.locator.self, times: context.times.backend },
+      context.clock.monotonicMs(),
+    );
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size;
+  }
+
+  get viewState(): ViewState {
+    return this.#view.state;
+  }
+
+  /** The last watcher has gone, or this server goes. */
+  close(): void {
+    this.#watch?.close();
+    this.#perform(this.#view.close());
+  }
+
+  /** The first one makes this server follow the user. */
+  addWatcher(subscription: Subscription): void {
+    this.#watchers.add(subscription);
+    if (this.#watch === undefined) this.#open();
+    subscription.tell();
+    this.#host.settle();
+  }
+
+  shownTo(): ShownDocument | undefined {
+    return this.#shown;
+  }
+
+  /** What watchers see was valid when it was shown, and it stands until something newer takes its place, whoever owns the user. */
+  mayShow(): boolean {
+    return true;
+  }
+
+  ended(subscription: Subscription): void {
+    this.#watchers.delete(subscription);
+    this.#host.subscriptionEnded(subscription);
+  }
+
+  endWatchers(): void {
+    for (const watcher of this.#watchers) watcher.terminate("deactivated");
+  }
+
+  /** This server owns the user now. */
+  owned(epoch: Epoch): void {
+    this.#perform(this.#view.ownedHere(epoch));
+  }
+
+  /** This server owns the user no more. */
+  lost(): void {
+    this.#perform(this.#view.lostHere(this.#shown !== undefined, this.#instant()));
+  }
+
+  /** The own composition is another. */
+  composed(body: Uint8Array): void {
+    if (this.#view.state.kind === "here") this.#show("active", body);
+  }
+
+  subscribeAnswered(call: number, result: SubscribeResult): void {
+    this.#perform(this.#view.subscribeAnswered(call, result, this.#instant()));
+  }
+
+  notified(call: number, content: NotifyContent): void {
+    this.#perform(this.#view.notified(call, content, this.#instant()));
+  }
+
+  linkUp(server: ServerId): void {
+    this.#perform(this.#view.linkUp(server, this.#instant()));
+  }
+
+  nextWakeMs(): number | undefined {
+    return this.#view.nextWakeMs();
+  }
+
+  tick(): void {
+    this.#perform(this.#view.tick(this.#instant()));
+  }
+
+  #open(): void {
+    const epoch = this.#host.check();
+    if (epoch !== undefined) this.owned(epoch);
+    this.#watch = this.#context.locator.watch(this.aor, (change) => this.#ownerChanged(change));
+  }
+
+  #ownerChanged(change: OwnerChange): void {
+    if (this.#view.state.kind === "closed") return;
+    // What holds at this instant counts, not what a push said of an earlier one.
+    const epoch = this.#host.check();
+    if (epoch !== undefined) this.owned(epoch);
+    else this.#perform(this.#view.ownerChanged(change, this.#instant()));
+  }
+
+  #located(location: Location): void {
+    if (this.#view.state.kind === "closed") return;
+    const epoch = this.#host.check();
+    if (epoch !== undefined) this.owned(epoch);
+    else if (location.kind !== "here") this.#perform(this.#view.located(location, this.#instant()));
+  }
+
+  #perform(effects: readonly ViewEffect[]): void {
+    for (const effect of effects) this.#carryOut(effect);
+    this.#host.settle();
+  }
+
+  #carryOut(effect: ViewEffect): void {
+    switch (effect.kind) {
+      case "subscribe":
+        this.#call = new BackendCall(this.#context, { view: this, call: effect.call, owner: effect.owner });
+        this.#host.callStarted(this.#call);
+        void this.#call.subscribe();
+        return;
+      case "refresh":
+        void this.#call?.subscribe();
+        return;
+      case "unsubscribe":
+        this.#call?.unsubscribe();
+        this.#forgetCall();
+        return;
+      case "forget":
+        this.#forgetCall();
+        return;
+      case "locate":
+        void this.#context.locator.locate(this.aor).then((location) => this.#located(location));
+        return;
+      case "show":
+        this.#show("active", effect.document);
+        return;
+      case "show-closed":
+        this.#show("pending", serializePidf(compose({ presentity: this.aor, publications: [], contacts: [] })));
+        return;
+      case "show-own": {
+        const body = this.#host.ownDocument();
+        if (body !== undefined) this.#show("active", body);
+        return;
+      }
+    }
+  }
+
+  #forgetCall(): void {
+    if (this.#call !== undefined) this.#host.callEnded(this.#call);
+    this.#call = undefined;
+  }
+
+  #show(standing: ShownDocument["standing"], body: Uint8Array): void {
+    const before = this.#shown;
+    if (before !== undefined && before.standing === standing && Buffer.compare(before.body, body) === 0) return;
+    this.#versions += 1;
+    this.#shown = { standing, version: this.#versions, body };
+    this.#context.fanOut.tell(this.#watchers);
+  }
+
+  #instant(): Instant {
+    return { nowMs: this.#context.clock.monotonicMs(), random: this.#context.random() };
+  }
+}
