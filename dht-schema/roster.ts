@@ -1,6 +1,7 @@
 import { publicKeyFromRaw } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
+import { concat } from "uint8arrays";
 import type { Infer } from "./codec.ts";
 import { bytes, decode, encode, list, struct, text, uint } from "./codec.ts";
 import { kadIdOfPeer } from "./record-key.ts";
@@ -75,7 +76,7 @@ export async function signRoster(roster: Roster, domainKey: PrivateKey): Promise
   const encoded = encode(rosterCodec, roster);
   return encode(signedRosterCodec, {
     roster: encoded,
-    signature: await domainKey.sign(concat(ROSTER_CONTEXT, encoded)),
+    signature: await domainKey.sign(concat([ROSTER_CONTEXT, encoded])),
   });
 }
 
@@ -86,7 +87,7 @@ export async function signRoster(roster: Roster, domainKey: PrivateKey): Promise
  */
 export async function openRoster(signed: Uint8Array, domainPublicKey: Uint8Array): Promise<Roster> {
   const { roster: encoded, signature } = decode(signedRosterCodec, signed);
-  const valid = await publicKeyFromRaw(domainPublicKey).verify(concat(ROSTER_CONTEXT, encoded), signature);
+  const valid = await publicKeyFromRaw(domainPublicKey).verify(concat([ROSTER_CONTEXT, encoded]), signature);
   if (!valid) throw new SchemaError("BAD_SIGNATURE", "roster is not signed by the domain's key");
   const roster = decode(rosterCodec, encoded);
   checkRoster(roster);
@@ -127,11 +128,4 @@ export function kadMembers(roster: Roster, voters: readonly number[]): KadMember
     const server = byNumber.get(number) as RosterServer;
     return { number, kadId: kadIdOfPeer(peerIdFromString(server.id).toMultihash().bytes) };
   });
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }

@@ -1,5 +1,6 @@
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
+import { concat } from "uint8arrays";
 import type { Aor } from "./aor.ts";
 import { parseAor } from "./aor.ts";
 import type { Infer } from "./codec.ts";
@@ -35,7 +36,7 @@ const CONTEXT = new TextEncoder().encode("aorta-binding-1\0");
 /** Signs a binding with its owner's key. */
 export async function signServerBinding(binding: ServerBinding, ownerKey: PrivateKey): Promise<Uint8Array> {
   const encoded = encode(serverBindingCodec, binding);
-  return encode(signedCodec, { binding: encoded, signature: await ownerKey.sign(concat(CONTEXT, encoded)) });
+  return encode(signedCodec, { binding: encoded, signature: await ownerKey.sign(concat([CONTEXT, encoded])) });
 }
 
 /**
@@ -46,7 +47,7 @@ export async function openServerBinding(signed: Uint8Array): Promise<ServerBindi
   const { binding: encoded, signature } = decode(signedCodec, signed);
   const binding = decode(serverBindingCodec, encoded);
   const publicKey = ownerKeyOf(binding.owner);
-  if (!(await publicKey.verify(concat(CONTEXT, encoded), signature))) {
+  if (!(await publicKey.verify(concat([CONTEXT, encoded]), signature))) {
     throw new SchemaError("BAD_SIGNATURE", "binding is not signed by the owner it names");
   }
   const aor = parseAor(binding.aor);
@@ -63,11 +64,4 @@ function ownerKeyOf(owner: string) {
   }
   if (publicKey === undefined) throw new SchemaError("BAD_RECORD", "owner's peer id does not hold its key");
   return publicKey;
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }
