@@ -1,0 +1,60 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { assertedIn, identityProblem, stripAssertions } from "../../../node/federation/edge-identity.ts";
+import type { Examined } from "../../../node/federation/examine-request.ts";
+import { createHeaders } from "../../../node/sip/message/headers.ts";
+
+const ALICE = "sip:alice@example.com" as Aor;
+const BOB = "sip:bob@example.com" as Aor;
+const asserted = (...values: string[]) =>
+  assertedIn(createHeaders(values.map((value) => ["P-Asserted-Identity", value] as const)));
+
+describe("asserted identity", () => {
+  it("is the first SIP address", () => {
+    expect(asserted('"Alice, A." <sip:Alice@EXAMPLE.com>, <tel:+1>')).to.equal("sip:Alice@example.com");
+    expect(asserted("<tel:+1>", "<sips:alice@example.com>")).to.equal(ALICE);
+  });
+
+  it("is nobody's where none can be read", () => {
+    expect([asserted(), asserted("<tel:+1>"), asserted("<sip:alice"), asserted("sip:example.com")]).to.deep.equal(
+      Array.from({ length: 4 }),
+    );
+  });
+
+  it("of a client is removed, with everything else that only servers may say", () => {
+    const headers = createHeaders([
+      ["p-asserted-identity", "<sip:bob@example.com>"],
+      ["From", "<sip:alice@example.com>"],
+      ["P-ASSERTED-IDENTITY", "<tel:+1>"],
+      ["Aorta-Epoch", "1.2.3"],
+      ["aorta-owner", "s1"],
+    ]);
+    stripAssertions(headers);
+    expect([...headers.entries()]).to.deep.equal([["From", "<sip:alice@example.com>"]]);
+  });
+});
+
+describe("what an authenticated user may do", () => {
+  const examined = (fields: Partial<Examined>): Examined => ({
+    kind: "examined",
+    method: "MESSAGE",
+    target: { kind: "node" },
+    from: ALICE,
+    to: BOB,
+    ...fields,
+  });
+  const statusOf = (fields: Partial<Examined>) => identityProblem(examined(fields), ALICE, "example.com")?.status;
+
+  it("is to write to anybody under their own name", () => {
+    expect(statusOf({})).to.equal(undefined);
+    expect(statusOf({ from: BOB })).to.equal(403);
+    expect(statusOf({ from: undefined })).to.equal(403);
+  });
+
+  it("is to register their own address only", () => {
+    expect(statusOf({ method: "REGISTER", to: ALICE })).to.equal(undefined);
+    expect(statusOf({ method: "REGISTER", to: BOB })).to.equal(403);
+    expect(statusOf({ method: "REGISTER", from: BOB, to: ALICE })).to.equal(403);
+    expect(statusOf({ method: "REGISTER", to: "sip:alice@elsewhere.org" as Aor })).to.equal(404);
+  });
+});

@@ -1,0 +1,112 @@
+import { expect } from "chai";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { ALLOW, examineRequest } from "../../../node/federation/examine-request.ts";
+import { ownAddresses } from "../../../node/federation/own-addresses.ts";
+import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { request } from "./requests.ts";
+
+const BOB = "sip:bob@example.com";
+const own = ownAddresses("12D3KooWServer" as ServerId, [{ transport: "UDP", address: "127.0.0.1", port: 5060 }], []);
+const examine = (message: SipRequest) => examineRequest(message, { domain: "example.com", own });
+const statusOf = (message: SipRequest): unknown => {
+  const result = examine(message);
+  return result.kind === "refused" ? result.status : result.target;
+};
+
+describe("examination of a request at the edge", () => {
+  it("finds the user whom a request is for", () => {
+    expect(examine(request("MESSAGE", "sip:%62ob@EXAMPLE.com:5060;transport=tcp"))).to.deep.equal({
+      kind: "examined",
+      method: "MESSAGE",
+      target: { kind: "user", aor: BOB },
+      from: "sip:alice@example.com",
+      to: BOB,
+    });
+  });
+
+  it("takes REGISTER to be for the domain, under its name or this node's address", () => {
+    expect(statusOf(request("REGISTER", "sip:example.com"))).to.deep.equal({ kind: "node" });
+    expect(statusOf(request("REGISTER", "sip:127.0.0.1:5060"))).to.deep.equal({ kind: "node" });
+  });
+
+  it("tells OPTIONS for the node from OPTIONS for a user", () => {
+    expect(statusOf(request("OPTIONS", "sip:127.0.0.1"))).to.deep.equal({ kind: "node" });
+    expect(statusOf(request("OPTIONS", BOB))).to.deep.equal({ kind: "user", aor: BOB });
+  });
+
+  it("leaves requests within a subscription to their dialog", () => {
+    const refresh = request("SUBSCRIBE", "sip:127.0.0.1:5060", { to: `<${BOB}>;tag=2` });
+    expect(statusOf(refresh)).to.deep.equal({ kind: "dialog" });
+    expect(statusOf(request("NOTIFY", "sip:anything@10.0.0.1"))).to.deep.equal({ kind: "dialog" });
+  });
+
+  it("answers methods that it does not serve with those that it does", () => {
+    expect(examine(request("INFO", BOB))).to.deep.include({ status: 405, headers: [["Allow", ALLOW]] });
+    expect(examine(request("INVITE", BOB))).to.deep.include({ status: 501, headers: [["Allow", ALLOW]] });
+  });
+
+  const refusals: [string, SipRequest, number][] = [
+    ["relays to no other domain", request("MESSAGE", "sip:bob@elsewhere.org"), 403],
+    ["relays to no other host", request("REGISTER", "sip:127.0.0.1:5099"), 403],
+    ["knows no user by its own address", request("MESSAGE", "sip:bob@127.0.0.1:5060"), 404],
+    ["knows no user without a name", request("PUBLISH", "sip:example.com"), 404],
+    ["knows no scheme but SIP's", request("MESSAGE", "tel:+123"), 416],
+    ["reads no malformed Request-URI", request("MESSAGE", "sip:bob@exa mple.com"), 400],
+    ["reads no malformed From", request("MESSAGE", BOB, { from: "<sip:alice" }), 400],
+    ["reads no malformed To", request("MESSAGE", BOB, { to: '"Bob <sip:bob@example.com>' }), 400],
+    [
+      "reads no malformed Max-Forwards",
+      request("REGISTER", "sip:example.com", { headers: [["Max-Forwards", "many"]] }),
+      400,
+    ],
+    ["sends nothing on that has no hop left", request("MESSAGE", BOB, { headers: [["Max-Forwards", "0"]] }), 483],
+    ["follows no Route to others", request("MESSAGE", BOB, { headers: [["Route", "<sip:10.0.0.9;lr>"]] }), 403],
+  ];
+  for (const [what, message, status] of refusals) {
+    it(`${what} (${status})`, () => {
+      expect(statusOf(message)).to.equal(status);
+    });
+  }
+
+  it("serves a request without a hop left that needs none", () => {
+    expect(statusOf(request("REGISTER", "sip:example.com", { headers: [["Max-Forwards", "0"]] }))).to.deep.equal({
+      kind: "node",
+    });
+  });
+
+  it("accepts a Route that led here", () => {
+    const routed = request("MESSAGE", BOB, { headers: [["Route", "<sip:127.0.0.1:5060;lr>"]] });
+    expect(statusOf(routed)).to.deep.equal({ kind: "user", aor: BOB });
+  });
+
+  it("lets a request pass through a second time, since its user may have moved back, but not a third", () => {
+    const via: [string, string] = ["Via", "SIP/2.0/MESH 12D3KooWServer;branch=z9hG4bKa"];
+    expect(statusOf(request("MESSAGE", BOB, { headers: [via] }))).to.deep.equal({ kind: "user", aor: BOB });
+    expect(statusOf(request("MESSAGE", BOB, { headers: [via, via] }))).to.equal(482);
+    expect(statusOf(request("MESSAGE", BOB, { headers: [["Via", `${via[1]}, ${via[1]}`]] }))).to.equal(482);
+  });
+
+  it("names the extensions that it lacks, and leaves to devices what is theirs", () => {
+    const register = request("REGISTER", "sip:example.com", { headers: [["Require", "path, outbound"]] });
+    expect(examine(register)).to.deep.include({ status: 420, headers: [["Unsupported", "path, outbound"]] });
+    expect(statusOf(request("MESSAGE", BOB, { headers: [["Require", "x"]] }))).to.deep.equal({
+      kind: "user",
+      aor: BOB,
+    });
+    expect(statusOf(request("MESSAGE", BOB, { headers: [["Proxy-Require", "x"]] }))).to.equal(420);
+  });
+});
+
+describe("what names this node", () => {
+  it("is, behind a wildcard listener, every address of the machine at that port", () => {
+    const wild = ownAddresses(
+      "s" as ServerId,
+      [{ transport: "TCP", address: "0.0.0.0", port: 5080 }],
+      ["127.0.0.1", "10.1.1.1"],
+    );
+    const isOwn = (host: string, port?: number) =>
+      wild.isOwnUri({ scheme: "sip", host, ...(port === undefined ? {} : { port }), params: new Map(), headers: [] });
+    expect([isOwn("10.1.1.1", 5080), isOwn("localhost", 5080)]).to.deep.equal([true, true]);
+    expect([isOwn("10.1.1.2", 5080), isOwn("10.1.1.1"), isOwn("10.1.1.1", 5060)]).to.deep.equal([false, false, false]);
+  });
+});

@@ -1,0 +1,46 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { ForkAnswer } from "../../../node/messaging/fork-answer.ts";
+
+function answersOf(statuses: readonly number[]): (number | undefined)[] {
+  const fork = new ForkAnswer<{ readonly status: number }>(statuses.length);
+  return statuses.map((status) => fork.received({ status })?.status);
+}
+const finalOf = (...statuses: number[]) => answersOf(statuses).findLast((status) => status !== undefined);
+
+describe("the answer to a forked request (RFC 3261 §16.7)", () => {
+  it("is the first success, at once, and only once", () => {
+    expect(answersOf([404, 202, 200, 603])).to.deep.equal([undefined, 202, undefined, undefined]);
+  });
+
+  it("waits for all devices while none has accepted", () => {
+    expect(answersOf([486, 480])).to.deep.equal([undefined, 486]);
+  });
+
+  it("is a refusal of the user before one of a device", () => {
+    expect([finalOf(404, 603, 480), finalOf(302, 600)]).to.deep.equal([603, 600]);
+  });
+
+  it("is of the lowest class otherwise", () => {
+    expect([finalOf(503, 404), finalOf(500, 302, 486)]).to.deep.equal([404, 302]);
+  });
+
+  it("tells the sender how to do better rather than that it failed", () => {
+    expect([finalOf(480, 415, 404), finalOf(420, 401, 415)]).to.deep.equal([415, 401]);
+  });
+
+  it("says that this server is overloaded only when nothing else can be said", () => {
+    expect([finalOf(503, 500), finalOf(503, 503)]).to.deep.equal([500, 503]);
+  });
+
+  it("is given exactly once, and with a success if there is any", () => {
+    const statuses = fc.constantFrom(200, 202, 302, 401, 404, 408, 415, 480, 486, 500, 503, 600, 603);
+    fc.assert(
+      fc.property(fc.array(statuses, { minLength: 1, maxLength: 8 }), (list) => {
+        const given = answersOf(list).filter((status) => status !== undefined);
+        expect(given).to.have.length(1);
+        expect((given[0] ?? 0) < 300 && (given[0] ?? 0) >= 200).to.equal(list.some((status) => status < 300));
+      }),
+    );
+  });
+});

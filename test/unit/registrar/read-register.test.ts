@@ -1,0 +1,95 @@
+import { expect } from "chai";
+import { readRegister } from "../../../node/registrar/read-register.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
+import { FLOW } from "./bindings.ts";
+
+const RULES = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
+
+function read(...headers: [string, string][]): ReturnType<typeof readRegister> {
+  const alice = "<sip:alice@example.com>";
+  const request = createRequest({
+    method: "REGISTER",
+    uri: "sip:example.com",
+    from: alice,
+    to: alice,
+    callId: "c",
+    cseq: 7,
+    headers,
+  });
+  return readRegister(request, FLOW, RULES);
+}
+
+describe("reading a REGISTER", () => {
+  it("takes a REGISTER without Contact for a query", () => {
+    expect(read()).to.deep.equal({ kind: "query", callId: "c", cseq: 7 });
+  });
+
+  it("reads several contacts with their expiry, preference and instance", () => {
+    const order = read(
+      ["User-Agent", "phone/1"],
+      ["Expires", "1200"],
+      ["Contact", '<sip:a@127.0.0.1:1>;q=0.5;+sip.instance="<urn:uuid:1>", <sip:b@127.0.0.1:2>;expires=90'],
+      ["Contact", "<sip:c@127.0.0.1:3>;expires=0"],
+    );
+    expect(order).to.deep.equal({
+      kind: "bind",
+      callId: "c",
+      cseq: 7,
+      flow: FLOW,
+      userAgent: "phone/1",
+      contacts: [
+        { uri: "sip:a@127.0.0.1:1", expiresSeconds: 1200, q: 500, instance: "urn:uuid:1" },
+        { uri: "sip:b@127.0.0.1:2", expiresSeconds: 90, q: 1000, instance: "" },
+        { uri: "sip:c@127.0.0.1:3", expiresSeconds: 0, q: 1000, instance: "" },
+      ],
+    });
+  });
+
+  const expiries: [string, [string, string][], number][] = [
+    ["the default where nothing is asked", [], 3600],
+    ["the default for an Expires that cannot be read", [["Expires", "soon"]], 3600],
+    ["no more than the maximum", [["Expires", "999999999999"]], 7200],
+    ["the least that is allowed", [["Expires", "60"]], 60],
+  ];
+  for (const [what, headers, expected] of expiries) {
+    it(`grants ${what}`, () => {
+      const order = read(["Contact", "<sip:a@127.0.0.1>"], ...headers);
+      expect(order).to.have.nested.property("contacts[0].expiresSeconds", expected);
+    });
+  }
+
+  it("refuses an interval that is too brief, and says what is not", () => {
+    const refusal = read(["Contact", "<sip:a@127.0.0.1>;expires=59"]);
+    expect(refusal).to.deep.equal({ status: 423, reason: "Interval Too Brief", headers: [["Min-Expires", "60"]] });
+  });
+
+  it("reads * with expiry 0 as the removal of everything", () => {
+    expect(read(["Contact", "*"], ["Expires", "0"])).to.deep.equal({ kind: "remove-all", callId: "c", cseq: 7 });
+  });
+
+  const malformed: [string, [string, string][]][] = [
+    ["* without Expires", [["Contact", "*"]]],
+    [
+      "* with another Expires than 0",
+      [
+        ["Contact", "*"],
+        ["Expires", "60"],
+      ],
+    ],
+    [
+      "* beside another contact",
+      [
+        ["Contact", "*, <sip:a@127.0.0.1>"],
+        ["Expires", "0"],
+      ],
+    ],
+    ["a broken contact", [["Contact", "<sip:a@127.0.0.1"]]],
+    ["a q above 1", [["Contact", "<sip:a@127.0.0.1>;q=7"]]],
+    ["a contact that SIP cannot reach", [["Contact", "<mailto:a@example.com>"]]],
+  ];
+  for (const [what, headers] of malformed) {
+    it(`refuses ${what} with 400`, () => {
+      expect(read(...headers)).to.have.property("status", 400);
+    });
+  }
+});
