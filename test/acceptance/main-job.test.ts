@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+
+const dist = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const deadlineMs = 120_000;
+const steps = ["1  joe", "2  alice", "3  joe", "4  alice", "5  zeke", "6  server 3"];
+
+/** `npm start` from its second half on: what runs once the clone is installed and compiled. */
+class Story {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  output = "";
+
+  constructor(...args: string[]) {
+    this.#child = spawn(process.execPath, [join(dist, "node/demo/main.js"), ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    this.#ended = once(this.#child, "close");
+  }
+
+  /** Resolves once the story has printed this; rejects when it ends before. */
+  async printed(text: string): Promise<void> {
+    while (!this.output.includes(text)) {
+      await Promise.race([once(this.#child.stdout!, "data"), this.#ended]);
+      if (this.#child.exitCode !== null && !this.output.includes(text))
+        throw new Error(`The story ended:\n${this.output}`);
+    }
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async exitStatus(): Promise<number | null> {
+    await this.#ended;
+    return this.#child.exitCode;
+  }
+
+  /** SIGTERM drains; a story that does not end then is ended. */
+  async cleanUp(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill("SIGTERM");
+    this.#child.kill("SIGTERM");
+    await this.#ended;
+  }
+}
+
+describe("npm start", function () {
+  this.timeout(deadlineMs);
+  let story: Story;
+
+  afterEach(() => story.cleanUp());
+
+  it("tells the main job in six steps on three server processes, and ends with 0", async () => {
+    story = new Story("--once");
+    const status = await story.exitStatus();
+    expect(status, story.output).to.equal(0);
+    for (const step of steps) expect(story.output).to.include(step);
+    expect(story.output.match(/✔/g)).to.have.lengthOf(6);
+    expect(story.output)
+      .to.match(/exactly one owner +100 /)
+      .and.not.include("✘");
+    expect(story.output.trimEnd()).to.match(/Goodbye\.$/);
+  });
+
+  it("names the step in which a server died, shows why, and ends with 1", async () => {
+    story = new Story("--once", "--sabotage", "3");
+    expect(await story.exitStatus(), story.output).to.equal(1);
+    expect(story.output).to.include("✘ server 2 died: SIGKILL").and.include("Step 3 failed: joe and alice talk");
+    expect(story.output.match(/✔/g)).to.have.lengthOf(2);
+  });
+
+  it("stays up after the story with commands to try, and drains on Ctrl-C", async () => {
+    story = new Story();
+    await story.printed("The servers stay up.");
+    await story.printed("watch alice");
+    const folder = /export AORTA_DATA=(\S+)/.exec(story.output)![1]!;
+    expect(existsSync(folder)).to.equal(true);
+    story.kill("SIGINT");
+    expect(await story.exitStatus(), story.output).to.equal(0);
+    expect(story.output.trimEnd()).to.match(/Goodbye\.$/);
+    expect(existsSync(dirname(folder))).to.equal(false);
+  });
+
+  it("refuses an option that it does not know", async () => {
+    story = new Story("--twice");
+    expect(await story.exitStatus()).to.equal(2);
+    expect(story.output).to.include("--twice").and.to.include("--once");
+  });
+});
