@@ -15,6 +15,28 @@ export const limits = {
     headerBytes: 8 * 1024,
     /** A URI: user names and parameters are short; SIP gives no bound. A longer one gets 414. */
     uriBytes: 2048,
+    /** Kernel buffers of a UDP listener: a burst of some thousand messages waits there. The kernel may give less. */
+    udpBufferBytes: 4 * 1024 * 1024,
+    /** Stream connections of one listener. Beyond, new ones are closed. */
+    connections: 20_000,
+    /** A message, once begun, arrives within this time, and the first one of a connection too; else the connection is closed. */
+    partialMessageMs: 10_000,
+    /** A connection without any traffic is closed: longer than a registration of an hour, which is refreshed over it. */
+    idleConnectionMs: 65 * 60_000,
+    /** After this silence the kernel probes whether the peer is still there. */
+    keepAliveMs: 60_000,
+    /** Establishing a TCP connection; then the requests that wait for it fail with 503. */
+    connectMs: 5_000,
+    /** Octets that wait for a peer that does not read. Beyond, the connection is closed. */
+    unsentBytes: 1024 * 1024,
+    /** Requests being served at one time. Beyond, 503 with Retry-After. */
+    pendingRequests: 10_000,
+    /** Server transactions in memory, the answered ones kept for retransmissions included, at about 1 KiB each. Beyond, 503 with Retry-After. */
+    serverTransactions: 200_000,
+    /** Requests sent and not yet answered. Beyond, a local 503. */
+    clientTransactions: 50_000,
+    /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
+    retryAfterSeconds: 5,
   },
   mesh: {
     /** One frame between two servers. A larger one is a protocol error: the link is closed. A larger message of ours is not sent: `send` answers false. */

@@ -49,13 +49,28 @@ export interface SipStack {
   /**
    * Sends a non-INVITE request in a client transaction: adds the top Via, retransmits over UDP, and resolves with the
    * final response, its top Via removed. Never rejects: 408 when nobody answered, 503 when it could not be sent (RFC 3261 §8.1.3.1),
-   * marked by `Aorta-Local: 1` in the headers so that the two can be told from a peer's.
+   * 487 when `signal` ended the wait; these are marked by `Aorta-Local: 1` in the headers, so that they can be told from a peer's.
    */
   send(request: SipRequest, to: Flow, options?: { readonly signal?: AbortSignal }): Promise<SipResponse>;
+  /**
+   * Sends an INVITE. Resolves with the first final response as {@link send} does; one that is not 2xx has been acknowledged,
+   * the ACK to a 2xx is the caller's. When `signal` aborts, the INVITE is cancelled as soon as a provisional response allows it (RFC 3261 §9.1).
+   */
+  invite(
+    request: SipRequest,
+    to: Flow,
+    options?: { readonly signal?: AbortSignal; readonly onProvisional?: (response: SipResponse) => void },
+  ): Promise<SipResponse>;
+  /** Sends an ACK to a 2xx: it has no transaction and no answer. @see RFC 3261 §13.2.2.4 */
+  acknowledge(ack: SipRequest, to: Flow): void;
 }
 
 /** The transport between servers that the mesh gives to the stack. */
 export interface MeshTransport {
+  /** This server: its name in Via. */
+  readonly self: ServerId;
   send(server: ServerId, message: Uint8Array): boolean;
   receive(receiver: (from: ServerId, message: Uint8Array) => void): void;
+  /** Told when the link to a server is lost: requests that wait for its answer fail at once instead of after 32 s. */
+  onDown?(listener: (server: ServerId) => void): void;
 }

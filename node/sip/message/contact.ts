@@ -41,7 +41,8 @@ export function parseContact(text: string): Contact {
 
 function parseQ(text: string | undefined): number {
   if (text === undefined) return 1000;
-  if (!/^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text)) throw new SipParseError("BAD_CONTACT", `malformed q: ${quote(text)}`);
+  if (!/^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text))
+    throw new SipParseError("BAD_CONTACT", `malformed q: ${quote(text)}`);
   return Math.round(Number(text) * 1000);
 }
 

@@ -138,7 +138,10 @@ function contentLength(head: Buffer): number {
 function refusal(head: Buffer, code: string, message: string, status: number): SipParseError {
   try {
     const parsed = parseMessage(head);
-    return new SipParseError(code, message, { status, ...(parsed.kind === "request" ? { request: parsed } : undefined) });
+    return new SipParseError(code, message, {
+      status,
+      ...(parsed.kind === "request" ? { request: parsed } : undefined),
+    });
   } catch (error) {
     const { request } = error as SipParseError;
     return new SipParseError(code, message, { status, ...(request === undefined ? undefined : { request }) });

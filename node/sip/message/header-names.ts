@@ -62,15 +62,14 @@ const LISTS: ReadonlySet<string> = new Set([
 
 /** Spellings met often, so that most lookups are one probe of a hash table and make no new string. */
 const KEYS = new Map<string, string>();
-const COMMON = [
-  ...["Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Content-Length", "Content-Type", "Route"],
-  ...["Record-Route", "Expires", "Min-Expires", "User-Agent", "Server", "Allow", "Supported", "Require", "Proxy-Require"],
-  ...["Unsupported", "Accept", "Authorization", "WWW-Authenticate", "Proxy-Authorization", "Proxy-Authenticate", "Event"],
-  ...["Authentication-Info", "Allow-Events", "Subscription-State", "SIP-ETag", "SIP-If-Match", "P-Asserted-Identity"],
-  ...["P-Preferred-Identity", "Path", "Retry-After", "Subject", "Date", "Organization", "Priority", "Timestamp"],
-  ...["Aorta-Epoch", "Aorta-Local", "Reason", "Warning", "Session-Expires", "Suppress-If-Match", "Max-Breadth"],
-];
-for (const name of COMMON) {
+const COMMON = `
+  Via From To Call-ID CSeq Contact Max-Forwards Content-Length Content-Type Route Record-Route Expires
+  Min-Expires User-Agent Server Allow Supported Require Proxy-Require Unsupported Accept Authorization
+  WWW-Authenticate Proxy-Authorization Proxy-Authenticate Event Authentication-Info Allow-Events
+  Subscription-State SIP-ETag SIP-If-Match P-Asserted-Identity P-Preferred-Identity Path Retry-After Subject
+  Date Organization Priority Timestamp Aorta-Epoch Aorta-Local Reason Warning Session-Expires Suppress-If-Match
+  Max-Breadth`;
+for (const name of COMMON.trim().split(/\s+/)) {
   const key = name.toLowerCase();
   KEYS.set(name, key).set(key, key);
 }

@@ -38,7 +38,8 @@ export function parseParams(text: string, at: number): Params {
       }
     }
     const key = name.toLowerCase();
-    if (params.has(key)) throw new SipParseError("BAD_PARAMS", `parameter ${quote(name)} given twice in ${quote(text)}`);
+    if (params.has(key))
+      throw new SipParseError("BAD_PARAMS", `parameter ${quote(name)} given twice in ${quote(text)}`);
     params.set(key, value);
   }
   return params;

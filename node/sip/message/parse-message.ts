@@ -56,7 +56,8 @@ export function parseMessage(bytes: Uint8Array): SipMessage {
     return { kind: "response", status: start.status, reason: start.reason, headers, body };
   }
   const request: SipRequest = { kind: "request", method: start.method, uri: start.uri, headers, body };
-  if (problem !== undefined) throw new SipParseError(problem.code, problem.message, { status: problem.status, request });
+  if (problem !== undefined)
+    throw new SipParseError(problem.code, problem.message, { status: problem.status, request });
   return request;
 }
 
@@ -99,7 +100,9 @@ function requestLineProblem(line: string, first: number, last: number): { proble
     return { problem: new SipParseError("BAD_REQUEST_LINE", `malformed request line ${quote(line)}`) };
   }
   if (uri.length > limits.sip.uriBytes) {
-    return { problem: new SipParseError("URI_TOO_LONG", `Request-URI longer than ${limits.sip.uriBytes}`, { status: 414 }) };
+    return {
+      problem: new SipParseError("URI_TOO_LONG", `Request-URI longer than ${limits.sip.uriBytes}`, { status: 414 }),
+    };
   }
   return {};
 }
@@ -170,7 +173,8 @@ function bodyOf(buffer: Buffer, at: number, headers: SipHeaders): Uint8Array {
   const length = contentLengthOf(headers);
   if (length === undefined) return available === 0 ? NO_BODY : buffer.subarray(at);
   // RFC 3261 §18.3: a datagram shorter than it says is an error; a longer one is cut.
-  if (length > available) throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${length}, but ${available} bytes follow`);
+  if (length > available)
+    throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${length}, but ${available} bytes follow`);
   return length === 0 ? NO_BODY : buffer.subarray(at, at + length);
 }
 
@@ -182,7 +186,8 @@ export function contentLengthOf(headers: SipHeaders): number | undefined {
   const first = headers.get("content-length");
   if (first === undefined) return undefined;
   for (const value of headers.all("content-length")) {
-    if (value !== first || !/^\d+$/.test(value)) throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${quote(value)}`);
+    if (value !== first || !/^\d+$/.test(value))
+      throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${quote(value)}`);
   }
   const length = Number(first);
   if (length > limits.sip.messageBytes) {

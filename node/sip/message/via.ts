@@ -27,7 +27,8 @@ export function parseVia(text: string): Via {
   const second = text.indexOf("/", first + 1);
   if (first < 0 || second < 0) throw bad(text);
   // sent-protocol allows white space around its slashes.
-  if (text.slice(0, first).trim().toUpperCase() !== "SIP" || text.slice(first + 1, second).trim() !== "2.0") throw bad(text);
+  if (text.slice(0, first).trim().toUpperCase() !== "SIP" || text.slice(first + 1, second).trim() !== "2.0")
+    throw bad(text);
   let semicolon = text.indexOf(";", second);
   if (semicolon < 0) semicolon = text.length;
   const sent = text.slice(second + 1, semicolon).trim();

@@ -32,22 +32,45 @@ describe("addresses in header fields", () => {
   });
 
   for (const text of [
-    ...["", "<sip:a@b", '"a <sip:a@b>', '"a" sip:a@b', "a, b <sip:a@b>", "<>", "<a@b>", "sip:a@b?c=d", "sip:a@b,c"],
-    ...["<sip:a@b>;;tag=1", "<sip:a@b> tag=1", "<sip:a@b>;tag=", "<sip:a@b>;tag=1;tag=2", "< sip:a@b>", "<sip:a@b>>"],
+    "",
+    "<sip:a@b",
+    '"a <sip:a@b>',
+    '"a" sip:a@b',
+    "a, b <sip:a@b>",
+    "<>",
+    "<a@b>",
+    "sip:a@b?c=d",
+    "sip:a@b,c",
+    "<sip:a@b>;;tag=1",
+    "<sip:a@b> tag=1",
+    "<sip:a@b>;tag=",
+    "<sip:a@b>;tag=1;tag=2",
+    "< sip:a@b>",
+    "<sip:a@b>>",
   ]) {
     it(`are refused: ${text}`, () => expect(() => parseNameAddr(text)).to.throw(SipParseError));
   }
 
   it("format with quotes where they are needed", () => {
-    expect(formatNameAddr({ displayName: 'A "B"', uri: "sip:a@b", params: new Map([["tag", "1"], ["x", "a b"], ["y", ""]]) })).to.equal(
-      '"A \\"B\\"" <sip:a@b>;tag=1;x="a b";y',
-    );
+    expect(
+      formatNameAddr({
+        displayName: 'A "B"',
+        uri: "sip:a@b",
+        params: new Map([
+          ["tag", "1"],
+          ["x", "a b"],
+          ["y", ""],
+        ]),
+      }),
+    ).to.equal('"A \\"B\\"" <sip:a@b>;tag=1;x="a b";y');
   });
 });
 
 describe("Via", () => {
   it("is read with white space where the grammar allows it", () => {
-    const via = parseVia("SIP  / 2.0  / tcp     Spindle.example.com : 5070   ;  branch  =   z9hG4bK9ikj8;rport ; received=::1");
+    const via = parseVia(
+      "SIP  / 2.0  / tcp     Spindle.example.com : 5070   ;  branch  =   z9hG4bK9ikj8;rport ; received=::1",
+    );
     expect(via).to.deep.include({ transport: "TCP", host: "spindle.example.com", port: 5070 });
     expect([...via.params]).to.deep.equal([
       ["branch", "z9hG4bK9ikj8"],
@@ -62,7 +85,15 @@ describe("Via", () => {
     expect(formatVia(parseVia(text))).to.equal(text);
   });
 
-  for (const text of ["", "SIP/2.0/UDP", "SIP/2.0 UDP a", "SIP/3.0/UDP a", "SIP/2.0/UDP a;;b", "SIP/2.0/UDP a:b", "SIP/2.0/U@P a"]) {
+  for (const text of [
+    "",
+    "SIP/2.0/UDP",
+    "SIP/2.0 UDP a",
+    "SIP/3.0/UDP a",
+    "SIP/2.0/UDP a;;b",
+    "SIP/2.0/UDP a:b",
+    "SIP/2.0/U@P a",
+  ]) {
     it(`is refused: ${JSON.stringify(text)}`, () => expect(() => parseVia(text)).to.throw(SipParseError));
   }
 });
@@ -110,18 +141,42 @@ describe("Event and Subscription-State", () => {
 
 describe("credentials and challenges", () => {
   it("are read with quoted and bare values", () => {
-    const value = parseCredentials('DIGEST username="a\\"b", realm="x, y",nonce="n" , qop=auth, nc=00000001, uri="sip:a@b"');
+    const value = parseCredentials(
+      'DIGEST username="a\\"b", realm="x, y",nonce="n" , qop=auth, nc=00000001, uri="sip:a@b"',
+    );
     expect(value.scheme).to.equal("digest");
-    expect(Object.fromEntries(value.params)).to.deep.equal({ username: 'a"b', realm: "x, y", nonce: "n", qop: "auth", nc: "00000001", uri: "sip:a@b" });
+    expect(Object.fromEntries(value.params)).to.deep.equal({
+      username: 'a"b',
+      realm: "x, y",
+      nonce: "n",
+      qop: "auth",
+      nc: "00000001",
+      uri: "sip:a@b",
+    });
   });
 
   it("format with the quotes the grammar asks for", () => {
-    const params = new Map([["realm", "r"], ["qop", "auth"], ["algorithm", "SHA-256"]]);
-    expect(formatCredentials({ scheme: "digest", params }, { challenge: true })).to.equal('Digest realm="r", qop="auth", algorithm=SHA-256');
+    const params = new Map([
+      ["realm", "r"],
+      ["qop", "auth"],
+      ["algorithm", "SHA-256"],
+    ]);
+    expect(formatCredentials({ scheme: "digest", params }, { challenge: true })).to.equal(
+      'Digest realm="r", qop="auth", algorithm=SHA-256',
+    );
     expect(formatCredentials({ scheme: "digest", params })).to.equal('Digest realm="r", qop=auth, algorithm=SHA-256');
   });
 
-  for (const text of ["", "Digest", "Digest ", "Digest a", "Digest a=", 'Digest a="b', "Digest a=b c=d", "Digest a=1, a=2"]) {
+  for (const text of [
+    "",
+    "Digest",
+    "Digest ",
+    "Digest a",
+    "Digest a=",
+    'Digest a="b',
+    "Digest a=b c=d",
+    "Digest a=1, a=2",
+  ]) {
     it(`are refused: ${JSON.stringify(text)}`, () => expect(() => parseCredentials(text)).to.throw(SipParseError));
   }
 });

@@ -65,7 +65,9 @@ describe("framing SIP on a stream", () => {
   ] as const) {
     it(`ends at ${what}, with the request to answer`, () => {
       const framer = new StreamFramer();
-      const [first, ...rest] = framer.push(Buffer.from(`OPTIONS sip:a@b SIP/2.0\r\nCall-ID: 1\r\n${field}\r\n\r\nabc${message("2")}`));
+      const [first, ...rest] = framer.push(
+        Buffer.from(`OPTIONS sip:a@b SIP/2.0\r\nCall-ID: 1\r\n${field}\r\n\r\nabc${message("2")}`),
+      );
       if (first?.kind !== "broken") throw new Error("not broken");
       expect(first.error.status).to.equal(400);
       expect(first.error.request?.headers.get("Call-ID")).to.equal("1");
@@ -85,7 +87,9 @@ describe("framing SIP on a stream", () => {
       expect(pushed).to.be.at.most(limits.sip.messageBytes + chunk.length);
     }
     expect(event).to.deep.include({ kind: "broken" });
-    const [declared] = new StreamFramer().push(Buffer.from(`OPTIONS sip:a@b SIP/2.0\r\nl: ${limits.sip.messageBytes}\r\n\r\n`));
+    const [declared] = new StreamFramer().push(
+      Buffer.from(`OPTIONS sip:a@b SIP/2.0\r\nl: ${limits.sip.messageBytes}\r\n\r\n`),
+    );
     expect(declared).to.have.nested.property("error.status", 513);
   });
 });

@@ -95,7 +95,9 @@ describe("parsing a SIP message", () => {
 
   it("refuses fields that are not UTF-8, but no body", () => {
     const head = octets([...HEAD, "Content-Length: 2"]);
-    expect(parseMessage(Buffer.concat([head, Buffer.from([0xff, 0xfe])])).body).to.deep.equal(Buffer.from([0xff, 0xfe]));
+    expect(parseMessage(Buffer.concat([head, Buffer.from([0xff, 0xfe])])).body).to.deep.equal(
+      Buffer.from([0xff, 0xfe]),
+    );
     const broken = Buffer.concat([octets(HEAD).subarray(0, -4), Buffer.from([0xff, 0x0d, 0x0a, 0x0d, 0x0a])]);
     expect(failure(broken).code).to.equal("NOT_UTF8");
   });

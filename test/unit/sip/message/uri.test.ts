@@ -1,5 +1,12 @@
 import { expect } from "chai";
-import { escapeUser, formatUri, parseUri, sameUri, tryParseUri, unescapeUri } from "../../../../node/sip/message/uri.ts";
+import {
+  escapeUser,
+  formatUri,
+  parseUri,
+  sameUri,
+  tryParseUri,
+  unescapeUri,
+} from "../../../../node/sip/message/uri.ts";
 import { SipParseError } from "../../../../node/sip/message/sip-parse-error.ts";
 
 describe("SIP URIs", () => {
@@ -34,18 +41,41 @@ describe("SIP URIs", () => {
   }
 
   for (const text of [
-    ...["sip:", "sip:@h", "sip:a@", "sip:a@h:0", "sip:a@h:65536", "sip:a@h:5x", "sip:a b@h", "sip:a@h;;lr", "sip:a@h;p=", "a@h"],
-    ...["sip:a@[::1", "sip:a@[zz]", "sip:a@h..i", "sip:a%2@h", "sip:a@h?x", "sip:a@h;lr;lr", "<sip:a@h>", "sip:a@h@i", "sip:a@-h"],
+    "sip:",
+    "sip:@h",
+    "sip:a@",
+    "sip:a@h:0",
+    "sip:a@h:65536",
+    "sip:a@h:5x",
+    "sip:a b@h",
+    "sip:a@h;;lr",
+    "sip:a@h;p=",
+    "a@h",
+    "sip:a@[::1",
+    "sip:a@[zz]",
+    "sip:a@h..i",
+    "sip:a%2@h",
+    "sip:a@h?x",
+    "sip:a@h;lr;lr",
+    "<sip:a@h>",
+    "sip:a@h@i",
+    "sip:a@-h",
   ]) {
     it(`are refused: ${text}`, () => {
-      expect(() => parseUri(text)).to.throw(SipParseError).with.property("status", 400);
+      expect(() => parseUri(text))
+        .to.throw(SipParseError)
+        .with.property("status", 400);
       expect(tryParseUri(text)).to.equal(undefined);
     });
   }
 
   it("of another scheme get 416, too long ones 414", () => {
-    expect(() => parseUri("tel:+123")).to.throw(SipParseError).with.property("status", 416);
-    expect(() => parseUri(`sip:${"a".repeat(3000)}@h`)).to.throw(SipParseError).with.property("status", 414);
+    expect(() => parseUri("tel:+123"))
+      .to.throw(SipParseError)
+      .with.property("status", 416);
+    expect(() => parseUri(`sip:${"a".repeat(3000)}@h`))
+      .to.throw(SipParseError)
+      .with.property("status", 414);
   });
 
   it("escape and unescape user names", () => {
@@ -60,7 +90,10 @@ describe("SIP URIs", () => {
     ["sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"],
     ["sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"],
     ["sip:a@b.com;transport=tcp?to=x&from=y", "sip:a@b.com;transport=TCP?from=y&to=x"],
-    ["sip:alice@atlanta.com?subject=project%20x&priority=urgent", "sip:alice@atlanta.com?priority=urgent&subject=project%20x"],
+    [
+      "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+      "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+    ],
   ] as const) {
     it(`${a} is ${b}`, () => expect(sameUri(parseUri(a), parseUri(b))).to.equal(true));
   }

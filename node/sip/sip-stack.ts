@@ -1,0 +1,223 @@
+import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { assert } from "../runtime/errors.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { systemTimers } from "../runtime/timers.ts";
+import { createResponse } from "./message/build.ts";
+import type { SipMessage, SipRequest, SipResponse } from "./message/message.ts";
+import { parseMessage } from "./message/parse-message.ts";
+import { serializeMessage } from "./message/serialize-message.ts";
+import { SipParseError } from "./message/sip-parse-error.ts";
+import { randomBranch, randomTag } from "./message/tags.ts";
+import { topVia, validateRequest } from "./message/validate-request.ts";
+import type { Via } from "./message/via.ts";
+import { formatVia } from "./message/via.ts";
+import type { Flow, IncomingRequest, ListenAddress, MeshTransport, SipStack } from "./stack.ts";
+import type { ClientOptions } from "./transaction/client-transactions.ts";
+import { AORTA_LOCAL, ClientTransactions } from "./transaction/client-transactions.ts";
+import { Scheduler } from "./transaction/scheduler.ts";
+import { ServerTransactions } from "./transaction/server-transactions.ts";
+import type { TimerSettings } from "./transaction/timer-settings.ts";
+import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
+import type { ResponsePath } from "./transport/response-path.ts";
+import { noteSource, responsePath } from "./transport/response-path.ts";
+import { Transports } from "./transport/transports.ts";
+
+export interface SipStackOptions {
+  readonly listen: readonly ListenAddress[];
+  /** The way to other servers; without it there is none. */
+  readonly mesh?: MeshTransport;
+  readonly logger: Logger;
+  readonly counters: Counters;
+  /** @default the machine's */
+  readonly clock?: Clock;
+  /** @default the process's */
+  readonly timers?: Timers;
+  /** @default those of RFC 3261 */
+  readonly sipTimers?: TimerSettings;
+}
+
+/** Transports and transactions of one node. */
+export function createSipStack(options: SipStackOptions): SipStack {
+  return new Stack(options);
+}
+
+class Stack implements SipStack {
+  readonly #logger: Logger;
+  readonly #counters: Counters;
+  readonly #mesh: MeshTransport | undefined;
+  readonly #transports: Transports;
+  readonly #scheduler: Scheduler;
+  readonly #clients: ClientTransactions;
+  readonly #servers: ServerTransactions;
+  #handler: ((incoming: IncomingRequest) => void) | undefined;
+  readonly #flowClosed: ((flow: Flow) => void)[] = [];
+  /** Makes tags of stateless responses: the same for each retransmission of a request. */
+  readonly #statelessTag = randomTag();
+
+  constructor(options: SipStackOptions) {
+    const { logger, counters, mesh, clock = systemClock, timers = systemTimers, sipTimers = RFC3261_TIMERS } = options;
+    this.#logger = logger;
+    this.#counters = counters;
+    this.#mesh = mesh;
+    this.#transports = new Transports(options.listen, mesh, {
+      counters,
+      timers,
+      events: {
+        received: (bytes, flow) => this.#receive(bytes, flow),
+        broken: (error, flow) => this.#refuse(error, flow),
+        closed: (flow) => this.#closed(flow),
+      },
+    });
+    this.#scheduler = new Scheduler(clock, timers);
+    const shared = {
+      scheduler: this.#scheduler,
+      counters,
+      timers: sipTimers,
+      isReliable: (flow: Flow) => flow.transport !== "UDP",
+    };
+    this.#clients = new ClientTransactions({
+      ...shared,
+      transmit: (flow, bytes, failed) => this.#transports.send(flow, bytes, failed),
+    });
+    this.#servers = new ServerTransactions({
+      ...shared,
+      transmit: (path, bytes, failed) => this.#respond(path, bytes, failed),
+      deliver: (incoming) => this.#deliver(incoming),
+      answerStateless: (request, path, status) => this.#answerStateless(request, path, status),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#transports.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#clients.stop();
+    this.#servers.stop();
+    this.#scheduler.stop();
+    await this.#transports.stop();
+  }
+
+  listening(): readonly ListenAddress[] {
+    return this.#transports.listening();
+  }
+
+  onRequest(handler: (incoming: IncomingRequest) => void): void {
+    this.#handler = handler;
+  }
+
+  onFlowClosed(handler: (flow: Flow) => void): void {
+    this.#flowClosed.push(handler);
+  }
+
+  send(request: SipRequest, to: Flow, options: { readonly signal?: AbortSignal } = {}): Promise<SipResponse> {
+    assert(
+      !["INVITE", "ACK", "CANCEL"].includes(request.method),
+      `${request.method} is not sent as a non-INVITE request`,
+    );
+    return this.#clients.send(this.#outgoing(request, to), to, options);
+  }
+
+  invite(request: SipRequest, to: Flow, options: ClientOptions = {}): Promise<SipResponse> {
+    assert(request.method === "INVITE", `${request.method} is not INVITE`);
+    return this.#clients.send(this.#outgoing(request, to), to, options);
+  }
+
+  acknowledge(ack: SipRequest, to: Flow): void {
+    assert(ack.method === "ACK", `${ack.method} is not ACK`);
+    this.#transports.send(to, serializeMessage(this.#outgoing(ack, to)), () =>
+      this.#counters.add("sip.requests_failed"),
+    );
+  }
+
+  #receive(bytes: Uint8Array, flow: Flow): void {
+    let message: SipMessage;
+    try {
+      message = parseMessage(bytes);
+      if (message.kind === "response") return this.#receiveResponse(message);
+      const { via } = validateRequest(message);
+      this.#counters.add("sip.requests_in");
+      return this.#servers.receive(message, noteSource(message.headers, via, flow), flow);
+    } catch (error) {
+      if (!(error instanceof SipParseError)) throw error;
+      this.#refuse(error, flow, message!);
+    }
+  }
+
+  #receiveResponse(response: SipResponse): void {
+    this.#counters.add("sip.responses_in");
+    // Only this node may say that a response is its own.
+    response.headers.delete(AORTA_LOCAL);
+    if (!this.#clients.receive(response)) this.#counters.add("sip.stray_responses");
+  }
+
+  /** Answers what is wrong with a message if it was a request that names its way back; drops it otherwise. */
+  #refuse(error: SipParseError, flow: Flow, message?: SipMessage): void {
+    this.#counters.add("sip.malformed");
+    this.#logger.debug({ code: error.code, reason: error.message, flow }, "malformed SIP message");
+    const request = error.request ?? (message?.kind === "request" ? message : undefined);
+    // RFC 3261 §17.1.1.3: nobody answers an ACK.
+    if (request === undefined || request.method === "ACK") return;
+    let via: Via;
+    try {
+      via = noteSource(request.headers, topVia(request), flow);
+    } catch {
+      return; // No usable Via: there is nowhere to answer to.
+    }
+    this.#answerStateless(request, responsePath(flow, via), error.status, error.message);
+  }
+
+  #deliver(incoming: IncomingRequest): void {
+    try {
+      assert(this.#handler !== undefined, "a request arrived before onRequest");
+      this.#handler(incoming);
+    } catch (error) {
+      this.#counters.add("sip.handler_failures");
+      this.#logger.error({ err: error, method: incoming.request.method }, "serving a SIP request failed");
+      incoming.respond(createResponse(incoming.request, 500));
+    }
+  }
+
+  #closed(flow: Flow): void {
+    this.#clients.flowClosed(flow);
+    for (const handler of this.#flowClosed) handler(flow);
+  }
+
+  #respond({ flow, fallback }: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void): void {
+    this.#counters.add("sip.responses_out");
+    // RFC 3261 §18.2.2: when the connection of the request is gone, a new one is made.
+    this.#transports.send(
+      flow,
+      bytes,
+      fallback === undefined ? failed : () => this.#transports.send(fallback, bytes, failed),
+    );
+  }
+
+  /** @see RFC 3261 §8.2.7 */
+  #answerStateless(request: SipRequest, path: ResponsePath, status: number, reason?: string): void {
+    const headers: [string, string][] = status === 503 ? [["Retry-After", String(limits.sip.retryAfterSeconds)]] : [];
+    if (reason !== undefined) headers.push(["Warning", `399 aorta "${reason.replace(/[^ !#-[\]-~]/g, "?")}"`]);
+    const response = createResponse(request, status, { headers, toTag: this.#statelessTag });
+    this.#respond(path, serializeMessage(response), () => this.#counters.add("sip.responses_failed"));
+  }
+
+  /** The request as it leaves: with our Via on top, and Max-Forwards. @see RFC 3261 §8.1.1, §18.1.1 */
+  #outgoing(request: SipRequest, to: Flow): SipRequest {
+    this.#counters.add("sip.requests_out");
+    const headers = request.headers.clone();
+    const params = new Map([["branch", randomBranch()]]);
+    if (to.transport === "UDP") params.set("rport", "");
+    headers.prepend("Via", formatVia({ transport: to.transport, ...this.#sentBy(to), params }));
+    if (!headers.has("Max-Forwards")) headers.append("Max-Forwards", "70");
+    return { ...request, headers };
+  }
+
+  #sentBy(to: Flow): { host: string; port?: number } {
+    if (to.transport === "MESH") return { host: `${this.#mesh?.self ?? "node"}.invalid` };
+    return this.#transports.sentBy(to);
+  }
+}

@@ -1,0 +1,275 @@
+import { limits } from "../../runtime/limits.ts";
+import type { Counters } from "../../runtime/metrics.ts";
+import { createHeaders } from "../message/headers.ts";
+import { createResponse } from "../message/build.ts";
+import { parseCSeq } from "../message/cseq.ts";
+import type { SipRequest, SipResponse } from "../message/message.ts";
+import { serializeMessage } from "../message/serialize-message.ts";
+import { topVia } from "../message/validate-request.ts";
+import type { Flow } from "../stack.ts";
+import { InviteClientTransaction } from "./invite-client.ts";
+import { NonInviteClientTransaction } from "./non-invite-client.ts";
+import type { Scheduler, Task } from "./scheduler.ts";
+import type { ClientEffect, TimerSettings } from "./timer-settings.ts";
+
+interface Components {
+  readonly scheduler: Scheduler;
+  readonly counters: Counters;
+  readonly timers: TimerSettings;
+  readonly isReliable: (flow: Flow) => boolean;
+  readonly transmit: (flow: Flow, bytes: Uint8Array, failed: (reason: string) => void) => void;
+}
+
+export interface ClientOptions {
+  readonly signal?: AbortSignal;
+  readonly onProvisional?: (response: SipResponse) => void;
+}
+
+/** Of a response made here because no peer gave one. */
+export const AORTA_LOCAL = "Aorta-Local";
+
+/** All client transactions of a node: joins the machines to transports and timers. */
+export class ClientTransactions {
+  readonly #components: Components;
+  readonly #surroundings: Surroundings;
+  readonly #byKey = new Map<string, ClientTransaction>();
+  /** Those that wait on a connection or link, to fail at once when it closes. */
+  readonly #byFlow = new Map<string, Set<ClientTransaction>>();
+
+  constructor(components: Components) {
+    this.#components = components;
+    this.#surroundings = {
+      ...components,
+      cancel: (request, flow) => void this.send(request, flow),
+      ended: (transaction) => {
+        this.#byKey.delete(transaction.key);
+        this.#unlink(flowKey(transaction.flow), transaction);
+      },
+    };
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** Sends a request that has its Via; resolves with the final response, top Via removed. Never rejects. */
+  send(request: SipRequest, flow: Flow, options: ClientOptions = {}): Promise<SipResponse> {
+    const { promise, resolve } = Promise.withResolvers<SipResponse>();
+    if (options.signal?.aborted === true) resolve(localResponse(request, 487));
+    else if (this.#byKey.size >= limits.sip.clientTransactions) {
+      this.#components.counters.add("sip.client_overload");
+      resolve(localResponse(request, 503));
+    } else this.#start(request, flow, options, resolve);
+    return promise;
+  }
+
+  /** A response from the network; false when it belongs to no transaction. @see RFC 3261 §17.1.3 */
+  receive(response: SipResponse): boolean {
+    const transaction = this.#byKey.get(clientKey(response));
+    transaction?.receive(response, this.#components.scheduler.nowMs());
+    return transaction !== undefined;
+  }
+
+  /** A connection or link has closed. */
+  flowClosed(flow: Flow): void {
+    for (const transaction of this.#byFlow.get(flowKey(flow)) ?? []) transaction.failed();
+  }
+
+  /** Ends all with a local 503. */
+  stop(): void {
+    for (const transaction of this.#byKey.values()) transaction.failed();
+  }
+
+  #start(request: SipRequest, flow: Flow, options: ClientOptions, resolve: (response: SipResponse) => void): void {
+    const { scheduler, timers, isReliable } = this.#components;
+    const reliable = isReliable(flow);
+    const Machine = request.method === "INVITE" ? InviteClientTransaction : NonInviteClientTransaction;
+    const machine = new Machine(scheduler.nowMs(), { reliable, timers });
+    const transaction = new ClientTransaction(request, flow, machine, { ...options, resolve }, this.#surroundings);
+    this.#byKey.set(transaction.key, transaction);
+    if (reliable) this.#link(flowKey(flow), transaction);
+    transaction.start();
+  }
+
+  #link(key: string, transaction: ClientTransaction): void {
+    const waiting = this.#byFlow.get(key);
+    if (waiting === undefined) this.#byFlow.set(key, new Set([transaction]));
+    else waiting.add(transaction);
+  }
+
+  #unlink(key: string, transaction: ClientTransaction): void {
+    const waiting = this.#byFlow.get(key);
+    waiting?.delete(transaction);
+    if (waiting?.size === 0) this.#byFlow.delete(key);
+  }
+}
+
+interface Surroundings extends Components {
+  readonly cancel: (request: SipRequest, flow: Flow) => void;
+  readonly ended: (transaction: ClientTransaction) => void;
+}
+
+interface User extends ClientOptions {
+  readonly resolve: (response: SipResponse) => void;
+}
+
+class ClientTransaction implements Task {
+  dueMs = 0;
+  heapIndex = -1;
+  readonly key: string;
+  readonly flow: Flow;
+  readonly #machine: InviteClientTransaction | NonInviteClientTransaction;
+  readonly #user: User;
+  readonly #surroundings: Surroundings;
+  readonly #request: SipRequest;
+  readonly #bytes: Uint8Array;
+  readonly #onAbort = (): void => this.#abort();
+  #ended = false;
+  #provisional = false;
+
+  constructor(
+    request: SipRequest,
+    flow: Flow,
+    machine: InviteClientTransaction | NonInviteClientTransaction,
+    user: User,
+    surroundings: Surroundings,
+  ) {
+    this.key = clientKey(request);
+    this.flow = flow;
+    this.#request = request;
+    this.#bytes = serializeMessage(request);
+    this.#machine = machine;
+    this.#user = user;
+    this.#surroundings = surroundings;
+  }
+
+  start(): void {
+    this.#user.signal?.addEventListener("abort", this.#onAbort);
+    this.#transmit(this.#bytes);
+    this.#settle();
+  }
+
+  receive(response: SipResponse, nowMs: number): void {
+    this.#provisional = true;
+    this.#carryOut(this.#machine.response(response.status, nowMs), response);
+  }
+
+  due(nowMs: number): void {
+    this.#carryOut(this.#machine.timeout(nowMs));
+  }
+
+  failed(): void {
+    this.#carryOut(this.#machine.transportError());
+  }
+
+  #transmit(bytes: Uint8Array): void {
+    this.#surroundings.transmit(this.flow, bytes, () => this.failed());
+  }
+
+  #carryOut(effects: readonly ClientEffect[], response?: SipResponse): void {
+    const { counters } = this.#surroundings;
+    for (const effect of effects) {
+      switch (effect) {
+        case "send":
+          counters.add("sip.retransmissions_sent");
+          this.#transmit(this.#bytes);
+          break;
+        case "acknowledge":
+          this.#transmit(serializeMessage(acknowledgement(this.#request, response as SipResponse)));
+          break;
+        case "deliver":
+          this.#deliver(response as SipResponse);
+          break;
+        case "timed-out":
+          counters.add("sip.requests_timed_out");
+          this.#user.resolve(localResponse(this.#request, 408));
+          break;
+        case "failed":
+          counters.add("sip.requests_failed");
+          this.#user.resolve(localResponse(this.#request, 503));
+          break;
+      }
+    }
+    this.#settle();
+  }
+
+  #deliver(response: SipResponse): void {
+    response.headers.shift("via");
+    const { signal, resolve, onProvisional } = this.#user;
+    if (response.status >= 200) {
+      signal?.removeEventListener("abort", this.#onAbort);
+      return resolve(response);
+    }
+    onProvisional?.(response);
+    // RFC 3261 §9.1: CANCEL only once a provisional response has come.
+    if (signal?.aborted === true) this.#cancel();
+  }
+
+  #abort(): void {
+    if (this.#request.method === "INVITE") {
+      if (this.#provisional) this.#cancel();
+      return;
+    }
+    this.#user.resolve(localResponse(this.#request, 487));
+    this.#end();
+  }
+
+  #cancel(): void {
+    this.#user.signal?.removeEventListener("abort", this.#onAbort);
+    this.#surroundings.cancel(cancellation(this.#request), this.flow);
+  }
+
+  /** Follows what the machine has become: its next deadline, or its end. */
+  #settle(): void {
+    if (this.#ended) return;
+    if (this.#machine.state.kind === "terminated") this.#end();
+    else this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#user.signal?.removeEventListener("abort", this.#onAbort);
+    this.#surroundings.scheduler.remove(this);
+    this.#surroundings.ended(this);
+  }
+}
+
+function clientKey(message: SipRequest | SipResponse): string {
+  const method = message.kind === "request" ? message.method : parseCSeq(message.headers.get("cseq") ?? "").method;
+  return `${topVia(message).params.get("branch") ?? ""} ${method}`;
+}
+
+function flowKey(flow: Flow): string {
+  return flow.transport === "MESH" ? flow.server : `${flow.transport} ${flow.address} ${flow.port}`;
+}
+
+/** The response that stands for a peer's that never came, as of a request whose Via was still to be added. */
+function localResponse(request: SipRequest, status: number): SipResponse {
+  const response = createResponse(request, status, { headers: [[AORTA_LOCAL, "1"]] });
+  response.headers.shift("via");
+  return response;
+}
+
+/** @see RFC 3261 §17.1.1.3 */
+function acknowledgement(invite: SipRequest, response: SipResponse): SipRequest {
+  return sameHop(invite, "ACK", response.headers.get("to") ?? "");
+}
+
+/** @see RFC 3261 §9.1 */
+function cancellation(invite: SipRequest): SipRequest {
+  return sameHop(invite, "CANCEL", invite.headers.get("to") ?? "");
+}
+
+/** A request that follows an INVITE on its way through the next hop: same Request-URI, top Via, From, Call-ID, CSeq number and Route. */
+function sameHop({ uri, headers: of }: SipRequest, method: "ACK" | "CANCEL", to: string): SipRequest {
+  const headers = createHeaders([
+    ["Via", of.all("via")[0] ?? ""],
+    ["From", of.get("from") ?? ""],
+    ["To", to],
+    ["Call-ID", of.get("call-id") ?? ""],
+    ["CSeq", `${parseCSeq(of.get("cseq") ?? "").sequence} ${method}`],
+    ["Max-Forwards", "70"],
+  ]);
+  for (const route of of.all("route")) headers.append("Route", route);
+  return { kind: "request", method, uri, headers, body: new Uint8Array(0) };
+}

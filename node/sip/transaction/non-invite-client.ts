@@ -1,0 +1,91 @@
+import type { ClientEffect, TransactionOptions } from "./timer-settings.ts";
+import { lifetimeMs, NOTHING } from "./timer-settings.ts";
+
+export type NonInviteClientState =
+  | {
+      readonly kind: "trying" | "proceeding";
+      readonly retransmitAtMs: number;
+      readonly intervalMs: number;
+      readonly timeoutAtMs: number;
+    }
+  | { readonly kind: "completed"; readonly endAtMs: number }
+  | { readonly kind: "terminated" };
+
+/**
+ * Client side of a transaction other than INVITE. The request was sent just before it is made.
+ * @see RFC 3261 §17.1.2.2
+ */
+export class NonInviteClientTransaction {
+  readonly #options: TransactionOptions;
+  #state: NonInviteClientState;
+
+  constructor(nowMs: number, options: TransactionOptions) {
+    this.#options = options;
+    const { t1Ms } = options.timers;
+    this.#state = {
+      kind: "trying",
+      // Timer E runs on unreliable transports only; timer F always.
+      retransmitAtMs: options.reliable ? Number.POSITIVE_INFINITY : nowMs + t1Ms,
+      intervalMs: t1Ms,
+      timeoutAtMs: nowMs + lifetimeMs(options.timers),
+    };
+  }
+
+  get state(): NonInviteClientState {
+    return this.#state;
+  }
+
+  /** When {@link timeout} is to be called next; infinite when never. */
+  get deadlineMs(): number {
+    const state = this.#state;
+    switch (state.kind) {
+      case "trying":
+      case "proceeding":
+        return Math.min(state.retransmitAtMs, state.timeoutAtMs);
+      case "completed":
+        return state.endAtMs;
+      case "terminated":
+        return Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** trying | proceeding → proceeding, on 1xx; trying | proceeding → completed, on a final response */
+  response(status: number, nowMs: number): readonly ClientEffect[] {
+    const state = this.#state;
+    if (state.kind !== "trying" && state.kind !== "proceeding") return NOTHING;
+    if (status < 200) {
+      this.#state = { ...state, kind: "proceeding" };
+      return ["deliver"];
+    }
+    // Timer K: T4 to absorb retransmissions of the response, none where there can be none.
+    this.#state = this.#options.reliable
+      ? { kind: "terminated" }
+      : { kind: "completed", endAtMs: nowMs + this.#options.timers.t4Ms };
+    return ["deliver"];
+  }
+
+  /** trying | proceeding → the same, at timer E; → terminated, at timers F and K */
+  timeout(nowMs: number): readonly ClientEffect[] {
+    const state = this.#state;
+    if (state.kind === "terminated" || nowMs < this.deadlineMs) return NOTHING;
+    if (state.kind === "completed") {
+      this.#state = { kind: "terminated" };
+      return NOTHING;
+    }
+    if (nowMs >= state.timeoutAtMs) {
+      this.#state = { kind: "terminated" };
+      return ["timed-out"];
+    }
+    const { t2Ms } = this.#options.timers;
+    const intervalMs = state.kind === "proceeding" ? t2Ms : Math.min(2 * state.intervalMs, t2Ms);
+    this.#state = { ...state, intervalMs, retransmitAtMs: nowMs + intervalMs };
+    return ["send"];
+  }
+
+  /** trying | proceeding → terminated. @see RFC 3261 §17.1.4 */
+  transportError(): readonly ClientEffect[] {
+    if (this.#state.kind !== "trying" && this.#state.kind !== "proceeding") return NOTHING;
+    this.#state = { kind: "terminated" };
+    return ["failed"];
+  }
+}

@@ -1,0 +1,59 @@
+import type { Clock } from "../../runtime/clock.ts";
+import type { Timers } from "../../runtime/timers.ts";
+import type { Scheduled } from "./deadline-queue.ts";
+import { DeadlineQueue } from "./deadline-queue.ts";
+
+/** An item that is told when it is due. */
+export interface Task extends Scheduled {
+  due(nowMs: number): void;
+}
+
+/** Drives any number of deadlines with one timer of the process. */
+export class Scheduler {
+  readonly #queue = new DeadlineQueue<Task>();
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  #cancel: (() => void) | undefined;
+  #armedMs = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock, timers: Timers) {
+    this.#clock = clock;
+    this.#timers = timers;
+  }
+
+  nowMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
+  /** An infinite time takes the task out. */
+  schedule(task: Task, dueMs: number): void {
+    this.#queue.schedule(task, dueMs);
+    this.#arm();
+  }
+
+  remove(task: Task): void {
+    this.#queue.remove(task);
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#armedMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Moves the timer only to an earlier time: most tasks are taken out before they are due, and waking for nothing is cheaper than setting a timer for each. */
+  #arm(): void {
+    const nextMs = this.#queue.nextMs;
+    if (nextMs >= this.#armedMs) return;
+    this.#cancel?.();
+    this.#armedMs = nextMs;
+    this.#cancel = this.#timers.after(nextMs - this.nowMs(), () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#armedMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.nowMs();
+    for (let task = this.#queue.takeDue(nowMs); task !== undefined; task = this.#queue.takeDue(nowMs)) task.due(nowMs);
+    this.#arm();
+  }
+}

@@ -1,0 +1,241 @@
+import { limits } from "../../runtime/limits.ts";
+import type { Counters } from "../../runtime/metrics.ts";
+import { addToTag, createResponse, hasTag } from "../message/build.ts";
+import type { SipRequest, SipResponse } from "../message/message.ts";
+import { serializeMessage } from "../message/serialize-message.ts";
+import { randomTag } from "../message/tags.ts";
+import type { Via } from "../message/via.ts";
+import type { Flow, IncomingRequest } from "../stack.ts";
+import type { ResponsePath } from "../transport/response-path.ts";
+import { responsePath } from "../transport/response-path.ts";
+import { InviteServerTransaction } from "./invite-server.ts";
+import { NonInviteServerTransaction } from "./non-invite-server.ts";
+import type { Scheduler, Task } from "./scheduler.ts";
+import type { ServerEffect, TimerSettings } from "./timer-settings.ts";
+import { serverTransactionKey } from "./transaction-key.ts";
+
+interface Components {
+  readonly scheduler: Scheduler;
+  readonly counters: Counters;
+  readonly timers: TimerSettings;
+  readonly isReliable: (flow: Flow) => boolean;
+  readonly transmit: (path: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void) => void;
+  /** Hands a new request to the node. */
+  readonly deliver: (incoming: IncomingRequest) => void;
+  /** Answers a request that gets no transaction. */
+  readonly answerStateless: (request: SipRequest, path: ResponsePath, status: number) => void;
+}
+
+/** All server transactions of a node: joins the machines to transports, timers and whoever serves requests. */
+export class ServerTransactions {
+  readonly #components: Components;
+  readonly #surroundings: Surroundings;
+  readonly #byKey = new Map<string, ServerTransaction>();
+  #pending = 0;
+
+  constructor(components: Components) {
+    this.#components = components;
+    this.#surroundings = {
+      ...components,
+      answered: () => this.#pending--,
+      ended: (key) => this.#byKey.delete(key),
+    };
+  }
+
+  /** Transactions in memory, answered ones included. */
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** Requests not yet answered. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** A valid request from the network. */
+  receive(request: SipRequest, via: Via, flow: Flow): void {
+    const { method } = request;
+    const key = serverTransactionKey(request, via, method === "ACK" ? "INVITE" : method);
+    const known = this.#byKey.get(key);
+    if (method === "ACK") return this.#receiveAck(known, request, flow);
+    if (known !== undefined) {
+      this.#components.counters.add("sip.retransmissions_absorbed");
+      return known.retransmitted();
+    }
+    if (method === "CANCEL") return this.#receiveCancel(key, request, via, flow);
+    this.#start(key, request, via, flow);
+  }
+
+  stop(): void {
+    for (const transaction of this.#byKey.values()) this.#components.scheduler.remove(transaction);
+    this.#byKey.clear();
+  }
+
+  #receiveAck(invite: ServerTransaction | undefined, request: SipRequest, flow: Flow): void {
+    // An ACK to a 2xx has a branch of its own; one that matches is about a final response of ours.
+    if (invite === undefined || invite.acknowledged()) this.#components.deliver({ request, flow, respond() {} });
+  }
+
+  /** @see RFC 3261 §9.2 */
+  #receiveCancel(key: string, request: SipRequest, via: Via, flow: Flow): void {
+    const invite = this.#byKey.get(serverTransactionKey(request, via, "INVITE"));
+    const cancel = this.#start(key, request, via, flow, invite !== undefined);
+    if (invite === undefined || cancel === undefined) return;
+    cancel.respond(createResponse(request, 200, { toTag: invite.toTag }));
+    invite.cancelled();
+  }
+
+  #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {
+    const { counters, scheduler, isReliable, timers, deliver, answerStateless } = this.#components;
+    const path = responsePath(flow, via);
+    if (this.#pending >= limits.sip.pendingRequests || this.#byKey.size >= limits.sip.serverTransactions) {
+      counters.add("sip.overload");
+      answerStateless(request, path, 503);
+      return undefined;
+    }
+    const Machine = request.method === "INVITE" ? InviteServerTransaction : NonInviteServerTransaction;
+    const machine = new Machine(scheduler.nowMs(), { reliable: isReliable(flow), timers });
+    const transaction = new ServerTransaction(key, request, path, machine, this.#surroundings);
+    this.#byKey.set(key, transaction);
+    this.#pending++;
+    transaction.start();
+    if (!internal) deliver({ request, flow, respond: (response) => transaction.respond(response) });
+    return transaction;
+  }
+}
+
+interface Surroundings extends Components {
+  readonly answered: () => void;
+  readonly ended: (key: string) => void;
+}
+
+/** Kept for 32 s after its answer on UDP, so it holds little then: the octets of the answer and where they go. */
+class ServerTransaction implements Task {
+  dueMs = 0;
+  heapIndex = -1;
+  readonly toTag = randomTag();
+  readonly #machine: InviteServerTransaction | NonInviteServerTransaction;
+  readonly #surroundings: Surroundings;
+  readonly #key: string;
+  readonly #path: ResponsePath;
+  /** Until the final response. */
+  #request: SipRequest | undefined;
+  #ended = false;
+
+  constructor(
+    key: string,
+    request: SipRequest,
+    path: ResponsePath,
+    machine: InviteServerTransaction | NonInviteServerTransaction,
+    surroundings: Surroundings,
+  ) {
+    this.#key = key;
+    this.#request = request;
+    this.#path = path;
+    this.#machine = machine;
+    this.#surroundings = surroundings;
+  }
+
+  start(): void {
+    this.#settle();
+  }
+
+  retransmitted(): void {
+    this.#carryOut(this.#machine.request());
+  }
+
+  /** An ACK for this INVITE; true when it is for whoever serves the INVITE. */
+  acknowledged(): boolean {
+    if (!(this.#machine instanceof InviteServerTransaction)) return true;
+    const effects = this.#machine.ack(this.#surroundings.scheduler.nowMs());
+    this.#settle();
+    return effects.length > 0;
+  }
+
+  /** RFC 3261 §9.2: an INVITE without a final response is answered 487. */
+  cancelled(): void {
+    if (this.#request !== undefined) this.respond(createResponse(this.#request, 487));
+  }
+
+  respond(given: SipResponse): void {
+    const request = this.#request;
+    if (request === undefined) return;
+    const response = complete(given, request, this.toTag);
+    const { status } = response;
+    if (status < 200) {
+      // RFC 4320 §4.1: of the provisional ones a non-INVITE request gets none but 100.
+      if (request.method === "INVITE" || status === 100)
+        this.#carryOut(this.#machine.provisional(serializeMessage(response)));
+      return;
+    }
+    const nowMs = this.#surroundings.scheduler.nowMs();
+    const bytes = serializeMessage(response);
+    const machine = this.#machine;
+    this.#finished();
+    if (machine instanceof NonInviteServerTransaction) {
+      this.#carryOut(status === 408 ? machine.abandon() : machine.final(bytes, nowMs));
+    } else this.#carryOut(status < 300 ? machine.success(bytes, nowMs) : machine.failure(bytes, nowMs));
+  }
+
+  due(nowMs: number): void {
+    this.#carryOut(this.#machine.timeout(nowMs));
+  }
+
+  #carryOut(effects: readonly ServerEffect[]): void {
+    const { transmit, counters } = this.#surroundings;
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "send":
+          transmit(this.#path, effect.response, () => this.#carryOut(this.#machine.transportError()));
+          break;
+        case "make-trying":
+          if (this.#request !== undefined) this.respond(createResponse(this.#request, 100));
+          break;
+        case "unanswered":
+          counters.add("sip.unanswered");
+          break;
+        case "unacknowledged":
+          counters.add("sip.unacknowledged");
+          break;
+        case "failed":
+          counters.add("sip.responses_failed");
+          break;
+        case "deliver-ack":
+          break;
+      }
+    }
+    this.#settle();
+  }
+
+  #finished(): void {
+    if (this.#request === undefined) return;
+    this.#request = undefined;
+    this.#surroundings.answered();
+  }
+
+  #settle(): void {
+    if (this.#ended) return;
+    if (this.#machine.state.kind !== "terminated")
+      return this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+    this.#ended = true;
+    this.#finished();
+    this.#surroundings.scheduler.remove(this);
+    this.#surroundings.ended(this.#key);
+  }
+}
+
+const COPIED = ["Via", "From", "To", "Call-ID", "CSeq"];
+
+/** A response with all that RFC 3261 §8.2.6.2 wants of it. */
+function complete(response: SipResponse, request: SipRequest, toTag: string): SipResponse {
+  const lacking = COPIED.filter((name) => !response.headers.has(name));
+  const to = response.headers.get("to");
+  const needsTag = response.status > 100 && !hasTag(to ?? request.headers.get("to") ?? "");
+  if (lacking.length === 0 && !needsTag) return response;
+  const headers = response.headers.clone();
+  for (const name of lacking.toReversed()) {
+    for (const value of request.headers.all(name).toReversed()) headers.prepend(name, value);
+  }
+  if (needsTag) addToTag(headers, toTag);
+  return { ...response, headers };
+}

@@ -1,0 +1,70 @@
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { ConfigurationError } from "../../runtime/errors.ts";
+import { formatHostPort } from "../message/uri.ts";
+import type { ListenAddress } from "../stack.ts";
+
+/** An address as sockets give it, IPv4 mapped into IPv6 as IPv4. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
+}
+
+/** Whether an address means all of the machine's. */
+export function isWildcard(address: string): boolean {
+  return address === "0.0.0.0" || address === "::";
+}
+
+const sentBy = new Map<string, string>();
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+/**
+ * The address under which peers at `remote` reach what listens on `bound`: for a wildcard, one of the machine's own
+ * addresses of that family. Answers find us by rport whatever it is.
+ */
+export function sentByAddress(bound: string, remote: string): string {
+  if (!isWildcard(bound)) return bound;
+  const family = bound === "::" ? "IPv6" : "IPv4";
+  const loopback = family === "IPv6" ? "::1" : "127.0.0.1";
+  if (isLoopback(remote)) return loopback;
+  // Asking the kernel for its interfaces costs more than sending a message.
+  let address = sentBy.get(family);
+  if (address === undefined) {
+    const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+    address =
+      all.find((each) => each.family === family && !each.internal && !each.address.startsWith("fe80"))?.address ??
+      loopback;
+    sentBy.set(family, address);
+  }
+  return address;
+}
+
+/** Name of a listener in a flow. */
+export function listenerName(listen: { readonly address: string; readonly port: number }): string {
+  return formatHostPort(listen.address, listen.port);
+}
+
+/** The operator's error behind a failure to bind. */
+export function bindError(cause: unknown, { transport, address, port }: ListenAddress): Error {
+  const where = `SIP over ${transport} on ${formatHostPort(address, port)}`;
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case "EADDRINUSE":
+      return new ConfigurationError("PORT_IN_USE", `cannot listen for ${where}: the port is in use`, { cause });
+    case "EADDRNOTAVAIL":
+      return new ConfigurationError(
+        "ADDRESS_NOT_AVAILABLE",
+        `cannot listen for ${where}: not an address of this machine`,
+        { cause },
+      );
+    case "EACCES":
+      return new ConfigurationError("PORT_FORBIDDEN", `cannot listen for ${where}: this user may not use that port`, {
+        cause,
+      });
+    default:
+      return new ConfigurationError("CANNOT_LISTEN", `cannot listen for ${where}: ${(cause as Error).message}`, {
+        cause,
+      });
+  }
+}

@@ -1,0 +1,48 @@
+import type { Via } from "../message/via.ts";
+import { formatVia } from "../message/via.ts";
+import type { SipHeaders } from "../message/headers.ts";
+import type { Flow } from "../stack.ts";
+
+/** Where the response to a request goes. */
+export interface ResponsePath {
+  readonly flow: Flow;
+  /** When `flow` fails: the request's connection has closed. */
+  readonly fallback?: Flow;
+}
+
+const DEFAULT_PORT = 5060;
+
+/**
+ * Back by the connection of the request, or to the source address: at the source port if `rport` asks for it, else at the port in Via.
+ * Never to an address that only Via names: that would let anybody aim our responses at a third party, so `maddr` is not obeyed.
+ * @see RFC 3261 §18.2.2; RFC 3581 §4
+ */
+export function responsePath(flow: Flow, via: Via): ResponsePath {
+  switch (flow.transport) {
+    case "MESH":
+    case "WS":
+      return { flow };
+    case "TCP":
+      return { flow, fallback: { transport: "TCP", address: flow.address, port: via.port ?? DEFAULT_PORT } };
+    case "UDP":
+      return { flow: via.params.has("rport") ? flow : { ...flow, port: via.port ?? DEFAULT_PORT } };
+  }
+}
+
+/**
+ * Notes in the top Via where the request really came from.
+ * @see RFC 3261 §18.2.1; RFC 3581 §4
+ */
+export function noteSource(headers: SipHeaders, via: Via, flow: Flow): Via {
+  // The name of a server of the mesh is proven by the link; there is no address to note.
+  if (flow.transport === "MESH") return via;
+  const wantsPort = via.params.get("rport") !== undefined;
+  if (!wantsPort && via.host === flow.address && !via.params.has("received")) return via;
+  const params = new Map(via.params);
+  params.set("received", flow.address);
+  if (wantsPort) params.set("rport", String(flow.port));
+  const noted = { ...via, params };
+  headers.shift("via");
+  headers.prepend("Via", formatVia(noted));
+  return noted;
+}

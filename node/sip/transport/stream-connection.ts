@@ -1,0 +1,84 @@
+import type { Socket } from "node:net";
+import { limits } from "../../runtime/limits.ts";
+import type { Timers } from "../../runtime/timers.ts";
+import { StreamFramer } from "../message/framer.ts";
+import type { Flow } from "../stack.ts";
+import type { TransportEvents } from "./transport.ts";
+
+const PONG = Buffer.from("\r\n");
+
+/**
+ * One TCP connection: frames what arrives, and closes on a peer that sends too slowly or reads too slowly.
+ * @see RFC 3261 §18.3; RFC 5626 §4.4.1
+ */
+export class StreamConnection {
+  readonly flow: Flow;
+  readonly #socket: Socket;
+  readonly #events: TransportEvents;
+  readonly #timers: Timers;
+  readonly #framer = new StreamFramer();
+  #cancelDeadline: (() => void) | undefined;
+
+  /** @param flow names this connection */
+  constructor(socket: Socket, flow: Flow, events: TransportEvents, timers: Timers) {
+    this.#socket = socket;
+    this.flow = flow;
+    this.#events = events;
+    this.#timers = timers;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, limits.sip.keepAliveMs);
+    socket.setTimeout(limits.sip.idleConnectionMs, () => socket.destroy());
+    socket.on("data", (chunk) => this.#receive(chunk));
+    socket.on("close", () => this.#cancelDeadline?.());
+  }
+
+  /** A connection that says nothing at all would hold its memory for the whole idle time: it gets the time of one message. */
+  expectMessage(): void {
+    this.#startDeadline();
+  }
+
+  send(bytes: Uint8Array, failed: (reason: string) => void): void {
+    const socket = this.#socket;
+    if (!socket.writable) return failed("connection closed");
+    if (socket.writableLength + bytes.length > limits.sip.unsentBytes) {
+      // The peer does not read: what waits for it would fill the memory.
+      socket.destroy();
+      return failed("peer does not read");
+    }
+    socket.write(bytes);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: Buffer): void {
+    for (const event of this.#framer.push(chunk)) {
+      // A handler may have closed the connection while earlier messages of this chunk were handled.
+      if (this.#socket.destroyed) return;
+      switch (event.kind) {
+        case "message":
+          this.#events.received(event.bytes, this.flow);
+          break;
+        case "ping":
+          this.send(PONG, () => {});
+          break;
+        case "broken":
+          this.#events.broken(event.error, this.flow);
+          // Where the next message starts is unknown, so nothing more is read; the answer still leaves.
+          this.#socket.removeAllListeners("data");
+          this.#socket.destroySoon();
+          return;
+      }
+    }
+    if (!this.#framer.partial) {
+      this.#cancelDeadline?.();
+      this.#cancelDeadline = undefined;
+    } else this.#startDeadline();
+  }
+
+  /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
+  #startDeadline(): void {
+    this.#cancelDeadline ??= this.#timers.after(limits.sip.partialMessageMs, () => this.#socket.destroy());
+  }
+}

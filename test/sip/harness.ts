@@ -1,0 +1,154 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { WebSocket } from "ws";
+import { silentLogger } from "../../node/runtime/logger.ts";
+import type { Counters } from "../../node/runtime/metrics.ts";
+import { createCounters } from "../../node/runtime/metrics.ts";
+import type { SipStackOptions } from "../../node/sip/sip-stack.ts";
+import { createSipStack } from "../../node/sip/sip-stack.ts";
+import type { IncomingRequest, ListenAddress, SipStack, SocketTransport } from "../../node/sip/stack.ts";
+
+/** Values as they come, to be waited for one after the other. */
+export class Inbox<T> {
+  readonly #values: T[] = [];
+  readonly #waiting: ((value: T) => void)[] = [];
+
+  put(value: T): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#values.push(value);
+    else waiting(value);
+  }
+
+  /** Values that nobody has waited for. */
+  get unread(): number {
+    return this.#values.length;
+  }
+
+  /** The next value, which has to come within the deadline. */
+  async next(deadlineMs = 5000): Promise<T> {
+    const value = this.#values.shift();
+    if (value !== undefined) return value;
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting.push(resolve);
+    const timer = setTimeout(() => reject(new Error(`nothing came within ${deadlineMs} ms`)), deadlineMs);
+    return promise.finally(() => clearTimeout(timer));
+  }
+}
+
+/** A stack on free ports of loopback, with every request it hands up. */
+export interface TestStack {
+  readonly stack: SipStack;
+  readonly counters: Counters;
+  readonly requests: Inbox<IncomingRequest>;
+  address(transport: SocketTransport): ListenAddress;
+}
+
+export async function startStack(
+  listen: readonly (SocketTransport | ListenAddress)[],
+  options: Partial<SipStackOptions> = {},
+): Promise<TestStack> {
+  const counters = createCounters();
+  const stack = createSipStack({
+    listen: listen.map((each) =>
+      typeof each === "string" ? { transport: each, address: "127.0.0.1", port: 0 } : each,
+    ),
+    logger: silentLogger,
+    counters,
+    ...options,
+  });
+  const requests = new Inbox<IncomingRequest>();
+  stack.onRequest((incoming) => requests.put(incoming));
+  await stack.start();
+  return {
+    stack,
+    counters,
+    requests,
+    address: (transport) => stack.listening().find((each) => each.transport === transport) as ListenAddress,
+  };
+}
+
+/** A client that knows nothing of SIP: it sends and receives octets. */
+export interface RawClient {
+  send(octets: string | Uint8Array): void;
+  readonly received: Inbox<string>;
+  /** Resolves when the server has closed the connection. */
+  readonly closed: Promise<void>;
+  readonly port: number;
+  close(): void;
+}
+
+export async function rawClient(to: ListenAddress): Promise<RawClient> {
+  const received = new Inbox<string>();
+  switch (to.transport) {
+    case "UDP": {
+      const socket = createSocket(to.address.includes(":") ? "udp6" : "udp4");
+      socket.on("message", (bytes) => received.put(bytes.toString()));
+      socket.bind(0, to.address);
+      await once(socket, "listening");
+      return {
+        send: (octets) => socket.send(octets, to.port, to.address),
+        received,
+        closed: new Promise(() => {}),
+        port: socket.address().port,
+        close: () => socket.close(),
+      };
+    }
+    case "TCP": {
+      const socket = connect(to.port, to.address);
+      await once(socket, "connect");
+      const { localPort = 0 } = socket;
+      socket.setNoDelay(true);
+      socket.on("data", (bytes) => received.put(bytes.toString()));
+      socket.on("error", () => {});
+      return {
+        send: (octets) => void socket.write(octets),
+        received,
+        closed: once(socket, "close").then(() => {}),
+        port: localPort,
+        close: () => socket.destroy(),
+      };
+    }
+    case "WS": {
+      const socket = new WebSocket(`ws://${to.address}:${to.port}/`, "sip");
+      await once(socket, "open");
+      socket.on("message", (data) => received.put((data as Buffer).toString()));
+      socket.on("error", () => {});
+      return {
+        send: (octets) => socket.send(octets),
+        received,
+        closed: once(socket, "close").then(() => {}),
+        port: 0,
+        close: () => socket.terminate(),
+      };
+    }
+  }
+}
+
+/** A request as a client would write it. */
+export function rawRequest(
+  fields: {
+    method?: string;
+    branch?: string;
+    via?: string;
+    callId?: string;
+    cseq?: number;
+    body?: string;
+    extra?: string;
+  } = {},
+): string {
+  const { method = "OPTIONS", branch = "z9hG4bK1", callId = "call-1", cseq = 1, body = "", extra = "" } = fields;
+  const via = fields.via ?? "SIP/2.0/UDP client.invalid;rport";
+  return [
+    `${method} sip:example.com SIP/2.0`,
+    `Via: ${via};branch=${branch}`,
+    "From: <sip:joe@example.com>;tag=j1",
+    "To: <sip:example.com>",
+    `Call-ID: ${callId}`,
+    `CSeq: ${cseq} ${method}`,
+    "Max-Forwards: 70",
+    `${extra}Content-Length: ${Buffer.byteLength(body)}`,
+    "",
+    body,
+  ].join("\r\n");
+}
