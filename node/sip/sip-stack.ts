@@ -15,7 +15,7 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topVia, validateRequest } from "./message/validate-request.ts";
 import type { Via } from "./message/via.ts";
 import { formatVia } from "./message/via.ts";
-import type { Flow, IncomingRequest, ListenAddress, MeshTransport, SipStack } from "./stack.ts";
+import type { Flow, IncomingRequest, ListenAddress, MeshTransport, SipSessions, SipStack } from "./stack.ts";
 import type { ClientOptions } from "./transaction/client-transactions.ts";
 import { AORTA_LOCAL, ClientTransactions } from "./transaction/client-transactions.ts";
 import { Scheduler } from "./transaction/scheduler.ts";
@@ -41,11 +41,11 @@ export interface SipStackOptions {
 }
 
 /** Transports and transactions of one node. */
-export function createSipStack(options: SipStackOptions): SipStack {
+export function createSipStack(options: SipStackOptions): SipStack & SipSessions {
   return new Stack(options);
 }
 
-class Stack implements SipStack {
+class Stack implements SipStack, SipSessions {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #mesh: MeshTransport | undefined;

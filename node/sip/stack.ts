@@ -52,6 +52,10 @@ export interface SipStack {
    * 487 when `signal` ended the wait; these are marked by `Aorta-Local: 1` in the headers, so that they can be told from a peer's.
    */
   send(request: SipRequest, to: Flow, options?: { readonly signal?: AbortSignal }): Promise<SipResponse>;
+}
+
+/** What sessions need of the stack beside {@link SipStack}. */
+export interface SipSessions {
   /**
    * Sends an INVITE. Resolves with the first final response as {@link send} does; one that is not 2xx has been acknowledged,
    * the ACK to a 2xx is the caller's. When `signal` aborts, the INVITE is cancelled as soon as a provisional response allows it (RFC 3261 §9.1).
