@@ -37,7 +37,11 @@ function install() {
   console.error("aorta: installing packages (npm ci), once; this takes about half a minute …");
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
   // npm runs on the Node that is there and warns about packages for a newer one; our code runs on the newer one.
-  run(npm, ["ci", "--include=dev", "--loglevel=error"], 'The packages could not be installed; see above, then run "npm ci".');
+  run(
+    npm,
+    ["ci", "--include=dev", "--loglevel=error"],
+    'The packages could not be installed; see above, then run "npm ci".',
+  );
 }
 
 /** Whether every package of the lock file that is not optional is installed in the version locked. */
