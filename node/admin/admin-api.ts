@@ -1,15 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { fastify } from "fastify";
 import { z } from "zod";
-import type { Aor } from "../../dht-schema/aor.ts";
-import { domainOf, parseAor } from "../../dht-schema/aor.ts";
-import { SchemaError } from "../../dht-schema/schema-error.ts";
+import { domainOf } from "../../dht-schema/aor.ts";
 import { parseDuration } from "../config/values.ts";
 import { AortaError, ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { User } from "../storage/ports.ts";
 import type { NodeView, UserView } from "./node-view.ts";
+import { parseUser } from "./parse-user.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
 export interface AdminApiOptions {
@@ -74,7 +73,9 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     const detail = server && view.peer(server.id);
     return detail ?? refuse(reply, 404, "NO_SUCH_SERVER", `the roster has no server ${id}, by name, number or peer id`);
   });
-  api.get<AorParams>("/v1/lookup/:aor", async (request) => view.lookup(userOfDomain(view, request.params.aor)));
+  api.get<AorParams>("/v1/lookup/:aor", async (request) =>
+    view.lookup(parseUser(request.params.aor, view.roster().domain)),
+  );
   api.get("/v1/bindings", async (request) => {
     const { limit } = bindingsQuery.parse(request.query);
     const bindings = [];
@@ -83,7 +84,7 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     return { all, bindings };
   });
   api.get<AorParams>("/v1/watch/:aor", async (request, reply) => {
-    const aor = userOfDomain(view, request.params.aor);
+    const aor = parseUser(request.params.aor, view.roster().domain);
     if (watches.isFull)
       return refuse(reply, 503, "TOO_MANY_WATCHES", `${limits.admin.watches} watches are open already`);
     reply.hijack();
@@ -103,13 +104,13 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
   api.get("/v1/users", async () => view.users.list().map(withoutSecrets));
   api.post("/v1/users", async (request, reply) => {
     const body = userBody.parse(request.body);
-    const aor = userOfDomain(view, body.aor);
+    const aor = parseUser(body.aor, view.roster().domain);
     const user = { ...body, aor, realm: domainOf(aor) };
     view.users.put(user);
     return reply.status(201).send(withoutSecrets(user));
   });
   api.delete<AorParams>("/v1/users/:aor", async (request, reply) => {
-    const aor = userOfDomain(view, request.params.aor);
+    const aor = parseUser(request.params.aor, view.roster().domain);
     if (!view.users.remove(aor)) return refuse(reply, 404, "NO_SUCH_USER", `there is no user ${aor}`);
     return reply.status(204).send();
   });
@@ -117,23 +118,6 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
 }
 
 const withoutSecrets = ({ aor, username, realm }: User): UserView => ({ aor, username, realm });
-
-/** Canonical AoR of a user of this domain, from `alice`, `alice@example.com` or `sip:alice@example.com`. */
-function userOfDomain(view: NodeView, text: string): Aor {
-  const { domain } = view.roster();
-  const aor = parseUser(text, domain);
-  if (domainOf(aor) !== domain) throw new ConfigurationError("FOREIGN_DOMAIN", `${aor} is no user of ${domain}`);
-  return aor;
-}
-
-/**
- * Canonical AoR of what an operator typed: `alice` is completed by the domain.
- * @throws {SchemaError} `BAD_AOR`
- */
-export function parseUser(text: string, domain: string): Aor {
-  const withDomain = text.includes("@") ? text : `${text}@${domain}`;
-  return parseAor(/^sips?:/i.test(withDomain) ? withDomain : `sip:${withDomain}`);
-}
 
 function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
   return reply.status(status).send({ error: { code, message } } satisfies ErrorBody);
@@ -149,7 +133,6 @@ function describeError(error: unknown): { readonly status: number; readonly code
     const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
     return { status: 400, code: "BAD_REQUEST", message: problems.join("; ") };
   }
-  if (error instanceof SchemaError) return { status: 400, code: error.code, message: error.message };
   if (error instanceof AortaError && error.family !== "programmer") {
     const status = error.family === "operational" ? 503 : 400;
     return { status, code: error.code, message: error.message };

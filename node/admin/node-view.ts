@@ -113,7 +113,10 @@ export interface LookupView {
 export interface BindingView {
   readonly aor: Aor;
   readonly epoch: string;
+  /** Since the claim. */
   readonly ownedForMs: number;
+  /** How long it stays owned if nothing is renewed. */
+  readonly leaseLeftMs: number;
 }
 
 /** `aorta roster` */

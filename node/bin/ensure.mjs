@@ -20,12 +20,17 @@ export function ensure() {
 /** The Node to run our code with: the one from the lock file, else this one if it is new enough. */
 export function nodeForOurCode() {
   if (existsSync(bundledNode)) return bundledNode;
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  if (major > lowestNode[0] || (major === lowestNode[0] && minor >= lowestNode[1])) return process.execPath;
+  if (isNewEnough()) return process.execPath;
   fail(
     `Node ${process.versions.node} is too old (${lowestNode.join(".")} is needed) and the package "node", which brings ` +
       `a newer one, is not installed: its install script may have been turned off. Run: npm rebuild node --ignore-scripts=false`,
   );
+}
+
+/** Whether our code runs on the Node that runs this. */
+export function isNewEnough() {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  return major > lowestNode[0] || (major === lowestNode[0] && minor >= lowestNode[1]);
 }
 
 function install() {

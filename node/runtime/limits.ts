@@ -163,4 +163,8 @@ export const limits = {
     /** Silence after which a watch gets a comment line, so that both ends notice a dead connection. */
     watchKeepaliveMs: 15_000,
   },
+  node: {
+    /** A node that was asked to stop has as long to let go of its users and say goodbye. Then it ends anyway, and exits with 1. */
+    drainMs: 10_000,
+  },
 } as const;

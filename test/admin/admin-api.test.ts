@@ -72,6 +72,7 @@ describe("the admin API", () => {
       aor: parseAor(`sip:${user}@example.com`),
       epoch: "1.1.1",
       ownedForMs: 5,
+      leaseLeftMs: 9,
     }));
     const [status, body] = await call("/v1/bindings?limit=2");
     expect(status).to.equal(200);

@@ -1,0 +1,179 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { formatBallot } from "../../dht-schema/ballot.ts";
+import type { Roster, ServerId } from "../../dht-schema/roster.ts";
+import { isJoint } from "../../dht-schema/roster.ts";
+import type { Directory, ReplicaInspection } from "../directory/directory.ts";
+import type { MeshNode } from "../mesh/mesh-node.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import { software } from "../runtime/version.ts";
+import type { UserStore } from "../storage/ports.ts";
+import type { ReplicaAnswer } from "./explain-lookup.ts";
+import { explainLookup, serverOf } from "./explain-lookup.ts";
+import type {
+  NodeState,
+  NodeStatus,
+  NodeView,
+  PeerDetail,
+  PeerView,
+  RosterView,
+  ServerRef,
+  WatchEvent,
+} from "./node-view.ts";
+
+/** The parts of a running node that operators look into. */
+export interface LiveViewComponents {
+  readonly mesh: MeshNode;
+  readonly directory: Directory;
+  readonly users: UserStore;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  /** What the node is doing at this instant. */
+  readonly state: () => NodeState;
+  /** Where SIP listens: `udp 127.0.0.1:5060`. */
+  readonly sip: () => readonly string[];
+}
+
+/** The view of a running node. */
+export function createLiveView(components: LiveViewComponents): NodeView {
+  return new LiveView(components);
+}
+
+class LiveView implements NodeView {
+  readonly users: UserStore;
+  readonly #parts: LiveViewComponents;
+  readonly #startedAtMs: number;
+
+  constructor(components: LiveViewComponents) {
+    this.#parts = components;
+    this.users = components.users;
+    this.#startedAtMs = components.clock.wallMs();
+  }
+
+  status(): NodeStatus {
+    const { mesh, directory, counters } = this.#parts;
+    const roster = mesh.roster();
+    const peers = mesh.peers();
+    const { registers, sessions, watches } = directory.stats();
+    const { rss, heapUsed } = process.memoryUsage();
+    return {
+      server: this.#server(mesh.self),
+      domain: roster.domain,
+      state: this.#parts.state(),
+      software,
+      startedAtMs: this.#startedAtMs,
+      boot: mesh.boot,
+      steward: mesh.holdsDomainKey,
+      leaseMs: roster.leaseMs,
+      roster: {
+        version: roster.version,
+        revision: roster.revision,
+        servers: roster.servers.length,
+        voters: roster.voters.length,
+      },
+      peers: { up: peers.filter(({ state }) => state === "up").length, all: peers.length },
+      sip: this.#parts.sip(),
+      mesh: mesh.addresses(),
+      owned: directory.stats().owned,
+      replica: { registers, sessions, watches },
+      memory: { rssBytes: rss, heapBytes: heapUsed },
+      counters: counters.snapshot(),
+    };
+  }
+
+  peers(): readonly PeerView[] {
+    const { mesh } = this.#parts;
+    const { version } = mesh.roster();
+    const self: PeerView = {
+      self: true,
+      ...this.#server(mesh.self),
+      addresses: mesh.addresses(),
+      software,
+      rosterVersion: version,
+      boot: mesh.boot,
+    };
+    const others = mesh.peers().map((peer): PeerView => ({ self: false, ...peer }));
+    return [self, ...others].sort((a, b) => a.number - b.number);
+  }
+
+  peer(id: ServerId): PeerDetail | undefined {
+    const { mesh, directory } = this.#parts;
+    const peer = this.peers().find((one) => one.id === id);
+    if (peer === undefined) return undefined;
+    const session = directory.sessions().find(({ server }) => server === id);
+    let ownsByOurRegisters = 0;
+    for (const { epoch } of directory.holdings()) if (epoch.member === peer.number) ownsByOurRegisters++;
+    return {
+      peer,
+      voter: mesh.roster().voters.includes(peer.number),
+      ...(session !== undefined && {
+        session: {
+          server: this.#server(id),
+          state: session.leaseLeftMs > 0 ? "live" : "none",
+          leaseLeftMs: session.leaseLeftMs,
+        },
+      }),
+      ownsByOurRegisters,
+    };
+  }
+
+  async lookup(aor: Aor) {
+    const { mesh, directory } = this.#parts;
+    const inspections = await directory.inspect(aor);
+    const roster = mesh.roster();
+    return explainLookup(
+      aor,
+      roster,
+      inspections.map((inspection) => answerOf(roster, inspection)),
+    );
+  }
+
+  *bindings() {
+    const { directory } = this.#parts;
+    for (const { aor, epoch, ownedForMs } of directory.bindings()) {
+      yield { aor, epoch: formatBallot(epoch), ownedForMs, leaseLeftMs: directory.leaseLeftMs(aor) };
+    }
+  }
+
+  roster(): RosterView {
+    const roster = this.#parts.mesh.roster();
+    const { domain, version, revision, leaseMs, driftPpm, voters, oldVoters } = roster;
+    const servers = roster.servers.map(({ number, addresses }) => ({
+      ...serverOf(roster, number),
+      addresses,
+      voter: voters.includes(number),
+      oldVoter: oldVoters.includes(number),
+    }));
+    return { domain, version, revision, leaseMs, driftPpm, joint: isJoint(roster), servers };
+  }
+
+  watch(aor: Aor, listener: (event: WatchEvent) => void): () => void {
+    const { directory, clock } = this.#parts;
+    const watch = directory.watch(aor, (change) => {
+      const atMs = clock.wallMs();
+      if (change.kind !== "owner") return listener({ kind: change.kind, atMs });
+      listener({ kind: "owner", atMs, owner: this.#server(change.server), epoch: formatBallot(change.epoch) });
+    });
+    return () => watch.close();
+  }
+
+  async invite({ ttlMs, steward }: { readonly ttlMs: number; readonly steward: boolean }) {
+    const { mesh, clock } = this.#parts;
+    return { token: mesh.createInvite({ ttlMs, steward }), expiresAtMs: clock.wallMs() + ttlMs };
+  }
+
+  #server(id: ServerId): ServerRef {
+    const roster = this.#parts.mesh.roster();
+    const number = roster.servers.find((server) => server.id === id)?.number ?? 0;
+    return { ...serverOf(roster, number), id };
+  }
+}
+
+function answerOf(roster: Roster, { server, answer, promised, accepted }: ReplicaInspection): ReplicaAnswer {
+  return {
+    member: roster.servers.find(({ id }) => id === server)?.number ?? 0,
+    answer,
+    ...(promised !== undefined && { promised }),
+    ...(accepted !== undefined && { accepted: { ballot: accepted.epoch, validForMs: accepted.validForMs } }),
+  };
+}

@@ -1,0 +1,189 @@
+import type { AdminServer } from "./admin/admin-server.ts";
+import { createAdminServer } from "./admin/admin-server.ts";
+import { createLiveView } from "./admin/live-view.ts";
+import type { NodeState, NodeView } from "./admin/node-view.ts";
+import type { NodeConfig } from "./config/node-config.ts";
+import type { SocketAddress } from "./config/values.ts";
+import { formatDuration } from "./config/values.ts";
+import { nextBoot } from "./directory/boot.ts";
+import { Directory } from "./directory/directory.ts";
+import type { Membership } from "./mesh/create-mesh.ts";
+import { createMesh } from "./mesh/create-mesh.ts";
+import type { MeshNode } from "./mesh/mesh-node.ts";
+import type { Clock } from "./runtime/clock.ts";
+import { systemClock } from "./runtime/clock.ts";
+import { ConfigurationError } from "./runtime/errors.ts";
+import type { Logger } from "./runtime/logger.ts";
+import { createLogger } from "./runtime/logger.ts";
+import { createCounters } from "./runtime/metrics.ts";
+import { software } from "./runtime/version.ts";
+import type { Storage } from "./storage/ports.ts";
+import { openStorage } from "./storage/storage.ts";
+
+/** One server of a domain. */
+export interface AortaNode {
+  /**
+   * Brings all parts up, or none. Idempotent.
+   * @throws {ConfigurationError} {OperationalError} whatever a part cannot start with
+   */
+  start(): Promise<void>;
+  /** Drains: takes no new work, lets go of its users so that others can claim them at once, says goodbye, closes. Idempotent. */
+  stop(): Promise<void>;
+  /** What operators see. @throws unless the node is running */
+  view(): NodeView;
+}
+
+export interface AortaNodeOptions {
+  /** @default JSON lines on standard error at the configured level */
+  readonly logger?: Logger;
+  /** @default the clocks of this machine */
+  readonly clock?: Clock;
+}
+
+type Life =
+  | { readonly kind: "idle" }
+  | { readonly kind: "starting"; readonly done: Promise<Running> }
+  | { readonly kind: "running"; readonly running: Running }
+  | { readonly kind: "stopping"; readonly done: Promise<void> };
+
+/** A node that is up. */
+interface Running {
+  readonly view: NodeView;
+  stop(): Promise<void>;
+}
+
+/** A node that is not started yet; it can be started again after a stop. */
+export function createAortaNode(config: NodeConfig, options: AortaNodeOptions = {}): AortaNode {
+  const logger = options.logger ?? createLogger(config.logLevel);
+  const clock = options.clock ?? systemClock;
+  let life: Life = { kind: "idle" };
+
+  return {
+    async start() {
+      if (life.kind === "stopping") await life.done;
+      if (life.kind === "running") return;
+      if (life.kind === "idle") life = { kind: "starting", done: bringUp(config, logger, clock) };
+      const { done } = life as Life & { kind: "starting" };
+      try {
+        const running = await done;
+        if (life.kind === "starting") life = { kind: "running", running };
+      } catch (error) {
+        if (life.kind === "starting") life = { kind: "idle" };
+        throw error;
+      }
+    },
+    async stop() {
+      if (life.kind === "idle") return;
+      if (life.kind !== "stopping") {
+        const up = life.kind === "running" ? Promise.resolve(life.running) : life.done;
+        const done = up.then(
+          (running) => running.stop(),
+          () => {}, // It never came up: whoever started it has the error.
+        );
+        life = { kind: "stopping", done };
+      }
+      await life.done;
+      life = { kind: "idle" };
+    },
+    view() {
+      if (life.kind !== "running") throw new ConfigurationError("NOT_RUNNING", "the node is not running");
+      return life.running.view;
+    },
+  };
+}
+
+/** The parts that are up, so that they can be stopped in another order than they were started in. */
+interface Parts {
+  storage?: Storage;
+  mesh?: MeshNode;
+  directory?: Directory;
+  admin?: AdminServer;
+}
+
+/** Starts every part in order: from the disk up to the operators. */
+async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promise<Running> {
+  const parts: Parts = {};
+  let state: NodeState = "starting";
+  const stop = async () => {
+    state = "draining";
+    await takeDown(parts);
+  };
+  try {
+    const counters = createCounters();
+    const storage = (parts.storage = openStorage(config.dataFolder, { logger }));
+
+    const mesh = (parts.mesh = await createMesh({
+      settings: storage.settings,
+      invites: storage.invites,
+      name: config.name,
+      ...withMembership(config),
+      listen: config.mesh.map(multiaddrOf),
+      bootstrap: config.bootstrap,
+      observers: config.observers,
+      software,
+      clock,
+      logger: logger.child({ part: "mesh" }),
+      counters,
+    }));
+    checkLease(config, mesh.roster().leaseMs);
+
+    const directory = (parts.directory = new Directory(
+      { boot: nextBoot(storage.settings) },
+      { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
+    ));
+    mesh.serveBindings(directory);
+    directory.start();
+    await mesh.start();
+
+    const view = createLiveView({
+      mesh,
+      directory,
+      users: storage.users,
+      counters,
+      clock,
+      state: () => state,
+      sip: () => [],
+    });
+    const admin = (parts.admin = createAdminServer({
+      view,
+      logger: logger.child({ part: "admin" }),
+      socket: config.adminSocket,
+      ...(config.adminTcp !== undefined && { tcp: config.adminTcp }),
+    }));
+    await admin.start();
+
+    state = "running";
+    logger.info({ name: config.name, domain: mesh.roster().domain, boot: mesh.boot }, "node is up");
+    return { view, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Users are let go of while their servers can still be told; operators can look on until the end. */
+async function takeDown(parts: Parts): Promise<void> {
+  parts.directory?.stop();
+  await parts.mesh?.stop();
+  await parts.admin?.stop();
+  parts.storage?.close();
+}
+
+function withMembership({ domain, joinToken, leaseMs }: NodeConfig): { readonly membership?: Membership } {
+  if (joinToken !== undefined) return { membership: { kind: "join", token: joinToken } };
+  if (domain === undefined) return {};
+  return { membership: { kind: "found", domain, ...(leaseMs !== undefined && { leaseMs }) } };
+}
+
+/** The term is the domain's: an option that would change it must not be passed over in silence. */
+function checkLease({ leaseMs }: NodeConfig, domainLeaseMs: number): void {
+  if (leaseMs === undefined || leaseMs === domainLeaseMs) return;
+  throw new ConfigurationError(
+    "OTHER_LEASE",
+    `the domain was founded with a lease of ${formatDuration(domainLeaseMs)}, not ${formatDuration(leaseMs)}: leave --lease out`,
+  );
+}
+
+function multiaddrOf({ address, port }: SocketAddress): string {
+  return `/${address.includes(":") ? "ip6" : "ip4"}/${address}/tcp/${port}`;
+}

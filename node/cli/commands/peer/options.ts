@@ -1,0 +1,10 @@
+import type { Command } from "commander";
+import { nodeCommand } from "../../find-node.ts";
+import { showPeer } from "./handler.ts";
+
+/** `aorta peer <server>` */
+export function peerCommand(): Command {
+  return nodeCommand("peer", "show all that a node knows of one server of the domain")
+    .argument("<server>", "its name, number or peer id")
+    .action(showPeer);
+}

@@ -1,0 +1,29 @@
+import type { PeerView } from "../../../admin/node-view.ts";
+import { formatDuration } from "../../../config/values.ts";
+import type { NodeOptions } from "../../find-node.ts";
+import { clientOf } from "../../find-node.ts";
+import type { Cell } from "../../terminal.ts";
+import { print, printJson, table } from "../../terminal.ts";
+
+const HEAD = ["", "name", "link", "for", "round trip", "software", "roster", "address"];
+
+/** Lists the servers of the roster. */
+export async function showPeers(options: NodeOptions): Promise<void> {
+  const peers = await clientOf(options).get<readonly PeerView[]>("/v1/peers");
+  if (options.json) return printJson(peers);
+  for (const line of table(HEAD, peers.map(rowOf))) print(line);
+}
+
+function rowOf(peer: PeerView): Cell[] {
+  const common = [peer.software ?? "", peer.rosterVersion?.toString() ?? "", peer.addresses[0] ?? ""];
+  const name: Cell = { text: peer.name, style: "strong" };
+  if (peer.self) return [String(peer.number), name, { text: "self", style: "quiet" }, "", "", ...common];
+  const state: Cell = { text: peer.state, style: peer.state === "up" ? "good" : "bad" };
+  const roundTrip = peer.state === "up" ? formatRoundTrip(peer.roundTripMs) : "";
+  return [String(peer.number), name, state, formatDuration(Date.now() - peer.sinceMs), roundTrip, ...common];
+}
+
+/** `0.31 ms` */
+export function formatRoundTrip(roundTripMs: number | undefined): string {
+  return roundTripMs === undefined ? "" : `${roundTripMs.toFixed(2)} ms`;
+}

@@ -1,0 +1,35 @@
+import type { NodeStatus } from "../../../admin/node-view.ts";
+import { formatDuration } from "../../../config/values.ts";
+import { exitCode } from "../../exit-code.ts";
+import type { NodeOptions } from "../../find-node.ts";
+import { clientOf } from "../../find-node.ts";
+import { facts, paint, print, printJson, table } from "../../terminal.ts";
+
+/** Shows the status of a node; the exit code is 1 unless it is running, so that it serves as a health check. */
+export async function showStatus(options: NodeOptions): Promise<void> {
+  const status = await clientOf(options).get<NodeStatus>("/v1/status");
+  if (status.state !== "running") process.exitCode = exitCode.failure;
+  if (options.json) return printJson(status);
+  const { server, roster, peers, replica, memory } = status;
+  const sinceMs = Date.now() - status.startedAtMs;
+  print(
+    `${paint("strong", server.name)} of ${paint("strong", status.domain)} is ${status.state}, for ${formatDuration(sinceMs)}`,
+  );
+  print("");
+  const lines = facts([
+    ["server", `${server.number}, ${server.id}${status.steward ? ", steward" : ""}`],
+    ["software", `${status.software}, start ${status.boot}`],
+    ["peers", { text: `${peers.up} of ${peers.all} up`, style: peers.up === peers.all ? "good" : "bad" }],
+    ["roster", `${roster.version}.${roster.revision}: ${roster.servers} servers, ${roster.voters} of them voters`],
+    ["lease term", formatDuration(status.leaseMs)],
+    ["users here", String(status.owned)],
+    ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
+    ["memory", `${Math.round(memory.rssBytes / 1e6)} MB, heap ${Math.round(memory.heapBytes / 1e6)} MB`],
+    ...status.sip.map((address): [string, string] => ["sip", address]),
+    ...status.mesh.map((address): [string, string] => ["mesh", address]),
+  ]);
+  for (const line of lines) print(line);
+  const counters = Object.entries(status.counters).map(([name, count]) => [name, String(count)]);
+  if (counters.length > 0) print("");
+  for (const line of table(["event", "times"], counters)) print(line);
+}

@@ -1,0 +1,8 @@
+import type { Command } from "commander";
+import { nodeCommand } from "../../find-node.ts";
+import { showStatus } from "./handler.ts";
+
+/** `aorta status` */
+export function statusCommand(): Command {
+  return nodeCommand("status", "show what a node is and how it is doing").action(showStatus);
+}

@@ -1,0 +1,74 @@
+import { relative } from "node:path";
+import type { NodeStatus } from "../../../admin/node-view.ts";
+import type { NodeConfig } from "../../../config/node-config.ts";
+import { loadConfig } from "../../../config/node-config.ts";
+import type { Flags } from "../../../config/sources.ts";
+import { formatSocketAddress } from "../../../config/values.ts";
+import { limits } from "../../../runtime/limits.ts";
+import { exitCode } from "../../exit-code.ts";
+import { facts, note, paint, print, withProgress } from "../../terminal.ts";
+
+export interface UpOptions {
+  readonly flags: Flags;
+  readonly file?: string;
+  readonly json: boolean;
+}
+
+/** Runs a node until SIGINT or SIGTERM, then drains it; a second signal ends the process at once. */
+export async function up({ flags, file, json }: UpOptions): Promise<void> {
+  const config = loadConfig({ flags, environment: process.env, ...(file !== undefined && { file }) });
+  // Loaded here: it brings libp2p along, which the other commands do not need to wait for.
+  const { createAortaNode } = await import("../../../aorta-node.ts");
+  const node = createAortaNode(config);
+  const stopAsked = signalled();
+  await withProgress(config.joinToken === undefined ? "starting" : "joining", node.start());
+  const status = node.view().status();
+  if (json) print(JSON.stringify({ ...status, data: config.dataFolder, admin: config.adminSocket }));
+  else greet(config, status);
+
+  await stopAsked;
+  const impatience = setTimeout(() => {
+    note(`aorta: not drained within ${limits.node.drainMs / 1000} s; ending anyway`);
+    process.exit(exitCode.failure);
+  }, limits.node.drainMs);
+  await withProgress("draining", node.stop());
+  clearTimeout(impatience);
+  if (!json) print(`${status.server.name} has let go of its users and left.`);
+  // Nothing is left to do; what libraries still wait for is of no interest.
+  process.exit(exitCode.ok);
+}
+
+/** Resolves at the first signal; the second is not caught. */
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    const signals = ["SIGINT", "SIGTERM"] as const;
+    const first = () => {
+      for (const signal of signals) {
+        process.off(signal, first);
+        process.once(signal, () => process.exit(exitCode.interrupted));
+      }
+      resolve();
+    };
+    for (const signal of signals) process.on(signal, first);
+  });
+}
+
+function greet(config: NodeConfig, status: NodeStatus): void {
+  const data = relative(process.cwd(), config.dataFolder);
+  const choice = data === "aorta-data" ? "" : ` --data ${data.startsWith("..") ? config.dataFolder : `./${data}`}`;
+  print(`${paint("strong", status.server.name)} of ${paint("strong", status.domain)} is up.`);
+  print("");
+  const lines = facts([
+    ...status.sip.map((address): [string, string] => ["sip", address]),
+    ...status.mesh.map((address): [string, string] => ["mesh", address]),
+    ["admin", config.adminSocket],
+    ["", config.adminTcp && `http://${formatSocketAddress(config.adminTcp)}`],
+    ["data", config.dataFolder],
+  ]);
+  for (const line of lines) print(line);
+  print("");
+  print(`Add a user:      aorta user add alice${choice}`);
+  if (status.steward) print(`Add a server:    aorta invite${choice}`);
+  print(`See the others:  aorta peers${choice}`);
+  print("Ctrl-C drains and stops.");
+}

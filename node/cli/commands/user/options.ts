@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { nodeCommand } from "../../find-node.ts";
+import { addUser, listUsers, removeUser } from "./handler.ts";
+
+const WHO = "alice, alice@example.com or sip:alice@example.com";
+
+/** `aorta user add|remove|list` */
+export function userCommand(): Command {
+  return new Command("user")
+    .description("manage who may register at a node, whether it is running or not")
+    .addCommand(
+      nodeCommand("add", "let a user register, or give them a new password")
+        .argument("<user>", WHO)
+        .option(
+          "--password <password>",
+          "otherwise asked for, or read from the first line of standard input; others on this machine may see it here",
+        )
+        .option("--username <name>", "user name for authentication (default the user's part of the address)")
+        .action(addUser),
+    )
+    .addCommand(
+      nodeCommand("remove", "let a user register no longer; registrations last until they expire")
+        .argument("<user>", WHO)
+        .action(removeUser),
+    )
+    .addCommand(nodeCommand("list", "list users").action(listUsers));
+}

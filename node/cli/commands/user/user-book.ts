@@ -1,0 +1,75 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Aor } from "../../../../dht-schema/aor.ts";
+import type { RosterView, UserView } from "../../../admin/node-view.ts";
+import { RosterKeeper } from "../../../mesh/roster-keeper.ts";
+import { AortaError, ConfigurationError } from "../../../runtime/errors.ts";
+import { silentLogger } from "../../../runtime/logger.ts";
+import type { User } from "../../../storage/ports.ts";
+import { DATABASE_NAME, openStorage } from "../../../storage/storage.ts";
+import { AdminRefusal } from "../../admin-client.ts";
+import type { NodeOptions } from "../../find-node.ts";
+import { clientOf } from "../../find-node.ts";
+
+/** The users of a node, wherever they can be reached. */
+export interface UserBook {
+  readonly domain: string;
+  put(user: User): Promise<void>;
+  /** Whether there was such a user. */
+  remove(aor: Aor): Promise<boolean>;
+  list(): Promise<readonly UserView[]>;
+  close(): void;
+}
+
+/** The users of a running node by its admin API, else those in its data folder. @throws {OperationalError} `NODE_DOWN` when there is neither */
+export async function openUserBook(options: NodeOptions): Promise<UserBook> {
+  try {
+    return await onlineBook(options);
+  } catch (error) {
+    const isDown = error instanceof AortaError && error.code === "NODE_DOWN";
+    const folder = resolve(options.data);
+    if (!isDown || options.admin !== undefined || !existsSync(join(folder, DATABASE_NAME))) throw error;
+    return offlineBook(folder);
+  }
+}
+
+async function onlineBook(options: NodeOptions): Promise<UserBook> {
+  const client = clientOf(options);
+  const { domain } = await client.get<RosterView>("/v1/roster");
+  return {
+    domain,
+    put: ({ realm: _realm, ...user }) => client.post("/v1/users", user),
+    remove: (aor) =>
+      client.delete(`/v1/users/${encodeURIComponent(aor)}`).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof AdminRefusal && error.code === "NO_SUCH_USER") return false;
+          throw error;
+        },
+      ),
+    list: () => client.get("/v1/users"),
+    close: () => {},
+  };
+}
+
+async function offlineBook(folder: string): Promise<UserBook> {
+  const storage = openStorage(folder, { logger: silentLogger });
+  try {
+    const roster = new RosterKeeper(storage.settings);
+    await roster.load();
+    if (!roster.isMember) {
+      throw new ConfigurationError("NO_DOMAIN", `${folder} belongs to no domain yet: found or join one with aorta up`);
+    }
+    const { users } = storage;
+    return {
+      domain: roster.roster.domain,
+      put: async (user) => users.put(user),
+      remove: async (aor) => users.remove(aor),
+      list: async () => users.list().map(({ aor, username, realm }) => ({ aor, username, realm })),
+      close: () => storage.close(),
+    };
+  } catch (error) {
+    storage.close();
+    throw error;
+  }
+}

@@ -1,0 +1,84 @@
+import { resolve } from "node:path";
+import { Command, Option } from "commander";
+import { adminSocketOf, DEFAULT_DATA_FOLDER } from "../config/node-config.ts";
+import { parseSocketAddress } from "../config/values.ts";
+import { OperationalError } from "../runtime/errors.ts";
+import type { AdminEndpoint } from "./admin-client.ts";
+import { AdminClient } from "./admin-client.ts";
+
+/** Options of every command that asks a running node. */
+export interface NodeOptions {
+  readonly data: string;
+  readonly admin?: string;
+  readonly json?: true;
+}
+
+/** A command that asks a running node. */
+export function nodeCommand(name: string, summary: string): Command {
+  return new Command(name)
+    .description(summary)
+    .addOption(new Option("--data <folder>", "data folder of the node").env("AORTA_DATA").default(DEFAULT_DATA_FOLDER))
+    .option("--admin <address>", "admin socket or loopback address:port of the node, instead of --data")
+    .option("--json", "print JSON");
+}
+
+/** A client of the node that the options choose. */
+export function clientOf(options: NodeOptions): NodeClient {
+  return new NodeClient(options);
+}
+
+/** Talks to a running node; when none answers, says which was meant. */
+export class NodeClient {
+  readonly #client: AdminClient;
+  readonly #where: string;
+
+  constructor({ data, admin }: NodeOptions) {
+    this.#client = new AdminClient(endpointOf(data, admin));
+    this.#where =
+      admin === undefined ? `with data folder ${data} (choose another with --data or AORTA_DATA)` : `at ${admin}`;
+  }
+
+  /** @throws {OperationalError} `NODE_DOWN` @throws {AdminRefusal} */
+  get<Answer>(path: string): Promise<Answer> {
+    return this.#client.call<Answer>("GET", path).catch((error: unknown) => this.#explain(error));
+  }
+
+  /** Errors as {@link get}. */
+  post<Answer>(path: string, body: object): Promise<Answer> {
+    return this.#client.call<Answer>("POST", path, body).catch((error: unknown) => this.#explain(error));
+  }
+
+  /** Errors as {@link get}. */
+  delete(path: string): Promise<void> {
+    return this.#client.call<void>("DELETE", path).catch((error: unknown) => this.#explain(error));
+  }
+
+  /** Events of a stream, until it ends. Errors as {@link get}. */
+  async *events<Event>(path: string, signal: AbortSignal): AsyncGenerator<Event> {
+    try {
+      yield* this.#client.events<Event>(path, signal);
+    } catch (error) {
+      this.#explain(error);
+    }
+  }
+
+  #explain(error: unknown): never {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED") {
+      throw new OperationalError("NODE_DOWN", `no node is running ${this.#where}`, { cause: error });
+    }
+    if (code === "EACCES") {
+      throw new OperationalError("NODE_FOREIGN", `the node ${this.#where} belongs to another user`, { cause: error });
+    }
+    if (code === "ECONNRESET" || code === "EPIPE") {
+      throw new OperationalError("NODE_STOPPED", `the node ${this.#where} stopped`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function endpointOf(data: string, admin: string | undefined): AdminEndpoint {
+  if (admin === undefined) return { socketPath: adminSocketOf(resolve(data)) };
+  const tcp = parseSocketAddress(admin);
+  return tcp === undefined ? { socketPath: resolve(admin) } : { host: tcp.address, port: tcp.port };
+}
