@@ -5,7 +5,6 @@ import type { NodeState, NodeView } from "./admin/node-view.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import type { SocketAddress } from "./config/values.ts";
 import { formatDuration } from "./config/values.ts";
-import { nextBoot } from "./directory/boot.ts";
 import { Directory } from "./directory/directory.ts";
 import type { Membership } from "./mesh/create-mesh.ts";
 import { createMesh } from "./mesh/create-mesh.ts";
@@ -128,7 +127,7 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
     checkLease(config, mesh.roster().leaseMs);
 
     const directory = (parts.directory = new Directory(
-      { boot: nextBoot(storage.settings) },
+      { boot: mesh.boot },
       { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
     ));
     mesh.serveBindings(directory);
