@@ -1,10 +1,11 @@
 import type { RequestIdentity } from "../../federation/identity.ts";
+import { limits } from "../../runtime/limits.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import { unavailable } from "../answer.ts";
 import type { PresenceServer, PresenceStatus } from "../presence-server.ts";
 import { FanOut } from "./fan-out.ts";
 import { NotifyHandler } from "./notify-handler.ts";
-import type { PresenceComponents, PresenceContext, PresenceTimes } from "./presence-context.ts";
+import type { PresenceBounds, PresenceComponents, PresenceContext, PresenceTimes } from "./presence-context.ts";
 import { DEFAULT_PRESENCE_TIMES } from "./presence-context.ts";
 import { PublishHandler } from "./publish-handler.ts";
 import { Registry } from "./registry.ts";
@@ -12,14 +13,21 @@ import { respond } from "./respond.ts";
 import { SubscribeHandler } from "./subscribe-handler.ts";
 import { WakeQueue } from "./wake-queue.ts";
 
-/** The presence server of a node. Times that are not given have their defaults. */
+/** What can be set; what is not given has its default. */
+export interface PresenceOptions {
+  readonly times?: Partial<PresenceTimes>;
+  readonly bounds?: Partial<PresenceBounds>;
+}
+
+/** The presence server of a node. */
 export function createPresenceServer(
   components: PresenceComponents,
-  times: Partial<PresenceTimes> = {},
+  { times, bounds }: PresenceOptions = {},
 ): PresenceServer {
   const context: PresenceContext = {
     ...components,
     times: { ...DEFAULT_PRESENCE_TIMES, ...times },
+    bounds: { ...limits.presence, ...bounds },
     wakes: new WakeQueue(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
   };

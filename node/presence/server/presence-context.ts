@@ -5,6 +5,7 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Locator } from "../../federation/locator.ts";
 import type { RegisteredContacts } from "../../registrar/registered-contacts.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import type { limits } from "../../runtime/limits.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
@@ -71,9 +72,16 @@ export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
   drainMs: 2000,
 };
 
+/** Bounds of the whole server, from `limits.presence` where a test gives no lower ones. */
+export type PresenceBounds = Pick<
+  Record<keyof typeof limits.presence, number>,
+  "watchersPerUser" | "subscriptions" | "publishesWaiting"
+>;
+
 /** What the drivers of one presence server share. */
 export interface PresenceContext extends PresenceComponents {
   readonly times: PresenceTimes;
+  readonly bounds: PresenceBounds;
   readonly wakes: WakeQueue;
   readonly fanOut: FanOut;
 }

@@ -3,7 +3,6 @@ import { tryParseAor } from "../../../dht-schema/aor.ts";
 import { notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
 import type { ClaimOutcome } from "../../federation/locator.ts";
-import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
@@ -48,7 +47,8 @@ export class PublishHandler {
     if (this.#publish(incoming, aor, event)) return;
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
     if (event.ifMatch !== undefined) return this.#answer(incoming, CONDITION_FAILED);
-    if (this.#waiting >= limits.presence.publishesWaiting) return this.#answer(incoming, unavailable(RETRY_SECONDS));
+    if (this.#waiting >= this.#context.bounds.publishesWaiting)
+      return this.#answer(incoming, unavailable(RETRY_SECONDS));
     void this.#claimAndPublish(incoming, aor, event);
   }
 

@@ -4,7 +4,6 @@ import { formatBallot } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { AORTA_EPOCH, epochIn, notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
-import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
@@ -87,7 +86,7 @@ export class SubscribeHandler {
     const expiresSeconds = grantedSeconds(request.expiresSeconds, this.#context.times.subscription);
     if (expiresSeconds === "too-brief")
       return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
-    if (this.#registry.subscriptionCount >= limits.presence.subscriptions)
+    if (this.#registry.subscriptionCount >= this.#context.bounds.subscriptions)
       return this.#refuse(incoming, unavailable(RETRY_SECONDS));
     if (identity.from === "client")
       this.#addWatcher(incoming, request, { aor, watcher: identity.asserted, expiresSeconds });
@@ -100,7 +99,7 @@ export class SubscribeHandler {
     { aor, watcher, expiresSeconds }: { readonly aor: Aor; readonly watcher: Aor; readonly expiresSeconds: number },
   ): void {
     const watched = this.#registry.presentity(aor).watchedBy(watcher);
-    if (watched.watcherCount >= limits.presence.watchersPerUser)
+    if (watched.watcherCount >= this.#context.bounds.watchersPerUser)
       return this.#refuse(incoming, unavailable(RETRY_SECONDS));
     const subscription = this.#create(incoming, request, {
       subject: watched,

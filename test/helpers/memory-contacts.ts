@@ -1,0 +1,22 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { RegisteredContact, RegisteredContacts } from "../../node/registrar/registered-contacts.ts";
+
+/** Registered contacts that a test puts there. */
+export class MemoryContacts implements RegisteredContacts {
+  readonly #contacts = new Map<Aor, readonly RegisteredContact[]>();
+  readonly #listeners = new Set<(aor: Aor) => void>();
+
+  set(aor: Aor, contacts: readonly RegisteredContact[]): void {
+    this.#contacts.set(aor, contacts);
+    for (const listener of this.#listeners) listener(aor);
+  }
+
+  contactsOf(aor: Aor): readonly RegisteredContact[] {
+    return this.#contacts.get(aor) ?? [];
+  }
+
+  onChange(listener: (aor: Aor) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}
