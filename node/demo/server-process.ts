@@ -6,7 +6,7 @@ import { StoryFault } from "./sightings.ts";
 
 const drainMs = 10_000;
 
-/** A child process of the story: its log, and whether its end was wanted. */
+/** A child process of the story: its log (standard error), and whether its end was wanted. */
 export class ServerProcess {
   readonly title: string;
   readonly logPath: string;
@@ -20,9 +20,8 @@ export class ServerProcess {
     this.logPath = logPath;
     const [file = "", ...args] = command;
     // Of its own process group: a terminal's Ctrl-C must not reach the servers before the story has said goodbye.
-    this.#child = spawn(file, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(file, args, { detached: true, stdio: ["ignore", "ignore", "pipe"] });
     const log = createWriteStream(logPath);
-    this.#child.stdout?.pipe(log, { end: false });
     this.#child.stderr?.pipe(log, { end: false });
     const died = (how: string): void => {
       if (!this.#endWanted) onDeath(new StoryFault(`${title} died: ${how}`));

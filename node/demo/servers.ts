@@ -137,7 +137,7 @@ export class Servers {
     await second.untilRunning(1);
     const third = open(2, await join());
     await Promise.all([first, second, third].map((server) => server.untilRunning(2)));
-    for (const server of [first, second, third]) await this.#addUsers(server);
+    await Promise.all(this.all.map((server) => this.#addUsers(server)));
     return [first, second, third];
   }
 

@@ -51,7 +51,7 @@ describe("A server process of the demonstration", () => {
 
   it("is drained with SIGTERM, and the end of its log can be read", async () => {
     const server = start(
-      `process.on("SIGTERM", () => { console.log("bye"); process.exit(0); }); console.log("ready"); ${forever}`,
+      `process.on("SIGTERM", () => { console.error("bye"); process.exit(0); }); console.error("ready"); ${forever}`,
     );
     await ready(server);
     expect(await server.drain()).to.equal(true);
@@ -60,7 +60,7 @@ describe("A server process of the demonstration", () => {
   });
 
   it("is told apart when it did not end well", async () => {
-    const server = start(`process.on("SIGTERM", () => process.exit(4)); console.log("ready"); ${forever}`);
+    const server = start(`process.on("SIGTERM", () => process.exit(4)); console.error("ready"); ${forever}`);
     await ready(server);
     expect(await server.drain()).to.equal(false);
   });
