@@ -7,12 +7,17 @@ interface QueuedFrame {
   readonly body: Uint8Array;
 }
 
+/** What an outbox needs of a stream. */
+export type OutboxStream = Pick<Stream, "send" | "writableNeedsDrain"> & {
+  addEventListener(type: "drain", listener: () => void): void;
+};
+
 /**
  * Frames on their way to a stream. What is queued in one turn leaves as one write; while the stream is full they wait, up to a bound;
  * control frames overtake data. The octets of a message are read when it is written: the caller no longer changes them.
  */
 export class Outbox {
-  readonly #stream: Stream;
+  readonly #stream: OutboxStream;
   readonly #onFailure: (error: Error) => void;
   readonly #control: QueuedFrame[] = [];
   #data: Uint8Array[] = [];
@@ -24,7 +29,7 @@ export class Outbox {
   bytesOut = 0;
 
   /** @param onFailure called when the stream refuses a write: it is closed, or closing */
-  constructor(stream: Stream, onFailure: (error: Error) => void) {
+  constructor(stream: OutboxStream, onFailure: (error: Error) => void) {
     this.#stream = stream;
     this.#onFailure = onFailure;
     stream.addEventListener("drain", () => {

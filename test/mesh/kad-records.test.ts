@@ -118,7 +118,9 @@ describe("bindings read with plain kad-dht", function () {
   });
 
   async function put(value: Uint8Array): Promise<void> {
-    for await (const _event of observer.services.dht.put(recordKey(ALICE), value, { signal: AbortSignal.timeout(20_000) })) {
+    for await (const _event of observer.services.dht.put(recordKey(ALICE), value, {
+      signal: AbortSignal.timeout(20_000),
+    })) {
       // What the servers answer is theirs to say; what they then serve is what counts.
     }
   }

@@ -1,0 +1,78 @@
+import { expect } from "chai";
+import { Liveness } from "../../../node/mesh/liveness.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+
+const { tickMs, pingIdleMs, pingEveryMs, silentMs, stallGraceMs } = limits.mesh;
+
+describe("the liveness of a link", () => {
+  let nowMs: number;
+  let liveness: Liveness;
+  beforeEach(() => {
+    nowMs = 1_000_000;
+    liveness = new Liveness(nowMs);
+    liveness.pinged(nowMs);
+  });
+
+  /** Ticks until a verdict other than `well`; returns it and the time it took. */
+  function next(endMs = 60_000): [string, number] {
+    const startMs = nowMs;
+    while (nowMs - startMs < endMs) {
+      nowMs += tickMs;
+      const verdict = liveness.tick(nowMs);
+      if (verdict === "ping") liveness.pinged(nowMs);
+      if (verdict !== "well") return [verdict, nowMs - startMs];
+    }
+    return ["well", endMs];
+  }
+
+  it("pings when nothing is heard, and again, and then gives up within two seconds", () => {
+    expect(next()).deep.equals(["ping", pingIdleMs]);
+    expect(next()).deep.equals(["ping", pingIdleMs]);
+    expect(next()).deep.equals(["silent", silentMs - 2 * pingIdleMs]);
+    expect(silentMs + tickMs).lessThan(2000);
+  });
+
+  it("does not ping a busy link, but now and then, to measure it", () => {
+    const startMs = nowMs;
+    for (;;) {
+      nowMs += tickMs;
+      liveness.heard(nowMs);
+      if (liveness.tick(nowMs) === "ping") break;
+    }
+    expect(nowMs - startMs).equals(pingEveryMs);
+  });
+
+  it("is given a little time after our own stall, once, before the verdict", () => {
+    liveness.heard(nowMs);
+    nowMs += 10 * silentMs;
+    expect(liveness.tick(nowMs)).equals("ping");
+    liveness.pinged(nowMs);
+    const startMs = nowMs;
+    let verdict = "";
+    // A loop that stalls over and over must not put the verdict off for ever.
+    while (verdict !== "silent") {
+      nowMs += 4 * tickMs;
+      verdict = liveness.tick(nowMs);
+    }
+    expect(nowMs - startMs).within(stallGraceMs, stallGraceMs + 4 * tickMs);
+  });
+
+  it("is well after a stall when the peer is heard once the sockets are read", () => {
+    nowMs += 10 * silentMs;
+    expect(liveness.tick(nowMs)).equals("ping");
+    liveness.heard(nowMs + 1);
+    expect(next()[0]).equals("ping");
+  });
+
+  it("smooths the round trip, and measures only the answer to the latest ping", () => {
+    expect(liveness.roundTripMs).equals(undefined);
+    const first = liveness.pinged(nowMs);
+    liveness.ponged(first, nowMs + 80);
+    expect(liveness.roundTripMs).equals(80);
+    liveness.ponged(first, nowMs + 8000);
+    expect(liveness.roundTripMs).equals(80);
+    const second = liveness.pinged(nowMs + 100);
+    liveness.ponged(second, nowMs + 100);
+    expect(liveness.roundTripMs).equals(70);
+  });
+});
