@@ -54,7 +54,8 @@ const refusal: Codec<Refusal> = {
 const definitions = [
   /** Server → replica: start or extend my session. */
   message("renew", { op, boot }),
-  message("renewed", { op, session, incarnation }),
+  /** `notices`: how many the replica has sent under the session, so that a watcher finds out about a lost one. */
+  message("renewed", { op, session, incarnation, notices: uint() }),
   /** Server → replica: promise to accept nothing below this ballot for the AoR. */
   message("prepare", { op, aor, ballot: ballotCodec }),
   message("promised", { op, incarnation, accepted: optional(acceptedState) }),
@@ -74,7 +75,7 @@ const definitions = [
   /** Server → replica: tell me, under my session, of every change. Answered at once by `notice`. */
   message("watch", { aor }),
   message("unwatch", { aor }),
-  /** Replica → watcher: what the replica holds now for an AoR that is watched. Of two under one session the greater `sequence` is the later. */
+  /** Replica → watcher: what the replica holds now for an AoR that is watched. `sequence` counts the notices of the session from 1. */
   message("notice", { aor, session, sequence: uint(), accepted: optional(acceptedState) }),
   /** Replica → watcher: no watch without a live session, or a bound was reached. */
   message("notWatched", { aor, reason: refusal }),

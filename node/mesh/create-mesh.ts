@@ -1,3 +1,4 @@
+import { tcp } from "@libp2p/tcp";
 import { bindingSelector, bindingValidator } from "../../dht-schema/kad-record.ts";
 import { JOIN_PROTOCOL } from "../../dht-schema/join-messages.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,7 +14,7 @@ import { Admission } from "./admission.ts";
 import { Dialer } from "./dialer.ts";
 import { checkServerName, foundingRoster } from "./founding.ts";
 import { Guard } from "./guard.ts";
-import type { Host } from "./host.ts";
+import type { Host, TransportFactory } from "./host.ts";
 import { addressesOf, createHost, startHost } from "./host.ts";
 import { loadPeerKey, nextBoot } from "./identity.ts";
 import { InviteBook } from "./invite-book.ts";
@@ -46,6 +47,8 @@ export interface MeshOptions {
   readonly observers?: readonly string[];
   /** Finds servers on the local network by multicast. @default false */
   readonly mdns?: boolean;
+  /** What carries connections. @default TCP */
+  readonly transport?: TransportFactory;
   /** `name/version`, shown to peers. */
   readonly software?: string;
   readonly clock?: Clock;
@@ -84,6 +87,7 @@ export async function createMesh(options: MeshOptions): Promise<MeshNode> {
     announce: options.announce ?? [],
     software,
     mdns: options.mdns ?? false,
+    transport: options.transport ?? tcp(),
     guard,
     datastore,
     recordValidator: bindingValidator({ isServer, newestEpoch: (aor) => datastore.newestEpoch(aor) }),

@@ -1,13 +1,12 @@
 import { noise } from "@chainsafe/libp2p-noise";
 import type { Identify } from "@libp2p/identify";
 import { identify } from "@libp2p/identify";
-import type { Libp2p, PrivateKey } from "@libp2p/interface";
+import type { ComponentLogger, Libp2p, Metrics, PrivateKey, Transport } from "@libp2p/interface";
 import type { KadDHT, SelectFn, ValidateFn } from "@libp2p/kad-dht";
 import { kadDHT, passthroughMapper } from "@libp2p/kad-dht";
 import { mdns } from "@libp2p/mdns";
 import type { Ping } from "@libp2p/ping";
 import { ping } from "@libp2p/ping";
-import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import type { Datastore } from "interface-datastore";
 import { createLibp2p } from "libp2p";
@@ -16,6 +15,12 @@ import { RECORD_NAMESPACE } from "../../dht-schema/record-key.ts";
 import { ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Guard } from "./guard.ts";
+
+/** Makes a libp2p transport. */
+export type TransportFactory = (components: {
+  readonly logger: ComponentLogger;
+  readonly metrics?: Metrics;
+}) => Transport;
 
 /** The libp2p node of a server. */
 export type Host = Libp2p<{ identify: Identify; ping: Ping; kad: KadDHT }>;
@@ -29,6 +34,8 @@ export interface HostOptions {
   /** `name/version`, for people. */
   readonly software: string;
   readonly mdns: boolean;
+  /** What carries connections; TCP in life, a network with faults in tests. */
+  readonly transport: TransportFactory;
   readonly guard: Guard;
   readonly datastore: Datastore;
   readonly recordValidator: ValidateFn;
@@ -43,7 +50,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     privateKey: options.privateKey,
     nodeInfo: { name: "aorta", userAgent: options.software },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
-    transports: [tcp()],
+    transports: [options.transport],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionGater: guard.gater(),

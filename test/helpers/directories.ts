@@ -25,15 +25,15 @@ export class TestDirectories {
   /** A domain of `size` servers that all vote. */
   static async of(
     size: number,
-    options: { readonly leaseMs?: number; readonly mesh?: Partial<MeshOptions> } = {},
+    options: { readonly leaseMs?: number; readonly meshOf?: (index: number) => Partial<MeshOptions> } = {},
   ): Promise<TestDirectories> {
     const directories = new TestDirectories(new TestDomain(), { promoteAfterMs: 100, stewardMs: 50 });
     const founder = await directories.domain.found({
       membership: { kind: "found", domain: "example.com", leaseMs: options.leaseMs ?? 2_000 },
-      ...options.mesh,
+      ...options.meshOf?.(0),
     });
     await directories.add(founder);
-    for (let i = 1; i < size; i++) await directories.add(await directories.domain.join(founder, options.mesh));
+    for (let i = 1; i < size; i++) await directories.add(await directories.domain.join(founder, options.meshOf?.(i)));
     await directories.domain.allUp();
     await directories.allVote();
     return directories;

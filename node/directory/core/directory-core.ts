@@ -107,9 +107,12 @@ export class DirectoryCore {
       floor: boot > 1 ? { version: roster.version, counter: init.ceiling, member: MEMBER_MAX } : NO_BALLOT,
       ceiling: init.ceiling,
     });
-    this.#leases = new Leases(context, (atMs, member) => {
-      this.#ownerships.leaseBegan(atMs, member);
-      this.#watches.leaseBegan(atMs, member);
+    this.#leases = new Leases(context, {
+      began: (atMs, member) => {
+        this.#ownerships.leaseBegan(atMs, member);
+        this.#watches.leaseBegan(atMs, member);
+      },
+      renewed: (atMs, member, session, notices) => this.#watches.leaseRenewed(atMs, member, session, notices),
     });
     this.#ownerships = new Ownerships(context, this.#leases, {
       reclaim: (atMs, aor) => this.#reclaim(atMs, aor),

@@ -1,3 +1,4 @@
+import type { MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Context } from "./context.ts";
 
 /** What this server holds at one replica. */
@@ -29,6 +30,14 @@ export interface LeaseSnapshot {
   readonly expiresMs: number;
 }
 
+/** What others do about a lease. */
+export interface LeaseHooks {
+  /** It started a new generation: what was accepted under an earlier one no longer counts. */
+  began(nowMs: number, member: number): void;
+  /** It goes on; the replica has sent that many notices under the session. */
+  renewed(nowMs: number, member: number, session: number, notices: number): void;
+}
+
 /**
  * This server's sessions at the replicas: O(servers) to renew, whatever the number of users.
  * A lease that ran out never revives: a later renewal starts a new generation, under which nothing is accepted yet.
@@ -36,13 +45,12 @@ export interface LeaseSnapshot {
 export class Leases {
   readonly #context: Context;
   readonly #leases = new Map<number, Lease>();
-  readonly #onLive: (nowMs: number, member: number) => void;
+  readonly #hooks: LeaseHooks;
   #generations = 0;
 
-  /** @param onLive told when a lease starts a new generation: what was accepted under an earlier one no longer counts */
-  constructor(context: Context, onLive: (nowMs: number, member: number) => void) {
+  constructor(context: Context, hooks: LeaseHooks) {
     this.#context = context;
-    this.#onLive = onLive;
+    this.#hooks = hooks;
   }
 
   /** T·(1 − 2ρ): what a server may count on of a term T granted by a replica. */
@@ -147,7 +155,7 @@ export class Leases {
       context.closeOp(op);
       held.renewals.delete(op);
       if (sent === undefined || message.type !== "renewed") return;
-      this.#renewed(atMs, member, held, sent, message.session, message.incarnation);
+      this.#renewed(atMs, member, held, sent, message);
     });
     held.renewals.set(op, sentMs);
     while (held.renewals.size > 4) {
@@ -165,17 +173,19 @@ export class Leases {
     });
   }
 
-  #renewed(nowMs: number, member: number, lease: Lease, sentMs: number, session: number, incarnation: number): void {
+  #renewed(nowMs: number, member: number, lease: Lease, sentMs: number, answer: MessageOf<"renewed">): void {
+    const { session, incarnation, notices } = answer;
     const expiresMs = sentMs + this.#termMs();
+    // Sessions of a replica only grow, over its restarts too: a lower one is an answer from before.
     const broken = lease.session !== session || lease.expiresMs <= nowMs;
     // An answer that comes after its own term has nothing left to give; an older one must not shorten a newer.
-    if (expiresMs <= nowMs || (!broken && expiresMs <= lease.expiresMs)) return;
-    if (lease.session !== session && session < lease.session && incarnation === lease.incarnation) return;
+    if (session < lease.session || expiresMs <= nowMs || (!broken && expiresMs <= lease.expiresMs)) return;
     lease.expiresMs = expiresMs;
     lease.session = session;
     lease.incarnation = incarnation;
-    if (!broken) return;
-    lease.generation = ++this.#generations;
-    this.#onLive(nowMs, member);
+    if (broken) {
+      lease.generation = ++this.#generations;
+      this.#hooks.began(nowMs, member);
+    } else this.#hooks.renewed(nowMs, member, session, notices);
   }
 }

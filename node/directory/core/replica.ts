@@ -11,6 +11,8 @@ interface Session {
   readonly boot: number;
   expiresMs: number;
   readonly watches: Set<Aor>;
+  /** Sent so far. */
+  notices: number;
 }
 
 /** What was accepted, with the very session it was accepted under. */
@@ -44,7 +46,6 @@ export class Replica {
   #ceiling: number;
   #raisingTo = 0;
   #lastSession: number;
-  #lastNotice = 0;
 
   constructor(
     context: Context,
@@ -114,12 +115,18 @@ export class Replica {
     if (session !== undefined && session.boot > boot) return;
     if (session === undefined || session.boot !== boot) {
       if (session !== undefined) this.#end(nowMs, session);
-      session = { id: ++this.#lastSession, server: from, boot, expiresMs: 0, watches: new Set() };
+      session = { id: ++this.#lastSession, server: from, boot, expiresMs: 0, watches: new Set(), notices: 0 };
       this.#sessions.set(from, session);
       this.#expireLater(session, nowMs + context.roster().leaseMs);
     }
     session.expiresMs = nowMs + context.roster().leaseMs;
-    context.send(from, { type: "renewed", op, session: session.id, incarnation: context.boot });
+    context.send(from, {
+      type: "renewed",
+      op,
+      session: session.id,
+      incarnation: context.boot,
+      notices: session.notices,
+    });
   }
 
   #prepare(nowMs: number, from: number, { op, aor, ballot }: MessageOf<"prepare">): void {
@@ -223,7 +230,7 @@ export class Replica {
       type: "notice",
       aor,
       session: session.id,
-      sequence: ++this.#lastNotice,
+      sequence: ++session.notices,
       accepted,
     });
   }

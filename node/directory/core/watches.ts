@@ -15,6 +15,13 @@ interface Registration {
   readonly sequence: number;
 }
 
+/** Which notices of a session have arrived: all up to `contiguous`, and some beyond. */
+interface Heard {
+  readonly session: number;
+  contiguous: number;
+  readonly beyond: Set<number>;
+}
+
 /** A watch of one AoR at all of its replicas. */
 interface Watch {
   readonly aor: Aor;
@@ -37,6 +44,7 @@ export class Watches {
   readonly #context: Context;
   readonly #leases: Leases;
   readonly #watches = new Map<Aor, Watch>();
+  readonly #heard = new Map<number, Heard>();
 
   constructor(context: Context, leases: Leases) {
     this.#context = context;
@@ -85,6 +93,7 @@ export class Watches {
 
   /** A replica told what it holds. */
   noticed(nowMs: number, from: number, { aor, session, sequence, accepted }: MessageOf<"notice">): void {
+    this.#hear(from, session, sequence);
     const watch = this.#watches.get(aor);
     const generation = this.#leases.generationOf(nowMs, from, session);
     if (watch === undefined || generation === 0 || !watch.quorum.members.includes(from)) return;
@@ -116,6 +125,15 @@ export class Watches {
     }
   }
 
+  /** The replica says how many notices it has sent: if one was lost, all is registered again, which reads too. */
+  leaseRenewed(nowMs: number, member: number, session: number, notices: number): void {
+    const heard = this.#hearing(member, session);
+    if (heard.contiguous >= notices) return;
+    heard.contiguous = notices;
+    for (const sequence of heard.beyond) if (sequence <= notices) heard.beyond.delete(sequence);
+    this.leaseBegan(nowMs, member);
+  }
+
   /** Some lease ran out: whoever no longer hears a majority is told so. */
   leasesLapsed(nowMs: number): void {
     for (const watch of this.#watches.values()) {
@@ -143,6 +161,20 @@ export class Watches {
         watch.registered.delete(member);
       }
     }
+  }
+
+  #hearing(member: number, session: number): Heard {
+    let heard = this.#heard.get(member);
+    if (heard?.session !== session) this.#heard.set(member, (heard = { session, contiguous: 0, beyond: new Set() }));
+    return heard;
+  }
+
+  #hear(member: number, session: number, sequence: number): void {
+    if (session < (this.#heard.get(member)?.session ?? 0)) return;
+    const heard = this.#hearing(member, session);
+    if (sequence <= heard.contiguous) return;
+    heard.beyond.add(sequence);
+    while (heard.beyond.delete(heard.contiguous + 1)) heard.contiguous++;
   }
 
   #hears(nowMs: number, { quorum, registered }: Watch): boolean {
