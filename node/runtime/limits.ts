@@ -35,6 +35,10 @@ export const limits = {
     serverTransactions: 200_000,
     /** Requests sent and not yet answered. Beyond, a local 503. */
     clientTransactions: 50_000,
+    /** How long a client may use a challenge; then it is challenged again with `stale=true`, which no person notices. */
+    nonceMs: 5 * 60_000,
+    /** Used nonces that are remembered so that credentials cannot be replayed, about 150 bytes each. Beyond, older ones count as stale. */
+    nonces: 50_000,
     /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
     retryAfterSeconds: 5,
   },

@@ -1,0 +1,192 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { limits } from "../../runtime/limits.ts";
+import type { Counters } from "../../runtime/metrics.ts";
+import type { User } from "../../storage/ports.ts";
+import type { Credentials } from "../message/credentials.ts";
+import { formatCredentials, parseCredentials } from "../message/credentials.ts";
+import type { SipRequest } from "../message/message.ts";
+import type { Params } from "../message/params.ts";
+import { tryParseUri } from "../message/uri.ts";
+import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
+import { digestResponse, sameResponse } from "./digest-response.ts";
+import { NonceCounts } from "./nonce-counts.ts";
+import { NonceIssuer } from "./nonce.ts";
+
+export interface DigestAuthenticatorOptions {
+  /** Usually the domain. */
+  readonly realm: string;
+  readonly findUser: (username: string, realm: string) => User | undefined;
+  /** Signs nonces; keep it secret, and between restarts, or clients are challenged once more. At least 16 octets. */
+  readonly nonceKey: Uint8Array;
+  readonly clock: Pick<Clock, "wallMs">;
+  readonly counters: Counters;
+}
+
+/** Why a request was not taken for a user's. */
+export type RefusalCause =
+  /** It has no credentials for this realm. */
+  | "no-credentials"
+  /** They are not what the grammar or our challenge asks for. */
+  | "malformed"
+  /** They were made for another request. */
+  | "other-uri"
+  /** There is no such user, or the password is wrong; which of the two is told to nobody. */
+  | "wrong"
+  /** The password is right, the nonce is too old or not ours. */
+  | "stale"
+  /** The password is right, but these very credentials were used before. */
+  | "replayed";
+
+export type DigestResult =
+  | { readonly kind: "user"; readonly aor: Aor; readonly user: User }
+  | {
+      readonly kind: "refused";
+      readonly cause: RefusalCause;
+      readonly refusal: {
+        readonly status: 400 | 401 | 407;
+        readonly reason: string;
+        readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
+      };
+    };
+
+/** The server's side of digest authentication. @see RFC 3261 §22; RFC 7616; RFC 8760 */
+export interface DigestAuthenticator {
+  /**
+   * Finds out whose request it is.
+   * @param as `registrar`: we serve the request (401, Authorization); `proxy`: we send it on (407, Proxy-Authorization)
+   */
+  authenticate(request: SipRequest, as: "registrar" | "proxy"): DigestResult;
+}
+
+export function createDigestAuthenticator(options: DigestAuthenticatorOptions): DigestAuthenticator {
+  return new Authenticator(options);
+}
+
+const FIELDS = {
+  registrar: { credentials: "Authorization", challenge: "WWW-Authenticate", status: 401, reason: "Unauthorized" },
+  proxy: {
+    credentials: "Proxy-Authorization",
+    challenge: "Proxy-Authenticate",
+    status: 407,
+    reason: "Proxy Authentication Required",
+  },
+} as const;
+
+/** The strongest first. SIP.js and JsSIP, which know MD5 only, look at the last challenge. @see RFC 8760 §2.4 */
+const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
+
+/** Credentials as far as they are well-formed. */
+interface DigestClaim extends DigestInput {
+  readonly username: string;
+  readonly response: string;
+}
+
+class Authenticator implements DigestAuthenticator {
+  readonly #options: DigestAuthenticatorOptions;
+  readonly #nonces: NonceIssuer;
+  readonly #counts = new NonceCounts(limits.sip.nonces);
+
+  constructor(options: DigestAuthenticatorOptions) {
+    this.#options = options;
+    this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
+  }
+
+  authenticate(request: SipRequest, as: "registrar" | "proxy"): DigestResult {
+    const result = this.#judge(request, FIELDS[as].credentials);
+    if (typeof result !== "string") return { kind: "user", aor: result.aor, user: result };
+    this.#options.counters.add(`sip.auth.${result}`);
+    return this.#refuse(as, result);
+  }
+
+  #judge(request: SipRequest, field: string): User | RefusalCause {
+    const claim = this.#claimIn(request, field);
+    if (typeof claim === "string") return claim;
+    if (!isForRequest(claim.uri, request.uri)) return "other-uri";
+    const user = this.#options.findUser(claim.username, this.#options.realm);
+    // An unknown user costs the same time as a wrong password.
+    const ha1 = (claim.algorithm === "MD5" ? user?.ha1Md5 : user?.ha1Sha256) ?? "";
+    const isRight = sameResponse(digestResponse(ha1, claim), claim.response);
+    if (user === undefined || !isRight) return "wrong";
+    const nowMs = this.#options.clock.wallMs();
+    const nonce = this.#nonces.check(claim.nonce, nowMs);
+    if (nonce.kind !== "fresh") return "stale";
+    this.#counts.expire(nowMs - limits.sip.nonceMs);
+    // Without qop there is no count: such a client may use a nonce once.
+    const count = claim.qop === undefined ? 1 : Number.parseInt(claim.qop.nc, 16);
+    return this.#counts.use(claim.nonce, nonce.issuedAtMs, count) ? user : "replayed";
+  }
+
+  /** The credentials for our realm: a request may carry others for proxies further on. @see RFC 3261 §22.3 */
+  #claimIn(request: SipRequest, field: string): DigestClaim | "no-credentials" | "malformed" {
+    let malformed = false;
+    for (const value of request.headers.all(field)) {
+      let credentials: Credentials;
+      try {
+        credentials = parseCredentials(value);
+      } catch {
+        malformed ||= /^\s*digest\b/i.test(value);
+        continue;
+      }
+      const { scheme, params } = credentials;
+      if (scheme !== "digest" || params.get("realm") !== this.#options.realm) continue;
+      const algorithm = algorithmOf(params.get("algorithm"));
+      if (algorithm !== undefined) return claimOf(params, algorithm, request.method) ?? "malformed";
+    }
+    return malformed ? "malformed" : "no-credentials";
+  }
+
+  #refuse(as: "registrar" | "proxy", cause: RefusalCause): DigestResult {
+    // RFC 7616 §3.4: credentials for another URI than the request's may be an attack; a challenge would not help.
+    if (cause === "other-uri" || cause === "malformed") {
+      const reason = cause === "malformed" ? "Malformed Credentials" : "Credentials For Another URI";
+      return { kind: "refused", cause, refusal: { status: 400, reason, headers: [] } };
+    }
+    const { challenge, status, reason } = FIELDS[as];
+    // Credentials that were right but for their age need no new password from the user.
+    const isStale = cause === "stale" || cause === "replayed";
+    const nonce = this.#nonces.issue(this.#options.clock.wallMs());
+    const headers = ALGORITHMS.map((each) => [challenge, this.#challenge(nonce, each, isStale)] as const);
+    return { kind: "refused", cause, refusal: { status, reason, headers } };
+  }
+
+  #challenge(nonce: string, algorithm: DigestAlgorithm, isStale: boolean): string {
+    const params = new Map([
+      ["realm", this.#options.realm],
+      ["nonce", nonce],
+      ["algorithm", algorithm],
+      ["qop", "auth"],
+    ]);
+    if (isStale) params.set("stale", "true");
+    return formatCredentials({ scheme: "digest", params }, { challenge: true });
+  }
+}
+
+function claimOf(params: Params, algorithm: DigestAlgorithm, method: string): DigestClaim | undefined {
+  const username = params.get("username");
+  const nonce = params.get("nonce");
+  const uri = params.get("uri");
+  const response = params.get("response");
+  if (!username || !nonce || !uri || !response) return undefined;
+  const claim = { username, nonce, uri, response, algorithm, method };
+  const qop = params.get("qop");
+  if (qop === undefined) return { ...claim, qop: undefined };
+  const nc = params.get("nc");
+  const cnonce = params.get("cnonce");
+  if (qop.toLowerCase() !== "auth" || nc === undefined || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce) return undefined;
+  return { ...claim, qop: { nc, cnonce } };
+}
+
+/** An absent one is MD5. @see RFC 3261 §22.4, RFC 7616 §3.4 */
+function algorithmOf(text: string | undefined): DigestAlgorithm | undefined {
+  const name = text?.toUpperCase() ?? "MD5";
+  return ALGORITHMS.find((each) => each === name);
+}
+
+/** Proxies on the way may have added parameters or a port to the Request-URI: user and host have to be the same. */
+function isForRequest(digestUri: string, requestUri: string): boolean {
+  if (digestUri === requestUri) return true;
+  const a = tryParseUri(digestUri);
+  const b = tryParseUri(requestUri);
+  return a !== undefined && b !== undefined && a.user === b.user && a.host === b.host;
+}

@@ -1,0 +1,69 @@
+const WINDOW = 32;
+
+interface Seen {
+  readonly issuedAtMs: number;
+  /** Highest nonce count used. */
+  highest: number;
+  /** Bit i: `highest − i` was used. */
+  recent: number;
+}
+
+/**
+ * Which nonce counts have been used: each may be used once, so that nobody can send recorded credentials again. Requests
+ * of one client may overtake each other by up to 32.
+ *
+ * Its memory is bounded: when full it forgets the nonce used first, and from then on believes none of that age or older that it does not know.
+ * @see RFC 7616 §3.3 nc, §5.5
+ */
+export class NonceCounts {
+  readonly #capacity: number;
+  readonly #seen = new Map<string, Seen>();
+  /** Unknown nonces issued at or before this time are refused. */
+  #floorMs = Number.NEGATIVE_INFINITY;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#seen.size;
+  }
+
+  /** Marks a count as used; false when it was used before, or when that cannot be told any more. */
+  use(nonce: string, issuedAtMs: number, count: number): boolean {
+    const seen = this.#seen.get(nonce);
+    if (seen === undefined) {
+      if (issuedAtMs <= this.#floorMs) return false;
+      this.#seen.set(nonce, { issuedAtMs, highest: count, recent: 1 });
+      this.#forgetBeyondCapacity();
+      return true;
+    }
+    const ahead = count - seen.highest;
+    if (ahead > 0) {
+      seen.recent = ahead >= WINDOW ? 1 : (seen.recent << ahead) | 1;
+      seen.highest = count;
+      return true;
+    }
+    const bit = 1 << -ahead;
+    if (-ahead >= WINDOW || (seen.recent & bit) !== 0) return false;
+    seen.recent |= bit;
+    return true;
+  }
+
+  /** Forgets nonces issued at or before a time: they have expired, and are refused for that. */
+  expire(issuedBeforeMs: number): void {
+    for (const [nonce, { issuedAtMs }] of this.#seen) {
+      if (issuedAtMs > issuedBeforeMs) return;
+      this.#seen.delete(nonce);
+    }
+  }
+
+  #forgetBeyondCapacity(): void {
+    if (this.#seen.size <= this.#capacity) return;
+    for (const [nonce, { issuedAtMs }] of this.#seen) {
+      this.#seen.delete(nonce);
+      this.#floorMs = Math.max(this.#floorMs, issuedAtMs);
+      return;
+    }
+  }
+}

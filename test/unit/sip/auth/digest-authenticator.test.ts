@@ -1,0 +1,288 @@
+import { createHash } from "node:crypto";
+import { expect } from "chai";
+import type { Aor } from "../../../../dht-schema/aor.ts";
+import { limits } from "../../../../node/runtime/limits.ts";
+import { createCounters } from "../../../../node/runtime/metrics.ts";
+import type { DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
+import { createDigestAuthenticator } from "../../../../node/sip/auth/digest-authenticator.ts";
+import { digestResponse } from "../../../../node/sip/auth/digest-response.ts";
+import { createRequest } from "../../../../node/sip/message/build.ts";
+import { parseCredentials } from "../../../../node/sip/message/credentials.ts";
+import type { SipRequest } from "../../../../node/sip/message/message.ts";
+import type { User } from "../../../../node/storage/ports.ts";
+
+const REALM = "example.com";
+
+function h(algorithm: string, text: string): string {
+  return createHash(algorithm === "MD5" ? "md5" : "sha256")
+    .update(text)
+    .digest("hex");
+}
+
+function userNamed(username: string, password: string): User {
+  const secret = `${username}:${REALM}:${password}`;
+  return {
+    aor: `sip:${username}@${REALM}` as Aor,
+    username,
+    realm: REALM,
+    ha1Md5: h("MD5", secret),
+    ha1Sha256: h("SHA-256", secret),
+  };
+}
+
+const alice = userNamed("alice", "secret");
+
+function setUp(nonceKey = Buffer.alloc(32, 7)) {
+  const clock = { nowMs: 1_700_000_000_000, wallMs: () => clock.nowMs };
+  const authenticator = createDigestAuthenticator({
+    realm: REALM,
+    findUser: (username, realm) => (username === "alice" && realm === REALM ? alice : undefined),
+    nonceKey,
+    clock,
+    counters: createCounters(),
+  });
+  return { clock, authenticator };
+}
+
+function request(headers: [string, string][] = [], uri = "sip:example.com"): SipRequest {
+  return createRequest({
+    method: "REGISTER",
+    uri,
+    from: "<sip:alice@example.com>;tag=1",
+    to: "<sip:alice@example.com>",
+    headers,
+  });
+}
+
+function challenges(result: DigestResult): Map<string, string>[] {
+  if (result.kind !== "refused") throw new Error("not refused");
+  return result.refusal.headers.map(([, value]) => new Map(parseCredentials(value).params));
+}
+
+/** Credentials as RFC 7616 §3.4 tells a client to make them, computed here without the code under test. */
+function credentials(nonce: string, change: Partial<Record<string, string>> & { password?: string } = {}): string {
+  const { password = "secret", ...changed } = change;
+  const value: Record<string, string> = {
+    username: "alice",
+    realm: REALM,
+    nonce,
+    uri: "sip:example.com",
+    algorithm: "SHA-256",
+    qop: "auth",
+    nc: "00000001",
+    cnonce: "abc",
+    ...(changed as Record<string, string>),
+  };
+  const algorithm = value["algorithm"] ?? "MD5";
+  const ha1 = h(algorithm, `${value["username"]}:${REALM}:${password}`);
+  const ha2 = h(algorithm, `REGISTER:${value["uri"]}`);
+  const middle = value["qop"] === "" ? nonce : `${nonce}:${value["nc"]}:${value["cnonce"]}:${value["qop"]}`;
+  value["response"] ??= h(algorithm, `${ha1}:${middle}:${ha2}`);
+  const fields = Object.entries(value).filter(([, text]) => text !== "");
+  return `Digest ${fields.map(([name, text]) => (name === "nc" || name === "qop" ? `${name}=${text}` : `${name}="${text}"`)).join(", ")}`;
+}
+
+function causeOf(result: DigestResult): string {
+  return result.kind === "refused" ? result.cause : result.kind;
+}
+
+describe("digest authentication", () => {
+  it("challenges a request without credentials, SHA-256 before MD5", () => {
+    const { authenticator } = setUp();
+    const result = authenticator.authenticate(request(), "registrar");
+    expect(result).to.deep.include({ kind: "refused", cause: "no-credentials" });
+    expect(result).to.have.nested.property("refusal.status", 401);
+    expect(result).to.have.nested.property("refusal.headers[0][0]", "WWW-Authenticate");
+    expect(challenges(result).map((each) => each.get("algorithm"))).to.deep.equal(["SHA-256", "MD5"]);
+    for (const each of challenges(result)) {
+      expect(each.get("realm")).to.equal(REALM);
+      expect(each.get("qop")).to.equal("auth");
+      expect(each.has("stale")).to.equal(false);
+    }
+  });
+
+  it("challenges as a proxy with 407", () => {
+    const { authenticator } = setUp();
+    const result = authenticator.authenticate(request([["Authorization", credentials("x")]]), "proxy");
+    expect(result).to.have.nested.property("refusal.status", 407);
+    expect(result).to.have.nested.property("refusal.headers[0][0]", "Proxy-Authenticate");
+  });
+
+  for (const algorithm of ["SHA-256", "MD5", "sha-256"]) {
+    it(`knows a user by ${algorithm}`, () => {
+      const { authenticator } = setUp();
+      const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+      const value = credentials(first?.get("nonce") as string, { algorithm: algorithm.toUpperCase() });
+      const given = value.replace(`"${algorithm.toUpperCase()}"`, algorithm);
+      expect(authenticator.authenticate(request([["Authorization", given]]), "registrar")).to.deep.include({
+        kind: "user",
+        aor: alice.aor,
+      });
+    });
+  }
+
+  it("takes MD5 when no algorithm is named", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const value = credentials(first?.get("nonce") as string, { algorithm: "MD5" }).replace('algorithm="MD5", ', "");
+    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal("user");
+  });
+
+  it("finds its own realm among others' credentials", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const headers: [string, string][] = [
+      ["Authorization", "Bearer abc"],
+      ["Authorization", 'Digest username="x", realm="other.com", nonce="n", uri="u", response="r"'],
+      ["Authorization", credentials(first?.get("nonce") as string)],
+    ];
+    expect(causeOf(authenticator.authenticate(request(headers), "registrar"))).to.equal("user");
+  });
+
+  it("tells a wrong password and an unknown user apart to nobody", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const nonce = first?.get("nonce") as string;
+    for (const change of [{ password: "guess" }, { username: "mallory" }, { response: "" }, { response: "0" }]) {
+      const result = authenticator.authenticate(request([["Authorization", credentials(nonce, change)]]), "registrar");
+      expect(causeOf(result)).to.be.oneOf(["wrong", "malformed"]);
+      if (causeOf(result) === "wrong") expect(challenges(result)[0]?.has("stale")).to.equal(false);
+    }
+    // An empty secret is what an unknown user is checked against: it must not let anybody in.
+    const response = digestResponse("", {
+      algorithm: "SHA-256",
+      nonce,
+      method: "REGISTER",
+      uri: "sip:example.com",
+      qop: { nc: "00000001", cnonce: "abc" },
+    });
+    const forged = credentials(nonce, { username: "mallory", response });
+    expect(causeOf(authenticator.authenticate(request([["Authorization", forged]]), "registrar"))).to.equal("wrong");
+  });
+
+  it("asks for a newer nonce, with stale, when the password is right", () => {
+    const { authenticator, clock } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const nonce = first?.get("nonce") as string;
+    clock.nowMs += limits.sip.nonceMs;
+    const result = authenticator.authenticate(request([["Authorization", credentials(nonce)]]), "registrar");
+    expect(causeOf(result)).to.equal("stale");
+    const [again] = challenges(result);
+    expect(again?.get("stale")).to.equal("true");
+    const retry = credentials(again?.get("nonce") as string);
+    expect(causeOf(authenticator.authenticate(request([["Authorization", retry]]), "registrar"))).to.equal("user");
+  });
+
+  it("holds nonces of the future, of another key, of another realm, and invented ones for stale", () => {
+    const { authenticator, clock } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const nonce = first?.get("nonce") as string;
+    const [foreign] = challenges(setUp(Buffer.alloc(32, 8)).authenticator.authenticate(request(), "registrar"));
+    const other = createDigestAuthenticator({
+      realm: "other.com",
+      findUser: () => alice,
+      nonceKey: Buffer.alloc(32, 7),
+      clock,
+      counters: createCounters(),
+    });
+    const [ofOtherRealm] = challenges(other.authenticate(request(), "registrar"));
+    const candidates = [
+      foreign?.get("nonce") as string,
+      ofOtherRealm?.get("nonce") as string,
+      "invented",
+      `${nonce}=`,
+      `${nonce.slice(0, -1)}!`,
+    ];
+    for (const each of candidates) {
+      expect(
+        causeOf(authenticator.authenticate(request([["Authorization", credentials(each)]]), "registrar")),
+        each,
+      ).to.equal("stale");
+    }
+    clock.nowMs -= 60_000;
+    expect(causeOf(authenticator.authenticate(request([["Authorization", credentials(nonce)]]), "registrar"))).to.equal(
+      "stale",
+    );
+  });
+
+  it("accepts each nonce count once, in a little disorder", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const nonce = first?.get("nonce") as string;
+    const use = (nc: string) =>
+      causeOf(authenticator.authenticate(request([["Authorization", credentials(nonce, { nc })]]), "registrar"));
+    expect(["00000001", "00000003", "00000002", "0000000a"].map(use)).to.deep.equal(["user", "user", "user", "user"]);
+    expect(["00000001", "00000002", "00000003", "0000000A"].map(use)).to.deep.equal([
+      "replayed",
+      "replayed",
+      "replayed",
+      "replayed",
+    ]);
+    expect(use("000000ff")).to.equal("user");
+    expect(use("00000004")).to.equal("replayed");
+  });
+
+  it("lets a client without qop use a nonce once", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const value = credentials(first?.get("nonce") as string, { qop: "", nc: "", cnonce: "" });
+    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal("user");
+    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal("replayed");
+  });
+
+  it("refuses credentials made for another request", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const value = credentials(first?.get("nonce") as string, { uri: "sip:bob@example.com" });
+    const result = authenticator.authenticate(request([["Authorization", value]]), "registrar");
+    expect(result).to.have.nested.property("refusal.status", 400);
+    expect(causeOf(result)).to.equal("other-uri");
+    const widened = request([["Authorization", credentials(first?.get("nonce") as string)]], "sip:example.com:5060;lr");
+    expect(causeOf(authenticator.authenticate(widened, "registrar"))).to.equal("user");
+  });
+
+  for (const value of [
+    "Digest",
+    `Digest realm="${REALM}"`,
+    `Digest username="alice", realm="${REALM}", nonce="n", uri="u", response="r", qop=auth-int, nc=00000001, cnonce="c"`,
+    `Digest username="alice", realm="${REALM}", nonce="n", uri="u", response="r", qop=auth, nc=1, cnonce="c"`,
+    `Digest username="alice", realm="${REALM}", nonce="n", uri="u", response="r", qop=auth, nc=00000001`,
+    `Digest username="alice, realm="${REALM}"`,
+  ]) {
+    it(`answers 400 to ${value}`, () => {
+      const { authenticator } = setUp();
+      const result = authenticator.authenticate(request([["Authorization", value]]), "registrar");
+      expect(causeOf(result)).to.equal("malformed");
+      expect(result).to.have.nested.property("refusal.status", 400);
+    });
+  }
+
+  it("challenges again for an algorithm it did not offer, and for another scheme", () => {
+    const { authenticator } = setUp();
+    for (const value of [credentials("n", { algorithm: "SHA-512-256" }), "NoOneKnowsThisScheme opaque-data=here"]) {
+      expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal(
+        "no-credentials",
+      );
+    }
+  });
+});
+
+describe("digest responses", () => {
+  // RFC 7616 §3.9.1
+  const input = {
+    nonce: "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+    method: "GET",
+    uri: "/dir/index.html",
+    qop: { nc: "00000001", cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ" },
+  };
+  const secret = "Mufasa:http-auth@example.org:Circle of Life";
+
+  it("are those of RFC 7616", () => {
+    expect(digestResponse(h("MD5", secret), { ...input, algorithm: "MD5" })).to.equal(
+      "8ca523f5e9506fed4657c9700eebdbec",
+    );
+    expect(digestResponse(h("SHA-256", secret), { ...input, algorithm: "SHA-256" })).to.equal(
+      "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+    );
+  });
+});
