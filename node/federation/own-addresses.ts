@@ -29,7 +29,8 @@ export function ownAddresses(
     for (const host of hosts) own.add(`${host.toLowerCase()} ${port}`);
   }
   const isOwn = (host: string, port = DEFAULT_PORT): boolean => own.has(`${host} ${port}`);
-  const meshHost = self.toLowerCase();
+  // As the stack names the node towards other servers.
+  const meshHost = `${self.toLowerCase()}.invalid`;
   return {
     isOwnUri: (uri) => isOwn(uri.host, uri.port),
     isOwnVia: (via) => (via.transport === "MESH" ? via.host === meshHost : isOwn(via.host, via.port)),

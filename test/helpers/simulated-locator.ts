@@ -25,6 +25,8 @@ interface Options {
   readonly leaseMs: number;
   /** How long a forwarding note is kept. */
   readonly graceMs: number;
+  /** How long after a claim has succeeded the claimant hears so: meanwhile the user may be gone again. */
+  readonly claimAnswerMs: number;
 }
 
 /**
@@ -40,7 +42,7 @@ export class SimulatedDirectory {
 
   constructor(time: VirtualTime, options: Partial<Options> = {}) {
     this.time = time;
-    this.options = { latencyMs: 1, leaseMs: 10_000, graceMs: 5_000, ...options };
+    this.options = { latencyMs: 1, leaseMs: 10_000, graceMs: 5_000, claimAnswerMs: 0, ...options };
   }
 
   /** The locator of one more server. */
@@ -143,30 +145,38 @@ export class SimulatedLocator implements Locator {
     return ownership?.owner === this && this.#state !== "dead" ? ownership.epoch : undefined;
   }
 
-  async claim(aor: Aor, { mode, signal }: { mode: ClaimMode; signal?: AbortSignal }): Promise<ClaimOutcome> {
-    this.claims.push({ aor, mode });
-    await this.#roundTrip();
+  async claim(aor: Aor, options: { mode: ClaimMode; signal?: AbortSignal }): Promise<ClaimOutcome> {
+    this.claims.push({ aor, mode: options.mode });
+    await this.#wait(this.#directory.options.latencyMs);
+    const outcome = await this.#claim(aor, options.mode, options.signal);
+    if (this.#directory.options.claimAnswerMs > 0) await this.#wait(this.#directory.options.claimAnswerMs);
+    return outcome;
+  }
+
+  async #claim(aor: Aor, mode: ClaimMode, signal: AbortSignal | undefined): Promise<ClaimOutcome> {
     for (;;) {
       if (this.#state !== "up") return { kind: "unavailable", reason: "no majority" };
       if (signal?.aborted === true) return { kind: "unavailable", reason: "aborted" };
       const before = this.#directory.ownerOf(aor);
       if (before?.owner === this) return { kind: "owned", epoch: before.epoch };
-      if (before === undefined) return { kind: "owned", epoch: this.#directory.move(aor, this) };
+      // An earlier run of this very server is dead for certain.
+      if (before === undefined || before.owner.self === this.self)
+        return { kind: "owned", epoch: this.#directory.move(aor, this) };
       if (mode === "if-free") return { kind: "owned-elsewhere", owner: before.owner.self, epoch: before.epoch };
       if (before.owner.#state === "up") {
         return { kind: "owned", epoch: this.#directory.move(aor, this), from: before.owner.self };
       }
-      await this.#roundTrip();
+      await this.#wait(this.#directory.options.latencyMs);
     }
   }
 
   release(aor: Aor): Promise<void> {
     this.#directory.vacate(aor, this, "released");
-    return this.#roundTrip();
+    return this.#wait(this.#directory.options.latencyMs);
   }
 
   async locate(aor: Aor, options: { certain?: boolean; signal?: AbortSignal } = {}): Promise<Location> {
-    await this.#roundTrip();
+    await this.#wait(this.#directory.options.latencyMs);
     if (this.#state !== "up") return { kind: "unavailable", reason: "no majority" };
     const stale = this.#stale.get(aor);
     if (stale !== undefined && options.certain === false) {
@@ -246,7 +256,7 @@ export class SimulatedLocator implements Locator {
     watch.listener(change);
   }
 
-  #roundTrip(): Promise<void> {
-    return new Promise((resolve) => this.#directory.time.after(this.#directory.options.latencyMs, resolve));
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#directory.time.after(ms, resolve));
   }
 }

@@ -91,6 +91,7 @@ export class SipNetwork {
       const delivered = copy(sent) as SipRequest;
       this.log.push({ from: from.name, to: to.name, request: delivered });
       to.receive(delivered, to.flowFrom(from), (response) => {
+        if (to.state !== "up") return;
         this.time.after(this.latencyMs, () => {
           if (from.state !== "up") return;
           const received = copy(response) as SipResponse;
@@ -159,7 +160,7 @@ export class ServerStack implements SipStack, Endpoint {
   constructor(network: SipNetwork, id: ServerId) {
     this.#network = network;
     this.name = id;
-    this.sentBy = id;
+    this.sentBy = `${id}.invalid`;
     this.flow = { transport: "MESH", server: id };
   }
 

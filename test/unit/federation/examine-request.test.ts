@@ -80,7 +80,7 @@ describe("examination of a request at the edge", () => {
   });
 
   it("lets a request pass through a second time, since its user may have moved back, but not a third", () => {
-    const via: [string, string] = ["Via", "SIP/2.0/MESH 12D3KooWServer;branch=z9hG4bKa"];
+    const via: [string, string] = ["Via", "SIP/2.0/MESH 12D3KooWServer.invalid;branch=z9hG4bKa"];
     expect(statusOf(request("MESSAGE", BOB, { headers: [via] }))).to.deep.equal({ kind: "user", aor: BOB });
     expect(statusOf(request("MESSAGE", BOB, { headers: [via, via] }))).to.equal(482);
     expect(statusOf(request("MESSAGE", BOB, { headers: [["Via", `${via[1]}, ${via[1]}`]] }))).to.equal(482);

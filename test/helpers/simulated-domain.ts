@@ -1,0 +1,183 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { ClientAuthenticator } from "../../node/federation/edge.ts";
+import { createEdge } from "../../node/federation/edge.ts";
+import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
+import { createDeviceFork } from "../../node/messaging/device-fork.ts";
+import { createPager } from "../../node/messaging/pager.ts";
+import type { PresenceServer } from "../../node/presence/presence-server.ts";
+import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
+import type { Registrar, RegistrarOptions } from "../../node/registrar/registrar.ts";
+import { createRegistrar } from "../../node/registrar/registrar.ts";
+import { silentLogger } from "../../node/runtime/logger.ts";
+import type { Counters } from "../../node/runtime/metrics.ts";
+import { createCounters } from "../../node/runtime/metrics.ts";
+import { createRequest } from "../../node/sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
+import { randomCallId } from "../../node/sip/message/tags.ts";
+import type { SocketTransport } from "../../node/sip/stack.ts";
+import type { ContactStore } from "../../node/storage/ports.ts";
+import { openMemoryStorage } from "../../node/storage/storage.ts";
+import { SimulatedDirectory } from "./simulated-locator.ts";
+import type { SimulatedLocator } from "./simulated-locator.ts";
+import type { ServerStack, SipClient } from "./sip-network.ts";
+import { SipNetwork } from "./sip-network.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+export const DOMAIN = "example.com";
+
+export interface SimulatedServerOptions extends RegistrarOptions {
+  readonly authenticator?: ClientAuthenticator | "none";
+  /** The contacts of an earlier run. */
+  readonly store?: ContactStore;
+  /** Whether clients can be redirected to other servers. */
+  readonly knowsAddresses?: boolean;
+  /** Sees each answer to a REGISTER in the turn of the event loop in which it leaves. */
+  readonly onRegistered?: (user: Aor, response: SipResponse) => void;
+}
+
+/** One server: the real edge, registrar, presence and pager on a simulated directory and network. */
+export interface SimulatedServer {
+  readonly id: ServerId;
+  readonly locator: SimulatedLocator;
+  readonly stack: ServerStack;
+  readonly registrar: Registrar;
+  readonly presence: PresenceServer;
+  readonly store: ContactStore;
+  readonly counters: Counters;
+}
+
+/** Servers of one domain on virtual time. */
+export class SimulatedDomain {
+  readonly time = new VirtualTime();
+  readonly directory: SimulatedDirectory;
+  readonly network = new SipNetwork(this.time);
+
+  constructor(directory: ConstructorParameters<typeof SimulatedDirectory>[1] = {}) {
+    this.directory = new SimulatedDirectory(this.time, directory);
+  }
+
+  server(name: string, options: SimulatedServerOptions = {}): SimulatedServer {
+    const locator = this.directory.join(name);
+    const stack = this.network.server(locator.self);
+    const store = options.store ?? openMemoryStorage().contacts;
+    const counters = createCounters();
+    const shared = { stack, locator, counters, clock: this.time, timers: this.time, logger: silentLogger };
+    const registrar: Registrar = createRegistrar(
+      {
+        ...shared,
+        store,
+        hasPublications: (aor) => presence.hasPublications(aor),
+        ...(options.knowsAddresses === true ? { sipAddressOf: (id: ServerId) => `sip:${id}.example.com` } : {}),
+      },
+      options,
+    );
+    const presence = createPresenceServer({
+      ...shared,
+      contacts: registrar,
+      links: { onUp: () => () => {} },
+      random: () => 0.5,
+      contactFor: () => "sip:127.0.0.1:5060",
+    });
+    const router = createOwnerRouter({ ...shared, deliver: createDeviceFork({ ...shared, contacts: registrar }) });
+    const pager = createPager({ router, counters });
+    createEdge({
+      ...shared,
+      self: locator.self,
+      domain: DOMAIN,
+      authenticator: options.authenticator ?? "none",
+      services: {
+        register: (incoming, user) =>
+          registrar.handleRegister(
+            {
+              ...incoming,
+              respond(response) {
+                options.onRegistered?.(user, response);
+                incoming.respond(response);
+              },
+            },
+            user,
+          ),
+        publish: (incoming, identity) => presence.handlePublish(incoming, identity),
+        subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
+        notify: (incoming, identity) => presence.handleNotify(incoming, identity),
+        message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
+        options: (incoming, identity, to) =>
+          void router
+            .route(incoming.request, to, identity, incoming.flow)
+            .then((response) => incoming.respond(response)),
+      },
+    });
+    stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
+    registrar.start();
+    presence.start();
+    return { id: locator.self, locator, stack, registrar, presence, store, counters };
+  }
+
+  /** A device of a user, at one server. */
+  device(user: string, server: SimulatedServer, options: { readonly transport?: SocketTransport } = {}): Device {
+    return new Device(this, user, this.network.client(server.id, options));
+  }
+
+  /** Contacts of a user at a server. */
+  contactsAt(server: SimulatedServer, user: Aor): string[] {
+    return server.registrar.contactsOf(user).map(({ uri }) => uri);
+  }
+}
+
+/** A client that registers and writes as one user. Its Call-ID is that of its registration, as RFC 3261 §10.2 asks. */
+export class Device {
+  readonly aor: Aor;
+  readonly client: SipClient;
+  callId = randomCallId();
+  #cseq = 0;
+  readonly #domain: SimulatedDomain;
+
+  constructor(domain: SimulatedDomain, user: string, client: SipClient) {
+    this.#domain = domain;
+    this.aor = `sip:${user}@${DOMAIN}` as Aor;
+    this.client = client;
+  }
+
+  /** Registers, or refreshes; 0 removes. */
+  register(expiresSeconds = 3600): Promise<SipResponse> {
+    return this.sendRegister([
+      ["Contact", `<${this.client.contact}>`],
+      ["Expires", String(expiresSeconds)],
+    ]);
+  }
+
+  /** A REGISTER with fields of the test's own. */
+  sendRegister(headers: [string, string][]): Promise<SipResponse> {
+    this.#cseq += 1;
+    const address = `<${this.aor}>`;
+    const fields = { callId: this.callId, cseq: this.#cseq, headers };
+    return this.send(
+      createRequest({ method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, ...fields }),
+    );
+  }
+
+  /** A person starts the client anew: the next REGISTER is a new one. */
+  restart(): void {
+    this.callId = randomCallId();
+    this.#cseq = 0;
+  }
+
+  message(to: Aor | string, text: string, headers: [string, string][] = []): Promise<SipResponse> {
+    const fields = { headers: [["Content-Type", "text/plain"], ...headers] as [string, string][], body: text };
+    return this.send(
+      createRequest({ method: "MESSAGE", uri: to, from: `<${this.aor}>;tag=m`, to: `<${to}>`, ...fields }),
+    );
+  }
+
+  send(request: SipRequest): Promise<SipResponse> {
+    return this.#domain.time.until(this.client.send(request));
+  }
+
+  /** Texts of the messages that arrived. */
+  texts(): string[] {
+    return this.client.received
+      .filter(({ method }) => method === "MESSAGE")
+      .map(({ body }) => Buffer.from(body).toString());
+  }
+}

@@ -1,0 +1,118 @@
+import { expect } from "chai";
+import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
+import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+/** The process dies without a word. */
+function kill(domain: SimulatedDomain, server: SimulatedServer): void {
+  domain.network.kill(server.id);
+  server.locator.kill();
+  server.registrar.stop();
+}
+
+describe("contacts across a restart of their server", () => {
+  it("are there again, and their user is claimed again", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [alice, joe] = [domain.device("alice", one), domain.device("joe", two)];
+    await alice.register(600);
+    kill(domain, one);
+    await domain.time.advance(1000);
+    const again = domain.server("one", { store: one.store });
+    await domain.time.advance(100);
+    expect(again.locator.claims).to.deep.equal([{ aor: alice.aor, mode: "if-free" }]);
+    expect(domain.contactsAt(again, alice.aor)).to.deep.equal([alice.client.contact]);
+    expect((await joe.message(alice.aor, "back?")).status).to.equal(200);
+    expect(alice.texts()).to.deep.equal(["back?"]);
+    expect((await alice.sendRegister([])).headers.get("Contact")).to.match(/expires=59\d$/);
+  });
+
+  it("do not steal a user who has moved meanwhile", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [old, current] = [domain.device("alice", one), domain.device("alice", two)];
+    await old.register();
+    kill(domain, one);
+    await current.register();
+    const again = domain.server("one", { store: one.store });
+    await domain.time.advance(5000);
+    expect(two.locator.owned(old.aor)).to.not.equal(undefined);
+    expect(domain.contactsAt(again, old.aor)).to.deep.equal([]);
+    expect(again.store.list()).to.deep.equal([]);
+    expect((await old.register()).status).to.equal(403);
+    expect(domain.contactsAt(two, old.aor)).to.deep.equal([current.client.contact]);
+  });
+
+  it("rest while the directory cannot be reached, and are served as soon as it can", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const alice = domain.device("alice", one);
+    await alice.register();
+    one.locator.cutOff();
+    domain.directory.expire(one.locator);
+    expect(domain.contactsAt(one, alice.aor)).to.deep.equal([]);
+    expect(one.store.list()).to.have.length(1);
+    await domain.time.advance(60_000);
+    expect(one.registrar.status().reclaiming).to.equal(1);
+    one.locator.reconnect();
+    await domain.time.advance(31_000);
+    expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
+    expect(one.registrar.status().reclaiming).to.equal(0);
+  });
+
+  it("are shed when the user was taken while they rested, and a refresh does not steal the user back", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [old, current] = [domain.device("alice", one), domain.device("alice", two)];
+    await old.register();
+    one.locator.cutOff();
+    domain.directory.expire(one.locator);
+    await current.register();
+    one.locator.reconnect();
+    expect((await old.register()).status).to.equal(403);
+    await domain.time.advance(31_000);
+    expect(two.locator.owned(old.aor)).to.not.equal(undefined);
+    expect(one.store.list()).to.deep.equal([]);
+  });
+
+  it("are given up when they have expired or were bound to a connection of the old process", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [brief, browser] = [domain.device("alice", one), domain.device("bob", one, { transport: "WS" })];
+    await brief.register(60);
+    await browser.register();
+    kill(domain, one);
+    await domain.time.advance(61_000);
+    const again = domain.server("one", { store: one.store });
+    await domain.time.advance(1000);
+    expect(again.registrar.status()).to.deep.equal({ users: 0, contacts: 0, reclaiming: 0 });
+    expect(again.locator.claims).to.deep.equal([]);
+    expect(again.store.list()).to.deep.equal([]);
+  });
+
+  it("survive a stop in order: what the directory lets go of then is not taken for a move", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const alice = domain.device("alice", one);
+    await alice.register();
+    one.registrar.stop();
+    await domain.time.until(one.locator.release(alice.aor));
+    expect((await alice.register()).status).to.equal(503);
+    expect(one.store.list()).to.have.length(1);
+    const again = domain.server("one", { store: one.store });
+    await domain.time.advance(100);
+    expect(domain.contactsAt(again, alice.aor)).to.deep.equal([alice.client.contact]);
+  });
+
+  it("are claimed again a few at a time, all of them in the end", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const devices = Array.from({ length: 150 }, (_, i) => domain.device(`user${i}`, one));
+    for (const device of devices) await device.register();
+    kill(domain, one);
+    const again = domain.server("one", { store: one.store });
+    expect(again.locator.claims).to.have.length(64);
+    await domain.time.advance(100);
+    expect(again.registrar.status()).to.deep.equal({ users: 150, contacts: 150, reclaiming: 0 });
+    expect(devices.filter(({ aor }) => again.locator.owned(aor) === undefined)).to.deep.equal([]);
+  });
+});
