@@ -1,0 +1,78 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
+import type { Load, Timing } from "../load.ts";
+import { runLoad } from "../load.ts";
+import { serveCommands } from "../process/serve-commands.ts";
+import type { Framing } from "./record.ts";
+import { ACK_BYTES, cutter, RECORD_BYTES } from "./record.ts";
+
+interface Write {
+  missing: number;
+  done(): void;
+}
+
+/** Long-lived connections to replicas, each record to all of them. */
+class Replicas {
+  readonly #sockets: readonly Socket[];
+  readonly #framing: Framing;
+  readonly #writes = new Map<number, Write>();
+  #queue: Buffer[] = [];
+  #lastNumber = 0;
+
+  constructor(sockets: readonly Socket[], framing: Framing) {
+    this.#sockets = sockets;
+    this.#framing = framing;
+    for (const socket of sockets) {
+      socket.setNoDelay(true);
+      const cut = cutter(ACK_BYTES, (ack) => this.#acknowledged(ack.readUInt32LE()));
+      socket.on("data", cut);
+    }
+  }
+
+  /** Resolves when so many replicas have acknowledged a record. */
+  write(acknowledgements: number): Promise<void> {
+    const number = (this.#lastNumber = (this.#lastNumber + 1) >>> 0);
+    const record = Buffer.alloc(RECORD_BYTES);
+    record.writeUInt32LE(number);
+    if (this.#framing === "single") for (const socket of this.#sockets) socket.write(record);
+    else this.#enqueue(record);
+    return new Promise((done) => this.#writes.set(number, { missing: acknowledgements, done }));
+  }
+
+  #enqueue(record: Buffer): void {
+    if (this.#queue.push(record) > 1) return;
+    queueMicrotask(() => {
+      const batch = Buffer.concat(this.#queue);
+      this.#queue = [];
+      for (const socket of this.#sockets) socket.write(batch);
+    });
+  }
+
+  #acknowledged(number: number): void {
+    const write = this.#writes.get(number);
+    if (write === undefined || --write.missing > 0) return;
+    this.#writes.delete(number);
+    write.done();
+  }
+}
+
+const connected: Replicas[] = [];
+
+const commands = {
+  /** Connects to replicas, and tells the handle to use them by. */
+  async connect({ ports, framing }: { ports: readonly number[]; framing: Framing }): Promise<number> {
+    const sockets = ports.map((port) => connect(port, "127.0.0.1"));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    return connected.push(new Replicas(sockets, framing)) - 1;
+  },
+  write({ handle, acknowledgements, load }: { handle: number; acknowledgements: number; load: Load }): Promise<Timing> {
+    const replicas = connected[handle] as Replicas;
+    return runLoad(load, () => replicas.write(acknowledgements));
+  },
+};
+
+/** What the client can be asked. */
+export type ClientCommands = typeof commands;
+
+serveCommands(commands);

@@ -1,0 +1,59 @@
+import type { Metric } from "../system.ts";
+import { format, judge } from "./goals.ts";
+import type { Results } from "./results.ts";
+
+const COLUMNS: readonly (readonly [string, Metric])[] = [
+  ["p50 ms", "p50Ms"],
+  ["p99 ms", "p99Ms"],
+  ["ops/s", "perSecond"],
+  ["CPU µs/op", "cpuMicros"],
+  ["idle CPU %", "idlePercent"],
+  ["replica B", "replicaHeapBytes"],
+  ["owner B", "ownerHeapBytes"],
+  ["RSS MiB", "rssMebibytes"],
+];
+
+/** The raw operation that an operation is compared with: what waits for a majority with the write, what asks or tells with the round trip. */
+function limitOf(operation: string): string {
+  return operation === "lookup" || operation.startsWith("notice") ? "round-trip" : "write";
+}
+
+/** The figures and the goals, for people. */
+export function report(results: Results): string {
+  const rows = results.rows().map(({ system, operation }) => {
+    const ratio = system === "raw" ? undefined : results.ratio(system, operation, "p50Ms", limitOf(operation));
+    return [
+      system,
+      operation,
+      ...COLUMNS.map(([, metric]) => cell(results.value(system, operation, metric))),
+      ratio === undefined ? "" : `${format(ratio)} × ${limitOf(operation)}`,
+    ];
+  });
+  const figures = align([["system", "operation", ...COLUMNS.map(([title]) => title), "p50 by the raw limit"], ...rows]);
+  const goals = judge(results).map(({ goal, measured, met }) => [
+    met === undefined ? "–" : met ? "met" : "MISSED",
+    goal,
+    measured,
+  ]);
+  return `${figures}\n\n${align([["", "goal", "measured"], ...goals])}\n`;
+}
+
+function cell(value: number | undefined): string {
+  return value === undefined ? "" : format(value);
+}
+
+/** Columns of equal width; all but the texts at both ends to the right. */
+function align(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const isNumber = (column: number) => column > 1 && column < widths.length - 1;
+  return rows
+    .map((row) =>
+      row
+        .map((text, column) =>
+          isNumber(column) ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0),
+        )
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
