@@ -1,6 +1,7 @@
 import type { RequestIdentity } from "../../federation/identity.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
+import { Scheduler } from "../../sip/transaction/scheduler.ts";
 import { unavailable } from "../answer.ts";
 import type { PresenceServer, PresenceStatus } from "../presence-server.ts";
 import { FanOut } from "./fan-out.ts";
@@ -11,7 +12,6 @@ import { PublishHandler } from "./publish-handler.ts";
 import { Registry } from "./registry.ts";
 import { respond } from "./respond.ts";
 import { SubscribeHandler } from "./subscribe-handler.ts";
-import { WakeQueue } from "./wake-queue.ts";
 
 /** What can be set; what is not given has its default. */
 export interface PresenceOptions {
@@ -28,7 +28,7 @@ export function createPresenceServer(
     ...components,
     times: { ...DEFAULT_PRESENCE_TIMES, ...times },
     bounds: { ...limits.presence, ...bounds },
-    wakes: new WakeQueue(components.clock, components.timers),
+    scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
   };
   const registry = new Registry(context);
@@ -71,7 +71,7 @@ export function createPresenceServer(
         registry.drain(),
         new Promise<void>((resolve) => components.timers.after(context.times.drainMs, resolve)),
       ]);
-      context.wakes.clear();
+      context.scheduler.stop();
     },
     handlePublish: guarded(publish),
     handleSubscribe: guarded(subscribe),

@@ -10,10 +10,10 @@ import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { Flow, SipStack } from "../../sip/stack.ts";
+import type { Scheduler } from "../../sip/transaction/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
 import type { ExpiryRules } from "../expiry.ts";
 import type { FanOut } from "./fan-out.ts";
-import type { WakeQueue } from "./wake-queue.ts";
 
 /** Tells when a server can be reached again over the mesh. */
 export interface PeerLinks {
@@ -82,7 +82,8 @@ export type PresenceBounds = Pick<
 export interface PresenceContext extends PresenceComponents {
   readonly times: PresenceTimes;
   readonly bounds: PresenceBounds;
-  readonly wakes: WakeQueue;
+  /** Everything that expires, on one timer. */
+  readonly scheduler: Scheduler;
   readonly fanOut: FanOut;
 }
 

@@ -1,13 +1,13 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { Task } from "../../sip/transaction/scheduler.ts";
 import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { ServedUserListener } from "./served-user.ts";
 import { ServedUser } from "./served-user.ts";
 import type { Subscription } from "./subscription.ts";
-import type { Wakeable } from "./wake-queue.ts";
 import type { WatchedUserHost } from "./watched-user.ts";
 import { WatchedUser } from "./watched-user.ts";
 
@@ -24,7 +24,9 @@ export interface PresentityHost {
  * Everything this server has to do with one user: the owner's part and the watchers' part, which meet where the user is
  * owned by the server that the watchers are on.
  */
-export class Presentity implements ServedUserListener, WatchedUserHost, Wakeable {
+export class Presentity implements ServedUserListener, WatchedUserHost, Task {
+  dueMs = Infinity;
+  heapIndex = -1;
   readonly aor: Aor;
   readonly served: ServedUser;
   readonly #context: PresenceContext;
@@ -69,7 +71,7 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Wakeable
     this.settle();
   }
 
-  wake(nowMs: number): void {
+  due(nowMs: number): void {
     this.served.tick(nowMs);
     this.#watched?.tick();
     this.settle();
@@ -124,11 +126,11 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Wakeable
       unwatched.close();
     }
     if (this.#watched === undefined && this.served.isIdle) {
-      this.#context.wakes.set(this, undefined);
+      this.#context.scheduler.remove(this);
       this.#host.emptied(this);
       return;
     }
-    const next = Math.min(this.served.nextWakeMs() ?? Infinity, this.#watched?.nextWakeMs() ?? Infinity);
-    this.#context.wakes.set(this, next === Infinity ? undefined : next);
+    const nextMs = Math.min(this.served.nextWakeMs() ?? Infinity, this.#watched?.nextWakeMs() ?? Infinity);
+    this.#context.scheduler.schedule(this, nextMs);
   }
 }

@@ -8,12 +8,12 @@ import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import type { Flow } from "../../sip/stack.ts";
 import { PRESENCE_EVENT } from "../answer.ts";
 import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
+import type { Task } from "../../sip/transaction/scheduler.ts";
 import type { EndReason, NotifierEffect, Notify, Shown, SubscribeOutcome } from "../subscription/notifier-dialog.ts";
 import { NotifierDialog } from "../subscription/notifier-dialog.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import { contactFor } from "./presence-context.ts";
 import type { PresenceContext } from "./presence-context.ts";
-import type { Wakeable } from "./wake-queue.ts";
 
 /** A state to show, with its document. */
 export interface ShownDocument extends Shown {
@@ -39,7 +39,9 @@ export interface Subject {
 }
 
 /** Driver of a {@link NotifierDialog}: builds its NOTIFYs, sends them over the subscriber's flow, and keeps its time. */
-export class Subscription implements Wakeable {
+export class Subscription implements Task {
+  dueMs = Infinity;
+  heapIndex = -1;
   readonly subscriber: Subscriber;
   readonly subject: Subject;
   readonly callId: string;
@@ -117,7 +119,7 @@ export class Subscription implements Wakeable {
     this.#schedule();
   }
 
-  wake(nowMs: number): void {
+  due(nowMs: number): void {
     this.perform(this.#core.tick(nowMs));
   }
 
@@ -188,7 +190,7 @@ export class Subscription implements Wakeable {
   }
 
   #schedule(): void {
-    this.#context.wakes.set(this, this.#isOver ? undefined : this.#core.nextWakeMs());
+    this.#context.scheduler.schedule(this, (this.#isOver ? undefined : this.#core.nextWakeMs()) ?? Infinity);
   }
 
   #nowMs(): number {
