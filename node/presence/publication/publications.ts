@@ -47,8 +47,7 @@ export interface PublicationsInit {
   readonly fits: (publications: readonly Publication[]) => boolean;
 }
 
-/** No publication has that entity-tag. @see RFC 3903 §11.2.1 */
-export const CONDITION_FAILED: Answer = { status: 412, reason: "Conditional Request Failed" };
+const CONDITION_FAILED: Answer = { status: 412, reason: "Conditional Request Failed" };
 const TOO_LARGE: Answer = { status: 413, reason: "Request Entity Too Large" };
 
 /**

@@ -7,8 +7,8 @@ import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
 import { unavailable } from "../answer.ts";
-import { CONDITION_FAILED } from "../publication/publications.ts";
-import type { PublishEvent } from "../publication/publications.ts";
+import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
+import { Publications } from "../publication/publications.ts";
 import { readPublish } from "../publication/read-publish.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import { pathOf } from "./presence-context.ts";
@@ -22,8 +22,7 @@ const RETRY_SECONDS = 2;
 
 /**
  * Answers PUBLISH. The exclusive model: a client that publishes makes this server the user's owner. But only by an
- * initial PUBLISH: a refresh that arrives after the user has moved away must not steal the user back, and gets the 412
- * that it would get anyway.
+ * initial PUBLISH: a refresh that arrives after the user has moved away must not steal the user back.
  * @see RFC 3903 §6
  */
 export class PublishHandler {
@@ -46,7 +45,9 @@ export class PublishHandler {
     const event: PublishEvent = { ...request, path: pathOf(incoming.flow), freshTag: randomTag() };
     if (this.#publish(incoming, aor, event)) return;
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
-    if (event.ifMatch !== undefined) return this.#answer(incoming, CONDITION_FAILED);
+    // A user is claimed only for a PUBLISH that will be stored, which needs no state to be seen.
+    const trial = this.#onNothing(event);
+    if (trial.kind === "refused" || trial.expiresSeconds === 0) return this.#conclude(incoming, trial);
     if (this.#waiting >= this.#context.bounds.publishesWaiting)
       return this.#answer(incoming, unavailable(RETRY_SECONDS));
     void this.#claimAndPublish(incoming, aor, event);
@@ -73,25 +74,28 @@ export class PublishHandler {
     return claim;
   }
 
+  /** What becomes of a PUBLISH where nothing is published: a refresh of what has moved away gets its 412 here. */
+  #onNothing(event: PublishEvent): PublishOutcome {
+    const expiry = this.#context.times.publication;
+    return new Publications({ expiry, fits: () => true }).publish(event, this.#context.clock.monotonicMs());
+  }
+
   /** False when this server does not own the user. */
   #publish(incoming: IncomingRequest, aor: Aor, event: PublishEvent): boolean {
     const outcome = this.#registry.presentity(aor).publish(event);
-    if (outcome === undefined) return false;
-    if (outcome.kind === "refused") {
-      this.#answer(incoming, outcome.answer);
-      return true;
-    }
+    if (outcome !== undefined) this.#conclude(incoming, outcome);
+    return outcome !== undefined;
+  }
+
+  #conclude(incoming: IncomingRequest, outcome: PublishOutcome): void {
+    if (outcome.kind === "refused") return this.#answer(incoming, outcome.answer);
     this.#context.counters.add("presence.publish_accepted");
     // RFC 3903 §6 step 6
-    respond(incoming, {
-      status: 200,
-      reason: "OK",
-      headers: [
-        ["SIP-ETag", outcome.entityTag],
-        ["Expires", String(outcome.expiresSeconds)],
-      ],
-    });
-    return true;
+    const headers = [
+      ["SIP-ETag", outcome.entityTag],
+      ["Expires", String(outcome.expiresSeconds)],
+    ] as const;
+    respond(incoming, { status: 200, reason: "OK", headers });
   }
 
   #answer(incoming: IncomingRequest, answer: Answer): void {

@@ -187,12 +187,10 @@ export class Phone {
         ...(options.headers ?? []),
       ],
     });
-    return this.client
-      .send(request)
-      .then((response) => ({
-        ...response,
-        dialog: { ...dialog, remoteTag: tagOf(response.headers.get("To") ?? "") ?? "" },
-      }));
+    return this.client.send(request).then((response) => ({
+      ...response,
+      dialog: { ...dialog, remoteTag: tagOf(response.headers.get("To") ?? "") ?? "" },
+    }));
   }
 
   /** SUBSCRIBE within a dialog: refresh, or end with 0. */

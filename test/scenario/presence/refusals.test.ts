@@ -1,0 +1,205 @@
+import { expect } from "chai";
+import { parseAor } from "../../../dht-schema/aor.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { pidfText } from "../../unit/presence/documents.ts";
+import type { Phone } from "./presence-world.ts";
+import { PresenceWorld } from "./presence-world.ts";
+
+type Fields = Record<string, string | undefined>;
+
+/** A request of alice's with some fields other than usual; `undefined` leaves a field out. */
+function request(
+  phone: Phone,
+  method: "PUBLISH" | "SUBSCRIBE" | "NOTIFY",
+  changed: Fields = {},
+  body = "",
+): SipRequest {
+  const usual: Fields = {
+    Event: "presence",
+    Expires: "3600",
+    ...(method === "SUBSCRIBE" ? { Contact: `<${phone.client.contact}>` } : {}),
+    ...(body === "" ? {} : { "Content-Type": "application/pidf+xml" }),
+  };
+  return createRequest({
+    method,
+    uri: phone.aor,
+    from: `<${phone.aor}>;tag=a`,
+    to: changed["To"] ?? `<${phone.aor}>`,
+    headers: Object.entries({ ...usual, ...changed }).flatMap(([name, value]) =>
+      value === undefined || name === "To" ? [] : [[name, value] as const],
+    ),
+    body,
+  });
+}
+
+function alone() {
+  const world = new PresenceWorld();
+  const server = world.server("one");
+  const alice = world.phone("alice", server);
+  const send = (message: SipRequest): Promise<SipResponse> => world.time.until(alice.client.send(message));
+  return { world, server, alice, send };
+}
+
+const hi = pidfText("hi");
+
+describe("a PUBLISH that breaks a rule", () => {
+  const cases: [what: string, fields: Fields, body: string, status: number, header?: [string, string]][] = [
+    ["for no event package", { Event: undefined }, hi, 489, ["Allow-Events", "presence"]],
+    ["for another event package", { Event: "dialog" }, hi, 489, ["Allow-Events", "presence"]],
+    ["with two entity-tags", { "SIP-If-Match": "a, b" }, hi, 412],
+    ["with an unknown entity-tag", { "SIP-If-Match": "a" }, hi, 412],
+    ["with a malformed Expires", { Expires: "soon" }, hi, 400],
+    ["that is too brief", { Expires: "59" }, hi, 423, ["Min-Expires", "60"]],
+    ["without body and entity-tag", {}, "", 400],
+    ["with a body of another type", { "Content-Type": "application/xml" }, hi, 415, ["Accept", "application/pidf+xml"]],
+    ["with an encoded body", { "Content-Encoding": "gzip" }, hi, 415, ["Accept-Encoding", "identity"]],
+    ["with a body that is no XML", {}, "<presence", 400],
+    ["with a DOCTYPE", {}, `<!DOCTYPE presence>${hi}`, 400],
+    ["with a document that is no presence document", {}, "<x/>", 400],
+    ["with a document that is too large", {}, pidfText("x".repeat(limits.presence.documentBytes)), 413],
+  ];
+  for (const [what, fields, body, status, header] of cases) {
+    it(`${what} gets ${status}, and nothing is published`, async () => {
+      const { server, alice, send } = alone();
+      const response = await send(request(alice, "PUBLISH", fields, body));
+      expect(response.status).to.equal(status);
+      if (header !== undefined) expect(response.headers.get(header[0])).to.equal(header[1]);
+      expect(server.presence.hasPublications(alice.aor)).to.equal(false);
+    });
+  }
+
+  it("of somebody else's presence gets 403", async () => {
+    const { world, server, send } = alone();
+    const bob = world.phone("bob", server);
+    const { status } = await send({
+      ...request(bob, "PUBLISH", {}, hi),
+      headers: request(bob, "PUBLISH", {}, hi).headers.set("From", "<sip:alice@example.com>;tag=a"),
+    });
+    expect(status).to.equal(403);
+  });
+
+  it("takes nobody over: a user is claimed only for a PUBLISH that is stored", async () => {
+    const { world, alice, server } = alone();
+    const two = world.server("two");
+    await world.time.until(alice.publish("on one"));
+    const other = world.phone("alice", two);
+    for (const [note, options, status] of [
+      ["too brief", { expires: 59 }, 423],
+      [undefined, {}, 400],
+      ["over at once", { expires: 0 }, 200],
+      ["unknown tag", { ifMatch: "x" }, 412],
+    ] as const)
+      expect(
+        (await world.time.until(other.publish(note, { ...options, initial: !("ifMatch" in options) }))).status,
+      ).to.equal(status);
+    expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(server.locator);
+    expect(two.locator.claims).to.deep.equal([]);
+  });
+
+  it("never quotes the request so that it could end the line", async () => {
+    const { alice, send } = alone();
+    const { reason } = await send(request(alice, "PUBLISH", {}, "<presence\r\n\u0001é"));
+    expect(reason).to.match(/^Bad Request: [\x20-\x7e]+$/);
+  });
+});
+
+describe("a SUBSCRIBE that breaks a rule", () => {
+  const cases: [what: string, fields: Fields, status: number, header?: [string, string]][] = [
+    ["to no event package", { Event: undefined }, 489, ["Allow-Events", "presence"]],
+    ["to another event package", { Event: "presence.winfo" }, 489, ["Allow-Events", "presence"]],
+    [
+      "that accepts no presence document",
+      { Accept: "application/cpim-pidf+xml" },
+      406,
+      ["Accept", "application/pidf+xml"],
+    ],
+    ["without a Contact", { Contact: undefined }, 400],
+    ["with two Contacts", { Contact: "<sip:a@127.0.0.1>, <sip:b@127.0.0.1>" }, 400],
+    ["with Contact *", { Contact: "*" }, 400],
+    ["with a malformed Expires", { Expires: "-1" }, 400],
+    ["that is too brief", { Expires: "1" }, 423, ["Min-Expires", "60"]],
+    ["within a dialog that nobody has", { To: "<sip:alice@example.com>;tag=none" }, 481],
+  ];
+  for (const [what, fields, status, header] of cases) {
+    it(`${what} gets ${status}, and nobody is followed`, async () => {
+      const { server, alice, send } = alone();
+      const response = await send(request(alice, "SUBSCRIBE", fields));
+      expect(response.status).to.equal(status);
+      if (header !== undefined) expect(response.headers.get(header[0])).to.equal(header[1]);
+      expect(server.presence.status()).to.deep.include({ watchers: 0, views: {} });
+      expect(server.locator.watches).to.equal(0);
+    });
+  }
+
+  it("is accepted with Accept that only implies a presence document", async () => {
+    for (const accept of ["application/*;q=0.5", "*/*", "text/plain, Application/PIDF+xml"]) {
+      const { alice, send } = alone();
+      expect((await send(request(alice, "SUBSCRIBE", { Accept: accept }))).status).to.equal(200);
+    }
+  });
+
+  it("repeats the id of Event in every NOTIFY, and follows Record-Route", async () => {
+    const { world, alice, send } = alone();
+    await send(
+      request(alice, "SUBSCRIBE", { Event: "presence;id=7", "Record-Route": "<sip:proxy1;lr>, <sip:proxy2;lr>" }),
+    );
+    await world.time.advance(20);
+    const { headers, uri } = alice.client.received[0] as SipRequest;
+    expect([headers.get("Event"), headers.all("Route"), uri]).to.deep.equal([
+      "presence;id=7",
+      ["<sip:proxy1;lr>", "<sip:proxy2;lr>"],
+      alice.client.contact,
+    ]);
+  });
+
+  it("within another's dialog gets 403, and out of order gets 500", async () => {
+    const { world, server, alice } = alone();
+    const { dialog } = await world.time.until(alice.subscribe(alice.aor));
+    await world.time.until(alice.resubscribe(dialog));
+    dialog.cseq -= 1;
+    expect((await world.time.until(alice.resubscribe(dialog))).status).to.equal(500);
+    const eve = world.phone("eve", server);
+    expect((await world.time.until(eve.resubscribe({ ...dialog, cseq: 9 }))).status).to.equal(403);
+  });
+});
+
+describe("a NOTIFY that nobody waits for", () => {
+  it("gets 481 from a client and from a server", async () => {
+    const { world, server, alice, send } = alone();
+    const two = world.server("two");
+    const stray = request(alice, "NOTIFY", { To: "<sip:alice@example.com>;tag=none", "Subscription-State": "active" });
+    expect((await send(stray)).status).to.equal(481);
+    const answer = await world.time.until(two.stack.send(stray, { transport: "MESH", server: server.locator.self }));
+    expect(answer.status).to.equal(481);
+  });
+});
+
+describe("a server that is full", () => {
+  it("answers 503 with Retry-After to one watcher too many of a user, of the server, and to one PUBLISH too many that waits", async () => {
+    const world = new PresenceWorld({ bounds: { watchersPerUser: 2, subscriptions: 3, publishesWaiting: 1 } });
+    const server = world.server("one");
+    const joe = world.phone("joe", server);
+    const [alice, bob] = [parseAor("sip:alice@example.com"), parseAor("sip:bob@example.com")];
+    const statuses: unknown[] = [];
+    for (const to of [alice, alice, alice, bob, bob]) {
+      const { status, headers } = await world.time.until(joe.subscribe(to));
+      statuses.push(status === 200 ? status : [status, headers.get("Retry-After")]);
+    }
+    expect(statuses).to.deep.equal([200, 200, [503, "30"], 200, [503, "30"]]);
+
+    const both = [world.phone("ann", server), world.phone("ben", server)].map((phone) => phone.publish("hi"));
+    const answers = await world.time.until(Promise.all(both));
+    expect(answers.map(({ status }) => status)).to.have.members([200, 503]);
+  });
+
+  it("answers 503 to one publication too many of a user", async () => {
+    const { world, alice } = alone();
+    for (let count = 0; count < limits.presence.publicationsPerUser; count += 1)
+      expect((await world.time.until(alice.publish(`device ${count}`, { initial: true }))).status).to.equal(200);
+    const { status, headers } = await world.time.until(alice.publish("one more", { initial: true }));
+    expect(status).to.equal(503);
+    expect(Number(headers.get("Retry-After"))).to.be.within(3500, 3600);
+  });
+});

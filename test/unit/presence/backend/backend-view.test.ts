@@ -1,0 +1,344 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import type { Epoch } from "../../../../dht-schema/ballot.ts";
+import { compareBallots } from "../../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../../dht-schema/roster.ts";
+import type { OwnerChange } from "../../../../node/federation/locator.ts";
+import { BackendView } from "../../../../node/presence/backend/backend-view.ts";
+import type { ViewEffect } from "../../../../node/presence/backend/view-state.ts";
+
+const TIMES = {
+  settleMs: 500,
+  orphanGraceMs: 2000,
+  resubscribeJitterMs: 50,
+  firstDocumentMs: 5000,
+  retryMs: 100,
+  retryMaxMs: 30_000,
+};
+const [SELF, TWO, THREE] = ["self", "two", "three"] as ServerId[] as [ServerId, ServerId, ServerId];
+const epoch = (counter: number): Epoch => ({ version: 1, counter, member: 2 });
+const at = (nowMs: number) => ({ nowMs, random: 0.5 });
+const owner = (server: ServerId, counter: number): OwnerChange => ({ kind: "owner", server, epoch: epoch(counter) });
+const document = new Uint8Array([1]);
+const state = { kind: "state", expiresSeconds: 600, document } as const;
+
+const opened = () => new BackendView({ self: SELF, times: TIMES }, 0);
+
+/** A view that is active with server two under epoch 1. */
+function active(): BackendView {
+  const view = opened();
+  view.ownerChanged(owner(TWO, 1), at(0));
+  view.subscribeAnswered(1, { kind: "accepted", expiresSeconds: 600 }, at(2));
+  view.notified(1, state, at(3));
+  return view;
+}
+
+const kinds = (effects: readonly ViewEffect[]) => effects.map(({ kind }) => kind);
+
+describe("a back-end view", () => {
+  it("goes from locating by subscribing to active, and shows the owner's document", () => {
+    const view = opened();
+    expect(view.ownerChanged(owner(TWO, 1), at(0))).to.deep.equal([
+      { kind: "subscribe", call: 1, owner: { server: TWO, epoch: epoch(1) } },
+    ]);
+    expect(view.subscribeAnswered(1, { kind: "accepted", expiresSeconds: 600 }, at(2))).to.deep.equal([]);
+    expect(view.notified(1, state, at(3))).to.deep.equal([{ kind: "show", document }]);
+    expect(view.state).to.deep.include({ kind: "active", call: 1 });
+    expect(kinds(view.close())).to.deep.equal(["unsubscribe"]);
+  });
+
+  it("takes a NOTIFY that overtakes the answer to SUBSCRIBE", () => {
+    const view = opened();
+    view.ownerChanged(owner(TWO, 1), at(0));
+    expect(kinds(view.notified(1, { kind: "state", document }, at(1)))).to.deep.equal(["show"]);
+    view.subscribeAnswered(1, { kind: "accepted", expiresSeconds: 600 }, at(2));
+    expect(view.state).to.include({ kind: "active", refreshAtMs: 2 + 600_000 * 0.675 });
+  });
+
+  it("is held when nobody owns the user, and subscribes the moment somebody does", () => {
+    const view = opened();
+    expect(kinds(view.ownerChanged({ kind: "nobody" }, at(0)))).to.deep.equal(["show-closed"]);
+    expect(view.state).to.deep.equal({ kind: "held" });
+    expect(view.nextWakeMs()).to.equal(undefined);
+    expect(kinds(view.ownerChanged(owner(TWO, 1), at(5000)))).to.deep.equal(["subscribe"]);
+  });
+
+  it("says that nothing is known when neither directory nor owner have answered within the bound, once", () => {
+    const view = opened();
+    expect(view.nextWakeMs()).to.equal(500);
+    expect(kinds(view.tick(at(500)))).to.deep.equal(["show-closed"]);
+    expect(kinds(view.tick(at(10_000)))).to.deep.equal([]);
+    expect(view.state).to.deep.equal({ kind: "locating" });
+  });
+
+  it("moves with the user: after a jitter it subscribes to the new owner, and shows nothing until its document is there", () => {
+    const view = active();
+    expect(view.ownerChanged(owner(THREE, 2), at(1000))).to.deep.equal([{ kind: "forget", call: 1 }]);
+    expect(view.nextWakeMs()).to.equal(1025);
+    expect(view.tick(at(1025))).to.deep.equal([
+      { kind: "subscribe", call: 2, owner: { server: THREE, epoch: epoch(2) } },
+    ]);
+    expect(view.notified(1, state, at(1026))).to.deep.equal([]);
+    expect(kinds(view.notified(2, state, at(1027)))).to.deep.equal(["show"]);
+  });
+
+  it("asks where the user is when the owner ends the subscription, unless the directory's push is there before", () => {
+    const view = active();
+    expect(kinds(view.notified(1, { kind: "terminated", reason: "deactivated" }, at(1000)))).to.deep.equal(["forget"]);
+    expect(view.nextWakeMs()).to.equal(1075);
+    expect(kinds(view.tick(at(1075)))).to.deep.equal(["locate"]);
+    expect(kinds(view.located({ kind: "server", server: THREE, epoch: epoch(2) }, at(1080)))).to.deep.equal([
+      "subscribe",
+    ]);
+
+    const pushed = active();
+    pushed.notified(1, { kind: "terminated", reason: "deactivated" }, at(1000));
+    pushed.ownerChanged(owner(THREE, 2), at(1001));
+    expect(kinds(pushed.tick(at(1026)))).to.deep.equal(["subscribe"]);
+  });
+
+  it("keeps the last document through the grace when nobody owns the user any more, then shows closed and is held", () => {
+    const view = active();
+    expect(kinds(view.ownerChanged({ kind: "nobody" }, at(1000)))).to.deep.equal(["forget"]);
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 3000 });
+    expect(kinds(view.tick(at(2999)))).to.deep.equal([]);
+    expect(kinds(view.tick(at(3000)))).to.deep.equal(["show-closed"]);
+    expect(view.state).to.deep.equal({ kind: "held" });
+  });
+
+  it("comes back from orphaned to a new owner, or to the same one under the same epoch, without a flicker", () => {
+    for (const next of [owner(THREE, 2), owner(TWO, 1)]) {
+      const view = active();
+      view.ownerChanged({ kind: "nobody" }, at(1000));
+      expect(view.ownerChanged(next, at(1500))).to.deep.equal([]);
+      expect(kinds(view.tick(at(1525)))).to.deep.equal(["subscribe"]);
+    }
+  });
+
+  it("ignores owners of older epochs, wherever the word comes from", () => {
+    const view = active();
+    view.ownerChanged(owner(THREE, 5), at(10));
+    view.tick(at(100));
+    for (const effects of [
+      view.ownerChanged(owner(TWO, 4), at(110)),
+      view.located({ kind: "server", server: TWO, epoch: epoch(4) }, at(110)),
+      view.ownedHere(epoch(4)),
+    ])
+      expect(effects).to.deep.equal([]);
+    expect(view.state).to.deep.include({ kind: "subscribing", owner: { server: THREE, epoch: epoch(5) } });
+  });
+
+  it("follows a forwarding note at once if its epoch is news, and looks again if it is not", () => {
+    const follows = opened();
+    follows.ownerChanged(owner(TWO, 1), at(0));
+    expect(follows.subscribeAnswered(1, { kind: "not-owner", epoch: epoch(2), owner: THREE }, at(2))).to.deep.equal([
+      { kind: "forget", call: 1 },
+      { kind: "subscribe", call: 2, owner: { server: THREE, epoch: epoch(2) } },
+    ]);
+    for (const result of [
+      { kind: "not-owner", epoch: epoch(1), owner: THREE },
+      { kind: "not-owner", epoch: epoch(3), owner: SELF },
+      { kind: "not-owner", epoch: epoch(3) },
+    ] as const) {
+      const looks = opened();
+      looks.ownerChanged(owner(TWO, 1), at(0));
+      expect(kinds(looks.subscribeAnswered(1, result, at(2)))).to.deep.equal(["forget"]);
+      expect(kinds(looks.tick(at(2 + 75)))).to.deep.equal(["locate"]);
+    }
+  });
+
+  it("tries again ever more slowly, up to the longest delay, and then goes on", () => {
+    const view = opened();
+    view.ownerChanged(owner(TWO, 1), at(0));
+    const delays: number[] = [];
+    let nowMs = 0;
+    for (let call = 1; call <= 14; call += 1) {
+      view.subscribeAnswered(call, { kind: "failed" }, at(nowMs));
+      const due = view.state.kind === "moving" ? view.state.atMs : 0;
+      delays.push(due - nowMs);
+      nowMs = due;
+      view.tick(at(nowMs));
+      view.located({ kind: "server", server: TWO, epoch: epoch(1) }, at(nowMs));
+    }
+    expect(delays.slice(0, 4)).to.deep.equal([75, 150, 300, 600]);
+    expect(delays.at(-1)).to.equal(22_500);
+  });
+
+  it("waits as long as an owner asks with Retry-After, within the longest delay", () => {
+    const view = active();
+    view.subscribeAnswered(1, { kind: "failed", retryAfterSeconds: 3 }, at(0));
+    expect(view.state).to.include({ kind: "moving", atMs: 3000 });
+    const far = active();
+    far.subscribeAnswered(1, { kind: "failed", retryAfterSeconds: 1e6 }, at(0));
+    expect(far.state).to.include({ kind: "moving", atMs: 30_000 });
+  });
+
+  it("gives an owner up that accepts and never tells anything", () => {
+    const view = opened();
+    view.ownerChanged(owner(TWO, 1), at(0));
+    view.subscribeAnswered(1, { kind: "accepted", expiresSeconds: 600 }, at(2));
+    view.tick(at(500));
+    expect(kinds(view.tick(at(5000)))).to.deep.equal(["unsubscribe"]);
+    expect(view.state).to.include({ kind: "moving", attempt: 1 });
+  });
+
+  it("refreshes within the dialog before its term is over, and moves on when that fails", () => {
+    const view = active();
+    const refreshAtMs = view.nextWakeMs() as number;
+    expect(refreshAtMs).to.be.within(300_000, 510_003);
+    expect(view.tick(at(refreshAtMs))).to.deep.equal([{ kind: "refresh", call: 1 }]);
+    expect(view.nextWakeMs()).to.equal(undefined);
+    view.subscribeAnswered(1, { kind: "accepted", expiresSeconds: 600 }, at(refreshAtMs + 1));
+    expect(view.nextWakeMs()).to.equal(refreshAtMs + 1 + 600_000 * 0.675);
+    view.tick(at(view.nextWakeMs() as number));
+    expect(kinds(view.subscribeAnswered(1, { kind: "failed" }, at(2e6)))).to.deep.equal(["forget"]);
+    expect(view.state.kind).to.equal("moving");
+  });
+
+  it("subscribes anew when the link to its owner is back, and to no other", () => {
+    const view = active();
+    expect(view.linkUp(THREE, at(0))).to.deep.equal([]);
+    expect(kinds(view.linkUp(TWO, at(0)))).to.deep.equal(["forget"]);
+    expect(kinds(view.tick(at(25)))).to.deep.equal(["subscribe"]);
+  });
+
+  it("shows the own composition while this server is the owner, and keeps it when the user leaves", () => {
+    const view = active();
+    expect(kinds(view.ownedHere(epoch(2)))).to.deep.equal(["forget", "show-own"]);
+    expect(view.ownedHere(epoch(2))).to.deep.equal([]);
+    expect(view.ownerChanged(owner(THREE, 3), at(10))).to.deep.equal([]);
+    expect(view.lostHere(true, at(10))).to.deep.equal([]);
+    view.ownerChanged(owner(THREE, 3), at(11));
+    expect(kinds(view.tick(at(36)))).to.deep.equal(["subscribe"]);
+    expect(kinds(view.ownedHere(epoch(4)))).to.deep.equal(["forget", "show-own"]);
+  });
+
+  it("answers new watchers within the bound when the user has left before there was anything to show", () => {
+    const view = opened();
+    view.ownedHere(epoch(1));
+    view.lostHere(false, at(1000));
+    view.ownerChanged({ kind: "nobody" }, at(1001));
+    expect(view.state).to.deep.equal({ kind: "held" });
+  });
+
+  it("reads again when the watch has missed something, and stays as it is when nothing has changed", () => {
+    const view = active();
+    expect(kinds(view.ownerChanged({ kind: "missed" }, at(10)))).to.deep.equal(["locate"]);
+    expect(view.located({ kind: "server", server: TWO, epoch: epoch(1) }, at(11))).to.deep.equal([]);
+    expect(view.located({ kind: "unavailable", reason: "no majority" }, at(11))).to.deep.equal([]);
+    expect(view.state.kind).to.equal("active");
+  });
+
+  it("does nothing any more once it is closed", () => {
+    const view = active();
+    view.close();
+    const effects = [
+      ...view.ownerChanged(owner(THREE, 2), at(1)),
+      ...view.ownerChanged({ kind: "nobody" }, at(1)),
+      ...view.ownerChanged({ kind: "missed" }, at(1)),
+      ...view.located({ kind: "server", server: THREE, epoch: epoch(2) }, at(1)),
+      ...view.notified(1, state, at(1)),
+      ...view.subscribeAnswered(1, { kind: "failed" }, at(1)),
+      ...view.ownedHere(epoch(9)),
+      ...view.lostHere(true, at(1)),
+      ...view.linkUp(TWO, at(1)),
+      ...view.tick(at(1e9)),
+      ...view.close(),
+    ];
+    expect([effects, view.state, view.nextWakeMs()]).to.deep.equal([[], { kind: "closed" }, undefined]);
+  });
+
+  it("keeps its promises whatever happens: one call at a time, rising epochs, no closed out of the blue, and the owner in the end", () => {
+    const eventArb = fc.record({
+      kind: fc.constantFrom(
+        "owner",
+        "owner",
+        "nobody",
+        "missed",
+        "here",
+        "lost",
+        "accepted",
+        "moved",
+        "failed",
+        "state",
+        "state",
+        "ended",
+        "link",
+        "tick",
+        "tick",
+      ),
+      server: fc.constantFrom(TWO, THREE),
+      step: fc.integer({ min: -1, max: 2 }),
+      ms: fc.constantFrom(1, 30, 600, 2500, 40_000),
+    });
+    fc.assert(
+      fc.property(fc.array(eventArb, { maxLength: 60 }), (events) => {
+        const view = opened();
+        let nowMs = 0;
+        let counter = 1;
+        let call = 0;
+        let isOpen = false;
+        let newest = epoch(0);
+        let lastShown: "nothing" | "document" | "closed" = "nothing";
+        let orphanedSinceMs = Infinity;
+        const take = (effects: readonly ViewEffect[]): void => {
+          for (const effect of effects) {
+            if (effect.kind === "subscribe") {
+              expect(isOpen).to.equal(false);
+              isOpen = true;
+              call = effect.call;
+              expect(compareBallots(effect.owner.epoch, newest)).to.be.at.least(0);
+              newest = effect.owner.epoch;
+            } else if (effect.kind === "forget" || effect.kind === "unsubscribe") {
+              expect([isOpen, effect.call]).to.deep.equal([true, call]);
+              isOpen = false;
+            } else if (effect.kind === "show" || effect.kind === "show-own") lastShown = "document";
+            else if (effect.kind === "show-closed") {
+              // After a document, closed is shown only when the directory has said "nobody" for the whole grace.
+              if (lastShown === "document") expect(nowMs - orphanedSinceMs).to.be.at.least(TIMES.orphanGraceMs);
+              lastShown = "closed";
+            }
+          }
+          expect(view.state.kind === "subscribing" || view.state.kind === "active").to.equal(isOpen);
+          if (view.state.kind !== "orphaned") orphanedSinceMs = Infinity;
+          else orphanedSinceMs = Math.min(orphanedSinceMs, nowMs);
+        };
+        for (const { kind, server, step, ms } of events) {
+          nowMs += kind === "tick" ? ms : 1;
+          if (kind === "owner") take(view.ownerChanged(owner(server, Math.max(1, (counter += step))), at(nowMs)));
+          else if (kind === "nobody" || kind === "missed") take(view.ownerChanged({ kind }, at(nowMs)));
+          else if (kind === "here") {
+            counter += 2;
+            take(view.ownedHere(epoch(counter)));
+          } else if (kind === "lost") take(view.lostHere(lastShown !== "nothing", at(nowMs)));
+          else if (kind === "accepted") take(view.subscribeAnswered(call, { kind, expiresSeconds: 60 }, at(nowMs)));
+          else if (kind === "failed") take(view.subscribeAnswered(call, { kind }, at(nowMs)));
+          else if (kind === "moved")
+            take(
+              view.subscribeAnswered(
+                call,
+                { kind: "not-owner", epoch: epoch(counter + step), owner: server },
+                at(nowMs),
+              ),
+            );
+          else if (kind === "state") take(view.notified(call, state, at(nowMs)));
+          else if (kind === "ended")
+            take(view.notified(call, { kind: "terminated", reason: "deactivated" }, at(nowMs)));
+          else if (kind === "link") take(view.linkUp(server, at(nowMs)));
+          else take(view.tick(at(nowMs)));
+        }
+        // Left alone with a directory and an owner that answer, it ends up with that owner.
+        if (view.state.kind === "here") take(view.lostHere(true, at(nowMs)));
+        const last = { server: THREE, epoch: epoch(1000) };
+        take(view.ownerChanged({ kind: "owner", ...last }, at(nowMs)));
+        for (let round = 0; round < 3 && !isOpen; round += 1) {
+          nowMs = Math.max(nowMs, view.nextWakeMs() ?? nowMs);
+          take(view.tick(at(nowMs)));
+        }
+        take(view.notified(call, state, at(nowMs)));
+        expect(view.state).to.deep.include({ kind: "active", owner: last });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

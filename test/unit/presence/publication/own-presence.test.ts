@@ -1,0 +1,77 @@
+import { expect } from "chai";
+import { parseAor } from "../../../../dht-schema/aor.ts";
+import { overallBasic, parseComposedPidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
+import { OwnPresence } from "../../../../node/presence/publication/own-presence.ts";
+import type { PresentContact } from "../../../../node/presence/publication/own-presence.ts";
+import { limits } from "../../../../node/runtime/limits.ts";
+import { pidfDocument } from "../documents.ts";
+
+const alice = parseAor("sip:alice@example.com");
+const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
+const contact = (path: string): PresentContact => ({ uri: `sip:alice@${path}`, path });
+const owned = (contacts: readonly PresentContact[] = []) =>
+  new OwnPresence({ presentity: alice, expiry: EXPIRY, openingMs: 1000, contacts }, 0);
+const basic = (presence: OwnPresence) => {
+  const document = presence.document();
+  return document === undefined ? "nothing" : overallBasic(parseComposedPidf(document));
+};
+const tuples = (presence: OwnPresence) => tuplesOf(parseComposedPidf(presence.document() as Uint8Array)).length;
+
+describe("the presence of a user who is owned here", () => {
+  it("shows nothing for a moment when there is nothing, then closed", () => {
+    const presence = owned();
+    expect([basic(presence), presence.nextWakeMs()]).to.deep.equal(["nothing", 1000]);
+    presence.tick(999);
+    expect(basic(presence)).to.equal("nothing");
+    presence.tick(1000);
+    expect([basic(presence), presence.nextWakeMs()]).to.deep.equal(["closed", undefined]);
+  });
+
+  it("shows the first contact or publication at once, and closed at once when it ends", () => {
+    const registered = owned();
+    registered.contactsChanged([contact("h1")], 10);
+    expect(basic(registered)).to.equal("open");
+    registered.contactsChanged([], 20);
+    expect(basic(registered)).to.equal("closed");
+
+    const published = owned();
+    const outcome = published.publish({ document: pidfDocument("hi"), path: "h1", freshTag: "a" }, 10);
+    expect([outcome.kind, basic(published)]).to.deep.equal(["accepted", "open"]);
+    published.publish({ ifMatch: "a", expiresSeconds: 0, path: "h1", freshTag: "b" }, 20);
+    expect(basic(published)).to.equal("closed");
+  });
+
+  it("adds no tuple for the contact of a device that has published over the same path", () => {
+    const presence = owned([contact("h1"), contact("h2")]);
+    expect(tuples(presence)).to.equal(2);
+    presence.publish({ document: pidfDocument("away", "closed"), path: "h1", freshTag: "a" }, 0);
+    expect(tuples(presence)).to.equal(2);
+    presence.publish({ ifMatch: "a", path: "h2", freshTag: "b" }, 0);
+    expect(tuples(presence)).to.equal(2);
+    presence.contactsChanged([contact("h2")], 0);
+    expect([tuples(presence), basic(presence)]).to.deep.equal([1, "closed"]);
+  });
+
+  it("drops a publication when it expires", () => {
+    const presence = owned();
+    presence.publish({ document: pidfDocument("hi"), expiresSeconds: 60, path: "h1", freshTag: "a" }, 0);
+    expect(presence.nextWakeMs()).to.equal(60_000);
+    presence.tick(60_000);
+    expect([basic(presence), presence.isEmpty, presence.nextWakeMs()]).to.deep.equal(["closed", true, undefined]);
+  });
+
+  it("refuses with 413 the publication that would make the whole too large, and stays as it was", () => {
+    const presence = owned();
+    const large = "x".repeat(limits.presence.documentBytes - 1000);
+    const publish = (tag: string) =>
+      presence.publish({ document: pidfDocument(large + tag, "open", tag), path: tag, freshTag: tag }, 0);
+    expect(["a", "b", "c"].map((tag) => publish(tag).kind)).to.deep.equal(["accepted", "accepted", "accepted"]);
+    const before = presence.document();
+    expect(publish("d")).to.deep.include({
+      kind: "refused",
+      answer: { status: 413, reason: "Request Entity Too Large" },
+    });
+    expect(presence.document()).to.deep.equal(before);
+    expect((before as Uint8Array).length).to.be.at.most(limits.presence.composedBytes);
+  });
+});
