@@ -4,7 +4,7 @@ import { createLiveView } from "./admin/live-view.ts";
 import type { NodeState, NodeView } from "./admin/node-view.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import type { SocketAddress } from "./config/values.ts";
-import { formatDuration } from "./config/values.ts";
+import { formatDuration, formatSocketAddress } from "./config/values.ts";
 import { Directory } from "./directory/directory.ts";
 import type { Membership } from "./mesh/create-mesh.ts";
 import { createMesh } from "./mesh/create-mesh.ts";
@@ -16,6 +16,9 @@ import type { Logger } from "./runtime/logger.ts";
 import { createLogger } from "./runtime/logger.ts";
 import { createCounters } from "./runtime/metrics.ts";
 import { software } from "./runtime/version.ts";
+import type { SipSide } from "./sip-side.ts";
+import { createSipSide } from "./sip-side.ts";
+import type { ListenAddress } from "./sip/stack.ts";
 import type { Storage } from "./storage/ports.ts";
 import { openStorage } from "./storage/storage.ts";
 
@@ -96,6 +99,7 @@ interface Parts {
   storage?: Storage;
   mesh?: MeshNode;
   directory?: Directory;
+  sip?: SipSide;
   admin?: AdminServer;
 }
 
@@ -131,8 +135,22 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
       { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
     ));
     mesh.serveBindings(directory);
+
+    const sip = (parts.sip = createSipSide({
+      config,
+      domain: mesh.roster().domain,
+      mesh,
+      directory,
+      storage,
+      clock,
+      logger,
+      counters,
+    }));
+
+    // Every receiver is set by now: nothing that a peer sends is lost.
     directory.start();
     await mesh.start();
+    await sip.start();
 
     const view = createLiveView({
       mesh,
@@ -141,7 +159,7 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
       counters,
       clock,
       state: () => state,
-      sip: () => [],
+      sip: () => sip.stack.listening().map(describeListener),
     });
     const admin = (parts.admin = createAdminServer({
       view,
@@ -162,7 +180,9 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
 
 /** Users are let go of while their servers can still be told; operators can look on until the end. */
 async function takeDown(parts: Parts): Promise<void> {
+  await parts.sip?.drain();
   parts.directory?.stop();
+  await parts.sip?.stop();
   await parts.mesh?.stop();
   await parts.admin?.stop();
   parts.storage?.close();
@@ -181,6 +201,10 @@ function checkLease({ leaseMs }: NodeConfig, domainLeaseMs: number): void {
     "OTHER_LEASE",
     `the domain was founded with a lease of ${formatDuration(domainLeaseMs)}, not ${formatDuration(leaseMs)}: leave --lease out`,
   );
+}
+
+function describeListener({ transport, address, port }: ListenAddress): string {
+  return `${transport.toLowerCase()} ${formatSocketAddress({ address, port })}`;
 }
 
 function multiaddrOf({ address, port }: SocketAddress): string {

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { adminSocketOf, DEFAULT_DATA_FOLDER } from "../config/node-config.ts";
+import { adminSocketOf, DEFAULT_DATA_FOLDER } from "../config/data-folder.ts";
 import { parseSocketAddress } from "../config/values.ts";
 import { OperationalError } from "../runtime/errors.ts";
 import type { AdminEndpoint } from "./admin-client.ts";

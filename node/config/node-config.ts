@@ -1,8 +1,10 @@
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
 import type { LogLevel } from "../runtime/logger.ts";
-import type { OptionName, OptionValues } from "./options.ts";
+import { adminSocketOf, DEFAULT_DATA_FOLDER } from "./data-folder.ts";
+import type { OptionValues } from "./option-schemas.ts";
+import type { OptionName } from "./options.ts";
 import type { Flags, Problem, Source } from "./sources.ts";
 import { CONFIG_VARIABLE, fromEnvironment, fromFile, fromFlags } from "./sources.ts";
 import type { SocketAddress } from "./values.ts";
@@ -47,12 +49,6 @@ export interface ConfigInput {
   readonly file?: string;
 }
 
-/** Folder that a node keeps its data in, and that commands look for it in. */
-export const DEFAULT_DATA_FOLDER = "./aorta-data";
-
-/** Name of the admin socket in the data folder. */
-export const ADMIN_SOCKET_NAME = "admin.sock";
-
 /** Longest path of a unix socket in bytes: `sun_path` has 108 on Linux and 104 elsewhere, the last one zero. */
 const SOCKET_PATH_MAX_BYTES = process.platform === "linux" ? 107 : 103;
 
@@ -72,11 +68,6 @@ export function loadConfig(input: ConfigInput): NodeConfig {
   const problems = [...sources.flatMap((source) => source.problems), ...contradictions(values, config, sources)];
   if (problems.length > 0) throw new ConfigurationError("BAD_CONFIGURATION", describe(problems));
   return config;
-}
-
-/** Path of the admin socket of a node with this data folder, unless it was put elsewhere. */
-export function adminSocketOf(dataFolder: string): string {
-  return join(dataFolder, ADMIN_SOCKET_NAME);
 }
 
 function complete(values: OptionValues): NodeConfig {

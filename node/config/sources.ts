@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { suggestion } from "./did-you-mean.ts";
-import type { OptionName, OptionValues } from "./options.ts";
+import type { OptionValues } from "./option-schemas.ts";
+import { optionSchemas } from "./option-schemas.ts";
+import type { OptionName } from "./options.ts";
 import { options, optionNames, variableOf } from "./options.ts";
 
 /** Something wrong with the operator's input: where it stands, and what. */
@@ -94,8 +96,8 @@ class SourceBuilder implements Source {
   }
 
   set(name: OptionName, origin: string, raw: unknown): void {
-    const { schema, list } = options[name];
-    const result = schema.safeParse(list && !Array.isArray(raw) ? [raw] : raw);
+    const isList = options[name].list;
+    const result = optionSchemas[name].safeParse(isList && !Array.isArray(raw) ? [raw] : raw);
     if (result.success) {
       this.origins.set(name, origin);
       Object.assign(this.values, { [name]: result.data });

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
 import { limits } from "../../../runtime/limits.ts";
 import { nodeCommand } from "../../find-node.ts";
-import { showBindings } from "./handler.ts";
+import type { showBindings } from "./handler.ts";
 
 const DEFAULT_LIMIT = 1000;
 
@@ -10,7 +10,7 @@ const DEFAULT_LIMIT = 1000;
 export function bindingsCommand(): Command {
   return nodeCommand("bindings", "list the users that a node serves")
     .option("--limit <number>", "how many to list", parseLimit, DEFAULT_LIMIT)
-    .action(showBindings);
+    .action(async (...given: Parameters<typeof showBindings>) => (await import("./handler.ts")).showBindings(...given));
 }
 
 function parseLimit(text: string): number {

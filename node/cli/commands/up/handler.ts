@@ -17,7 +17,7 @@ export interface UpOptions {
 /** Runs a node until SIGINT or SIGTERM, then drains it; a second signal ends the process at once. */
 export async function up({ flags, file, json }: UpOptions): Promise<void> {
   const config = loadConfig({ flags, environment: process.env, ...(file !== undefined && { file }) });
-  // Loaded here: it brings libp2p along, which the other commands do not need to wait for.
+
   const { createAortaNode } = await import("../../../aorta-node.ts");
   const node = createAortaNode(config);
   const stopAsked = signalled();

@@ -1,7 +1,6 @@
 import { Command, Option } from "commander";
 import type { OptionName } from "../../../config/options.ts";
 import { options, optionNames } from "../../../config/options.ts";
-import { up } from "./handler.ts";
 
 /** Flags of `aorta up` as given, by their names without dashes. */
 export type GivenFlags = Partial<Record<OptionName, string | string[]>>;
@@ -21,6 +20,7 @@ export function upCommand(): Command {
       const value = given[option.attributeName()];
       if (isSetting(name) && value !== undefined) flags[name] = value;
     }
+    const { up } = await import("./handler.ts");
     await up({ flags, ...(given.config !== undefined && { file: given.config }), json: given.json === true });
   });
 }

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { nodeCommand } from "../../find-node.ts";
-import { addUser, listUsers, removeUser } from "./handler.ts";
+import type { addUser, listUsers, removeUser } from "./handler.ts";
 
 const WHO = "alice, alice@example.com or sip:alice@example.com";
 
@@ -16,12 +16,16 @@ export function userCommand(): Command {
           "otherwise asked for, or read from the first line of standard input; others on this machine may see it here",
         )
         .option("--username <name>", "user name for authentication (default the user's part of the address)")
-        .action(addUser),
+        .action(async (...given: Parameters<typeof addUser>) => (await import("./handler.ts")).addUser(...given)),
     )
     .addCommand(
       nodeCommand("remove", "let a user register no longer; registrations last until they expire")
         .argument("<user>", WHO)
-        .action(removeUser),
+        .action(async (...given: Parameters<typeof removeUser>) => (await import("./handler.ts")).removeUser(...given)),
     )
-    .addCommand(nodeCommand("list", "list users").action(listUsers));
+    .addCommand(
+      nodeCommand("list", "list users").action(async (...given: Parameters<typeof listUsers>) =>
+        (await import("./handler.ts")).listUsers(...given),
+      ),
+    );
 }

@@ -1,0 +1,74 @@
+import { peerIdFromString } from "@libp2p/peer-id";
+import { multiaddr } from "@multiformats/multiaddr";
+import { z } from "zod";
+import type { OptionName } from "./options.ts";
+import type { SocketAddress } from "./values.ts";
+import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
+
+/** A text that `parse` understands; `expected` says to people what would have been right. */
+function parsed<Value>(expected: string, parse: (text: string) => Value | undefined) {
+  const text = z.union([z.string(), z.number().transform(String)], { error: `expected ${expected}` });
+  return text.transform((given, context): Value => {
+    const value = parse(given);
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: `expected ${expected}, not ${JSON.stringify(given)}` });
+    return z.NEVER;
+  });
+}
+
+/** A text of which `check` says whether it is right, by its result or by not throwing. */
+function checked(expected: string, check: (text: string) => unknown) {
+  return parsed(expected, (text) => {
+    try {
+      return check(text) === false ? undefined : text;
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+function oneOf<const Choice extends string>(...choices: readonly Choice[]) {
+  return parsed(`one of ${choices.join(", ")}`, (text) => choices.find((choice) => choice === text.toLowerCase()));
+}
+
+const matching = (expected: string, pattern: RegExp) => checked(expected, (text) => pattern.test(text));
+const socketAddress = (example: string) => parsed(`address:port, such as ${example}`, parseSocketAddress);
+const path = matching("a path", /^[^\0]+$/);
+const listOf = <Item extends z.ZodType>(item: Item) => z.array(item).max(16, "at most 16 of them");
+
+const LEASE_MIN_MS = 500;
+const LEASE_MAX_MS = 600_000;
+
+/** The values that each setting takes, and what they become. */
+export const optionSchemas = {
+  domain: parsed("a domain, such as example.com", parseDomain),
+  join: matching("a token as `aorta invite` prints it", /^\S+$/),
+  data: path,
+  name: matching(
+    "a name of up to 64 letters, digits, dots and dashes",
+    /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/,
+  ),
+  sip: listOf(socketAddress("0.0.0.0:5060")),
+  ws: listOf(socketAddress("0.0.0.0:8080")),
+  mesh: listOf(socketAddress("0.0.0.0:4060")),
+  admin: socketAddress("127.0.0.1:8181").refine(
+    ({ address }: SocketAddress) => isLoopback(address),
+    "expected a loopback address, such as 127.0.0.1:8181",
+  ),
+  "admin-socket": path,
+  auth: oneOf("digest", "none"),
+  "on-conflict": oneOf("takeover", "redirect", "reject"),
+  lease: parsed(
+    `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,
+    (text) => {
+      const leaseMs = parseDuration(text);
+      return leaseMs !== undefined && leaseMs >= LEASE_MIN_MS && leaseMs <= LEASE_MAX_MS ? leaseMs : undefined;
+    },
+  ),
+  bootstrap: listOf(checked("a multiaddr, such as /ip4/192.0.2.1/tcp/4060", multiaddr)),
+  observer: listOf(checked("a libp2p peer id, such as 12D3Koo…", peerIdFromString)),
+  "log-level": oneOf("debug", "info", "warn", "error", "silent"),
+} as const satisfies Record<OptionName, z.ZodType>;
+
+/** Settings that were given, each checked by itself. */
+export type OptionValues = { [Name in OptionName]?: z.output<(typeof optionSchemas)[Name]> };

@@ -1,0 +1,167 @@
+import { randomBytes } from "node:crypto";
+import type { NodeConfig } from "./config/node-config.ts";
+import type { Directory } from "./directory/directory.ts";
+import type { ClientAuthenticator } from "./federation/edge.ts";
+import { createEdge } from "./federation/edge.ts";
+import { createOwnerRouter } from "./federation/route-to-owner.ts";
+import type { Mesh } from "./mesh/mesh.ts";
+import { createDeviceFork } from "./messaging/device-fork.ts";
+import { createPager } from "./messaging/pager.ts";
+import type { PresenceServer } from "./presence/presence-server.ts";
+import { createPresenceServer } from "./presence/server/create-presence-server.ts";
+import type { Registrar } from "./registrar/registrar.ts";
+import { createRegistrar } from "./registrar/registrar.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { Logger } from "./runtime/logger.ts";
+import type { Counters } from "./runtime/metrics.ts";
+import { systemTimers } from "./runtime/timers.ts";
+import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
+import { createSipStack } from "./sip/sip-stack.ts";
+import { formatHostPort } from "./sip/message/uri.ts";
+import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
+import { sentByAddress } from "./sip/transport/addresses.ts";
+import type { Settings, Storage } from "./storage/ports.ts";
+
+export interface SipSideComponents {
+  readonly config: NodeConfig;
+  readonly domain: string;
+  readonly mesh: Mesh;
+  readonly directory: Directory;
+  readonly storage: Pick<Storage, "contacts" | "settings" | "users">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/** All that a node does in SIP: the stack, the edge, and the services behind it. */
+export interface SipSide {
+  /** @throws {ConfigurationError} when an address cannot be bound */
+  start(): Promise<void>;
+  /** Takes no more requests for users, ends subscriptions, and resolves when their ends have been heard of, or a moment later. */
+  drain(): Promise<void>;
+  /** Closes all sockets. */
+  stop(): Promise<void>;
+  readonly stack: Pick<SipStack, "listening">;
+  readonly registrar: Pick<Registrar, "status">;
+  readonly presence: Pick<PresenceServer, "status">;
+}
+
+const NONCE_KEY = "sip.nonce-key";
+
+/** Joins the SIP stack to the services that users see, and these to the directory. */
+export function createSipSide(components: SipSideComponents): SipSide {
+  const { config, domain, mesh, directory, storage, counters, clock } = components;
+  const part = (name: string) => components.logger.child({ part: name });
+  const shared = { locator: directory, counters, clock, timers: systemTimers };
+
+  const stack = createSipStack({
+    listen: listenAddresses(config),
+    mesh: overMesh(mesh),
+    logger: part("sip"),
+    counters,
+    clock,
+  });
+  const registrar: Registrar = createRegistrar(
+    {
+      ...shared,
+      store: storage.contacts,
+      logger: part("registrar"),
+      hasPublications: (aor) => presence.hasPublications(aor),
+    },
+    { policy: config.onConflict },
+  );
+  const presence = createPresenceServer({
+    ...shared,
+    stack,
+    contacts: registrar,
+    links: { onUp: (listener) => mesh.on((event) => event.kind === "link-up" && listener(event.server)) },
+    random: Math.random,
+    logger: part("presence"),
+    contactFor: (flow) => contactFor(flow, config),
+  });
+  const router = createOwnerRouter({
+    ...shared,
+    stack,
+    deliver: createDeviceFork({ ...shared, stack, contacts: registrar }),
+    logger: part("router"),
+  });
+  const pager = createPager({ router, counters });
+  createEdge({
+    stack,
+    self: mesh.self,
+    domain,
+    authenticator: config.authentication === "none" ? "none" : digestAuthenticator(components),
+    logger: part("edge"),
+    counters,
+    services: {
+      register: (incoming, user) => registrar.handleRegister(incoming, user),
+      publish: (incoming, identity) => presence.handlePublish(incoming, identity),
+      subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
+      notify: (incoming, identity) => presence.handleNotify(incoming, identity),
+      message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
+      options: (incoming, identity, to) =>
+        void router.route(incoming.request, to, identity, incoming.flow).then((response) => incoming.respond(response)),
+    },
+  });
+  stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
+
+  return {
+    async start() {
+      registrar.start();
+      presence.start();
+      await stack.start();
+    },
+    async drain() {
+      registrar.stop();
+      await presence.stop();
+    },
+    stop: () => stack.stop(),
+    stack,
+    registrar,
+    presence,
+  };
+}
+
+function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): ClientAuthenticator {
+  const findUser = (username: string, realm: string) => storage.users.find(username, realm);
+  return createDigestAuthenticator({ realm: domain, findUser, nonceKey: nonceKey(storage.settings), clock, counters });
+}
+
+/** Kept between restarts, so that clients' nonces stay good. */
+function nonceKey(settings: Settings): Uint8Array {
+  const stored = settings.get(NONCE_KEY);
+  if (stored !== undefined) return stored;
+  const key = randomBytes(32);
+  settings.set(NONCE_KEY, key);
+  return key;
+}
+
+function listenAddresses({ sip, ws }: NodeConfig): ListenAddress[] {
+  return [
+    ...sip.flatMap((address) => [
+      { transport: "UDP" as const, ...address },
+      { transport: "TCP" as const, ...address },
+    ]),
+    ...ws.map((address) => ({ transport: "WS" as const, ...address })),
+  ];
+}
+
+/** SIP between servers travels on a channel of the mesh's links. */
+function overMesh(mesh: Mesh): MeshTransport {
+  return {
+    self: mesh.self,
+    send: (server, message) => mesh.send(server, "sip", message),
+    receive: (receiver) => mesh.receive("sip", receiver),
+    onDown: (listener) => mesh.on((event) => event.kind === "link-down" && listener(event.server)),
+  };
+}
+
+/** Where the client of a socket flow reaches the listener it came to. */
+function contactFor(flow: Flow, { sip }: NodeConfig): string {
+  if (flow.transport === "MESH") throw new TypeError("servers reach each other by the mesh, not by an address");
+  const match = /^\[?(.+?)\]?:(\d+)$/.exec(flow.listener ?? "");
+  const [host, port] =
+    match === null ? [sip[0]?.address ?? "0.0.0.0", sip[0]?.port ?? 5060] : [match[1] as string, Number(match[2])];
+  const parameter = flow.transport === "UDP" ? "" : `;transport=${flow.transport.toLowerCase()}`;
+  return `sip:${formatHostPort(sentByAddress(host, flow.address), port)}${parameter}`;
+}

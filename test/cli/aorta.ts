@@ -1,0 +1,147 @@
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { NodeStatus } from "../../node/admin/node-view.ts";
+
+const main = fileURLToPath(new URL("../../node/cli/main.js", import.meta.url));
+
+/** How a command ended. */
+export interface Ending {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  /** Text for standard input, which is closed after it. */
+  readonly input?: string;
+}
+
+/** What `aorta up --json` prints. */
+export type UpLine = NodeStatus & { readonly data: string; readonly admin: string };
+
+/** Runs the real command as processes of their own, in a folder of its own, and leaves nothing of both behind. */
+export class Aorta {
+  readonly folder = mkdtempSync(join(tmpdir(), "aorta-cli-"));
+  readonly #children = new Set<ChildProcess>();
+
+  /** A path in the folder. */
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** Starts a command. */
+  spawn(args: readonly string[], { env = {}, cwd = this.folder, input = "" }: RunOptions = {}): ChildProcess {
+    const child = spawn(process.execPath, [main, ...args], { cwd, env: { PATH: process.env["PATH"], ...env } });
+    this.#children.add(child);
+    child.once("exit", () => this.#children.delete(child));
+    child.stdin.end(input);
+    return child;
+  }
+
+  /** Runs a command to its end. */
+  async run(args: readonly string[], options?: RunOptions): Promise<Ending> {
+    return ending(this.spawn(args, options));
+  }
+
+  /** Runs a command that must succeed, with `--json`; what it printed. */
+  async json<Result>(...args: readonly string[]): Promise<Result> {
+    const { code, stdout, stderr } = await this.run([...args, "--json"]);
+    if (code !== 0) throw new Error(`aorta ${args.join(" ")} exited with ${code}: ${stderr}`);
+    return JSON.parse(stdout) as Result;
+  }
+
+  /** Brings a node up on free ports of the loopback interface, its data in the folder `name`. */
+  async up(name: string, ...args: readonly string[]): Promise<RunningNode> {
+    const child = this.spawn([
+      "up",
+      "--json",
+      ...["--data", this.path(name), "--name", name, "--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0"],
+      ...["--auth", "none", "--log-level", "error", ...args],
+    ]);
+    const stderr = text(child.stderr);
+    const line = await Promise.race([
+      once(createInterface(child.stdout!), "line").then(([first]) => first as string),
+      once(child, "exit").then(() => undefined),
+    ]);
+    if (line === undefined) throw new Error(`${name} did not come up: ${await stderr}`);
+    return new RunningNode(child, JSON.parse(line) as UpLine, stderr);
+  }
+
+  /** Kills what still runs and removes the folder. */
+  async clean(): Promise<void> {
+    const exits = [...this.#children].map((child) => once(child, "exit"));
+    for (const child of this.#children) child.kill("SIGKILL");
+    await Promise.all(exits);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A node in a process of its own. */
+export class RunningNode {
+  readonly status: UpLine;
+  readonly #child: ChildProcess;
+  readonly #stderr: Promise<string>;
+
+  constructor(child: ChildProcess, status: UpLine, stderr: Promise<string>) {
+    this.#child = child;
+    this.status = status;
+    this.#stderr = stderr;
+  }
+
+  /** Sends a signal and waits for the end; the exit code, `null` when the signal itself ended it. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const exit = once(this.#child, "exit");
+    this.#child.kill(signal);
+    const [code] = (await exit) as [number | null];
+    return code;
+  }
+
+  /** All that it wrote to standard error, once it has ended. */
+  stderr(): Promise<string> {
+    return this.#stderr;
+  }
+
+  /** UDP port of its SIP listener. */
+  get sipPort(): number {
+    return Number(
+      this.status.sip
+        .find((address) => address.startsWith("udp "))
+        ?.split(":")
+        .at(-1),
+    );
+  }
+}
+
+/** Waits for the end of a command. */
+export async function ending(child: ChildProcess): Promise<Ending> {
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "exit") as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderr };
+}
+
+async function text(stream: NodeJS.ReadableStream | null): Promise<string> {
+  let all = "";
+  for await (const chunk of stream ?? []) all += String(chunk);
+  return all;
+}
+
+/** Asks until `check` holds for the answer, for at most some seconds; the answer. */
+export async function until<Answer>(ask: () => Promise<Answer>, check: (answer: Answer) => boolean): Promise<Answer> {
+  const deadlineMs = performance.now() + 8000;
+  for (;;) {
+    const answer = await ask();
+    if (check(answer)) return answer;
+    if (performance.now() > deadlineMs) throw new Error(`not in time; the last answer was ${JSON.stringify(answer)}`);
+  }
+}

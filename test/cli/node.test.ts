@@ -1,0 +1,284 @@
+import { expect } from "chai";
+import { once } from "node:events";
+import { readFileSync, statSync, truncateSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { createInterface } from "node:readline";
+import type {
+  BindingView,
+  InviteView,
+  LookupView,
+  NodeStatus,
+  PeerDetail,
+  PeerView,
+  RosterView,
+  UserView,
+  WatchEvent,
+} from "../../node/admin/node-view.ts";
+import type { RunningNode } from "./aorta.ts";
+import { Aorta, ending, until } from "./aorta.ts";
+import { Phone } from "./phone.ts";
+
+// Everything here runs as it does for an operator: real processes, real sockets, real disks.
+describe("a domain of two nodes, run by the aorta command", function () {
+  this.timeout(60_000);
+  const aorta = new Aorta();
+  let berlin: RunningNode;
+  let paris: RunningNode;
+
+  const at = (name: string) => ["--data", aorta.path(name)];
+  const token = async () => (await aorta.run(["invite", ...at("berlin")])).stdout.trim();
+  const statusOf = (name: string) => aorta.json<NodeStatus>("status", ...at(name));
+
+  before(async () => {
+    berlin = await aorta.up("berlin", "--domain", "example.com", "--lease", "2s");
+    paris = await aorta.up("paris", "--join", await token());
+    await until(
+      () => statusOf("berlin"),
+      ({ peers, roster }) => peers.up === 1 && roster.voters === 2,
+    );
+    await until(
+      () => statusOf("paris"),
+      ({ peers, roster }) => peers.up === 1 && roster.voters === 2,
+    );
+  });
+  after(() => aorta.clean());
+
+  it("shows the state of a node, for people and for programs", async () => {
+    const status = await statusOf("paris");
+    expect(status).to.deep.include({ domain: "example.com", state: "running", boot: 1, steward: false, leaseMs: 2000 });
+    expect(status.server).to.deep.include({ number: 2, name: "paris" });
+    const { code, stdout } = await aorta.run(["status", ...at("berlin")]);
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/^berlin of example\.com is running, for /);
+    expect(stdout).to.match(/^peers +1 of 1 up$/m);
+    expect(stdout).to.match(/^sip +udp 127\.0\.0\.1:\d+$/m);
+    expect(stdout, "colour is for terminals").to.not.contain("\u001B[");
+  });
+
+  it("lists the servers and shows one by name, number or peer id", async () => {
+    const peers = await aorta.json<PeerView[]>("peers", ...at("berlin"));
+    expect(peers.map(({ name, self }) => [name, self])).to.deep.equal([
+      ["berlin", true],
+      ["paris", false],
+    ]);
+    for (const id of ["paris", "2", peers[1]!.id]) {
+      const { peer } = await aorta.json<PeerDetail>("peer", id, ...at("berlin"));
+      expect(peer).to.include({ name: "paris", self: false, state: "up", boot: 1 });
+    }
+    const { stdout } = await aorta.run(["peers", ...at("paris")]);
+    expect(stdout).to.match(/^1 +berlin +up +.* ms +aorta\/[\d.]+ +\d+ +\/ip4\/127\.0\.0\.1\/tcp\/\d+$/m);
+    const unknown = await aorta.run(["peer", "rome", ...at("berlin")]);
+    expect(unknown.code).to.equal(1);
+    expect(unknown.stderr).to.match(/^aorta: the roster has no server rome/);
+  });
+
+  it("shows the roster", async () => {
+    const roster = await aorta.json<RosterView>("roster", ...at("paris"));
+    expect(roster).to.include({ domain: "example.com", leaseMs: 2000, joint: false });
+    expect(roster.servers.map(({ name, voter }) => [name, voter])).to.deep.equal([
+      ["berlin", true],
+      ["paris", true],
+    ]);
+  });
+
+  it("follows a user from nowhere to one server and to the other: lookup, bindings, watch", async () => {
+    const phone = await Phone.open("alice");
+    const watch = aorta.spawn(["watch", "alice", "--json", ...at("berlin")]);
+    const ended = ending(watch);
+    const lines = createInterface(watch.stdout!);
+    const events: WatchEvent[] = [];
+    lines.on("line", (line) => events.push(JSON.parse(line) as WatchEvent));
+    const seen = async (count: number) => {
+      while (events.length < count) await once(lines, "line");
+      return events[count - 1]!;
+    };
+    expect(await seen(1)).to.include({ kind: "nobody" });
+    expect(await aorta.json("lookup", "alice", ...at("paris"))).to.include({ state: "nobody" });
+
+    expect(await phone.register(paris.sipPort)).to.equal(200);
+    expect(await seen(2)).to.have.nested.property("owner.name", "paris");
+    const found = await aorta.json<LookupView>("lookup", "sip:alice@example.com", ...at("berlin"));
+    expect(found).to.include({ state: "owned", aor: "sip:alice@example.com" });
+    expect(found.owner).to.include({ name: "paris", number: 2 });
+    expect(found.leaseLeftMs).to.be.within(1, 2000);
+    expect(found.replicas.every(({ verdict }) => verdict === "agrees")).to.equal(true);
+
+    expect(await phone.register(berlin.sipPort)).to.equal(200);
+    const moved = await seen(3);
+    expect(moved).to.have.nested.property("owner.name", "berlin");
+    const { bindings } = await aorta.json<{ bindings: BindingView[] }>("bindings", ...at("berlin"));
+    expect(bindings.map(({ aor, epoch }) => [aor, epoch])).to.deep.equal([
+      ["sip:alice@example.com", (moved as WatchEvent & { kind: "owner" }).epoch],
+    ]);
+    expect((await aorta.run(["bindings", ...at("paris")])).stderr).to.equal("no users are on this server\n");
+    const { stdout } = await aorta.run(["lookup", "alice", ...at("paris")]);
+    expect(stdout).to.match(/^sip:alice@example\.com is on berlin \(12D3Koo\w+\)\nepoch [\d.]+, lease left /);
+
+    watch.kill("SIGINT");
+    expect((await ended).code).to.equal(130);
+    phone.close();
+  });
+
+  it("refuses to look up what is no user of the domain, and exits with 2", async () => {
+    for (const user of ["a@b@c", "alice@example.org"]) {
+      expect(await aorta.run(["lookup", user, ...at("berlin")])).to.include({ code: 2, stdout: "" });
+    }
+  });
+
+  it("manages users without ever showing their secrets", async () => {
+    const added = await aorta.run(["user", "add", "bob", "--password", "s3cret", ...at("berlin")]);
+    expect(added).to.include({ code: 0, stdout: "sip:bob@example.com may register, as bob of realm example.com.\n" });
+    const piped = await aorta.run(["user", "add", "carol@example.com", "--username", "c", ...at("berlin")], {
+      input: "pw\n",
+    });
+    expect(piped.code).to.equal(0);
+    const users = await aorta.json<UserView[]>("user", "list", ...at("berlin"));
+    expect(users).to.deep.equal([
+      { aor: "sip:bob@example.com", username: "bob", realm: "example.com" },
+      { aor: "sip:carol@example.com", username: "c", realm: "example.com" },
+    ]);
+    expect((await aorta.run(["user", "remove", "carol", ...at("berlin")])).code).to.equal(0);
+    expect(await aorta.run(["user", "remove", "carol", ...at("berlin")])).to.include({
+      code: 1,
+      stderr: "aorta: there is no user sip:carol@example.com\n",
+    });
+    const empty = await aorta.run(["user", "add", "dave", ...at("berlin")]);
+    expect(empty.code).to.equal(2);
+    expect(empty.stderr).to.contain("a password is needed");
+  });
+
+  it("prints a token alone, so that a script can take it, and only where the domain's key is", async () => {
+    const { code, stdout, stderr } = await aorta.run(["invite", "--ttl", "10m", ...at("berlin")]);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+    expect(stdout).to.match(/^aorta1-[\w-]+\n$/);
+    const { expiresAtMs } = await aorta.json<InviteView>("invite", "--ttl", "10m", ...at("berlin"));
+    expect(expiresAtMs - Date.now()).to.be.within(500_000, 600_000);
+    const elsewhere = await aorta.run(["invite", ...at("paris")]);
+    expect(elsewhere.code).to.equal(1);
+    expect(elsewhere.stderr).to.contain("does not hold the domain's key");
+    expect((await aorta.run(["invite", "--ttl", "soon", ...at("berlin")])).code).to.equal(2);
+  });
+
+  const rejected: Record<string, [() => Promise<string>, RegExp]> = {
+    "is no token": [async () => "aorta1-nonsense", /^aorta: token is damaged or cut short/],
+    "is cut short": [async () => (await token()).slice(0, -5), /^aorta: token is damaged or cut short/],
+    "has been used": [
+      async () => {
+        const used = await token();
+        await (await aorta.up("rome", "--join", used)).end("SIGTERM");
+        return used;
+      },
+      /^aorta: .*(has been used|ask for a new one)/,
+    ],
+  };
+  for (const [what, [make, message]] of Object.entries(rejected)) {
+    it(`refuses to join by a token that ${what}, and exits with 2`, async () => {
+      const join = ["up", "--join", await make(), ...at("stranger"), "--name", "stranger"];
+      const { code, stderr } = await aorta.run([
+        ...join,
+        "--sip",
+        "127.0.0.1:0",
+        "--mesh",
+        "127.0.0.1:0",
+        "--log-level",
+        "silent",
+      ]);
+      expect(stderr).to.match(message);
+      expect(code).to.equal(2);
+    });
+  }
+
+  it("names the port that is in use, for each kind of port", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    const ports = { sip: "127.0.0.1:0", mesh: "127.0.0.1:0", admin: "127.0.0.1:0" };
+    for (const name of ["sip", "mesh", "admin"] as const) {
+      const flags = Object.entries({ ...ports, [name]: taken }).flatMap(([flag, value]) => [`--${flag}`, value]);
+      const { code, stderr } = await aorta.run([
+        "up",
+        "--domain",
+        "a.test",
+        ...at("third"),
+        ...flags,
+        "--log-level",
+        "silent",
+      ]);
+      expect(stderr, name)
+        .to.contain(taken.split(":")[1])
+        .and.to.match(/in use|listens on/);
+      expect(code, name).to.equal(2);
+    }
+    other.close();
+  });
+
+  it("refuses a second node on the same data folder", async () => {
+    const up = ["up", ...at("berlin"), "--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0", "--log-level", "silent"];
+    const second = await aorta.run(up);
+    expect(second.code).to.equal(2);
+    expect(second.stderr).to.equal(`aorta: data folder ${aorta.path("berlin")} is in use by another running node\n`);
+  });
+
+  it("keeps the socket, the keys and the users from other users of the machine", () => {
+    expect(statSync(berlin.status.admin).mode & 0o777).to.equal(0o600);
+    expect(statSync(aorta.path("berlin")).mode & 0o777).to.equal(0o700);
+    expect(statSync(aorta.path("berlin/aorta.db")).mode & 0o777).to.equal(0o600);
+  });
+
+  // From here on nodes end and come back: these tests build on one another, in order.
+
+  it("drains at SIGTERM: its users are free at once, and it exits with 0", async () => {
+    const phone = await Phone.open("alice");
+    expect(await phone.register(berlin.sipPort)).to.equal(200);
+    expect(await berlin.end("SIGTERM")).to.equal(0);
+    expect(await berlin.stderr()).to.equal("");
+    phone.close();
+    expect(await aorta.run(["status", ...at("berlin")])).to.include({ code: 1, stdout: "" });
+  });
+
+  it("manages users in the data folder while the node is down", async () => {
+    expect((await aorta.run(["user", "add", "erin", "--password", "x", ...at("berlin")])).code).to.equal(0);
+    const users = await aorta.json<UserView[]>("user", "list", ...at("berlin"));
+    expect(users.map(({ username }) => username)).to.deep.equal(["bob", "erin"]);
+  });
+
+  it("refuses another domain or lease term for a folder that has one", async () => {
+    const up = ["up", ...at("berlin"), "--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0", "--log-level", "silent"];
+    const domain = await aorta.run([...up, "--domain", "example.org"]);
+    expect(domain).to.include({ code: 2 });
+    expect(domain.stderr).to.contain("belongs to example.com, not to example.org");
+    const lease = await aorta.run([...up, "--lease", "9s"]);
+    expect(lease).to.include({ code: 2 });
+    expect(lease.stderr).to.contain("founded with a lease of 2s, not 9s");
+  });
+
+  it("comes back as the same server, with its users and contacts, whatever way it ended", async () => {
+    const { id } = (await aorta.json<PeerView[]>("peers", ...at("paris")))[0]!;
+    berlin = await aorta.up("berlin", "--domain", "example.com", "--lease", "2s");
+    expect(berlin.status.server.id).to.equal(id);
+    const { boot } = berlin.status;
+    expect(berlin.status).to.include({ steward: true });
+    expect(boot).to.be.greaterThan(1);
+    const owned = () => aorta.json<{ bindings: BindingView[] }>("bindings", ...at("berlin"));
+    // Alice's contact outlived the restart: berlin takes her back.
+    await until(owned, ({ bindings }) => bindings.some(({ aor }) => aor === "sip:alice@example.com"));
+    expect(await berlin.end("SIGKILL")).to.equal(null);
+    berlin = await aorta.up("berlin");
+    expect(berlin.status.boot).to.equal(boot + 1);
+    await until(owned, ({ bindings }) => bindings.some(({ aor }) => aor === "sip:alice@example.com"));
+    expect(await aorta.json<UserView[]>("user", "list", ...at("berlin"))).to.have.length(2);
+  });
+
+  it("refuses a damaged database with exit code 1, and changes nothing in it", async () => {
+    expect(await berlin.end("SIGTERM")).to.equal(0);
+    const file = aorta.path("berlin/aorta.db");
+    truncateSync(file, 5000);
+    const before = readFileSync(file);
+    const { code, stderr } = await aorta.run(["up", ...at("berlin"), "--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0"]);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(new RegExp(`^aorta: ${file} is damaged .*Nothing was changed`));
+    expect(stderr).to.not.contain("    at ");
+    expect(readFileSync(file).equals(before)).to.equal(true);
+  });
+});

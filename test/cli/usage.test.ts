@@ -1,0 +1,109 @@
+import { expect } from "chai";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { version } from "../../node/runtime/version.ts";
+import { Aorta } from "./aorta.ts";
+
+describe("the aorta command", () => {
+  let aorta: Aorta;
+  before(() => {
+    aorta = new Aorta();
+  });
+  after(() => aorta.clean());
+
+  it("tells its release, and helps", async () => {
+    expect(await aorta.run(["--version"])).to.deep.equal({ code: 0, stdout: `${version}\n`, stderr: "" });
+    const help = await aorta.run(["--help"]);
+    expect(help.code).to.equal(0);
+    expect(help.stdout).to.contain("lookup [options] <user>");
+    const upHelp = await aorta.run(["up", "--help"]);
+    expect(upHelp.code).to.equal(0);
+    expect(upHelp.stdout).to.contain("--on-conflict <takeover|redirect|reject>");
+  });
+
+  const misused: Record<string, [string[], RegExp]> = {
+    "a command that is misspelt": [["lokup", "alice"], /unknown command 'lokup'\n\(Did you mean lookup\?\)/],
+    "an option that is misspelt": [
+      ["up", "--domian", "example.com"],
+      /unknown option '--domian'\n\(Did you mean --domain\?\)/,
+    ],
+    "an argument that is missing": [["lookup"], /missing required argument 'user'/],
+    "an argument too many": [["status", "now"], /too many arguments/],
+    "an option without its value": [["invite", "--ttl"], /option '--ttl <duration>' argument missing/],
+    "a number that is none": [["bindings", "--limit", "many"], /Expected a number from 1 to/],
+    "a shell that is not known": [["completion", "tcsh"], /Allowed choices are bash, zsh, fish/],
+  };
+  for (const [what, [args, message]] of Object.entries(misused)) {
+    it(`refuses ${what} and exits with 2`, async () => {
+      const { code, stdout, stderr } = await aorta.run(args);
+      expect(stderr).to.match(message);
+      expect(stderr).to.match(/^aorta: /);
+      expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+    });
+  }
+
+  it("shows help and exits with 2 when it is given nothing to do", async () => {
+    const { code, stderr } = await aorta.run([]);
+    expect(code).to.equal(2);
+    expect(stderr).to.contain("Usage: aorta");
+  });
+
+  it("tells all that is wrong with a configuration at once, without a stack, and exits with 2", async () => {
+    writeFileSync(aorta.path("aorta.yaml"), "name: berlin\nmash: 127.0.0.1:4060\n");
+    const { code, stdout, stderr } = await aorta.run(["up", "--config", "aorta.yaml", "--sip", "nowhere"], {
+      env: { AORTA_LEASE: "soon", AORTA_DOMAIN: "example.com" },
+    });
+    expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+    expect(stderr.trimEnd().split("\n")).to.deep.equal([
+      "aorta: 3 settings are wrong:",
+      "  aorta.yaml:2: unknown setting mash (did you mean mesh?)",
+      '  AORTA_LEASE: expected a duration from 500ms to 10m, such as 10s, not "soon"',
+      '  --sip: expected address:port, such as 0.0.0.0:5060, not "nowhere"',
+    ]);
+  });
+
+  it("refuses to bring up a server of no domain, and says what to do", async () => {
+    const { code, stderr } = await aorta.run(["up", "--data", "new", "--mesh", "127.0.0.1:0", "--sip", "127.0.0.1:0"]);
+    expect(code).to.equal(2);
+    expect(stderr).to.match(/^aorta: this server belongs to no domain yet/);
+  });
+
+  it("says which node it looked for when none is running, and exits with 1", async () => {
+    const byFlag = await aorta.run(["status", "--data", "./here"]);
+    expect(byFlag).to.include({ code: 1, stdout: "" });
+    expect(byFlag.stderr).to.match(/^aorta: no node is running with data folder \.\/here /);
+    expect((await aorta.run(["peers"], { env: { AORTA_DATA: "./there" } })).stderr).to.contain("data folder ./there ");
+    expect((await aorta.run(["roster"])).stderr).to.contain("data folder ./aorta-data ");
+    expect((await aorta.run(["roster", "--admin", "127.0.0.1:1"])).stderr).to.equal(
+      "aorta: no node is running at 127.0.0.1:1\n",
+    );
+  });
+
+  describe("completion", () => {
+    /** What bash would offer for the last word. */
+    const complete = async (...words: string[]): Promise<string[]> => {
+      const { stdout: script } = await aorta.run(["completion", "bash"]);
+      const typed = ["aorta", ...words].map((word) => `'${word}'`).join(" ");
+      const ask = `${script}\nCOMP_WORDS=(${typed}); COMP_CWORD=${words.length}; _aorta; echo "\${COMPREPLY[@]}"`;
+      const { stdout } = await promisify(execFile)("bash", ["--norc", "-c", ask]);
+      return stdout.split(/\s+/).filter((word) => word !== "");
+    };
+
+    it("offers commands, sub-commands, options and known words in bash", async () => {
+      expect(await complete("lo")).to.deep.equal(["lookup"]);
+      expect(await complete("user", "")).to.include.members(["add", "remove", "list"]);
+      expect(await complete("user", "add", "--pass")).to.deep.equal(["--password"]);
+      expect(await complete("up", "--on")).to.deep.equal(["--on-conflict"]);
+      expect(await complete("completion", "f")).to.deep.equal(["fish"]);
+      expect(await complete("up", "--name", "")).to.deep.equal([]);
+    });
+
+    it("comes for zsh and fish too", async () => {
+      expect((await aorta.run(["completion", "zsh"])).stdout).to.contain("bashcompinit");
+      const fish = (await aorta.run(["completion", "fish"])).stdout;
+      expect(fish).to.contain("-a lookup");
+      expect(fish).to.match(/__fish_seen_subcommand_from up' -l on-conflict -x/);
+    });
+  });
+});
