@@ -41,6 +41,8 @@ const rosterCodec = struct({
   leaseMs: uint(3_600_000),
   /** Bound ρ of the drift between two servers' clock rates, in parts per million. */
   driftPpm: uint(100_000),
+  /** Number of the only server that may make the next roster: two writers could make two different ones of the same version. */
+  steward: uint(0xffff_ffff),
   /** The servers admitted, by number, ascending. */
   servers: list(rosterServer, ROSTER_SERVERS_MAX),
   /** Numbers of the servers that hold replicas, ascending: the new set when the version is joint. */
@@ -109,6 +111,8 @@ export function checkRoster(roster: Roster): void {
     if (ids.has(server.id)) throw new SchemaError("BAD_ROSTER", `peer ${server.id} stands twice`);
     ids.add(server.id);
   }
+  if (!known.has(roster.steward))
+    throw new SchemaError("BAD_ROSTER", `steward ${roster.steward} is not a server of the roster`);
   if (roster.voters.length === 0) throw new SchemaError("BAD_ROSTER", "no voters");
   if (roster.leaseMs < 100) throw new SchemaError("BAD_ROSTER", "lease term under 100 ms");
   for (const set of [roster.voters, roster.oldVoters]) {

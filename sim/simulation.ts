@@ -115,6 +115,7 @@ class Simulation {
       revision: 1,
       leaseMs: LEASE_MS,
       driftPpm: DRIFT_PPM,
+      steward: founder.number,
       servers: [founder],
       voters: [founder.number],
       oldVoters: [],

@@ -63,7 +63,7 @@ class LiveView implements NodeView {
       software,
       startedAtMs: this.#startedAtMs,
       boot: mesh.boot,
-      steward: mesh.holdsDomainKey,
+      steward: mesh.isSteward,
       leaseMs: roster.leaseMs,
       roster: {
         version: roster.version,

@@ -105,7 +105,7 @@ export class Directory implements Locator {
       ceiling: readCeiling(settings),
       tuning: { ...defaultTuning, ...init.tuning },
       random: Math.random,
-      steward: mesh.holdsDomainKey,
+      steward: mesh.isSteward,
     });
   }
 

@@ -1,3 +1,4 @@
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
 import { bindingSelector, bindingValidator } from "../../dht-schema/kad-record.ts";
 import { JOIN_PROTOCOL } from "../../dht-schema/join-messages.ts";
@@ -72,12 +73,12 @@ export async function createMesh(options: MeshOptions): Promise<MeshNode> {
   parseAddresses([...listen, ...(options.announce ?? [])], "mesh address");
   const bootstrap = parseAddresses(options.bootstrap ?? [], "bootstrap address");
 
-  const keeper = new RosterKeeper(settings);
-  await keeper.load();
   const privateKey = await loadPeerKey(settings);
+  const keeper = new RosterKeeper(settings, peerIdFromPrivateKey(privateKey).toString());
+  await keeper.load();
   const book = new InviteBook(options.invites, settings, clock);
   const isServer = (id: string): boolean => keeper.isServer(id);
-  const isDoorOpen = (): boolean => keeper.isMember && keeper.domainKey !== undefined && book.isOpen();
+  const isDoorOpen = (): boolean => keeper.isMember && keeper.isSteward && book.isOpen();
   const admission = new Admission({ isServer, isDoorOpen }, options.observers ?? []);
   const guard = new Guard(admission, counters, logger);
   const datastore = new MeshDatastore(counters);

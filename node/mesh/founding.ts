@@ -18,6 +18,7 @@ export function foundingRoster(
     revision: 0,
     leaseMs,
     driftPpm,
+    steward: 1,
     servers: [{ number: 1, ...founder }],
     voters: [1],
     oldVoters: [],

@@ -4,7 +4,6 @@ import type { Hello } from "../../dht-schema/link-frames.ts";
 import { PROTOCOL_VERSIONS } from "../../dht-schema/link-frames.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { OperationalError } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { areListenAddresses } from "./addresses.ts";
@@ -19,6 +18,7 @@ import type { PeerHello } from "./link-core.ts";
 import { Links } from "./links.ts";
 import type { Mesh, MeshChannel, MeshEvent, PeerStatus } from "./mesh.ts";
 import type { RosterKeeper, RosterOrigin } from "./roster-keeper.ts";
+import { notSteward } from "./roster-keeper.ts";
 
 /** A mesh with its life cycle. */
 export interface MeshNode extends Mesh {
@@ -29,7 +29,7 @@ export interface MeshNode extends Mesh {
   /** Says goodbye and closes everything. Idempotent; a stopped mesh is not started again. */
   stop(): Promise<void>;
   /**
-   * Makes a token that lets one server join, once; a steward gets the domain's key.
+   * Makes a token that lets one server join, once; a spare steward gets a copy of the domain's key.
    * @throws {OperationalError} `NOT_A_STEWARD`
    * @throws {ConfigurationError} `BAD_TTL`
    */
@@ -89,8 +89,8 @@ export class LibP2pMesh implements MeshNode {
     return this.#parts.boot;
   }
 
-  get holdsDomainKey(): boolean {
-    return this.#parts.keeper.domainKey !== undefined;
+  get isSteward(): boolean {
+    return this.#parts.keeper.isSteward;
   }
 
   roster(): Roster {
@@ -143,12 +143,7 @@ export class LibP2pMesh implements MeshNode {
 
   createInvite({ ttlMs, steward }: { readonly ttlMs: number; readonly steward: boolean }): string {
     const { keeper, book, host } = this.#parts;
-    if (keeper.domainKey === undefined) {
-      throw new OperationalError(
-        "NOT_A_STEWARD",
-        "this server does not hold the domain's key: make the invite on one that does",
-      );
-    }
+    if (!keeper.isSteward) throw notSteward(keeper.roster);
     const { secret, expiresAtMs } = book.create(ttlMs, steward);
     const addresses = host.getMultiaddrs().map(String);
     return formatInviteToken({
@@ -223,7 +218,7 @@ export class LibP2pMesh implements MeshNode {
   /** A steward keeps the addresses in the roster true: a server's own HELLO is what it believes. */
   async #correctAddresses(id: ServerId, addresses: readonly string[]): Promise<void> {
     const { keeper, logger } = this.#parts;
-    if (keeper.domainKey === undefined || addresses.length === 0 || !areListenAddresses(addresses)) return;
+    if (!keeper.isSteward || addresses.length === 0 || !areListenAddresses(addresses)) return;
     try {
       await keeper.update((roster) => {
         const server = roster.servers.find((one) => one.id === id);

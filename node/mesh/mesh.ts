@@ -53,8 +53,8 @@ export interface Mesh {
   peers(): readonly PeerStatus[];
   /** Where the mesh listens, multiaddrs without peer id. */
   addresses(): readonly string[];
-  /** Signs, stores and distributes the next roster. @throws when this server does not hold the domain's key */
+  /** Signs, stores and distributes the next roster. @throws {OperationalError} `NOT_A_STEWARD` */
   publishRoster(next: Roster): Promise<void>;
-  /** Whether this server holds the domain's key, and so can admit servers and change the roster. */
-  readonly holdsDomainKey: boolean;
+  /** Whether this server is the one that admits servers and changes the roster. */
+  readonly isSteward: boolean;
 }

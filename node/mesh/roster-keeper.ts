@@ -25,13 +25,16 @@ export type RosterOrigin = "here" | "peer";
 /** Holds the roster in force: verified, and stored before it takes effect. One change at a time. */
 export class RosterKeeper {
   readonly #settings: Settings;
+  readonly #self: string | undefined;
   readonly #listeners = new Set<(roster: Roster, origin: RosterOrigin) => void>();
   #membership: Membership | undefined;
   #servers: ReadonlySet<string> = new Set();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(settings: Settings) {
+  /** @param self peer id of this server; without it nothing can be signed */
+  constructor(settings: Settings, self?: string) {
     this.#settings = settings;
+    this.#self = self;
   }
 
   /** Restores what is stored; false when this node is not yet a member. @throws {OperationalError} `DAMAGED_ROSTER`, `DAMAGED_KEY` */
@@ -93,9 +96,16 @@ export class RosterKeeper {
     return this.#member().domainPublicKey;
   }
 
-  /** The key that signs rosters, where this server holds it. */
+  /** The domain's key, where this server has a copy. */
   get domainKey(): PrivateKey | undefined {
     return this.#member().domainKey;
+  }
+
+  /** Whether this server is the one that makes rosters, and can. */
+  get isSteward(): boolean {
+    const { domainKey, roster } = this.#member();
+    const steward = roster.servers.find(({ number }) => number === roster.steward);
+    return domainKey !== undefined && steward?.id === this.#self;
   }
 
   /** Calls `listener` with each new roster in force. */
@@ -129,9 +139,8 @@ export class RosterKeeper {
   update(change: (roster: Roster) => Roster | undefined): Promise<Roster> {
     return this.#inTurn(async () => {
       const held = this.#member();
-      if (held.domainKey === undefined) {
-        throw new OperationalError("NOT_A_STEWARD", "this server does not hold the domain's key: ask one that does");
-      }
+      const key = held.domainKey;
+      if (key === undefined || !this.isSteward) throw notSteward(held.roster);
       const next = change(held.roster);
       if (next === undefined) return held.roster;
       if (!isNewerRoster(next, held.roster) || next.domain !== held.roster.domain) {
@@ -140,7 +149,7 @@ export class RosterKeeper {
           "the roster has changed meanwhile: read it again and repeat the change",
         );
       }
-      const signed = await signRoster(next, held.domainKey);
+      const signed = await signRoster(next, key);
       if (signed.length >= limits.mesh.frameBytes) {
         throw new OperationalError("ROSTER_TOO_LARGE", `a roster of ${signed.length} octets does not fit in a frame`);
       }
@@ -175,4 +184,10 @@ export class RosterKeeper {
     this.#turn = result.catch(() => undefined);
     return result;
   }
+}
+
+/** The error of whoever asks a server that does not make the domain's rosters to admit or change. */
+export function notSteward(roster: Roster): OperationalError {
+  const steward = roster.servers.find(({ number }) => number === roster.steward);
+  return new OperationalError("NOT_A_STEWARD", `only ${steward?.name} makes the rosters of ${roster.domain}: ask it`);
 }

@@ -36,6 +36,7 @@ describe("the explanation of a lookup", () => {
       leaseMs: 10_000,
       driftPpm: 10_000,
       servers,
+      steward: 1,
       voters: [1, 2, 3],
       oldVoters: [],
     };

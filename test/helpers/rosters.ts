@@ -29,6 +29,7 @@ export function testRoster(servers: number, changes: Partial<Roster> = {}): Rost
     revision: 1,
     leaseMs: 10_000,
     driftPpm: 10_000,
+    steward: 1,
     servers: numbersTo(servers).map(testServer),
     voters: numbersTo(servers),
     oldVoters: [],

@@ -26,7 +26,7 @@ describe("the keeper of the roster", () => {
   let heard: string[];
   beforeEach(async () => {
     settings = memorySettings();
-    keeper = new RosterKeeper(settings);
+    keeper = new RosterKeeper(settings, FIRST.servers[0]?.id);
     await keeper.found(FIRST);
     heard = [];
     keeper.onChange((roster, origin) => heard.push(`${roster.version}.${roster.revision} ${origin}`));

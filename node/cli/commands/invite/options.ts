@@ -6,6 +6,6 @@ import type { invite } from "./handler.ts";
 export function inviteCommand(): Command {
   return nodeCommand("invite", "print a token that lets one server join the domain, once")
     .option("--ttl <duration>", "how long it is good for", "1h")
-    .option("--steward", "give the new server the domain's key, so that it can invite others and stand in for this one")
-    .action(async (...given: Parameters<typeof invite>) => (await import("./handler.ts")).invite(...given));
+    .option("--steward", "give the new server a copy of the domain's key, as a spare")
+    .action(invite);
 }
