@@ -7,5 +7,5 @@ export function inviteCommand(): Command {
   return nodeCommand("invite", "print a token that lets one server join the domain, once")
     .option("--ttl <duration>", "how long it is good for", "1h")
     .option("--steward", "give the new server a copy of the domain's key, as a spare")
-    .action(invite);
+    .action(async (...given: Parameters<typeof invite>) => (await import("./handler.ts")).invite(...given));
 }
