@@ -12,6 +12,7 @@ import type { Location, Locator } from "./locator.ts";
 import type { HopAnswer, OwnerHop, RouteStep } from "./owner-route.ts";
 import { arrive, OwnerRoute, TIMED_OUT } from "./owner-route.ts";
 import type { Refusal } from "./refusal.ts";
+import { servingEpoch } from "./serving-epoch.ts";
 
 /** Brings a request to the devices of a user whom this server owns; never rejects. */
 export type DeviceDelivery = (request: SipRequest, aor: Aor, from: Flow) => Promise<SipResponse>;
@@ -60,7 +61,7 @@ class OwnerRouterDriver implements OwnerRouter {
           break;
         case "deliver":
           // Asked again at this instant: the lookup may be older than a move.
-          if (locator.owned(aor) === undefined) {
+          if (servingEpoch(locator, aor) === undefined) {
             step = route.delivered("lost");
             break;
           }
@@ -85,7 +86,7 @@ class OwnerRouterDriver implements OwnerRouter {
     const sentUnder = epochIn(request.headers);
     const step = arrive(sentUnder, {
       fresh: sentUnder === undefined || locator.observeEpoch(aor, sentUnder),
-      owned: locator.owned(aor) !== undefined,
+      owned: servingEpoch(locator, aor) !== undefined,
       note: locator.forwardingNote(aor),
     });
     switch (step.kind) {

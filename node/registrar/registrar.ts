@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
 import type { Refusal } from "../federation/refusal.ts";
+import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -131,7 +132,7 @@ class RegistrarDriver implements Registrar {
   }
 
   contactsOf(aor: Aor): readonly RegisteredContact[] {
-    return this.#locator.owned(aor) === undefined ? [] : this.#table.get(aor, this.#clock.monotonicMs());
+    return this.#isServed(aor) ? this.#table.get(aor, this.#clock.monotonicMs()) : [];
   }
 
   onChange(listener: (aor: Aor) => void): () => void {
@@ -171,7 +172,7 @@ class RegistrarDriver implements Registrar {
     const refusal = this.#trial(aor, order);
     if (refusal !== undefined) return this.#refuse(incoming, refusal);
     const admission = admit(order, {
-      owned: this.#locator.owned(aor) !== undefined,
+      owned: this.#isServed(aor),
       shed: this.#isRefreshOfLost(aor, order.callId),
       policy: this.#policy,
     });
@@ -206,7 +207,7 @@ class RegistrarDriver implements Registrar {
     const outcome = await this.#claim(aor, mode);
     if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     const verdict = judgeClaim(outcome.kind, {
-      owned: this.#locator.owned(aor) !== undefined,
+      owned: this.#isServed(aor),
       handedOver: this.#locator.forwardingNote(aor) !== undefined,
       policy: this.#policy,
     });
@@ -243,7 +244,7 @@ class RegistrarDriver implements Registrar {
   /** Applies an order that needs no more waiting: from the look at the bindings to the answer in one turn of the event loop. */
   #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): void {
     const nowMs = this.#clock.monotonicMs();
-    const isOwned = this.#locator.owned(aor) !== undefined;
+    const isOwned = this.#isServed(aor);
     // Never a 200 that binds without owning the user at this instant.
     if (binds(order) && !isOwned) return this.#refuse(incoming, RETRY_LATER);
     const before = this.#table.get(aor, nowMs);
@@ -366,7 +367,7 @@ class RegistrarDriver implements Registrar {
   /** Takes a user back only if nobody has them: they may have moved while this server was away. */
   async #reclaim(aor: Aor): Promise<void> {
     if (this.#state !== "running") return;
-    if (this.#locator.owned(aor) !== undefined || !this.#table.has(aor)) return this.#reclaims.done(aor);
+    if (this.#isServed(aor) || !this.#table.has(aor)) return this.#reclaims.done(aor);
     const outcome = await this.#claim(aor, "if-free");
     if (outcome.kind === "unavailable") return this.#reclaims.retry(aor, this.#clock.monotonicMs());
     if (outcome.kind === "owned-elsewhere") return this.#shedAll(aor);
@@ -386,6 +387,10 @@ class RegistrarDriver implements Registrar {
     } finally {
       cancel();
     }
+  }
+
+  #isServed(aor: Aor): boolean {
+    return servingEpoch(this.#locator, aor) !== undefined;
   }
 
   #failed(what: string, aor: Aor, error: unknown): { readonly kind: "unavailable"; readonly reason: string } {

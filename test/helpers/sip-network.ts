@@ -3,7 +3,9 @@ import { addToTag, createResponse, hasTag } from "../../node/sip/message/build.t
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
+import { SipParseError } from "../../node/sip/message/sip-parse-error.ts";
 import { randomBranch, randomTag } from "../../node/sip/message/tags.ts";
+import { validateRequest } from "../../node/sip/message/validate-request.ts";
 import type { Flow, IncomingRequest, ListenAddress, SipStack, SocketTransport } from "../../node/sip/stack.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -90,7 +92,7 @@ export class SipNetwork {
       if (to.state !== "up") return;
       const delivered = copy(sent) as SipRequest;
       this.log.push({ from: from.name, to: to.name, request: delivered });
-      to.receive(delivered, to.flowFrom(from), (response) => {
+      const answer = (response: SipResponse): void => {
         if (to.state !== "up") return;
         this.time.after(this.latencyMs, () => {
           if (from.state !== "up") return;
@@ -99,7 +101,10 @@ export class SipNetwork {
           cancelTimeout();
           resolve(received);
         });
-      });
+      };
+      const problem = problemOf(delivered);
+      if (problem === undefined) to.receive(delivered, to.flowFrom(from), answer);
+      else answer(createResponse(delivered, problem.status));
     });
     return promise;
   }
@@ -119,6 +124,17 @@ interface Endpoint {
 
 function copy(message: SipRequest | SipResponse): SipRequest | SipResponse {
   return parseMessage(serializeMessage(message));
+}
+
+/** What the real stack answers by itself. */
+function problemOf(request: SipRequest): SipParseError | undefined {
+  try {
+    validateRequest(request);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SipParseError) return error;
+    throw error;
+  }
 }
 
 function keyOf(flow: SocketFlow): string {

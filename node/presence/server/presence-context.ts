@@ -1,6 +1,4 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
-import type { Epoch } from "../../../dht-schema/ballot.ts";
-import { compareBallots } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Locator } from "../../federation/locator.ts";
 import type { RegisteredContacts } from "../../registrar/registered-contacts.ts";
@@ -85,16 +83,6 @@ export interface PresenceContext extends PresenceComponents {
   /** Everything that expires, on one timer. */
   readonly scheduler: Scheduler;
   readonly fanOut: FanOut;
-}
-
-/**
- * The epoch under which this server may speak for a user at this instant. Knowing that a higher one exists silences it,
- * even if its own leases seem to hold: the clocks may be wrong (I3).
- */
-export function servingEpoch(locator: Locator, aor: Aor): Epoch | undefined {
-  const owned = locator.owned(aor);
-  const newest = owned && locator.newestEpoch(aor);
-  return newest !== undefined && compareBallots(newest, owned as Epoch) > 0 ? undefined : owned;
 }
 
 /** Contact of our side of a dialog. Within the mesh the flow alone says where to go, so there the user's address does. */

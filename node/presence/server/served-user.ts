@@ -2,11 +2,12 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { sameBallot } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
+import { servingEpoch } from "../../federation/serving-epoch.ts";
 import type { PresentContact } from "../publication/own-presence.ts";
 import { OwnPresence } from "../publication/own-presence.ts";
 import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import type { PresenceContext } from "./presence-context.ts";
-import { pathOf, servingEpoch } from "./presence-context.ts";
+import { pathOf } from "./presence-context.ts";
 import type { ShownDocument, Subject, Subscriber, Subscription } from "./subscription.ts";
 
 /** Told what happens to a user's ownership and composition here. */
