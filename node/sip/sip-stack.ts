@@ -12,7 +12,7 @@ import { parseMessage } from "./message/parse-message.ts";
 import { serializeMessage } from "./message/serialize-message.ts";
 import { SipParseError } from "./message/sip-parse-error.ts";
 import { randomBranch, randomTag } from "./message/tags.ts";
-import { topVia, validateRequest } from "./message/validate-request.ts";
+import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import type { Via } from "./message/via.ts";
 import { formatVia } from "./message/via.ts";
 import type { Flow, IncomingRequest, ListenAddress, MeshTransport, SipSessions, SipStack } from "./stack.ts";
@@ -81,10 +81,12 @@ class Stack implements SipStack, SipSessions {
     };
     this.#clients = new ClientTransactions({
       ...shared,
+      capacity: limits.sip.clientTransactions,
       transmit: (flow, bytes, failed) => this.#transports.send(flow, bytes, failed),
     });
     this.#servers = new ServerTransactions({
       ...shared,
+      capacity: { pending: limits.sip.pendingRequests, kept: limits.sip.serverTransactions },
       transmit: (path, bytes, failed) => this.#respond(path, bytes, failed),
       deliver: (incoming) => this.#deliver(incoming),
       answerStateless: (request, path, status) => this.#answerStateless(request, path, status),
@@ -164,7 +166,7 @@ class Stack implements SipStack, SipSessions {
     if (request === undefined || request.method === "ACK") return;
     let via: Via;
     try {
-      via = noteSource(request.headers, topVia(request), flow);
+      via = noteSource(request.headers, topViaOfMalformed(request), flow);
     } catch {
       return; // No usable Via: there is nowhere to answer to.
     }

@@ -53,6 +53,22 @@ export function topVia(message: Pick<SipRequest, "headers">): Via {
   return parseVia(first ?? "");
 }
 
+/**
+ * The first Via value for a refusal: one of another version, or with malformed parameters, still says where the request came from.
+ * @throws {SipParseError} when not even that can be read
+ */
+export function topViaOfMalformed(message: Pick<SipRequest, "headers">): Via {
+  try {
+    return topVia(message);
+  } catch {
+    return parseVia(
+      mandatory(message, "Via")
+        .replace(/[;,].*$/, "")
+        .replace(/\/[^/]*\//, "/2.0/"),
+    );
+  }
+}
+
 function mandatory({ headers }: Pick<SipRequest, "headers">, name: string): string {
   const value = headers.get(name);
   if (value === undefined) throw new SipParseError("MISSING_HEADER", `no ${name} header field`);

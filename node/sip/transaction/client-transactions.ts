@@ -1,4 +1,3 @@
-import { limits } from "../../runtime/limits.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import { createHeaders } from "../message/headers.ts";
 import { createResponse } from "../message/build.ts";
@@ -16,6 +15,8 @@ interface Components {
   readonly scheduler: Scheduler;
   readonly counters: Counters;
   readonly timers: TimerSettings;
+  /** How many at a time; beyond, requests fail with a local 503. */
+  readonly capacity: number;
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (flow: Flow, bytes: Uint8Array, failed: (reason: string) => void) => void;
 }
@@ -56,7 +57,7 @@ export class ClientTransactions {
   send(request: SipRequest, flow: Flow, options: ClientOptions = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
-    else if (this.#byKey.size >= limits.sip.clientTransactions) {
+    else if (this.#byKey.size >= this.#components.capacity) {
       this.#components.counters.add("sip.client_overload");
       resolve(localResponse(request, 503));
     } else this.#start(request, flow, options, resolve);
@@ -217,6 +218,8 @@ class ClientTransaction implements Task {
   #cancel(): void {
     this.#user.signal?.removeEventListener("abort", this.#onAbort);
     this.#surroundings.cancel(cancellation(this.#request), this.flow);
+    if (this.#machine instanceof InviteClientTransaction) this.#machine.cancelled(this.#surroundings.scheduler.nowMs());
+    this.#settle();
   }
 
   /** Follows what the machine has become: its next deadline, or its end. */

@@ -8,7 +8,8 @@ export type InviteClientState =
       readonly intervalMs: number;
       readonly timeoutAtMs: number;
     }
-  | { readonly kind: "proceeding" }
+  /** `giveUpAtMs` is infinite until a CANCEL was sent: a callee may ring for long. */
+  | { readonly kind: "proceeding"; readonly giveUpAtMs: number }
   | { readonly kind: "completed"; readonly endAtMs: number }
   | { readonly kind: "accepted"; readonly endAtMs: number }
   | { readonly kind: "terminated" };
@@ -46,6 +47,7 @@ export class InviteClientTransaction {
       case "accepted":
         return state.endAtMs;
       case "proceeding":
+        return state.giveUpAtMs;
       case "terminated":
         return Number.POSITIVE_INFINITY;
     }
@@ -53,11 +55,12 @@ export class InviteClientTransaction {
 
   /** calling | proceeding → proceeding on 1xx, → accepted on 2xx, → completed on 300–699 */
   response(status: number, nowMs: number): readonly ClientEffect[] {
-    switch (this.#state.kind) {
+    const state = this.#state;
+    switch (state.kind) {
       case "calling":
       case "proceeding":
         if (status < 200) {
-          this.#state = { kind: "proceeding" };
+          if (state.kind === "calling") this.#state = { kind: "proceeding", giveUpAtMs: Number.POSITIVE_INFINITY };
           return ["deliver"];
         }
         if (status < 300) {
@@ -79,7 +82,13 @@ export class InviteClientTransaction {
     }
   }
 
-  /** calling → calling at timer A; → terminated at timers B, D and M */
+  /** proceeding → proceeding: a CANCEL was sent, and a peer of RFC 2543 may not answer the INVITE any more. @see RFC 3261 §9.1 */
+  cancelled(nowMs: number): void {
+    if (this.#state.kind !== "proceeding") return;
+    this.#state = { kind: "proceeding", giveUpAtMs: nowMs + lifetimeMs(this.#options.timers) };
+  }
+
+  /** calling → calling at timer A; → terminated at timers B, D and M, and 64·T1 after a CANCEL */
   timeout(nowMs: number): readonly ClientEffect[] {
     const state = this.#state;
     if (nowMs < this.deadlineMs) return NOTHING;
@@ -87,8 +96,8 @@ export class InviteClientTransaction {
       this.#state = { kind: "terminated" };
       return NOTHING;
     }
-    if (state.kind !== "calling") return NOTHING;
-    if (nowMs >= state.timeoutAtMs) {
+    if (state.kind === "terminated") return NOTHING;
+    if (state.kind === "proceeding" || nowMs >= state.timeoutAtMs) {
       this.#state = { kind: "terminated" };
       return ["timed-out"];
     }

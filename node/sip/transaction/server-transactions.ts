@@ -1,4 +1,3 @@
-import { limits } from "../../runtime/limits.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import { addToTag, createResponse, hasTag } from "../message/build.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
@@ -18,6 +17,8 @@ interface Components {
   readonly scheduler: Scheduler;
   readonly counters: Counters;
   readonly timers: TimerSettings;
+  /** How many are served at a time, and kept in memory with those answered; beyond, requests get 503. */
+  readonly capacity: { readonly pending: number; readonly kept: number };
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (path: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void) => void;
   /** Hands a new request to the node. */
@@ -86,9 +87,9 @@ export class ServerTransactions {
   }
 
   #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {
-    const { counters, scheduler, isReliable, timers, deliver, answerStateless } = this.#components;
+    const { counters, scheduler, isReliable, timers, deliver, answerStateless, capacity } = this.#components;
     const path = responsePath(flow, via);
-    if (this.#pending >= limits.sip.pendingRequests || this.#byKey.size >= limits.sip.serverTransactions) {
+    if (this.#pending >= capacity.pending || this.#byKey.size >= capacity.kept) {
       counters.add("sip.overload");
       answerStateless(request, path, 503);
       return undefined;

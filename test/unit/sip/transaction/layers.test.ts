@@ -1,0 +1,330 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { createCounters } from "../../../../node/runtime/metrics.ts";
+import { createRequest, createResponse } from "../../../../node/sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../../../../node/sip/message/message.ts";
+import { parseMessage } from "../../../../node/sip/message/parse-message.ts";
+import { randomBranch } from "../../../../node/sip/message/tags.ts";
+import { topVia } from "../../../../node/sip/message/validate-request.ts";
+import type { Flow, IncomingRequest } from "../../../../node/sip/stack.ts";
+import { ClientTransactions } from "../../../../node/sip/transaction/client-transactions.ts";
+import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import { ServerTransactions } from "../../../../node/sip/transaction/server-transactions.ts";
+import { RFC3261_TIMERS } from "../../../../node/sip/transaction/timer-settings.ts";
+import { VirtualTime } from "../../../helpers/virtual-time.ts";
+
+const UDP: Flow = { transport: "UDP", address: "127.0.0.1", port: 5060 };
+const TCP: Flow = { transport: "TCP", address: "127.0.0.1", port: 5060 };
+
+const CAPACITY = { clients: 20, pending: 10, kept: 30 };
+
+/** What happens to the n-th datagram: when its copies arrive; none is a loss. */
+type Fate = readonly number[];
+
+/** A client's and a server's transactions, joined by a network that does as it is told. */
+function pair(
+  fates: readonly Fate[] = [],
+  flow: Flow = UDP,
+  serve: (incoming: IncomingRequest, time: VirtualTime) => void = () => {},
+) {
+  const time = new VirtualTime();
+  const counters = createCounters();
+  const scheduler = new Scheduler(time, time);
+  const handled: IncomingRequest[] = [];
+  const onWire: string[] = [];
+  const refused: number[] = [];
+  let sent = 0;
+  const carry = (bytes: Uint8Array, arrive: (bytes: Uint8Array) => void): void => {
+    onWire.push(Buffer.from(bytes).toString().split("\r\n", 1)[0] as string);
+    for (const delayMs of fates[sent++] ?? [1]) time.after(delayMs, () => arrive(bytes));
+  };
+  const shared = { scheduler, counters, timers: RFC3261_TIMERS, isReliable: (each: Flow) => each.transport !== "UDP" };
+  const clients = new ClientTransactions({
+    ...shared,
+    capacity: CAPACITY.clients,
+    transmit: (_flow, bytes) =>
+      carry(bytes, (octets) => {
+        const request = parseMessage(octets) as SipRequest;
+        servers.receive(request, topVia(request), flow);
+      }),
+  });
+  const servers = new ServerTransactions({
+    ...shared,
+    capacity: CAPACITY,
+    transmit: (_path, bytes) => carry(bytes, (octets) => void clients.receive(parseMessage(octets) as SipResponse)),
+    deliver: (incoming) => {
+      handled.push(incoming);
+      serve(incoming, time);
+    },
+    answerStateless: (_request, _path, status) => void refused.push(status),
+  });
+  return { time, counters, clients, servers, handled, onWire, refused };
+}
+
+function request(method = "MESSAGE"): SipRequest {
+  return createRequest({
+    method,
+    uri: "sip:alice@example.com",
+    from: "<sip:joe@example.com>;tag=1",
+    to: "<sip:alice@example.com>",
+    headers: [["Via", `SIP/2.0/UDP 127.0.0.1:5070;branch=${randomBranch()};rport`]],
+  });
+}
+
+describe("client and server transactions together", () => {
+  it("carry a request once and its answer back, whatever the network loses, repeats and reorders", async () => {
+    const fate = fc.array(fc.integer({ min: 1, max: 3000 }), { maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fate, { maxLength: 40 }),
+        fc.nat(6000),
+        fc.boolean(),
+        async (fates, thinkingMs, isInvite) => {
+          const { time, clients, servers, handled } = pair(fates, UDP, (incoming, its) => {
+            its.after(thinkingMs, () => incoming.respond(createResponse(incoming.request, 486)));
+          });
+          const controller = new AbortController();
+          const answer = clients.send(request(isInvite ? "INVITE" : "MESSAGE"), UDP, { signal: controller.signal });
+          // A caller whose callee was heard of once and then never again hangs up at some time.
+          if (isInvite) time.after(70_000, () => controller.abort());
+          const { status } = await time.until(answer);
+          expect(status).to.be.oneOf([486, 408, 487]);
+          await time.advance(200_000);
+          expect(
+            handled.filter((each) => each.request.method !== "ACK" && each.request.method !== "CANCEL").length,
+          ).to.be.at.most(1);
+          expect([clients.size, servers.size]).to.deep.equal([0, 0]);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("forget everything 64·T1 after the answer", async () => {
+    const { time, clients, servers, handled } = pair();
+    const answer = clients.send(request(), UDP);
+    await time.advance(2);
+    expect(servers.pending).to.equal(1);
+    handled[0]?.respond(createResponse(handled[0].request, 200));
+    expect((await time.until(answer)).status).to.equal(200);
+    expect(servers.pending).to.equal(0);
+    expect([clients.size, servers.size]).to.deep.equal([1, 1]);
+    await time.advance(5_100);
+    expect([clients.size, servers.size]).to.deep.equal([0, 1]);
+    await time.advance(27_000);
+    expect(servers.size).to.equal(0);
+  });
+
+  it("keep nothing after the answer over a reliable transport", async () => {
+    const { time, clients, servers, handled } = pair([], TCP);
+    const answer = clients.send(request(), TCP);
+    await time.advance(2);
+    handled[0]?.respond(createResponse(handled[0].request, 200));
+    await time.until(answer);
+    expect([clients.size, servers.size]).to.deep.equal([0, 0]);
+  });
+
+  it("resolve with a local 408 when nobody answers", async () => {
+    const { time, clients, handled, onWire, servers } = pair(Array.from({ length: 20 }, () => []));
+    const sent = request();
+    const response = await time.until(clients.send(sent, UDP));
+    expect(response.status).to.equal(408);
+    expect(response.headers.get("Aorta-Local")).to.equal("1");
+    expect(response.headers.get("Call-ID")).to.equal(sent.headers.get("Call-ID"));
+    expect(response.headers.has("Via")).to.equal(false);
+    expect(onWire).to.have.length(11);
+    expect(handled).to.have.length(0);
+    expect(servers.size).to.equal(0);
+  });
+
+  it("say nothing to a client that has given up", async () => {
+    const { time, clients, servers, handled, onWire, counters } = pair([], TCP);
+    const answer = clients.send(request(), TCP);
+    await time.advance(33_000);
+    expect((await answer).status).to.equal(408);
+    expect(counters.get("sip.unanswered")).to.equal(1);
+    handled[0]?.respond(createResponse(handled[0].request, 200));
+    expect(onWire).to.deep.equal(["MESSAGE sip:alice@example.com SIP/2.0"]);
+    expect(servers.size).to.equal(0);
+  });
+
+  it("answer 100 to a slow non-INVITE request when its retransmissions have slowed down, and never 408", async () => {
+    const { time, clients, handled, onWire } = pair();
+    void clients.send(request(), UDP);
+    await time.advance(3600);
+    expect(onWire.filter((line) => line.startsWith("MESSAGE"))).to.have.length(4);
+    expect(onWire.filter((line) => line.startsWith("SIP"))).to.deep.equal(["SIP/2.0 100 Trying"]);
+    handled[0]?.respond(createResponse(handled[0].request, 180));
+    handled[0]?.respond(createResponse(handled[0].request, 408));
+    await time.advance(10);
+    expect(onWire.filter((line) => line.startsWith("SIP"))).to.deep.equal(["SIP/2.0 100 Trying"]);
+  });
+
+  it("end the wait when the signal aborts, and take no notice of what comes later", async () => {
+    const { time, clients, handled } = pair();
+    const controller = new AbortController();
+    const answer = clients.send(request(), UDP, { signal: controller.signal });
+    await time.advance(5);
+    controller.abort();
+    expect((await answer).status).to.equal(487);
+    expect(clients.size).to.equal(0);
+    handled[0]?.respond(createResponse(handled[0].request, 200));
+    await time.advance(40_000);
+    expect((await clients.send(request(), UDP, { signal: controller.signal })).status).to.equal(487);
+  });
+
+  it("fail what waits for a connection that closes, and nothing else", async () => {
+    const { time, clients } = pair([], TCP);
+    const other: Flow = { ...TCP, port: 5061 };
+    const [lost, kept] = [clients.send(request(), TCP), clients.send(request(), other)];
+    await time.advance(5);
+    clients.flowClosed({ ...TCP, connection: "c1" });
+    expect((await lost).status).to.equal(503);
+    expect(clients.size).to.equal(1);
+    clients.flowClosed(other);
+    expect((await kept).status).to.equal(503);
+  });
+});
+
+describe("INVITE transactions together", () => {
+  it("ring, are refused, and the refusal is acknowledged below the user", async () => {
+    const { time, clients, servers, handled, onWire } = pair();
+    const provisional: number[] = [];
+    const answer = clients.send(request("INVITE"), UDP, {
+      onProvisional: ({ status }) => void provisional.push(status),
+    });
+    await time.advance(2);
+    handled[0]?.respond(createResponse(handled[0].request, 180));
+    await time.advance(60_000);
+    handled[0]?.respond(createResponse(handled[0].request, 486));
+    expect((await time.until(answer)).status).to.equal(486);
+    await time.advance(40_000);
+    expect(provisional).to.deep.equal([180]);
+    expect(handled).to.have.length(1);
+    expect(onWire).to.deep.equal([
+      "INVITE sip:alice@example.com SIP/2.0",
+      "SIP/2.0 180 Ringing",
+      "SIP/2.0 486 Busy Here",
+      "ACK sip:alice@example.com SIP/2.0",
+    ]);
+    expect([clients.size, servers.size]).to.deep.equal([0, 0]);
+  });
+
+  it("get a 100 when nobody answers for 200 ms", async () => {
+    const { time, clients, onWire } = pair();
+    void clients.send(request("INVITE"), UDP);
+    await time.advance(250);
+    expect(onWire).to.deep.equal(["INVITE sip:alice@example.com SIP/2.0", "SIP/2.0 100 Trying"]);
+  });
+
+  it("are cancelled when the signal aborts, but not before a provisional response", async () => {
+    const { time, clients, servers, handled, onWire } = pair();
+    const controller = new AbortController();
+    const answer = clients.send(request("INVITE"), UDP, { signal: controller.signal });
+    await time.advance(2);
+    controller.abort();
+    await time.advance(2);
+    expect(onWire).to.have.length(1);
+    handled[0]?.respond(createResponse(handled[0].request, 180));
+    expect((await time.until(answer)).status).to.equal(487);
+    await time.advance(40_000);
+    expect(onWire.slice(2)).to.deep.equal([
+      "CANCEL sip:alice@example.com SIP/2.0",
+      "SIP/2.0 200 OK",
+      "SIP/2.0 487 Request Terminated",
+      "ACK sip:alice@example.com SIP/2.0",
+    ]);
+    expect(handled).to.have.length(1);
+    expect([clients.size, servers.size]).to.deep.equal([0, 0]);
+  });
+
+  it("hand up a CANCEL that belongs to none", async () => {
+    const { time, clients, handled } = pair();
+    const answer = clients.send(request("CANCEL"), UDP);
+    await time.advance(2);
+    expect(handled[0]?.request.method).to.equal("CANCEL");
+    handled[0]?.respond(createResponse(handled[0].request, 481));
+    expect((await time.until(answer)).status).to.equal(481);
+  });
+
+  it("hand up the ACK to a 2xx, which has a branch of its own", async () => {
+    const { time, servers, clients, handled } = pair();
+    const answer = clients.send(request("INVITE"), UDP);
+    await time.advance(2);
+    handled[0]?.respond(createResponse(handled[0].request, 200));
+    await time.until(answer);
+    const ack = request("ACK");
+    servers.receive(ack, topVia(ack), UDP);
+    expect(handled.map((each) => each.request.method)).to.deep.equal(["INVITE", "ACK"]);
+    handled[1]?.respond(createResponse(ack, 200));
+  });
+});
+
+describe("requests of RFC 2543, without branches of RFC 3261", () => {
+  function old(method: string, changes: { cseq?: number; to?: string } = {}): SipRequest {
+    return createRequest({
+      method,
+      uri: "sip:alice@example.com",
+      from: "<sip:joe@example.com>;tag=1",
+      to: changes.to ?? "<sip:alice@example.com>",
+      callId: "c",
+      cseq: changes.cseq ?? 1,
+      headers: [["Via", "SIP/2.0/UDP 127.0.0.1:5070"]],
+    });
+  }
+
+  it("are told apart by Call-ID, CSeq and tags, and an ACK finds its INVITE", async () => {
+    const { time, servers, handled, counters } = pair();
+    const receive = (each: SipRequest) => servers.receive(each, topVia(each), UDP);
+    receive(old("INVITE"));
+    receive(old("INVITE"));
+    receive(old("INVITE", { cseq: 2 }));
+    expect(handled).to.have.length(2);
+    expect(counters.get("sip.retransmissions_absorbed")).to.equal(1);
+    handled[0]?.respond(createResponse(old("INVITE"), 486));
+    receive(old("ACK", { to: "<sip:alice@example.com>;tag=x" }));
+    expect(handled).to.have.length(2);
+    await time.advance(6000);
+    expect(servers.size).to.equal(1);
+  });
+});
+
+describe("limits of the transactions", () => {
+  it("answer 503 without keeping state when too many requests are being served", async () => {
+    const { servers, time, refused } = pair([], TCP);
+    for (let i = 0; i < CAPACITY.pending + 3; i++) {
+      const each = request();
+      servers.receive(each, topVia(each), TCP);
+    }
+    expect(refused).to.deep.equal([503, 503, 503]);
+    expect(servers.size).to.equal(CAPACITY.pending);
+    await time.advance(32_000);
+    expect([servers.size, servers.pending]).to.deep.equal([0, 0]);
+  });
+
+  it("answer 503 when too many answered requests are kept for their retransmissions", async () => {
+    const { servers, time, refused } = pair([], UDP, (incoming) =>
+      incoming.respond(createResponse(incoming.request, 200)),
+    );
+    for (let i = 0; i < CAPACITY.kept + 2; i++) {
+      const each = request();
+      servers.receive(each, topVia(each), UDP);
+    }
+    expect(refused).to.deep.equal([503, 503]);
+    expect([servers.size, servers.pending]).to.deep.equal([CAPACITY.kept, 0]);
+    await time.advance(32_000);
+    expect(servers.size).to.equal(0);
+  });
+
+  it("fail with a local 503 when too many requests wait for answers", async () => {
+    const { clients } = pair([], TCP);
+    const answers = Array.from({ length: CAPACITY.clients }, () => clients.send(request(), TCP));
+    const tooMany = await clients.send(request(), TCP);
+    expect(tooMany.status).to.equal(503);
+    expect(tooMany.headers.get("Aorta-Local")).to.equal("1");
+    clients.stop();
+    const statuses = await Promise.all(answers.map(async (answer) => (await answer).status));
+    expect(new Set(statuses)).to.deep.equal(new Set([503]));
+    expect(clients.size).to.equal(0);
+  });
+});
