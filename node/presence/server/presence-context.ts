@@ -61,7 +61,7 @@ export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
     orphanGraceMs: 2000,
     resubscribeJitterMs: 50,
     firstDocumentMs: 5000,
-    retryMs: 100,
+    retryMs: 20,
     retryMaxMs: 30_000,
   },
   backendExpiresSeconds: 3600,
