@@ -118,6 +118,8 @@ export class BackendView {
       // Epochs rise from hop to hop, so following cannot go in a circle.
       return [...forget(state), ...this.#subscribe({ server: result.owner, epoch: result.epoch }, attempt, at)];
     }
+    // An owner of a lower epoch would only be refused again.
+    if (result.kind === "not-owner" && this.#isNewer(result.epoch)) this.#epoch = result.epoch;
     return this.#tryLater(state, attempt, result.kind === "failed" ? result.retryAfterSeconds : undefined, at);
   }
 

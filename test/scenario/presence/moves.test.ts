@@ -163,6 +163,20 @@ describe("the epoch that crosses servers", () => {
     expect(one.counters.get("presence.notify_stale")).to.equal(0);
   });
 
+  it("is looked at before each NOTIFY: a state that waited for its turn is not told once the ownership is gone", async () => {
+    const { world, two, three, joe, alice } = await joeWatchesAlice();
+    const before = world.crossed("NOTIFY").length;
+    // Both arrive in the same millisecond: the second state waits for the answer to the NOTIFY of the first.
+    const published = Promise.all([alice.publish("told"), world.phone("alice", two).publish("waits")]);
+    await world.time.until(published);
+    two.locator.observeEpoch(alice.aor, { version: 1, counter: 9, member: three.locator.number });
+    await world.time.advance(20);
+    const states = world.crossed("NOTIFY").slice(before).map(endOf);
+    expect(states[0]).to.match(/^active/);
+    expect(states.slice(1)).to.deep.equal(["terminated;reason=deactivated"]);
+    expect(joe.news().map(({ note }) => note)).to.deep.equal(["told"]);
+  });
+
   it("lets a server that is asked for a user it has handed over say where the user went", async () => {
     const { world, one, two, three, joe } = await joeWatchesAlice();
     const bob = world.phone("bob", two);

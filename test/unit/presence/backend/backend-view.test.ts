@@ -147,6 +147,16 @@ describe("a back-end view", () => {
     }
   });
 
+  it("does not go back to an owner of a lower epoch than the one that it was told of", () => {
+    const view = active();
+    view.subscribeAnswered(1, { kind: "not-owner", epoch: epoch(3) }, at(0));
+    view.tick(at(75));
+    expect(view.located({ kind: "server", server: TWO, epoch: epoch(1) }, at(76))).to.deep.equal([]);
+    expect(kinds(view.located({ kind: "server", server: THREE, epoch: epoch(3) }, at(77)))).to.deep.equal([
+      "subscribe",
+    ]);
+  });
+
   it("tries again ever more slowly, up to the longest delay, and then goes on", () => {
     const view = opened();
     view.ownerChanged(owner(TWO, 1), at(0));
