@@ -1,4 +1,3 @@
-import { noise } from "@chainsafe/libp2p-noise";
 import type { Identify } from "@libp2p/identify";
 import { identify } from "@libp2p/identify";
 import type { ComponentLogger, Libp2p, Metrics, PrivateKey, Transport } from "@libp2p/interface";
@@ -15,6 +14,7 @@ import { RECORD_NAMESPACE } from "../../dht-schema/record-key.ts";
 import { ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Guard } from "./guard.ts";
+import { joiningNoise } from "./joined-sends.ts";
 
 /** Makes a libp2p transport. */
 export type TransportFactory = (components: {
@@ -51,7 +51,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     nodeInfo: { name: "aorta", userAgent: options.software },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [options.transport],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [joiningNoise()],
     streamMuxers: [yamux()],
     connectionGater: guard.gater(),
     connectionManager: {
