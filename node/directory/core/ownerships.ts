@@ -159,7 +159,12 @@ export class Ownerships {
     const catchUp = this.#queue(member);
     for (const op of catchUp.underWay.keys()) this.#context.closeOp(op);
     catchUp.underWay.clear();
-    for (const { aor, quorum } of this.#owned.values()) if (quorum.members.includes(member)) catchUp.waiting.add(aor);
+    for (const ownership of this.#owned.values()) {
+      if (!ownership.quorum.members.includes(member)) continue;
+      // Where leases lapsed and began anew between two looks for lapses, only this tells of the loss.
+      if (this.#stands(nowMs, ownership)) catchUp.waiting.add(ownership.aor);
+      else this.#lose(nowMs, ownership, "expired", undefined);
+    }
     this.#pump(nowMs, member);
   }
 
