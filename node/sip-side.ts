@@ -3,6 +3,7 @@ import type { NodeConfig } from "./config/node-config.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { ClientAuthenticator } from "./federation/edge.ts";
 import { createEdge } from "./federation/edge.ts";
+import { createServerAddresses } from "./federation/server-addresses.ts";
 import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
@@ -67,6 +68,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       store: storage.contacts,
       logger: part("registrar"),
       hasPublications: (aor) => presence.hasPublications(aor),
+      addressesOf: createServerAddresses({ stack, domain, timers: systemTimers }),
     },
     { policy: config.onConflict },
   );

@@ -14,6 +14,7 @@ import type { RequestIdentity } from "./identity.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
+import { contactsOfListeners } from "./server-addresses.ts";
 
 /** What the edge learns of a client's credentials. */
 export type Authentication =
@@ -159,6 +160,8 @@ class Edge {
       ["Allow-Events", "presence"],
       ["Supported", ""],
     ];
+    const contacts = contactsOfListeners(this.#components.stack.listening(), incoming.flow);
+    for (const contact of contacts) headers.push(["Contact", contact]);
     incoming.respond(createResponse(incoming.request, 200, { headers }));
   }
 

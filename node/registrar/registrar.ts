@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
 import type { Refusal } from "../federation/refusal.ts";
+import type { ServerAddresses } from "../federation/server-addresses.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
@@ -36,8 +37,8 @@ export interface RegistrarComponents {
   readonly counters: Counters;
   /** Whether presence still needs the user here when the last contact has gone. */
   readonly hasPublications: (aor: Aor) => boolean;
-  /** SIP URI under which clients reach another server, where it is known: the Contact of a redirection. */
-  readonly sipAddressOf?: (server: ServerId) => string | undefined;
+  /** Where clients reach another server: the Contacts of a redirection. */
+  readonly addressesOf: ServerAddresses;
 }
 
 export interface RegistrarOptions {
@@ -88,7 +89,7 @@ class RegistrarDriver implements Registrar {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #hasPublications: (aor: Aor) => boolean;
-  readonly #sipAddressOf: (server: ServerId) => string | undefined;
+  readonly #addressesOf: ServerAddresses;
   readonly #policy: RegistrationPolicy;
   readonly #expiry: ExpiryRules;
   readonly #journal: ContactJournal;
@@ -108,7 +109,7 @@ class RegistrarDriver implements Registrar {
     this.#logger = components.logger;
     this.#counters = components.counters;
     this.#hasPublications = components.hasPublications;
-    this.#sipAddressOf = components.sipAddressOf ?? (() => undefined);
+    this.#addressesOf = components.addressesOf;
     this.#policy = options.policy ?? "takeover";
     this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
     this.#journal = new ContactJournal(components.store, components.logger);
@@ -222,7 +223,7 @@ class RegistrarDriver implements Registrar {
         return this.#refuse(incoming, MOVED);
       case "redirect": {
         const owner = outcome.kind === "owned-elsewhere" ? outcome.owner : this.#locator.forwardingNote(aor)?.server;
-        return this.#refuse(incoming, this.#redirection(owner));
+        return this.#refuse(incoming, await this.#redirection(owner));
       }
     }
   }
@@ -235,7 +236,7 @@ class RegistrarDriver implements Registrar {
       case "nobody":
         return this.#apply(incoming, aor, order);
       case "server":
-        return this.#refuse(incoming, this.#redirection(location.server));
+        return this.#refuse(incoming, await this.#redirection(location.server));
       case "unavailable":
         return this.#refuse(incoming, RETRY_LATER);
     }
@@ -275,11 +276,15 @@ class RegistrarDriver implements Registrar {
     );
   }
 
-  /** 302 to the owner; where clients cannot be told how to reach it, 403. @see RFC 3261 §21.3.3 */
-  #redirection(owner: ServerId | undefined): Refusal {
-    const address = owner === undefined ? undefined : this.#sipAddressOf(owner);
-    if (address === undefined) return MOVED;
-    return { status: 302, reason: "Moved Temporarily", headers: [["Contact", `<${address}>`]] };
+  /** 302 to the owner; where that does not say how clients reach it, 403. @see RFC 3261 §21.3.3 */
+  async #redirection(owner: ServerId | undefined): Promise<Refusal> {
+    const addresses = owner === undefined ? [] : await this.#addressesOf(owner);
+    if (addresses.length === 0) return MOVED;
+    return {
+      status: 302,
+      reason: "Moved Temporarily",
+      headers: addresses.map((address) => ["Contact", address] as const),
+    };
   }
 
   #noteShed(aor: Aor, order: RegisterOrder): void {

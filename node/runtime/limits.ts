@@ -134,6 +134,8 @@ export const limits = {
     ownerHops: 3,
     /** Times that this server may be in the Via of a request: a user may move back, but not go in circles. Above it 482. */
     visits: 1,
+    /** How long a server may take to say where its clients reach it; after that a client is refused without being told. */
+    addressMs: 2000,
   },
   registrar: {
     /** Devices of one user; a client that makes a new Contact at each start fills it. One more gets 403. */

@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClientAuthenticator } from "../../node/federation/edge.ts";
 import { createEdge } from "../../node/federation/edge.ts";
+import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
 import { createDeviceFork } from "../../node/messaging/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
@@ -30,8 +31,6 @@ export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
   /** The contacts of an earlier run. */
   readonly store?: ContactStore;
-  /** Whether clients can be redirected to other servers. */
-  readonly knowsAddresses?: boolean;
   /** Sees each answer to a REGISTER in the turn of the event loop in which it leaves. */
   readonly onRegistered?: (user: Aor, response: SipResponse) => void;
 }
@@ -68,7 +67,7 @@ export class SimulatedDomain {
         ...shared,
         store,
         hasPublications: (aor) => presence.hasPublications(aor),
-        ...(options.knowsAddresses === true ? { sipAddressOf: (id: ServerId) => `sip:${id}.example.com` } : {}),
+        addressesOf: createServerAddresses({ stack, domain: DOMAIN, timers: this.time }),
       },
       options,
     );

@@ -33,7 +33,7 @@ export class SipNetwork {
 
   /** The stack of a server, to be given to what is under test. */
   server(id: ServerId): ServerStack {
-    const stack = new ServerStack(this, id);
+    const stack = new ServerStack(this, id, 5060 + this.#servers.size);
     this.#servers.set(id, stack);
     return stack;
   }
@@ -170,11 +170,13 @@ export class ServerStack implements SipStack, Endpoint {
   readonly flow: Flow;
   state: "up" | "gone" | "frozen" = "up";
   readonly #network: SipNetwork;
+  readonly #port: number;
   #handler: RequestHandler = () => {};
   readonly #flowHandlers = new Set<(flow: Flow) => void>();
 
-  constructor(network: SipNetwork, id: ServerId) {
+  constructor(network: SipNetwork, id: ServerId, port: number) {
     this.#network = network;
+    this.#port = port;
     this.name = id;
     this.sentBy = `${id}.invalid`;
     this.flow = { transport: "MESH", server: id };
@@ -190,7 +192,7 @@ export class ServerStack implements SipStack, Endpoint {
   }
 
   listening(): readonly ListenAddress[] {
-    return [{ transport: "UDP", address: "127.0.0.1", port: 5060 }];
+    return [{ transport: "UDP", address: "127.0.0.1", port: this.#port }];
   }
 
   onRequest(handler: RequestHandler): void {

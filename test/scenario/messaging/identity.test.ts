@@ -92,6 +92,7 @@ describe("what the edge answers by itself", () => {
     expect(answer.status).to.equal(200);
     expect(answer.headers.get("Allow")).to.equal("REGISTER, PUBLISH, SUBSCRIBE, NOTIFY, MESSAGE, OPTIONS, CANCEL, ACK");
     expect(answer.headers.get("Accept")).to.equal("application/pidf+xml");
+    expect(answer.headers.get("Contact")).to.equal("<sip:127.0.0.1:5060>");
   });
 
   it("asks the devices of a user, on whatever server, what they can do", async () => {

@@ -132,13 +132,13 @@ describe("registration when the user may be on another server", () => {
 
   describe("by policy", () => {
     const outcomes: [RegistrationPolicy, number, string | undefined][] = [
-      ["redirect", 302, "<sip:one.example.com>"],
+      ["redirect", 302, "<sip:127.0.0.1:5060>"],
       ["reject", 403, undefined],
     ];
     for (const [policy, status, contact] of outcomes) {
       it(`answers ${status} while another server owns the user (${policy})`, async () => {
         const domain = new SimulatedDomain();
-        const [one, two] = [domain.server("one"), domain.server("two", { policy, knowsAddresses: true })];
+        const [one, two] = [domain.server("one"), domain.server("two", { policy })];
         const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
         await first.register();
         const answer = await second.register();
@@ -148,6 +148,15 @@ describe("registration when the user may be on another server", () => {
         expect(statusOf(await second.register())).to.equal(200);
       });
     }
+  });
+
+  it("refuses instead of redirecting while the owner does not say where its clients reach it", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two", { policy: "redirect" })];
+    const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
+    await first.register();
+    domain.network.freeze(one.id);
+    expect(statusOf(await second.register())).to.equal(403);
   });
 
   it("changes nothing and says when to come again while the directory cannot be reached", async () => {
@@ -188,7 +197,7 @@ describe("registration when the user may be on another server", () => {
 
   it("answers a query from the owner only", async () => {
     const domain = new SimulatedDomain();
-    const [one, two] = [domain.server("one"), domain.server("two", { knowsAddresses: true })];
+    const [one, two] = [domain.server("one"), domain.server("two")];
     const [alice, curious] = [domain.device("alice", one), domain.device("alice", two)];
     expect((await curious.sendRegister([])).headers.has("Contact")).to.equal(false);
     await alice.register();
@@ -196,7 +205,7 @@ describe("registration when the user may be on another server", () => {
       /^<sip:device@127\.0\.0\.1:\d+;transport=udp>;expires=3600$/,
     );
     const elsewhere = await curious.sendRegister([]);
-    expect([elsewhere.status, elsewhere.headers.get("Contact")]).to.deep.equal([302, "<sip:one.example.com>"]);
+    expect([elsewhere.status, elsewhere.headers.get("Contact")]).to.deep.equal([302, "<sip:127.0.0.1:5060>"]);
     expect(two.locator.claims).to.deep.equal([]);
   });
 

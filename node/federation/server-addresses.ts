@@ -1,0 +1,38 @@
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createRequest } from "../sip/message/build.ts";
+import { randomTag } from "../sip/message/tags.ts";
+import { formatHostPort } from "../sip/message/uri.ts";
+import type { Flow, ListenAddress, SipStack } from "../sip/stack.ts";
+import { sentByAddress } from "../sip/transport/addresses.ts";
+
+/** Contact values under which clients reach a server, one per listener; none where it does not say. */
+export type ServerAddresses = (server: ServerId) => Promise<readonly string[]>;
+
+/** Asks servers themselves, with OPTIONS over the mesh. @see RFC 3261 §11.2 */
+export function createServerAddresses(components: {
+  readonly stack: Pick<SipStack, "send">;
+  readonly domain: string;
+  readonly timers: Timers;
+}): ServerAddresses {
+  const { stack, domain, timers } = components;
+  return async (server) => {
+    const uri = `sip:${domain}`;
+    const request = createRequest({ method: "OPTIONS", uri, from: `<${uri}>;tag=${randomTag()}`, to: `<${uri}>` });
+    const giveUp = new AbortController();
+    const cancel = timers.after(limits.federation.addressMs, () => giveUp.abort());
+    const { status, headers } = await stack.send(request, { transport: "MESH", server }, { signal: giveUp.signal });
+    cancel();
+    return status === 200 ? headers.all("Contact") : [];
+  };
+}
+
+/** What a server answers: where it listens, as whoever asked over `asked` reaches it. */
+export function contactsOfListeners(listening: readonly ListenAddress[], asked: Flow): string[] {
+  const remote = asked.transport === "MESH" ? "" : asked.address;
+  return listening.map(({ transport, address, port }) => {
+    const parameter = transport === "UDP" ? "" : `;transport=${transport.toLowerCase()}`;
+    return `<sip:${formatHostPort(sentByAddress(address, remote), port)}${parameter}>`;
+  });
+}
