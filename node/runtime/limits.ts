@@ -108,7 +108,7 @@ export const limits = {
     publishesWaiting: 4096,
     /** Watchers of one user on this server. Beyond: 503 with Retry-After. */
     watchersPerUser: 20_000,
-    /** All dialogs of this server, at about 1 KiB each. Beyond: 503 with Retry-After. */
+    /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */
     subscriptions: 200_000,
     /** Presence documents are flat; depth is how parsers are attacked. Beyond any of these: 400. */
     xml: { depth: 32, elements: 2000, attributesPerElement: 64 },

@@ -72,6 +72,21 @@ describe("a watched user who moves", () => {
     expect(joe.news()).to.deep.equal([{ state: "active", basic: "open", note: "" }]);
   });
 
+  it("is no news to her watchers when she looks the same as before", async () => {
+    const world = new PresenceWorld();
+    const [one, two, three] = [world.server("one"), world.server("two"), world.server("three")];
+    const [joe, alice] = [world.phone("joe", one), world.phone("alice", two)];
+    await world.time.until(alice.register());
+    await world.time.until(joe.subscribe(alice.aor));
+    await world.time.advance(20);
+    expect(joe.news()).to.have.length(1);
+    world.directory.move(alice.aor, three.locator);
+    three.contacts.set(alice.aor, two.contacts.contactsOf(alice.aor));
+    await world.time.advance(2000);
+    expect(three.presence.status()).to.include({ peerSubscriptions: 1 });
+    expect(joe.news()).to.deep.equal([]);
+  });
+
   it("is followed to the watcher's own server, and away from it", async () => {
     const { world, one, two, joe } = await joeWatchesAlice();
     const here = world.phone("alice", one);
