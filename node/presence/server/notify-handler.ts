@@ -117,7 +117,8 @@ function readContent(
   const content: NotifyContent = { kind: "state", ...(typeof expires === "number" ? { expiresSeconds: expires } : {}) };
   if (body.length === 0) return content;
   if (firstToken(headers.get("Content-Type"))?.toLowerCase() !== PIDF_CONTENT_TYPE) return { refuse: UNSUPPORTED_TYPE };
-  // Checked, then passed on as it came: watchers see the owner's very bytes.
+  // Checked, then passed on as it came: watchers see the owner's very bytes. Copied, because it is kept for long, and the
+  // message may be a small part of a large buffer.
   parseComposedPidf(body);
-  return { ...content, document: body };
+  return { ...content, document: Uint8Array.from(body) };
 }

@@ -195,8 +195,10 @@ export class WatchedUser implements Subject, CallOwner {
 
   #show(standing: ShownDocument["standing"], body: Uint8Array): void {
     const before = this.#shown;
-    if (before !== undefined && before.standing === standing && Buffer.compare(before.body, body) === 0) return;
-    this.#versions += 1;
+    const isSameBody = before !== undefined && Buffer.compare(before.body, body) === 0;
+    if (isSameBody && before.standing === standing) return;
+    // The same words are no news by themselves; each dialog knows whether its standing is.
+    if (!isSameBody) this.#versions += 1;
     this.#shown = { standing, version: this.#versions, body };
     this.#context.fanOut.tell(this.#watchers);
   }
