@@ -1,0 +1,238 @@
+import { expect } from "chai";
+import { parseAor } from "../../../../dht-schema/aor.ts";
+import type { Ballot } from "../../../../dht-schema/ballot.ts";
+import { NO_BALLOT } from "../../../../dht-schema/ballot.ts";
+import type { AcceptedState } from "../../../../dht-schema/directory-messages.ts";
+import type { LookupResult, ReplicaAnswer } from "../../../../node/directory/core/context.ts";
+import type { LookupMode } from "../../../../node/directory/core/lookup.ts";
+import {
+  highestValid,
+  isChosen,
+  isNobody,
+  startInspection,
+  startLookup,
+} from "../../../../node/directory/core/lookup.ts";
+import type { Quorum } from "../../../../node/directory/core/quorum.ts";
+import { CoreContext } from "../../../helpers/core-context.ts";
+import { jointAfter, testRoster } from "../../../helpers/rosters.ts";
+
+const ALICE = parseAor("sip:alice@example.com");
+
+const ballot = (counter: number, member: number): Ballot => ({ version: 1, counter, member });
+const FIVE: Quorum = { groups: [[1, 2, 3, 4, 5]], members: [1, 2, 3, 4, 5] };
+const JOINT: Quorum = {
+  groups: [
+    [1, 2, 3],
+    [3, 4, 5],
+  ],
+  members: [1, 2, 3, 4, 5],
+};
+
+/** Reports of replicas 1, 2, …: a ballot held as valid, none, or no answer. */
+const reports = (...said: (Ballot | "none" | "silent")[]) =>
+  new Map(
+    said.flatMap((what, index) =>
+      what === "silent" ? [] : [[index + 1, what === "none" ? undefined : what] as [number, Ballot | undefined]],
+    ),
+  );
+
+describe("what replicas report together", () => {
+  it("has the highest ballot that one of them holds as valid", () => {
+    expect(highestValid(reports())).to.equal(undefined);
+    expect(highestValid(reports("none", "none"))).to.equal(undefined);
+    expect(highestValid(reports(ballot(1, 7), ballot(3, 2), "none", ballot(2, 9)))).to.deep.equal(ballot(3, 2));
+  });
+
+  it("is a choice when a majority of each group reports the same ballot", () => {
+    const one = ballot(1, 7);
+    expect(isChosen(FIVE, reports(one, one), one)).to.equal(false);
+    expect(isChosen(FIVE, reports(one, one, one), one)).to.equal(true);
+    expect(isChosen(FIVE, reports(one, one, ballot(2, 7)), one)).to.equal(false);
+    expect(isChosen(JOINT, reports(one, one, "none"), one), "the old only").to.equal(false);
+    expect(isChosen(JOINT, reports("silent", "silent", one, one, one), one), "the new only").to.equal(false);
+    expect(isChosen(JOINT, reports(one, "silent", one, one), one)).to.equal(true);
+  });
+
+  it("is nobody when a majority answered and no server may be held by a majority", () => {
+    expect(isNobody(FIVE, reports("none", "none"))).to.equal(false);
+    expect(isNobody(FIVE, reports("none", "none", "none"))).to.equal(true);
+    expect(isNobody(FIVE, reports("none", "none", ballot(1, 7))), "7 and two silent").to.equal(false);
+    expect(isNobody(FIVE, reports("none", "none", ballot(1, 7), "none"))).to.equal(true);
+    expect(isNobody(FIVE, reports(ballot(1, 7), ballot(2, 8), ballot(3, 9), "none", "none"))).to.equal(true);
+  });
+
+  it("is somebody when the ballots of one server add up to a majority", () => {
+    expect(isNobody(FIVE, reports(ballot(1, 7), ballot(2, 7), ballot(3, 7), "none", "none"))).to.equal(false);
+    expect(isNobody(FIVE, reports(ballot(1, 7), ballot(2, 8), ballot(3, 8), "none", "none"))).to.equal(true);
+  });
+
+  it("is somebody while the version is joint when either group may hold one", () => {
+    expect(isNobody(JOINT, reports(ballot(1, 7), ballot(1, 7), "none", "none", "none"))).to.equal(false);
+    expect(isNobody(JOINT, reports("none", "none", "none", ballot(1, 7), ballot(1, 7)))).to.equal(false);
+    expect(isNobody(JOINT, reports(ballot(1, 7), "none", "none", ballot(1, 7), "none"))).to.equal(true);
+  });
+});
+
+/** One lookup or inspection; the replicas' answers are the test's. */
+class Bench {
+  readonly context = new CoreContext({ self: 9, roster: testRoster(9, { voters: [1, 2, 3, 4, 5] }) });
+  readonly results: LookupResult[] = [];
+  readonly inspections: (readonly ReplicaAnswer[])[] = [];
+  nowMs = 0;
+  #op = 0;
+
+  lookUp(mode: LookupMode, deadlineMs = 2_000): this {
+    startLookup(this.context, 0, ALICE, { mode, deadlineMs }, (_nowMs, result) => this.results.push(result));
+    return this;
+  }
+
+  inspect(): this {
+    startInspection(this.context, 0, ALICE, (_nowMs, answers) => this.inspections.push(answers));
+    return this;
+  }
+
+  /** Who was asked since the last call. */
+  asked(): number[] {
+    const reads = this.context.takeOnly("read");
+    this.#op = reads[0]?.message.op ?? this.#op;
+    return reads.map(({ to }) => to);
+  }
+
+  say(from: number, accepted: AcceptedState | undefined, abstaining = false, promised = NO_BALLOT): boolean {
+    return this.context.answer(this.nowMs, from, { type: "state", op: this.#op, abstaining, promised, accepted });
+  }
+
+  owned(from: number, epoch: Ballot): boolean {
+    return this.say(from, { ballot: epoch, boot: 1, validForMs: 100 });
+  }
+
+  pass(ms: number): this {
+    this.nowMs += ms;
+    this.context.agenda.runDue(this.nowMs);
+    return this;
+  }
+}
+
+describe("a lookup by majority", () => {
+  it("asks every replica once and answers with the owner when a majority answered", () => {
+    const bench = new Bench().lookUp("majority");
+    expect(bench.asked()).to.deep.equal([1, 2, 3, 4, 5]);
+    bench.owned(1, ballot(2, 7));
+    bench.say(2, undefined);
+    expect(bench.results).to.deep.equal([]);
+    bench.owned(3, ballot(2, 7));
+    expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
+    expect(bench.context.openOps).to.equal(0);
+    bench.pass(5_000);
+    expect(bench.results).to.have.length(1);
+  });
+
+  it("answers nobody when a majority says so, also of an owner whose session is over", () => {
+    const bench = new Bench().lookUp("majority");
+    bench.asked();
+    bench.say(1, undefined);
+    bench.say(2, { ballot: ballot(2, 7), boot: 1, validForMs: 0 });
+    bench.say(2, undefined);
+    expect(bench.results).to.deep.equal([]);
+    bench.say(3, undefined);
+    expect(bench.results).to.deep.equal([{ kind: "nobody" }]);
+  });
+
+  it("does not count a replica that abstains: it has forgotten what it held", () => {
+    const bench = new Bench().lookUp("majority");
+    bench.asked();
+    for (const replica of [1, 2, 3]) bench.say(replica, undefined, true);
+    expect(bench.results).to.deep.equal([]);
+  });
+
+  it("asks again when answers are missing, and is unavailable at its deadline", () => {
+    const bench = new Bench().lookUp("majority", 600);
+    bench.asked();
+    bench.say(1, undefined);
+    bench.pass(250);
+    expect(bench.asked()).to.deep.equal([1, 2, 3, 4, 5]);
+    bench.say(1, undefined);
+    bench.say(2, undefined);
+    bench.pass(250);
+    bench.asked();
+    bench.say(4, undefined);
+    bench.pass(100);
+    expect(bench.results).to.deep.equal([{ kind: "unavailable", reason: "1 of 5 replicas answered" }]);
+    expect(bench.context.openOps).to.equal(0);
+  });
+
+  it("asks the replicas of the roster in force when it asks again", () => {
+    const bench = new Bench().lookUp("majority");
+    bench.asked();
+    bench.context.install(jointAfter(testRoster(9, { voters: [1, 2, 3, 4, 5] }), [1, 2, 3, 4, 5, 6]));
+    bench.pass(250);
+    expect(bench.asked()).to.include.members([1, 2, 3, 4, 5]);
+  });
+
+  it("learns the ballots it meets, so that a claim that follows is above them", () => {
+    const bench = new Bench().lookUp("majority");
+    bench.asked();
+    bench.owned(1, ballot(40, 7));
+    expect(bench.context.nextBallot().counter).to.equal(41);
+  });
+});
+
+describe("a lookup by the first answer", () => {
+  it("takes the owner that the first replica names", () => {
+    const bench = new Bench().lookUp("first");
+    bench.asked();
+    bench.owned(4, ballot(2, 7));
+    expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
+  });
+
+  it("takes nobody from the first replica that votes", () => {
+    const bench = new Bench().lookUp("first");
+    bench.asked();
+    bench.say(3, undefined, true);
+    expect(bench.results).to.deep.equal([]);
+    bench.say(4, undefined);
+    expect(bench.results).to.deep.equal([{ kind: "nobody" }]);
+  });
+});
+
+describe("an inspection", () => {
+  it("reports what each replica said, in the order of the group", () => {
+    const bench = new Bench().inspect();
+    expect(bench.asked()).to.deep.equal([1, 2, 3, 4, 5]);
+    const accepted = { ballot: ballot(2, 7), boot: 3, validForMs: 50 };
+    bench.say(5, undefined, false, ballot(1, 1));
+    bench.say(2, accepted, false, ballot(9, 9));
+    bench.say(1, undefined, true, ballot(64, 64));
+    bench.say(4, undefined);
+    expect(bench.inspections).to.deep.equal([]);
+    bench.say(3, undefined);
+    expect(bench.inspections).to.deep.equal([
+      [
+        { member: 1, answer: "abstaining", promised: ballot(64, 64) },
+        { member: 2, answer: "state", promised: ballot(9, 9), accepted },
+        { member: 3, answer: "state", promised: NO_BALLOT },
+        { member: 4, answer: "state", promised: NO_BALLOT },
+        { member: 5, answer: "state", promised: ballot(1, 1) },
+      ],
+    ]);
+  });
+
+  it("calls silent who does not answer in time, and ends once", () => {
+    const bench = new Bench().inspect();
+    bench.asked();
+    bench.say(2, undefined);
+    bench.pass(499);
+    expect(bench.inspections).to.deep.equal([]);
+    bench.pass(1);
+    expect(bench.inspections[0]?.map(({ answer }) => answer)).to.deep.equal([
+      "silent",
+      "state",
+      "silent",
+      "silent",
+      "silent",
+    ]);
+    expect(bench.say(1, undefined)).to.equal(false);
+    bench.pass(1_000);
+    expect(bench.inspections).to.have.length(1);
+  });
+});

@@ -1,0 +1,197 @@
+import { expect } from "chai";
+import type { Roster } from "../../../../dht-schema/roster.ts";
+import type { DirectoryTuning } from "../../../../node/directory/core/context.ts";
+import { enterJoint, leaveJoint, startSteward } from "../../../../node/directory/core/steward.ts";
+import { CoreContext } from "../../../helpers/core-context.ts";
+import { jointAfter, numbersTo, stableAfter, testRoster } from "../../../helpers/rosters.ts";
+
+/** T·(1 + 4ρ) of the rosters of these tests. */
+const GRACE_MS = 10_400;
+const everybody = () => true;
+const nobody = () => false;
+
+describe("entering a joint version", () => {
+  it("makes voters of the servers that are up and are none yet", () => {
+    const stable = testRoster(5, { version: 7, voters: [2, 3] });
+    const next = enterJoint(stable, 1024, (member) => member !== 4);
+    expect(next).to.deep.equal({ ...stable, version: 8, voters: [1, 2, 3, 5], oldVoters: [2, 3] });
+  });
+
+  it("is not needed when everybody votes, nobody new is up, or the target is met", () => {
+    expect(enterJoint(testRoster(3), 1024, everybody)).to.equal(undefined);
+    expect(enterJoint(testRoster(3, { voters: [1] }), 1024, nobody)).to.equal(undefined);
+    expect(enterJoint(testRoster(9, { voters: [1, 2, 3, 4, 5] }), 5, everybody)).to.equal(undefined);
+    expect(enterJoint(testRoster(9, { voters: [1, 2, 3, 4, 5] }), 3, everybody), "above it").to.equal(undefined);
+  });
+
+  it("promotes no more than the target has room for", () => {
+    expect(enterJoint(testRoster(9, { voters: [1] }), 4, everybody)?.voters).to.deep.equal([1, 2, 3, 4]);
+  });
+});
+
+describe("leaving a joint version", () => {
+  const joint = jointAfter(testRoster(8, { voters: [1, 2, 3, 4, 5] }), numbersTo(8));
+  const reports = (
+    changes: Record<number, { version?: number; settled?: boolean; sinceMs?: number } | undefined> = {},
+  ) =>
+    new Map(
+      joint.servers
+        .filter(({ number }) => !(number in changes) || changes[number] !== undefined)
+        .map(({ number }) => [
+          number,
+          { version: joint.version, settled: true, sinceMs: 0, atMs: 0, ...changes[number] },
+        ]),
+    );
+
+  it("is possible at once when every server holds it and is settled", () => {
+    expect(leaveJoint(joint, reports(), 1, everybody)).to.deep.equal(stableAfter(joint));
+  });
+
+  it("waits while one server is not settled, is behind, or has not answered", () => {
+    for (const change of [{ settled: false }, { version: joint.version - 1 }, undefined]) {
+      expect(leaveJoint(joint, reports({ 8: change }), 1, everybody), JSON.stringify(change)).to.equal(undefined);
+    }
+  });
+
+  it("needs nobody's word once the old voters have held it for T·(1 + 4ρ)", () => {
+    const unsettled = reports({ 1: { settled: false }, 8: undefined });
+    expect(leaveJoint(joint, unsettled, GRACE_MS - 1, everybody)).to.equal(undefined);
+    expect(leaveJoint(joint, unsettled, GRACE_MS, everybody)).to.deep.equal(stableAfter(joint));
+  });
+
+  it("then does without a minority of a group of old voters, ⌊(n−1)/2⌋, and no more", () => {
+    for (const late of [undefined, { version: joint.version - 1 }, { sinceMs: 1, settled: false }]) {
+      expect(leaveJoint(joint, reports({ 1: late, 2: late }), GRACE_MS, everybody)).to.deep.equal(stableAfter(joint));
+      expect(leaveJoint(joint, reports({ 1: late, 2: late, 3: late }), GRACE_MS, everybody)).to.equal(undefined);
+    }
+  });
+
+  it("counts that minority by the size of a group, however many old voters there are", () => {
+    for (const [voters, minority] of [
+      [1, 0],
+      [2, 0],
+      [3, 1],
+      [4, 1],
+      [5, 2],
+      [9, 2],
+    ] as const) {
+      const next = jointAfter(testRoster(voters + 1, { voters: numbersTo(voters) }), numbersTo(voters + 1));
+      const held = (missing: number) =>
+        new Map(
+          numbersTo(voters + 1)
+            .slice(missing)
+            .map((number) => [number, { version: next.version, settled: false, sinceMs: 0, atMs: GRACE_MS }]),
+        );
+      expect(leaveJoint(next, held(minority), GRACE_MS, everybody), `${voters}`).not.to.equal(undefined);
+      expect(leaveJoint(next, held(minority + 1), GRACE_MS, everybody), `${voters}`).to.equal(undefined);
+    }
+  });
+
+  it("needs a majority of the new voters to be up and to hold it, however it counts the old", () => {
+    const up =
+      (...members: number[]) =>
+      (member: number) =>
+        members.includes(member);
+    expect(leaveJoint(joint, reports(), GRACE_MS, up(1, 2, 3, 4))).to.equal(undefined);
+    expect(leaveJoint(joint, reports(), GRACE_MS, up(1, 2, 3, 4, 8))).not.to.equal(undefined);
+    const behind = reports({ 8: { version: joint.version - 1 } });
+    expect(leaveJoint(joint, behind, GRACE_MS, up(1, 2, 3, 4, 8))).to.equal(undefined);
+  });
+});
+
+describe("the steward", () => {
+  const start = (roster: Roster, tuning: Partial<DirectoryTuning> = {}) => {
+    const context = new CoreContext({ roster, tuning });
+    startSteward(context, 0);
+    let nowMs = 0;
+    /** Time passes; servers answer with this. */
+    const pass = (ms: number, answer: (member: number) => { version: number; settled: boolean } | undefined) => {
+      const published: Roster[] = [];
+      for (const endMs = nowMs + ms; context.agenda.nextMs <= endMs;) {
+        nowMs = context.agenda.nextMs;
+        context.agenda.runDue(nowMs);
+        for (const { to, message } of context.takeOnly("settle")) {
+          const said = answer(to);
+          if (said !== undefined) context.answer(nowMs, to, { type: "settled", op: message.op, ...said });
+        }
+        for (const event of context.takeEvents()) {
+          if (event.kind !== "publish-roster") continue;
+          published.push(event.roster);
+          context.install(event.roster);
+        }
+      }
+      return published;
+    };
+    return { context, pass, nowMs: () => nowMs };
+  };
+
+  it("lets who joined together become voters together, when nobody has joined for a while", () => {
+    const { context, pass } = start(testRoster(1));
+    const answer = () => ({ version: context.roster().version, settled: true });
+    expect(pass(900, answer)).to.deep.equal([]);
+    context.install({ ...testRoster(2), version: 1, revision: 2, voters: [1] });
+    expect(pass(800, answer)).to.deep.equal([]);
+    context.install({ ...testRoster(3), version: 1, revision: 3, voters: [1] });
+    expect(pass(900, answer)).to.deep.equal([]);
+    const [joint, stable, ...more] = pass(1_000, answer);
+    expect(joint).to.deep.include({ version: 2, voters: [1, 2, 3], oldVoters: [1] });
+    expect(stable).to.deep.include({ version: 3, voters: [1, 2, 3], oldVoters: [] });
+    expect(more).to.deep.equal([]);
+  });
+
+  it("does not promote a server that does not answer, and does when it is up", () => {
+    const { context, pass } = start(testRoster(3, { voters: [1] }));
+    const version = () => context.roster().version;
+    pass(13_000, (member) => (member === 3 ? undefined : { version: version(), settled: true }));
+    expect(context.roster(), "its word is missing, so the leases are waited out").to.deep.include({
+      version: 3,
+      voters: [1, 2],
+      oldVoters: [],
+    });
+    pass(5_000, () => ({ version: version(), settled: true }));
+    expect(context.roster()).to.deep.include({ version: 5, voters: [1, 2, 3], oldVoters: [] });
+  });
+
+  it("waits out the leases when an old voter never says that it is settled", () => {
+    const { context, pass } = start(jointAfter(testRoster(5, { voters: [1, 2, 3] }), numbersTo(5)));
+    const answer = (member: number) => (member === 3 ? undefined : { version: 2, settled: true });
+    pass(GRACE_MS, answer);
+    expect(context.roster().version).to.equal(2);
+    pass(1_000, answer);
+    expect(context.roster()).to.deep.include({ version: 3, oldVoters: [] });
+  });
+
+  it("counts the time anew for a server that was on an earlier version in between", () => {
+    const { context, pass } = start(jointAfter(testRoster(2, { voters: [1] }), [1, 2]));
+    let version = 2;
+    const answer = () => ({ version, settled: false });
+    pass(5_000, answer);
+    version = 1;
+    pass(400, answer);
+    version = 2;
+    pass(GRACE_MS - 400, answer);
+    expect(context.roster().version).to.equal(2);
+    pass(1_000, answer);
+    expect(context.roster().version).to.equal(3);
+  });
+
+  it("asks nobody when there is nothing to change, and goes on looking", () => {
+    const { context, pass } = start(testRoster(3));
+    let asked = 0;
+    expect(pass(10_000, () => void asked++)).to.deep.equal([]);
+    expect(asked).to.equal(0);
+    expect(context.agenda.nextMs).to.be.below(10_201);
+  });
+
+  it("believes only the server that was asked, and forgets who has not answered", () => {
+    const context = new CoreContext({ roster: testRoster(2, { voters: [1] }) });
+    startSteward(context, 0);
+    context.agenda.runDue(200);
+    const asked = context.takeOnly("settle");
+    for (const { message } of asked)
+      context.answer(200, 1, { type: "settled", op: message.op, version: 1, settled: true });
+    for (let nowMs = 400; nowMs <= 3_000; nowMs += 200) context.agenda.runDue(nowMs);
+    expect(context.takeEvents().filter(({ kind }) => kind === "publish-roster")).to.deep.equal([]);
+    expect(context.openOps, "four rounds of two").to.be.at.most(2 * 5);
+  });
+});
