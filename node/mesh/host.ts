@@ -6,7 +6,6 @@ import { kadDHT, passthroughMapper } from "@libp2p/kad-dht";
 import { mdns } from "@libp2p/mdns";
 import type { Ping } from "@libp2p/ping";
 import { ping } from "@libp2p/ping";
-import { yamux } from "@libp2p/yamux";
 import type { Datastore } from "interface-datastore";
 import { createLibp2p } from "libp2p";
 import { KAD_PROTOCOL } from "../../dht-schema/link-frames.ts";
@@ -15,6 +14,7 @@ import { ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Guard } from "./guard.ts";
 import { joiningNoise } from "./joined-sends.ts";
+import { steadyYamux } from "./steady-yamux.ts";
 
 /** Makes a libp2p transport. */
 export type TransportFactory = (components: {
@@ -52,7 +52,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [options.transport],
     connectionEncrypters: [joiningNoise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [steadyYamux()],
     connectionGater: guard.gater(),
     connectionManager: {
       maxConnections: limits.mesh.connections,

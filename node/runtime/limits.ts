@@ -63,9 +63,9 @@ export const limits = {
     greetMs: 2000,
     /** How long a connected server waits for the other side to open the streams; beyond, it hangs up and dials again. */
     waitMs: 3000,
-    /** One dial with all its addresses, and one address of it; beyond, the dial has failed and is retried. */
-    dialMs: 4000,
-    dialAddressMs: 1000,
+    /** One dial with all its addresses, and one address of it, handshake included (an overloaded machine takes a second); beyond, it is retried. */
+    dialMs: 8000,
+    dialAddressMs: 3000,
     /** One search for a peer's addresses in kad-dht. */
     findPeerMs: 2000,
     /** First and longest wait before a dial is retried; each is spread by jitter over its upper half. Retries never end. */
