@@ -24,7 +24,7 @@ import { sentByAddress } from "./sip/transport/addresses.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 export interface SipSideComponents {
-  readonly config: NodeConfig;
+  readonly config: Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict">;
   readonly domain: string;
   readonly mesh: Mesh;
   readonly directory: Directory;
@@ -138,7 +138,7 @@ function nonceKey(settings: Settings): Uint8Array {
   return key;
 }
 
-function listenAddresses({ sip, ws }: NodeConfig): ListenAddress[] {
+function listenAddresses({ sip, ws }: Pick<NodeConfig, "sip" | "ws">): ListenAddress[] {
   return [
     ...sip.flatMap((address) => [
       { transport: "UDP" as const, ...address },
@@ -159,7 +159,7 @@ function overMesh(mesh: Mesh): MeshTransport {
 }
 
 /** Where the client of a socket flow reaches the listener it came to. */
-function contactFor(flow: Flow, { sip }: NodeConfig): string {
+function contactFor(flow: Flow, { sip }: Pick<NodeConfig, "sip">): string {
   if (flow.transport === "MESH") throw new TypeError("servers reach each other by the mesh, not by an address");
   const match = /^\[?(.+?)\]?:(\d+)$/.exec(flow.listener ?? "");
   const [host, port] =

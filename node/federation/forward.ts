@@ -48,6 +48,8 @@ export function localFailure(response: SipResponse): "not-sent" | "timed-out" | 
 function forwarded(request: SipRequest): SipRequest {
   const headers = request.headers.clone();
   headers.set("Max-Forwards", String(Math.max((maxForwardsOf(request) ?? MAX_FORWARDS) - 1, 0)));
+  // RFC 3261 §16.4: the edge has seen to it that every Route led here.
+  headers.delete("Route");
   return { ...request, headers };
 }
 

@@ -60,6 +60,14 @@ describe("a message to a user", () => {
     expect(received?.headers.has("Aorta-Epoch")).to.equal(false);
   });
 
+  it("leaves behind the Route that led it to the sender's server", async () => {
+    const { domain, one, two } = threeServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    expect((await joe.message(BOB, "by proxy", [["Route", "<sip:127.0.0.1:5060;lr>"]])).status).to.equal(200);
+    expect(bob.client.received[0]?.headers.has("Route")).to.equal(false);
+  });
+
   it("goes to all devices at once and is accepted with the first that takes it", async () => {
     const { domain, one, two } = threeServers();
     const [joe, deaf, desk, busy] = [
