@@ -4,7 +4,10 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { limits } from "../runtime/limits.ts";
 import { peerOf } from "./addresses.ts";
 
-/** Finds a way to a server: addresses of the roster and of the operator first; when they fail, those that kad-dht knows. */
+/**
+ * Finds a way to a server: addresses of the roster and of the operator first; when they fail, those that other servers told (identify),
+ * that the local network told (mDNS), and that kad-dht finds.
+ */
 export class Dialer {
   readonly #host: Libp2p;
   readonly #bootstrap: readonly Multiaddr[];
@@ -47,13 +50,14 @@ export class Dialer {
     return this.#host.dial(addresses, { signal: AbortSignal.any([signal, AbortSignal.timeout(limits.mesh.dialMs)]) });
   }
 
+  /** Addresses learned otherwise; none is an answer too, for what the dial itself said is the better reason to report. */
   async #find(peer: PeerId, signal: AbortSignal): Promise<Multiaddr[]> {
-    try {
-      const timeout = AbortSignal.timeout(limits.mesh.findPeerMs);
-      return (await this.#host.peerRouting.findPeer(peer, { signal: AbortSignal.any([signal, timeout]) })).multiaddrs;
-    } catch {
-      return []; // What the dial itself said is the better reason to report.
-    }
+    const limited = { signal: AbortSignal.any([signal, AbortSignal.timeout(limits.mesh.findPeerMs)]) };
+    const [stored, found] = await Promise.allSettled([
+      this.#host.peerStore.get(peer, limited).then((known) => known.addresses.map(({ multiaddr: address }) => address)),
+      this.#host.peerRouting.findPeer(peer, limited).then((info) => info.multiaddrs),
+    ]);
+    return [found, stored].flatMap((result) => (result.status === "fulfilled" ? result.value : []));
   }
 }
 

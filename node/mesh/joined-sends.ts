@@ -1,6 +1,7 @@
 import { noise } from "@chainsafe/libp2p-noise";
 import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface";
 import { serviceCapabilities } from "@libp2p/interface";
+import { unlessClosed } from "./steady-yamux.ts";
 
 type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0];
 
@@ -46,7 +47,7 @@ function joinSends(stream: MessageStream, below: MessageStream): void {
     const joined = waiting.length === 1 ? waiting[0] : Buffer.concat(waiting);
     waiting = [];
     // Where the connection has ended meanwhile, what was on its way is lost with it, as in a socket's buffer.
-    if (joined !== undefined && joined.length > 0 && isOpen()) send(joined);
+    if (joined !== undefined && joined.length > 0 && isOpen()) unlessClosed(() => send(joined));
   };
   stream.send = (data) => {
     if (!isOpen()) return send(data);

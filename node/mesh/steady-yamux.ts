@@ -17,13 +17,16 @@ export function steadyYamux(): () => StreamMuxerFactory {
 
 function swallowWhenClosed(connection: MessageStream): MessageStream {
   const send = connection.send.bind(connection);
-  connection.send = (data) => {
-    try {
-      return send(data);
-    } catch (error) {
-      if ((error as Error).name !== "StreamStateError") throw error;
-      return false;
-    }
-  };
+  connection.send = (data) => unlessClosed(() => send(data));
   return connection;
+}
+
+/** What `send` answers; false where it throws because the connection is closed. */
+export function unlessClosed(send: () => boolean): boolean {
+  try {
+    return send();
+  } catch (error) {
+    if ((error as Error).name !== "StreamStateError") throw error;
+    return false;
+  }
 }

@@ -123,6 +123,19 @@ describe("mesh links on real sockets", function () {
     }
   });
 
+  it("find a server that has moved through a third one when the roster cannot be corrected", async () => {
+    domain = await TestDomain.of(4);
+    const [steward, b, c, third] = [domain.server(0), domain.server(1), domain.server(2), domain.server(3)];
+    await steward.mesh.stop();
+    await Promise.all([b.mesh.stop(), c.mesh.stop()]);
+    const [movedB, movedC] = [await domain.restart(b), await domain.restart(c)];
+    await movedB.mesh.start();
+    await movedC.mesh.start();
+    for (const moved of [movedB, movedC]) await up(moved.mesh, third.mesh.self);
+    await until(movedB.mesh, () => movedB.mesh.isUp(movedC.mesh.self), "link between the two that have moved", 20_000);
+    expect(movedB.mesh.roster().servers[2]?.addresses).not.deep.equals(movedC.mesh.addresses());
+  });
+
   it("carry a new roster to all servers, also to one that was away", async () => {
     domain = await TestDomain.of(3);
     const [a, b, c] = [domain.server(0).mesh, domain.server(1).mesh, domain.server(2)];
