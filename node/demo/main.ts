@@ -9,11 +9,12 @@ const help = `npm start [-- options]
 Three Aorta servers of example.com, each its own process, and a story in six steps told by real SIP clients.
 
   --once             end after the story; the exit status is 0 only if every step succeeded
+  --rounds <n>       races in step 5, 1 to 10000 (default 100)
   --sabotage <step>  kill server 2 just before this step, to see that the story notices
   --help             this text
 `;
 
-const { help: helpWanted, once, sabotage } = readArguments();
+const { help: helpWanted, once, rounds, sabotage } = readArguments();
 if (helpWanted) {
   process.stdout.write(help);
 } else {
@@ -21,6 +22,7 @@ if (helpWanted) {
   const show = new Show({
     folder,
     once,
+    rounds: Number(rounds),
     ...(sabotage !== undefined && { sabotagedStep: Number(sabotage) }),
     style: { colour: process.stdout.isTTY && !process.env["NO_COLOR"] },
     write: (text) => process.stdout.write(`${text}\n`),
@@ -41,12 +43,14 @@ function readArguments() {
     const { values } = parseArgs({
       options: {
         once: { type: "boolean", default: false },
+        rounds: { type: "string", default: "100" },
         sabotage: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });
     if (values.sabotage !== undefined && !/^[1-6]$/.test(values.sabotage))
       throw new Error("--sabotage takes a step, 1 to 6.");
+    if (!/^[1-9]\d{0,3}$|^10000$/.test(values.rounds)) throw new Error("--rounds takes a number, 1 to 10000.");
     return values;
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${help}`);

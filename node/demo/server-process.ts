@@ -47,6 +47,12 @@ export class ServerProcess {
     await this.#exited;
   }
 
+  /** SIGKILL that nobody expects; resolves when the process has ended. */
+  async sabotage(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exited;
+  }
+
   /** SIGTERM, and after ten seconds SIGKILL. Resolves with whether the process ended by itself and well. */
   async drain(): Promise<boolean> {
     if (!this.isRunning) return true;

@@ -1,9 +1,8 @@
 import { execFile } from "node:child_process";
-import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { BindingView, LookupView, NodeStatus } from "../admin/node-view.ts";
+import type { BindingView, LookupView, NodeStatus, RosterView } from "../admin/node-view.ts";
 import { readAdmin } from "./admin-client.ts";
 import { freePorts } from "./ports.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -85,20 +84,25 @@ export class DemoServer implements StageServer {
     return this.process.kill();
   }
 
-  /** Waits until it runs and is linked to that many others. @throws {StoryFault} with the end of its log */
-  async untilRunning(links: number): Promise<void> {
+  /** Waits until it runs in a domain of that many servers, all linked to it and all voting. @throws {StoryFault} with the end of its log */
+  async untilRunning(servers: number): Promise<void> {
     const deadlineMs = performance.now() + startMs;
-    for (;;) {
-      const status = await this.#read<NodeStatus>("/v1/status").catch(() => undefined);
-      if (status?.state === "running" && status.peers.up >= links) return;
+    while (!(await this.#runsAmong(servers).catch(() => false))) {
       if (!this.process.isRunning || performance.now() > deadlineMs) {
         const log = (await this.process.logTail(10)).join("\n");
         throw new StoryFault(
-          `${this.title} did not come up with ${links} links within ${startMs / 1000} s; its log ends:\n${log}`,
+          `${this.title} did not become one of ${servers} servers within ${startMs / 1000} s; its log ends:\n${log}`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
+  }
+
+  async #runsAmong(servers: number): Promise<boolean> {
+    const { state, peers } = await this.#read<NodeStatus>("/v1/status");
+    const roster = await this.#read<RosterView>("/v1/roster");
+    const voters = roster.servers.filter(({ voter }) => voter).length;
+    return state === "running" && peers.up === servers - 1 && voters === servers && !roster.joint;
   }
 
   #read<T>(path: string): Promise<T> {
@@ -115,10 +119,14 @@ export class Servers {
     this.#options = options;
   }
 
-  /** @throws {StoryFault} when one of them does not come up */
-  async start(): Promise<readonly [DemoServer, DemoServer, DemoServer]> {
-    const { domain, leaseMs, folder } = this.#options;
-    await mkdir(folder, { recursive: true });
+  /**
+   * @param told called with what has happened
+   * @throws {StoryFault} when one of them does not come up
+   */
+  async start(
+    told: (server: DemoServer, what: string) => void,
+  ): Promise<readonly [DemoServer, DemoServer, DemoServer]> {
+    const { domain, leaseMs, users } = this.#options;
     const sip = await freePorts(5061, 3);
     const ws = await freePorts(8081, 3);
     const mesh = await freePorts(4061, 3);
@@ -128,16 +136,20 @@ export class Servers {
       return server;
     };
     const first = open(0, ["--domain", domain, "--lease", `${leaseMs}ms`]);
-    await first.untilRunning(0);
-    const join = async (): Promise<string[]> => [
-      "--join",
-      (await runCli(["invite", "--data", first.dataFolder])).trim(),
-    ];
-    const second = open(1, await join());
-    await second.untilRunning(1);
-    const third = open(2, await join());
-    await Promise.all([first, second, third].map((server) => server.untilRunning(2)));
+    await first.untilRunning(1);
+    told(first, `founds ${domain}: its key is generated, its roster has one server`);
+    const invite = async (): Promise<string> => (await runCli(["invite", "--data", first.dataFolder])).trim();
+    const tokens = await Promise.all([invite(), invite()]);
+    told(first, "prints two invitations");
+    const second = open(1, ["--join", tokens[0]!]);
+    const third = open(2, ["--join", tokens[1]!]);
+    const joined = async (server: DemoServer): Promise<void> => {
+      await server.untilRunning(3);
+      told(server, "has joined: linked to both others, and a replica of the directory like them");
+    };
+    await Promise.all([joined(second), joined(third), first.untilRunning(3)]);
     await Promise.all(this.all.map((server) => this.#addUsers(server)));
+    told(first, `learns passwords, as the others do: ${Object.keys(users).join(", ")}`);
     return [first, second, third];
   }
 

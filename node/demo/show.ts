@@ -1,4 +1,4 @@
-import { type Phone, type Reporter, type Stage, type StageServer } from "./stage.ts";
+import type { Phone, Reporter, Stage } from "./stage.ts";
 import { renderEncore, renderServers } from "./playbill.ts";
 import { aortaCommand, type DemoServer, Servers, type Users } from "./servers.ts";
 import { StoryFault } from "./sightings.ts";
@@ -6,9 +6,9 @@ import { hold, title as holdTitle } from "./story/1-hold.ts";
 import { appear, title as appearTitle } from "./story/2-appear.ts";
 import { talk, title as talkTitle } from "./story/3-talk.ts";
 import { move, title as moveTitle } from "./story/4-move.ts";
-import { race, summarizeRace, title as raceTitle } from "./story/5-race.ts";
+import { race, type RaceRound, summarizeRace, title as raceTitle } from "./story/5-race.ts";
 import { crash, title as crashTitle } from "./story/6-crash.ts";
-import { formatMs, paint, renderEvent, renderHeading, renderTable, renderVerdict, type Style } from "./timeline.ts";
+import { paint, renderEvent, renderHeading, renderTable, renderVerdict, type Style } from "./timeline.ts";
 
 const domain = "example.com";
 const leaseMs = 3000;
@@ -19,6 +19,8 @@ export interface ShowOptions {
   readonly folder: string;
   /** Whether to end after the story. */
   readonly once: boolean;
+  /** How many races step 5 has. */
+  readonly rounds: number;
   /** Step before which server 2 is killed, which the story must notice. */
   readonly sabotagedStep?: number;
   readonly style: Style;
@@ -32,11 +34,19 @@ export class Show {
   readonly #servers: Servers;
   readonly #phones: Phone[] = [];
   readonly #interruption = Promise.withResolvers<never>();
+  readonly #report: Reporter;
   #stopping = false;
   #stepStartMs = 0;
 
   constructor(options: ShowOptions) {
     this.#options = options;
+    const { write, style } = options;
+    this.#report = {
+      event: (server, who, what, epoch) => {
+        const event = { atMs: performance.now() - this.#stepStartMs, server: server?.title ?? "", who, what };
+        write(renderEvent(epoch === undefined ? event : { ...event, epoch }, style));
+      },
+    };
     this.#interruption.promise.catch(() => {}); // nobody may be waiting when it comes
     this.#servers = new Servers({
       domain,
@@ -79,15 +89,12 @@ export class Show {
 
   async #begin(): Promise<readonly [DemoServer, DemoServer, DemoServer]> {
     const { write, style } = this.#options;
-    write(paint(style, "bold", "Aorta: one SIP domain on three servers, and no database between them"));
-    const startMs = performance.now();
-    const servers = await this.#uninterrupted(this.#servers.start());
-    write(`\n${renderServers(servers, style)}\n`);
-    write(
-      `     Founded ${domain}, invited two servers, linked all three, added ${Object.keys(users).length} users: ` +
-        `${formatMs(performance.now() - startMs)}.\n` +
-        `     A lease lasts ${leaseMs / 1000} s here, so that step 6 is short; 10 s is usual.`,
-    );
+    write(paint(style, "bold", "Aorta: one SIP domain on three servers, and no database between them\n"));
+    this.#stepStartMs = performance.now();
+    const told = (server: DemoServer, what: string): void => this.#report.event(server, "", what);
+    const servers = await this.#uninterrupted(this.#servers.start(told));
+    write(`\n${renderServers(servers, style)}`);
+    write(`\n     A lease lasts ${leaseMs / 1000} s here, so that step 6 is short; 10 s is usual.`);
     return servers;
   }
 
@@ -107,34 +114,29 @@ export class Show {
       () => move(stage, joe, alice2, alicesPresence),
       "server 2 let go, joe's subscription followed, messages reach server 3",
     );
-    const rounds = await this.#step(5, raceTitle, () => race(stage), "one owner, every time");
-    this.#options.write(
-      renderTable(
-        [
-          { title: "owner", align: "left" },
-          { title: "rounds", align: "right" },
-          { title: "all answered, p50", align: "right" },
-          { title: "p99", align: "right" },
-        ],
-        summarizeRace(stage, rounds),
-        this.#options.style,
-      ),
+    await this.#step(
+      5,
+      raceTitle(this.#options.rounds),
+      async () => this.#showRace(stage, await race(stage, this.#options.rounds)),
+      "one owner, every time",
     );
     await this.#step(6, crashTitle, () => crash(stage, joe, alice3, alicesPresence), "reachable again, and joe saw it");
   }
 
+  #showRace(stage: Stage, rounds: readonly RaceRound[]): void {
+    const columns = [
+      { title: "owner", align: "left" },
+      { title: "rounds", align: "right" },
+      { title: "all answered, p50", align: "right" },
+      { title: "p99", align: "right" },
+    ] as const;
+    this.#options.write(renderTable(columns, summarizeRace(stage, rounds), this.#options.style));
+  }
+
   #stageOf(servers: Stage["servers"]): Stage {
-    const { write, style } = this.#options;
-    const report: Reporter = {
-      elapsedMs: () => performance.now() - this.#stepStartMs,
-      event: (server: StageServer | undefined, who, what, epoch) => {
-        const event = { atMs: report.elapsedMs(), server: server?.title ?? "", who, what };
-        write(renderEvent(epoch === undefined ? event : { ...event, epoch }, style));
-      },
-      block: write,
-    };
     const password = (user: string): string => users[user] ?? "";
-    return { domain, leaseMs, servers, report, password, opened: (phone) => this.#phones.push(phone) };
+    const opened = (phone: Phone): void => void this.#phones.push(phone);
+    return { domain, leaseMs, servers, report: this.#report, password, opened };
   }
 
   /** @throws {StepFault} naming the step */
@@ -142,7 +144,7 @@ export class Show {
     const { write, style, sabotagedStep } = this.#options;
     write(renderHeading(number, title, style));
     this.#stepStartMs = performance.now();
-    if (number === sabotagedStep) process.kill(this.#servers.all[1]!.process.pid!, "SIGKILL");
+    if (number === sabotagedStep) await this.#servers.all[1]?.process.sabotage();
     try {
       const result = await this.#uninterrupted(act());
       write(renderVerdict(true, shown, style));

@@ -28,13 +28,9 @@ export interface StageServer {
   kill(): Promise<void>;
 }
 
-/** Where the story is told. */
+/** Where the story is told: an event is something that has just happened. */
 export interface Reporter {
-  /** Milliseconds since the step began. */
-  elapsedMs(): number;
   event(server: StageServer | undefined, who: string, what: string, epoch?: string): void;
-  /** Lines as they are, e.g. a table. */
-  block(text: string): void;
 }
 
 /** What every step works with. */
@@ -95,9 +91,16 @@ export function expectThat(holds: boolean, whatShouldBe: () => string): void {
   if (!holds) throw new StoryFault(whatShouldBe());
 }
 
-/** Asks a server until it names this owner; returns the epoch. @throws {StoryFault} when it does not in time */
+/** What a server says of the owner of a user, asking all replicas; the epoch. @throws {StoryFault} when it names another */
 export async function expectOwner(asked: StageServer, aor: string, owner: StageServer): Promise<string> {
   const view = await asked.lookup(aor);
   if (view.owner === owner.name && view.epoch !== undefined) return view.epoch;
   throw new StoryFault(`${asked.title} should say that ${owner.title} owns ${aor}, but says ${view.owner ?? "nobody"}`);
+}
+
+/** The epoch under which a server itself says that it owns a user. @throws {StoryFault} when it does not */
+export async function expectOwns(server: StageServer, aor: string): Promise<string> {
+  const epoch = await server.owns(aor);
+  if (epoch === undefined) throw new StoryFault(`${server.title} should own ${aor}, but does not`);
+  return epoch;
 }

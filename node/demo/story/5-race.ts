@@ -3,9 +3,8 @@ import { StoryFault } from "../sightings.ts";
 import { aorOf, Phone, type Stage, type StageServer } from "../stage.ts";
 import { formatMs, quantile } from "../timeline.ts";
 
-export const title = "zeke registers on all three servers at the same instant, 100 times";
-
-const rounds = 100;
+export const title = (rounds: number): string =>
+  `zeke registers on all three servers at the same instant, ${rounds} times`;
 
 /** What one race came to. */
 export interface RaceRound {
@@ -18,7 +17,7 @@ export interface RaceRound {
 }
 
 /** Three clients of one user race for three servers; then all three servers are asked who owns the user. */
-export async function race(stage: Stage): Promise<readonly RaceRound[]> {
+export async function race(stage: Stage, rounds: number): Promise<readonly RaceRound[]> {
   const phones = await Promise.all(stage.servers.map((server) => Phone.open(stage, "zeke", server, "TCP")));
   stage.report.event(undefined, "zeke", "opens a phone on each server (TCP, digest)");
   const results: RaceRound[] = [];

@@ -1,6 +1,6 @@
 import { isSuccess } from "../../softphone/outcome.ts";
 import { StoryFault } from "../sightings.ts";
-import { expectOwner, expectThat, Phone, type Stage } from "../stage.ts";
+import { expectOwns, expectThat, Phone, type Stage } from "../stage.ts";
 import { formatMs } from "../timeline.ts";
 import { publishAndSee, writeAndRead } from "./acts.ts";
 import type { WatchedPresence } from "./watched-presence.ts";
@@ -23,7 +23,7 @@ export async function crash(stage: Stage, joe: Phone, before: Phone, alicesPrese
   stage.report.event(server1, "alice", "registers; server 3 might still own her until its lease has run out");
   const attempts = await registerPatiently(alice, killedMs + stage.leaseMs + claimMs);
   const awayMs = performance.now() - killedMs;
-  const epoch = await expectOwner(server1, alice.aor, server1);
+  const epoch = await expectOwns(server1, alice.aor);
   const tries = attempts === 1 ? "at the first try" : `at try ${attempts}`;
   stage.report.event(server1, "alice", `200 OK ${tries}, ${formatMs(awayMs)} after the kill`, epoch);
   await publishAndSee(stage, alice, alicesPresence, { basic: "open", note: "back, on another server" });

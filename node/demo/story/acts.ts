@@ -1,5 +1,5 @@
 import type { PresenceState } from "../../softphone/pidf.ts";
-import { aorOf, expectOwner, expectSuccess, momentMs, Phone, type Stage, type StageServer } from "../stage.ts";
+import { aorOf, expectOwns, expectSuccess, momentMs, Phone, type Stage, type StageServer } from "../stage.ts";
 import type { SoftphoneTransport } from "../../softphone/softphone.ts";
 import type { WatchedPresence } from "./watched-presence.ts";
 import { describePresence } from "./watched-presence.ts";
@@ -17,7 +17,7 @@ export async function registerOn(
   const startMs = performance.now();
   expectSuccess(`REGISTER of ${user} on ${server.title}`, await phone.softphone.register());
   const tookMs = performance.now() - startMs;
-  const epoch = await expectOwner(server, phone.aor, server);
+  const epoch = await expectOwns(server, phone.aor);
   stage.report.event(server, user, `200 OK after ${formatMs(tookMs)}: ${server.title} owns ${user}`, epoch);
   return { phone, epoch };
 }
@@ -30,7 +30,7 @@ export async function publishAndSee(
   state: PresenceState,
 ): Promise<void> {
   const { mark } = watched.seen;
-  stage.report.event(phone.server, phone.user, `publishes “${describePresence(state)}”`);
+  stage.report.event(phone.server, phone.user, `publishes: ${describePresence(state)}`);
   const startMs = performance.now();
   expectSuccess(`PUBLISH of ${phone.user} on ${phone.server.title}`, await phone.softphone.publishPresence(state));
   const { atMs } = await watched.untilShown(mark, state);
