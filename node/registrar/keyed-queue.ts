@@ -2,7 +2,7 @@ type Task = () => void | Promise<void>;
 
 /**
  * Runs tasks of the same key one after the other and tasks of different keys side by side. A task of an idle key starts
- * at once, in the same turn of the event loop. Tasks deal with their own failures: they must not throw.
+ * at once, in the same turn of the event loop.
  */
 export class KeyedQueue<Key> {
   /** Tasks that wait, by key; a key is listed while a task of it runs. */
@@ -26,12 +26,22 @@ export class KeyedQueue<Key> {
 
   #drain(key: Key, waiting: Task[]): void {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
-      const running = task();
+      const running = this.#start(task, () => this.#drain(key, waiting));
       if (running instanceof Promise) {
-        void running.then(() => this.#drain(key, waiting));
+        void running.finally(() => this.#drain(key, waiting));
         return;
       }
     }
     this.#waiting.delete(key);
+  }
+
+  /** A task that throws is whoever ran it's to hear of; those behind it run all the same. */
+  #start(task: Task, goOn: () => void): void | Promise<void> {
+    try {
+      return task();
+    } catch (error) {
+      queueMicrotask(goOn);
+      throw error;
+    }
   }
 }

@@ -40,4 +40,18 @@ describe("queue by key", () => {
     expect(ran).to.deep.equal(["adding", "added"]);
     await settle();
   });
+
+  it("goes on after a task that throws, and lets its caller know", async () => {
+    const queue = new KeyedQueue<string>();
+    const ran: string[] = [];
+    const broken = () => {
+      queue.run("a", () => void ran.push("behind"));
+      throw new Error("broken");
+    };
+    expect(() => queue.run("a", broken)).to.throw("broken");
+    await settle();
+    expect(ran).to.deep.equal(["behind"]);
+    queue.run("a", () => void ran.push("later"));
+    expect(ran).to.deep.equal(["behind", "later"]);
+  });
 });
