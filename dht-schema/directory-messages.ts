@@ -86,9 +86,9 @@ const definitions = [
   /** Replica → owner: sign your binding, somebody who speaks only kad-dht asks for it. */
   message("fetchRecord", { op, aor }),
   message("record", { op, signed: optional(bytes(SERVER_BINDING_MAX_BYTES)) }),
-  /** Steward → server: which roster version do you hold, and does nothing of yours count under an earlier one? */
+  /** Steward → server: which roster version do you hold, does anything of yours count under an earlier one, how many users do you own? */
   message("settle", { op }),
-  message("settled", { op, version: uint(0xffff_ffff), settled: flag }),
+  message("settled", { op, version: uint(0xffff_ffff), settled: flag, owned: uint() }),
 ] as const;
 
 type Definition = (typeof definitions)[number];

@@ -43,12 +43,16 @@ const rosterCodec = struct({
   driftPpm: uint(100_000),
   /** Number of the only server that may make the next roster: two writers could make two different ones of the same version. */
   steward: uint(0xffff_ffff),
+  /** Highest number ever given: a server that left takes its number with it, for ballots name it. */
+  lastNumber: uint(0xffff_ffff),
   /** The servers admitted, by number, ascending. */
   servers: list(rosterServer, ROSTER_SERVERS_MAX),
   /** Numbers of the servers that hold replicas, ascending: the new set when the version is joint. */
   voters: numbers,
   /** When the version is joint, the old set; empty when it is stable. */
   oldVoters: numbers,
+  /** Numbers of the servers that are to go, ascending: they own nobody any more, vote no longer after the next change, and are then dropped. */
+  leaving: numbers,
 });
 
 /**
@@ -115,12 +119,14 @@ export function checkRoster(roster: Roster): void {
     throw new SchemaError("BAD_ROSTER", `steward ${roster.steward} is not a server of the roster`);
   if (roster.voters.length === 0) throw new SchemaError("BAD_ROSTER", "no voters");
   if (roster.leaseMs < 100) throw new SchemaError("BAD_ROSTER", "lease term under 100 ms");
-  for (const set of [roster.voters, roster.oldVoters]) {
+  if (roster.lastNumber < last) throw new SchemaError("BAD_ROSTER", "a server has a number that was never given");
+  if (roster.leaving.includes(roster.steward)) throw new SchemaError("BAD_ROSTER", "the steward cannot leave");
+  for (const set of [roster.voters, roster.oldVoters, roster.leaving]) {
     let previous = 0;
     for (const number of set) {
-      if (number <= previous) throw new SchemaError("BAD_ROSTER", "voters must ascend");
+      if (number <= previous) throw new SchemaError("BAD_ROSTER", "numbers must ascend");
       previous = number;
-      if (!known.has(number)) throw new SchemaError("BAD_ROSTER", `voter ${number} is not a server of the roster`);
+      if (!known.has(number)) throw new SchemaError("BAD_ROSTER", `${number} is not a server of the roster`);
     }
   }
 }

@@ -12,6 +12,8 @@ export interface FaultMix {
   readonly crashMs: number;
   readonly pauseMs: number;
   readonly partitionMs: number;
+  /** Servers that leave or join. */
+  readonly rosterMs: number;
   readonly network: NetworkFaults;
 }
 
@@ -23,6 +25,7 @@ export function drawFaults(random: Random, leaseMs: number): FaultMix {
     crashMs: often(),
     pauseMs: often(),
     partitionMs: often(),
+    rosterMs: random.chance(0.6) ? random.between(3, 20) * leaseMs : Infinity,
     network: {
       loss: random.pick([0, 0, 0.01, 0.1]),
       duplication: random.pick([0, 0.05]),

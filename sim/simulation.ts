@@ -55,7 +55,8 @@ class Simulation {
   readonly #network: Network;
   readonly #world: NodeWorld;
   readonly #mix: FaultMix;
-  readonly #servers: readonly RosterServer[];
+  /** Servers that there are when none has left. */
+  readonly #size: number;
   readonly #nodes: SimulatedNode[] = [];
   readonly #epochs = new EpochChecker();
   readonly #faultsUntilMs: number;
@@ -70,13 +71,13 @@ class Simulation {
     this.#random = new Random(options.seed);
     this.#network = new Network(this.#agenda, this.#random);
     this.#mix = drawFaults(this.#random, LEASE_MS);
-    this.#servers = Array.from({ length: options.nodes }, (_, index) => serverOf(index + 1));
+    this.#size = options.nodes;
     this.#faultsUntilMs = options.minutes * 60_000;
     this.#world = {
       agenda: this.#agenda,
       network: this.#network,
       random: this.#random,
-      deliver: (nowMs, from, to, bytes) => this.#node(to)?.receive(nowMs, from, bytes),
+      deliver: (nowMs, from, to, bytes) => this.#deliver(nowMs, from, to, bytes),
       event: (nowMs, node, event) => this.#event(nowMs, node, event),
     };
   }
@@ -89,6 +90,7 @@ class Simulation {
     this.#repeat(this.#mix.crashMs, (nowMs) => this.#crash(nowMs));
     this.#repeat(this.#mix.pauseMs, (nowMs) => this.#pause(nowMs));
     this.#repeat(this.#mix.partitionMs, (nowMs) => this.#partition(nowMs));
+    this.#repeat(this.#mix.rosterMs, (nowMs) => this.#changeMembers(nowMs));
     this.#gossip(0);
     this.#runUntil(this.#faultsUntilMs);
     this.#heal(this.#faultsUntilMs);
@@ -108,7 +110,7 @@ class Simulation {
 
   /** The first server is there from the start; the others join one by one or in bursts, early or in the midst of faults. */
   #found(): void {
-    const [founder, ...joining] = this.#servers as readonly [RosterServer, ...RosterServer[]];
+    const founder = serverOf(1);
     this.#addNode(0, founder.number, {
       domain: "example.com",
       version: 1,
@@ -116,14 +118,16 @@ class Simulation {
       leaseMs: LEASE_MS,
       driftPpm: DRIFT_PPM,
       steward: founder.number,
+      lastNumber: founder.number,
+      leaving: [],
       servers: [founder],
       voters: [founder.number],
       oldVoters: [],
     });
     let atMs = 0;
-    for (const server of joining) {
+    for (let joining = 1; joining < this.#size; joining++) {
       atMs += this.#random.chance(0.6) ? this.#random.between(0, 300) : this.#random.between(0, 5 * LEASE_MS);
-      this.#agenda.add(atMs, (nowMs) => this.#join(nowMs, server));
+      this.#agenda.add(atMs, (nowMs) => this.#join(nowMs));
     }
   }
 
@@ -142,17 +146,42 @@ class Simulation {
   }
 
   /** Admission: the founder adds the server to the roster, as the mesh does. */
-  #join(nowMs: number, server: RosterServer): void {
+  #join(nowMs: number): void {
     const founder = this.#node(1) as SimulatedNode;
     if (!founder.isUp || founder.isPaused) {
-      this.#agenda.add(nowMs + 500, (atMs) => this.#join(atMs, server));
+      this.#agenda.add(nowMs + 500, (atMs) => this.#join(atMs));
       return;
     }
     const before = founder.roster;
-    const servers = [...before.servers, server].sort((a, b) => a.number - b.number);
-    const roster = { ...before, revision: before.revision + 1, servers };
+    const lastNumber = before.lastNumber + 1;
+    const server = serverOf(lastNumber);
+    const servers = [...before.servers, server];
+    const roster = { ...before, revision: before.revision + 1, lastNumber, servers };
     founder.learnRoster(nowMs, roster);
     this.#addNode(nowMs, server.number, roster);
+  }
+
+  /** An operator takes a server out, or another one joins. */
+  #changeMembers(nowMs: number): void {
+    const founder = this.#node(1) as SimulatedNode;
+    if (!founder.isUp || founder.isPaused) return;
+    const { roster } = founder;
+    const staying = roster.servers.map(({ number }) => number).filter((number) => !roster.leaving.includes(number));
+    if (staying.length < this.#size && this.#random.chance(0.7)) {
+      this.#count("join");
+      this.#join(nowMs);
+    } else if (staying.length > 2) {
+      this.#count("leave");
+      const goes = this.#random.pick(staying.filter((number) => number !== roster.steward));
+      const leaving = [...roster.leaving, goes].sort((a, b) => a - b);
+      founder.learnRoster(nowMs, { ...roster, revision: roster.revision + 1, leaving });
+    }
+  }
+
+  /** A server listens only to servers of its roster. */
+  #deliver(nowMs: number, from: number, to: number, bytes: Uint8Array): void {
+    const receiver = this.#node(to);
+    if (receiver?.roster.servers.some(({ number }) => number === from) === true) receiver.receive(nowMs, from, bytes);
   }
 
   #node(number: number): SimulatedNode | undefined {
@@ -229,7 +258,7 @@ class Simulation {
   #partition(nowMs: number): void {
     const kind = this.#random.pick(["split", "isolate", "one-way"] as const);
     this.#count(kind);
-    const numbers = this.#servers.map(({ number }) => number);
+    const numbers = this.#nodes.map(({ number }) => number);
     const isolated = this.#random.pick(numbers);
     const side = new Set(
       numbers.filter((number) => (kind === "isolate" ? number === isolated : this.#random.chance(0.5))),
@@ -265,8 +294,9 @@ class Simulation {
       if (!node.isUp) node.start(nowMs, AORS);
     }
     for (const aor of AORS) {
-      const claimant = this.#random.pick(this.#nodes);
-      this.#agenda.add(nowMs + 3 * LEASE_MS, (atMs) => this.#claim(atMs, claimant, aor, true));
+      this.#agenda.add(nowMs + 3 * LEASE_MS, (atMs) =>
+        this.#claim(atMs, this.#random.pick(this.#members()), aor, true),
+      );
     }
   }
 
@@ -279,7 +309,7 @@ class Simulation {
       const epoch = this.#nodes.map((node) => node.believes(nowMs, aor)).find((owned) => owned !== undefined);
       if (epoch === undefined)
         throw new Violation("I5", nowMs, `nobody owns ${aor} though it was claimed after the healing`);
-      for (const node of this.#nodes) {
+      for (const node of this.#members()) {
         const told = node.told.get(aor);
         if (told?.kind === "owner" && sameBallot(told.epoch, epoch)) continue;
         const what = told?.kind === "owner" ? formatBallot(told.epoch) : (told?.kind ?? "nothing");
@@ -290,10 +320,23 @@ class Simulation {
         );
       }
     }
-    const { servers, voters, oldVoters } = (this.#node(1) as SimulatedNode).roster;
-    if (voters.length < servers.length || oldVoters.length > 0) {
-      throw new Violation("I5", nowMs, `${servers.length} servers have joined, and ${voters.length} vote`);
+    const { servers, voters, oldVoters, leaving } = (this.#node(1) as SimulatedNode).roster;
+    if (voters.length < servers.length || oldVoters.length + leaving.length > 0) {
+      const rest = `${oldVoters.length} voted before, ${leaving.length} are leaving`;
+      throw new Violation(
+        "I5",
+        nowMs,
+        `the roster stands still: ${servers.length} servers, ${voters.length} vote, ${rest}`,
+      );
     }
+  }
+
+  /** The nodes of servers that belong to the domain and stay. */
+  #members(): SimulatedNode[] {
+    const { servers, leaving } = (this.#node(1) as SimulatedNode).roster;
+    return this.#nodes.filter(
+      ({ number }) => servers.some((server) => server.number === number) && !leaving.includes(number),
+    );
   }
 
   #event(nowMs: number, node: SimulatedNode, event: DirectoryEvent): void {

@@ -97,7 +97,7 @@ export async function createMesh(options: MeshOptions): Promise<MeshNode> {
   try {
     await startHost(host, listen);
     guard.watch(host);
-    const door = new JoinDoor({ book, keeper, settings, counters, logger });
+    const door = new JoinDoor({ book, keeper, counters, logger });
     await host.handle(
       JOIN_PROTOCOL,
       guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)),

@@ -19,9 +19,11 @@ export function foundingRoster(
     leaseMs,
     driftPpm,
     steward: 1,
+    lastNumber: 1,
     servers: [{ number: 1, ...founder }],
     voters: [1],
     oldVoters: [],
+    leaving: [],
   };
 }
 

@@ -44,7 +44,7 @@ export function nextBoot(settings: Settings): number {
 }
 
 /** A decimal number of the settings, 0 where there is none. @throws {OperationalError} `DAMAGED_SETTING` */
-export function readCounter(settings: Settings, name: string): number {
+function readCounter(settings: Settings, name: string): number {
   const stored = settings.get(name);
   if (stored === undefined) return 0;
   const text = new TextDecoder().decode(stored);
@@ -57,7 +57,7 @@ export function readCounter(settings: Settings, name: string): number {
   return Number(text);
 }
 
-export function writeCounter(settings: Settings, name: string, value: number): void {
+function writeCounter(settings: Settings, name: string, value: number): void {
   settings.set(name, new TextEncoder().encode(String(value)));
 }
 

@@ -9,15 +9,12 @@ import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import type { Settings } from "../storage/ports.ts";
 import { areListenAddresses } from "./addresses.ts";
 import { meshCounter } from "./counters.ts";
 import { checkServerName } from "./founding.ts";
-import { readCounter, writeCounter } from "./identity.ts";
 import type { InviteBook } from "./invite-book.ts";
 import { readFrame } from "./one-frame.ts";
 import type { RosterKeeper } from "./roster-keeper.ts";
-import { setting } from "./settings-names.ts";
 
 /** Why a join is not granted; nothing has changed. */
 class Refusal extends Error {
@@ -32,7 +29,6 @@ class Refusal extends Error {
 export interface JoinDoorParts {
   readonly book: InviteBook;
   readonly keeper: RosterKeeper;
-  readonly settings: Settings;
   readonly counters: Counters;
   readonly logger: Logger;
 }
@@ -82,7 +78,7 @@ export class JoinDoor {
   }
 
   async #admit(request: JoinRequest, peer: string): Promise<JoinAnswer> {
-    const { book, keeper, settings, counters, logger } = this.#parts;
+    const { book, keeper, counters, logger } = this.#parts;
     const secretHash = inviteSecretHash(request.secret);
     let steward = false;
     let admitted = false;
@@ -90,9 +86,7 @@ export class JoinDoor {
       const verdict = book.judge(secretHash, peer);
       if (verdict.kind === "refused") throw new Refusal(verdict.code, verdict.reason);
       steward = verdict.steward;
-      const next = withServer(roster, request, peer, readCounter(settings, setting.highestNumber));
-      const added = next?.servers.at(-1);
-      if (added !== undefined) writeCounter(settings, setting.highestNumber, added.number);
+      const next = withServer(roster, request, peer);
       book.redeem(secretHash, peer, verdict);
       admitted = next !== undefined;
       return next;
@@ -107,7 +101,7 @@ export class JoinDoor {
 }
 
 /** The roster with the server added, or `undefined` where it is in already: a repeated join. */
-function withServer(roster: Roster, request: JoinRequest, peer: string, highestGiven: number): Roster | undefined {
+function withServer(roster: Roster, request: JoinRequest, peer: string): Roster | undefined {
   if (roster.servers.some((server) => server.id === peer)) return undefined;
   if (roster.servers.some((server) => server.name === request.name)) {
     throw new Refusal(
@@ -117,11 +111,12 @@ function withServer(roster: Roster, request: JoinRequest, peer: string, highestG
   }
   if (roster.servers.length >= ROSTER_SERVERS_MAX)
     throw new Refusal("DOMAIN_FULL", `a domain has at most ${ROSTER_SERVERS_MAX} servers`);
-  const number = Math.max(highestGiven, roster.servers.at(-1)?.number ?? 0) + 1;
+  const number = roster.lastNumber + 1;
   const { name, addresses } = request;
   return {
     ...roster,
     revision: roster.revision + 1,
+    lastNumber: number,
     servers: [...roster.servers, { number, id: peer, name, addresses }],
   };
 }

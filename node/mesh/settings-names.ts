@@ -10,8 +10,6 @@ export const setting = {
   roster: "mesh.roster",
   /** How often this node has started, decimal. */
   boot: "mesh.boot",
-  /** Highest server number ever given by this steward, decimal: numbers are never reused. */
-  highestNumber: "mesh.highest-number",
   /** Invites redeemed and not yet expired. */
   redeemed: "mesh.redeemed-invites",
 } as const;

@@ -37,6 +37,8 @@ describe("the explanation of a lookup", () => {
       driftPpm: 10_000,
       servers,
       steward: 1,
+      lastNumber: 3,
+      leaving: [],
       voters: [1, 2, 3],
       oldVoters: [],
     };

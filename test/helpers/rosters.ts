@@ -30,6 +30,8 @@ export function testRoster(servers: number, changes: Partial<Roster> = {}): Rost
     leaseMs: 10_000,
     driftPpm: 10_000,
     steward: 1,
+    lastNumber: servers,
+    leaving: [],
     servers: numbersTo(servers).map(testServer),
     voters: numbersTo(servers),
     oldVoters: [],

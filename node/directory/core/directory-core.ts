@@ -165,8 +165,9 @@ export class DirectoryCore {
       this.#ownerships.rosterChanged(nowMs, { leases, intoJoint });
       for (const member of Array.from(this.#leases.members())) this.#leases.refresh(nowMs, member);
       this.#watches.rosterChanged(nowMs);
-      for (const [claim] of this.#claims.values()) claim?.prepare(nowMs);
+      for (const [claim] of Array.from(this.#claims.values())) claim?.prepare(nowMs);
     }
+    if (this.#isLeaving()) for (const { aor } of Array.from(this.#ownerships.list(nowMs))) this.release(nowMs, aor);
     for (const { from, batch } of this.#held.splice(0)) this.receive(nowMs, from, batch);
     this.#deliverToSelf(nowMs);
   }
@@ -369,7 +370,7 @@ export class DirectoryCore {
 
   #settled(nowMs: number, from: number, op: number): void {
     const settled = this.#ownerships.settled(nowMs);
-    this.#send(from, { type: "settled", op, version: this.#roster.version, settled });
+    this.#send(from, { type: "settled", op, version: this.#roster.version, settled, owned: this.#ownerships.size });
   }
 
   /** Stops serving for good whatever this server owns or proposes below the claimant's ballot, and says so. */
@@ -404,7 +405,15 @@ export class DirectoryCore {
     });
   }
 
+  #isLeaving(): boolean {
+    return this.#roster.leaving.includes(this.self);
+  }
+
   #startClaim(nowMs: number, claim: Claim): void {
+    if (this.#isLeaving()) {
+      const result: ClaimResult = { kind: "unavailable", reason: "this server is leaving the domain" };
+      return this.#claimEnded(nowMs, claim, result);
+    }
     const epoch = claim.purpose === "reclaim" ? undefined : this.#ownerships.epoch(nowMs, claim.aor);
     if (epoch !== undefined) this.#claimEnded(nowMs, claim, { kind: "owned", epoch, from: undefined });
     else claim.prepare(nowMs);

@@ -1,71 +1,101 @@
-import type { Roster } from "../../../dht-schema/roster.ts";
 import { replicaGroupSize } from "../../../dht-schema/replica-group.ts";
+import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint } from "../../../dht-schema/roster.ts";
 import type { Context } from "./context.ts";
 import { majorityOf } from "./quorum.ts";
 
-/** What a server last said of the roster it holds. */
-interface Report {
+/** What a server last said of itself to the steward. */
+export interface Report {
+  /** Roster version that it holds. */
   readonly version: number;
+  /** Nothing of its own counts under an earlier version. */
   readonly settled: boolean;
+  /** Users that it owns. */
+  readonly owned: number;
   /** Since when it is known to hold `version`, on our clock. */
   readonly sinceMs: number;
   readonly atMs: number;
 }
 
+/** What the steward knows of the servers at one instant. */
+export interface Sight {
+  readonly nowMs: number;
+  readonly reports: ReadonlyMap<number, Report>;
+  /** How long a report shows that its server is up, ms. */
+  readonly patienceMs: number;
+  /** Since when the servers are being asked: a server that has not answered since is silent since then at least. */
+  readonly askingSinceMs: number;
+}
+
 /**
- * Drives the roster from one stable version to the next: servers that joined become voters, by a joint version.
- * It runs where the domain's key is, keeps nothing durable, and may stop at any moment: whoever looks next goes on from the roster in force.
+ * Drives the roster from one stable version to the next: servers that joined become voters, servers that are leaving stop
+ * being voters, by a joint version each time; servers that have left are dropped. It runs at the roster's steward, keeps nothing durable,
+ * and may stop at any moment: all that is wanted stands in the roster, and it goes on from there.
  */
 export function startSteward(context: Context, nowMs: number): void {
+  const { stewardMs, promoteAfterMs, votersTarget } = context.tuning;
+  const patienceMs = stewardMs * 4;
   const reports = new Map<number, Report>();
-  let joined = { servers: 0, atMs: nowMs };
+  let joined = { lastNumber: 0, atMs: nowMs };
+  let askingSinceMs: number | undefined;
 
   const ask = (atMs: number, member: number) => {
     const op = context.openOp((answeredMs, from, message) => {
       context.closeOp(op);
       if (message.type !== "settled" || from !== member) return;
-      const { version, settled } = message;
+      const { version, settled, owned } = message;
       const before = reports.get(member);
       const sinceMs = before?.version === version ? before.sinceMs : answeredMs;
-      reports.set(member, { version, settled, sinceMs, atMs: answeredMs });
+      reports.set(member, { version, settled, owned, sinceMs, atMs: answeredMs });
     });
-    context.agenda.add(atMs + context.tuning.stewardMs * 4, () => context.closeOp(op));
+    context.agenda.add(atMs + patienceMs, () => context.closeOp(op));
     context.send(member, { type: "settle", op });
   };
 
   const look = (atMs: number) => {
     const roster = context.roster();
-    if (joined.servers !== roster.servers.length) joined = { servers: roster.servers.length, atMs };
-    const patientMs = context.tuning.stewardMs * 4;
-    const isUp = (member: number) => atMs - (reports.get(member)?.atMs ?? -Infinity) <= patientMs;
+    askingSinceMs = isAtWork(roster, votersTarget) ? (askingSinceMs ?? atMs) : undefined;
+    const sight = { nowMs: atMs, reports, patienceMs, askingSinceMs: askingSinceMs ?? atMs };
+    if (joined.lastNumber !== roster.lastNumber) joined = { lastNumber: roster.lastNumber, atMs };
+    const target = atMs - joined.atMs >= promoteAfterMs ? votersTarget : 0;
     const next = isJoint(roster)
-      ? leaveJoint(roster, reports, atMs, isUp)
-      : atMs - joined.atMs >= context.tuning.promoteAfterMs
-        ? enterJoint(roster, context.tuning.votersTarget, isUp)
-        : undefined;
+      ? leaveJoint(roster, sight)
+      : (dropLeft(roster, sight) ?? enterJoint(roster, target, sight));
     if (next !== undefined) context.emit({ kind: "publish-roster", roster: next });
-    if (isJoint(roster) || roster.voters.length < Math.min(context.tuning.votersTarget, roster.servers.length)) {
-      for (const { number } of roster.servers) ask(atMs, number);
-    }
-    context.agenda.add(atMs + context.tuning.stewardMs, look);
+    if (askingSinceMs !== undefined) for (const { number } of roster.servers) ask(atMs, number);
+    context.agenda.add(atMs + stewardMs, look);
   };
-  context.agenda.add(nowMs + context.tuning.stewardMs, look);
+  context.agenda.add(nowMs + stewardMs, look);
 }
 
-/** stable → joint: servers that are up and no voters yet become voters, up to the target. */
-export function enterJoint(
-  roster: Roster,
-  votersTarget: number,
-  isUp: (member: number) => boolean,
-): Roster | undefined {
-  const room = votersTarget - roster.voters.length;
+/** Whether the roster is on its way to another: only then the servers are asked. */
+function isAtWork(roster: Roster, votersTarget: number): boolean {
+  if (isJoint(roster) || roster.leaving.length > 0) return true;
+  return roster.voters.length < Math.min(votersTarget, roster.servers.length);
+}
+
+function isUp(member: number, { nowMs, reports, patienceMs }: Sight): boolean {
+  return nowMs - (reports.get(member)?.atMs ?? -Infinity) <= patienceMs;
+}
+
+/** T·(1 + 4ρ): what a replica granted before has run out after it. */
+function termMs({ leaseMs, driftPpm }: Roster): number {
+  return leaseMs * (1 + (4 * driftPpm) / 1e6);
+}
+
+/** stable → joint: who is leaving votes no longer; who is up and votes not yet does, up to the target. Some voter always stays. */
+export function enterJoint(roster: Roster, votersTarget: number, sight: Sight): Roster | undefined {
+  const leaving = new Set(roster.leaving);
   const isVoter = new Set(roster.voters);
-  const promoted = roster.servers
-    .filter(({ number }) => !isVoter.has(number) && isUp(number))
-    .slice(0, Math.max(0, room));
-  if (promoted.length === 0) return undefined;
-  const voters = [...roster.voters, ...promoted.map(({ number }) => number)].sort((a, b) => a - b);
+  const staying = roster.voters.filter((number) => !leaving.has(number));
+  const candidates = roster.servers
+    .map(({ number }) => number)
+    .filter((number) => !isVoter.has(number) && !leaving.has(number));
+  const promoted = candidates
+    .filter((number) => isUp(number, sight))
+    .slice(0, Math.max(0, votersTarget - staying.length));
+  const voters = [...staying, ...promoted].sort((a, b) => a - b);
+  if (voters.length === 0 || (promoted.length === 0 && staying.length === roster.voters.length)) return undefined;
   return { ...roster, version: roster.version + 1, voters, oldVoters: roster.voters };
 }
 
@@ -74,21 +104,34 @@ export function enterJoint(
  * Either every server says that nothing of its own counts under an earlier version; or all but a minority of the old voters
  * have held the joint version for T·(1 + 4ρ), so that no lease that they granted to a server unaware of it is left (rule ●).
  */
-export function leaveJoint(
-  roster: Roster,
-  reports: ReadonlyMap<number, Report>,
-  nowMs: number,
-  isUp: (member: number) => boolean,
-): Roster | undefined {
+export function leaveJoint(roster: Roster, sight: Sight): Roster | undefined {
+  const { nowMs, reports } = sight;
   const holds = (member: number) => (reports.get(member)?.version ?? 0) >= roster.version;
   const isSettled = ({ number }: { number: number }) => holds(number) && reports.get(number)?.settled === true;
-  const termMs = roster.leaseMs * (1 + (4 * roster.driftPpm) / 1e6);
   const late = roster.oldVoters.filter(
-    (member) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs,
+    (member) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster),
   );
   const lateAllowed = (replicaGroupSize(roster.oldVoters.length) - 1) / 2;
   if (!roster.servers.every(isSettled) && late.length > lateAllowed) return undefined;
-  const newUp = roster.voters.filter((member) => isUp(member) && holds(member)).length;
+  const newUp = roster.voters.filter((member) => isUp(member, sight) && holds(member)).length;
   if (newUp < majorityOf(roster.voters.length)) return undefined;
   return { ...roster, version: roster.version + 1, oldVoters: [] };
+}
+
+/** Takes out of the roster who is leaving, votes no longer, and owns nobody: by its own word, or because it has been silent for longer than a lease. */
+export function dropLeft(roster: Roster, sight: Sight): Roster | undefined {
+  const hasLeft = (number: number) => {
+    if (roster.voters.includes(number)) return false;
+    const report = sight.reports.get(number);
+    if (report !== undefined && isUp(number, sight)) return report.version >= roster.version && report.owned === 0;
+    return sight.nowMs - Math.max(report?.atMs ?? 0, sight.askingSinceMs) > termMs(roster);
+  };
+  const left = new Set(roster.leaving.filter(hasLeft));
+  if (left.size === 0) return undefined;
+  return {
+    ...roster,
+    revision: roster.revision + 1,
+    servers: roster.servers.filter(({ number }) => !left.has(number)),
+    leaving: roster.leaving.filter((number) => !left.has(number)),
+  };
 }
