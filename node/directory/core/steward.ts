@@ -21,10 +21,10 @@ export interface Report {
 export interface Sight {
   readonly nowMs: number;
   readonly reports: ReadonlyMap<number, Report>;
-  /** How long a report shows that its server is up, ms. */
-  readonly patienceMs: number;
-  /** Since when the servers are being asked: a server that has not answered since is silent since then at least. */
-  readonly askingSinceMs: number;
+  /** Whether it answered just now. */
+  isUp(member: number): boolean;
+  /** For how long it has been asked in vain, ms. */
+  silentForMs(member: number): number;
 }
 
 /**
@@ -55,7 +55,13 @@ export function startSteward(context: Context, nowMs: number): void {
   const look = (atMs: number) => {
     const roster = context.roster();
     askingSinceMs = isAtWork(roster, votersTarget) ? (askingSinceMs ?? atMs) : undefined;
-    const sight = { nowMs: atMs, reports, patienceMs, askingSinceMs: askingSinceMs ?? atMs };
+    const sinceMs = askingSinceMs ?? atMs;
+    const sight: Sight = {
+      nowMs: atMs,
+      reports,
+      isUp: (member) => atMs - (reports.get(member)?.atMs ?? -Infinity) <= patienceMs,
+      silentForMs: (member) => atMs - Math.max(reports.get(member)?.atMs ?? 0, sinceMs),
+    };
     if (joined.lastNumber !== roster.lastNumber) joined = { lastNumber: roster.lastNumber, atMs };
     const target = atMs - joined.atMs >= promoteAfterMs ? votersTarget : 0;
     const next = isJoint(roster)
@@ -74,10 +80,6 @@ function isAtWork(roster: Roster, votersTarget: number): boolean {
   return roster.voters.length < Math.min(votersTarget, roster.servers.length);
 }
 
-function isUp(member: number, { nowMs, reports, patienceMs }: Sight): boolean {
-  return nowMs - (reports.get(member)?.atMs ?? -Infinity) <= patienceMs;
-}
-
 /** T·(1 + 4ρ): what a replica granted before has run out after it. */
 function termMs({ leaseMs, driftPpm }: Roster): number {
   return leaseMs * (1 + (4 * driftPpm) / 1e6);
@@ -92,7 +94,7 @@ export function enterJoint(roster: Roster, votersTarget: number, sight: Sight): 
     .map(({ number }) => number)
     .filter((number) => !isVoter.has(number) && !leaving.has(number));
   const promoted = candidates
-    .filter((number) => isUp(number, sight))
+    .filter((number) => sight.isUp(number))
     .slice(0, Math.max(0, votersTarget - staying.length));
   const voters = [...staying, ...promoted].sort((a, b) => a - b);
   if (voters.length === 0 || (promoted.length === 0 && staying.length === roster.voters.length)) return undefined;
@@ -113,7 +115,7 @@ export function leaveJoint(roster: Roster, sight: Sight): Roster | undefined {
   );
   const lateAllowed = (replicaGroupSize(roster.oldVoters.length) - 1) / 2;
   if (!roster.servers.every(isSettled) && late.length > lateAllowed) return undefined;
-  const newUp = roster.voters.filter((member) => isUp(member, sight) && holds(member)).length;
+  const newUp = roster.voters.filter((member) => sight.isUp(member) && holds(member)).length;
   if (newUp < majorityOf(roster.voters.length)) return undefined;
   return { ...roster, version: roster.version + 1, oldVoters: [] };
 }
@@ -123,8 +125,8 @@ export function dropLeft(roster: Roster, sight: Sight): Roster | undefined {
   const hasLeft = (number: number) => {
     if (roster.voters.includes(number)) return false;
     const report = sight.reports.get(number);
-    if (report !== undefined && isUp(number, sight)) return report.version >= roster.version && report.owned === 0;
-    return sight.nowMs - Math.max(report?.atMs ?? 0, sight.askingSinceMs) > termMs(roster);
+    if (report !== undefined && sight.isUp(number)) return report.version >= roster.version && report.owned === 0;
+    return sight.silentForMs(number) > termMs(roster);
   };
   const left = new Set(roster.leaving.filter(hasLeft));
   if (left.size === 0) return undefined;

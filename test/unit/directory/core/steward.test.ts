@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import type { Roster } from "../../../../dht-schema/roster.ts";
 import type { DirectoryTuning } from "../../../../node/directory/core/context.ts";
-import { enterJoint, leaveJoint, startSteward } from "../../../../node/directory/core/steward.ts";
+import type { Report, Sight } from "../../../../node/directory/core/steward.ts";
+import { dropLeft, enterJoint, leaveJoint, startSteward } from "../../../../node/directory/core/steward.ts";
 import { CoreContext } from "../../../helpers/core-context.ts";
 import { jointAfter, numbersTo, stableAfter, testRoster } from "../../../helpers/rosters.ts";
 
@@ -10,22 +11,68 @@ const GRACE_MS = 10_400;
 const everybody = () => true;
 const nobody = () => false;
 
+type IsUp = (member: number) => boolean;
+
+/** What the steward sees when these servers are up. */
+const seeing = (isUp: IsUp, reports: ReadonlyMap<number, Report> = new Map(), nowMs = 0): Sight => ({
+  nowMs,
+  reports,
+  isUp,
+  silentForMs: (member) => (isUp(member) ? 0 : nowMs),
+});
+const enter = (roster: Roster, target: number, isUp: IsUp) => enterJoint(roster, target, seeing(isUp));
+const leave = (roster: Roster, reports: ReadonlyMap<number, Report>, nowMs: number, isUp: IsUp) =>
+  leaveJoint(roster, seeing(isUp, reports, nowMs));
+
 describe("entering a joint version", () => {
   it("makes voters of the servers that are up and are none yet", () => {
     const stable = testRoster(5, { version: 7, voters: [2, 3] });
-    const next = enterJoint(stable, 1024, (member) => member !== 4);
+    const next = enter(stable, 1024, (member) => member !== 4);
     expect(next).to.deep.equal({ ...stable, version: 8, voters: [1, 2, 3, 5], oldVoters: [2, 3] });
   });
 
   it("is not needed when everybody votes, nobody new is up, or the target is met", () => {
-    expect(enterJoint(testRoster(3), 1024, everybody)).to.equal(undefined);
-    expect(enterJoint(testRoster(3, { voters: [1] }), 1024, nobody)).to.equal(undefined);
-    expect(enterJoint(testRoster(9, { voters: [1, 2, 3, 4, 5] }), 5, everybody)).to.equal(undefined);
-    expect(enterJoint(testRoster(9, { voters: [1, 2, 3, 4, 5] }), 3, everybody), "above it").to.equal(undefined);
+    expect(enter(testRoster(3), 1024, everybody)).to.equal(undefined);
+    expect(enter(testRoster(3, { voters: [1] }), 1024, nobody)).to.equal(undefined);
+    expect(enter(testRoster(9, { voters: [1, 2, 3, 4, 5] }), 5, everybody)).to.equal(undefined);
+    expect(enter(testRoster(9, { voters: [1, 2, 3, 4, 5] }), 3, everybody), "above it").to.equal(undefined);
   });
 
   it("promotes no more than the target has room for", () => {
-    expect(enterJoint(testRoster(9, { voters: [1] }), 4, everybody)?.voters).to.deep.equal([1, 2, 3, 4]);
+    expect(enter(testRoster(9, { voters: [1] }), 4, everybody)?.voters).to.deep.equal([1, 2, 3, 4]);
+  });
+});
+
+describe("leaving servers", () => {
+  it("vote no longer after the next joint version, together with whoever becomes a voter", () => {
+    const stable = testRoster(5, { voters: [1, 2, 3, 4], leaving: [3, 4] });
+    expect(enter(stable, 0, nobody)).to.deep.include({ voters: [1, 2], oldVoters: [1, 2, 3, 4] });
+    expect(enter(stable, 1024, everybody)).to.deep.include({ voters: [1, 2, 5], oldVoters: [1, 2, 3, 4] });
+  });
+
+  it("are not promoted", () => {
+    expect(enter(testRoster(3, { voters: [1], leaving: [2] }), 1024, everybody)?.voters).to.deep.equal([1, 3]);
+  });
+
+  const gone = testRoster(3, { version: 5, voters: [1, 2], leaving: [3] });
+  const report = (change: Partial<Report>) =>
+    new Map([[3, { version: 5, settled: true, owned: 0, sinceMs: 0, atMs: 0, ...change }]]);
+
+  it("are dropped from the roster when they say that they own nobody, and their numbers stay taken", () => {
+    const next = dropLeft(gone, seeing(everybody, report({})));
+    expect(next?.servers.map(({ number }) => number)).to.deep.equal([1, 2]);
+    expect(next).to.deep.include({ version: 5, revision: 2, leaving: [], lastNumber: 3 });
+  });
+
+  it("stay while they vote, own somebody, or have not heard of the version in force", () => {
+    expect(dropLeft({ ...gone, voters: [1, 2, 3] }, seeing(everybody, report({})))).to.equal(undefined);
+    expect(dropLeft(gone, seeing(everybody, report({ owned: 1 })))).to.equal(undefined);
+    expect(dropLeft(gone, seeing(everybody, report({ version: 4 })))).to.equal(undefined);
+  });
+
+  it("are dropped when they have been silent for longer than a lease", () => {
+    expect(dropLeft(gone, seeing(nobody, new Map(), GRACE_MS))).to.equal(undefined);
+    expect(dropLeft(gone, seeing(nobody, new Map(), GRACE_MS + 1))?.servers).to.have.length(2);
   });
 });
 
@@ -39,30 +86,30 @@ describe("leaving a joint version", () => {
         .filter(({ number }) => !(number in changes) || changes[number] !== undefined)
         .map(({ number }) => [
           number,
-          { version: joint.version, settled: true, sinceMs: 0, atMs: 0, ...changes[number] },
+          { version: joint.version, settled: true, owned: 0, sinceMs: 0, atMs: 0, ...changes[number] },
         ]),
     );
 
   it("is possible at once when every server holds it and is settled", () => {
-    expect(leaveJoint(joint, reports(), 1, everybody)).to.deep.equal(stableAfter(joint));
+    expect(leave(joint, reports(), 1, everybody)).to.deep.equal(stableAfter(joint));
   });
 
   it("waits while one server is not settled, is behind, or has not answered", () => {
     for (const change of [{ settled: false }, { version: joint.version - 1 }, undefined]) {
-      expect(leaveJoint(joint, reports({ 8: change }), 1, everybody), JSON.stringify(change)).to.equal(undefined);
+      expect(leave(joint, reports({ 8: change }), 1, everybody), JSON.stringify(change)).to.equal(undefined);
     }
   });
 
   it("needs nobody's word once the old voters have held it for T·(1 + 4ρ)", () => {
     const unsettled = reports({ 1: { settled: false }, 8: undefined });
-    expect(leaveJoint(joint, unsettled, GRACE_MS - 1, everybody)).to.equal(undefined);
-    expect(leaveJoint(joint, unsettled, GRACE_MS, everybody)).to.deep.equal(stableAfter(joint));
+    expect(leave(joint, unsettled, GRACE_MS - 1, everybody)).to.equal(undefined);
+    expect(leave(joint, unsettled, GRACE_MS, everybody)).to.deep.equal(stableAfter(joint));
   });
 
   it("then does without a minority of a group of old voters, ⌊(n−1)/2⌋, and no more", () => {
     for (const late of [undefined, { version: joint.version - 1 }, { sinceMs: 1, settled: false }]) {
-      expect(leaveJoint(joint, reports({ 1: late, 2: late }), GRACE_MS, everybody)).to.deep.equal(stableAfter(joint));
-      expect(leaveJoint(joint, reports({ 1: late, 2: late, 3: late }), GRACE_MS, everybody)).to.equal(undefined);
+      expect(leave(joint, reports({ 1: late, 2: late }), GRACE_MS, everybody)).to.deep.equal(stableAfter(joint));
+      expect(leave(joint, reports({ 1: late, 2: late, 3: late }), GRACE_MS, everybody)).to.equal(undefined);
     }
   });
 
@@ -80,10 +127,10 @@ describe("leaving a joint version", () => {
         new Map(
           numbersTo(voters + 1)
             .slice(missing)
-            .map((number) => [number, { version: next.version, settled: false, sinceMs: 0, atMs: GRACE_MS }]),
+            .map((number) => [number, { version: next.version, settled: false, owned: 0, sinceMs: 0, atMs: GRACE_MS }]),
         );
-      expect(leaveJoint(next, held(minority), GRACE_MS, everybody), `${voters}`).not.to.equal(undefined);
-      expect(leaveJoint(next, held(minority + 1), GRACE_MS, everybody), `${voters}`).to.equal(undefined);
+      expect(leave(next, held(minority), GRACE_MS, everybody), `${voters}`).not.to.equal(undefined);
+      expect(leave(next, held(minority + 1), GRACE_MS, everybody), `${voters}`).to.equal(undefined);
     }
   });
 
@@ -92,10 +139,10 @@ describe("leaving a joint version", () => {
       (...members: number[]) =>
       (member: number) =>
         members.includes(member);
-    expect(leaveJoint(joint, reports(), GRACE_MS, up(1, 2, 3, 4))).to.equal(undefined);
-    expect(leaveJoint(joint, reports(), GRACE_MS, up(1, 2, 3, 4, 8))).not.to.equal(undefined);
+    expect(leave(joint, reports(), GRACE_MS, up(1, 2, 3, 4))).to.equal(undefined);
+    expect(leave(joint, reports(), GRACE_MS, up(1, 2, 3, 4, 8))).not.to.equal(undefined);
     const behind = reports({ 8: { version: joint.version - 1 } });
-    expect(leaveJoint(joint, behind, GRACE_MS, up(1, 2, 3, 4, 8))).to.equal(undefined);
+    expect(leave(joint, behind, GRACE_MS, up(1, 2, 3, 4, 8))).to.equal(undefined);
   });
 });
 
@@ -105,14 +152,17 @@ describe("the steward", () => {
     startSteward(context, 0);
     let nowMs = 0;
     /** Time passes; servers answer with this. */
-    const pass = (ms: number, answer: (member: number) => { version: number; settled: boolean } | undefined) => {
+    const pass = (
+      ms: number,
+      answer: (member: number) => { version: number; settled: boolean; owned?: number } | undefined,
+    ) => {
       const published: Roster[] = [];
       for (const endMs = nowMs + ms; context.agenda.nextMs <= endMs;) {
         nowMs = context.agenda.nextMs;
         context.agenda.runDue(nowMs);
         for (const { to, message } of context.takeOnly("settle")) {
           const said = answer(to);
-          if (said !== undefined) context.answer(nowMs, to, { type: "settled", op: message.op, ...said });
+          if (said !== undefined) context.answer(nowMs, to, { type: "settled", op: message.op, owned: 0, ...said });
         }
         for (const event of context.takeEvents()) {
           if (event.kind !== "publish-roster") continue;
@@ -189,7 +239,7 @@ describe("the steward", () => {
     context.agenda.runDue(200);
     const asked = context.takeOnly("settle");
     for (const { message } of asked)
-      context.answer(200, 1, { type: "settled", op: message.op, version: 1, settled: true });
+      context.answer(200, 1, { type: "settled", op: message.op, version: 1, settled: true, owned: 0 });
     for (let nowMs = 400; nowMs <= 3_000; nowMs += 200) context.agenda.runDue(nowMs);
     expect(context.takeEvents().filter(({ kind }) => kind === "publish-roster")).to.deep.equal([]);
     expect(context.openOps, "four rounds of two").to.be.at.most(2 * 5);
