@@ -45,6 +45,8 @@ export class Watches {
   readonly #leases: Leases;
   readonly #watches = new Map<Aor, Watch>();
   readonly #heard = new Map<number, Heard>();
+  /** For each replica, what it was asked to watch and has not noticed since: asked again with every renewal. */
+  readonly #unanswered = new Map<number, Set<Aor>>();
 
   constructor(context: Context, leases: Leases) {
     this.#context = context;
@@ -70,7 +72,7 @@ export class Watches {
     this.#watches.set(aor, watch);
     for (const member of quorum.members) {
       this.#leases.use(nowMs, member);
-      this.#register(nowMs, watch, member);
+      this.#register(nowMs, watch.aor, member);
     }
   }
 
@@ -81,6 +83,7 @@ export class Watches {
     watch.confirmation?.cancel();
     for (const member of watch.quorum.members) {
       this.#leases.drop(member);
+      this.#unanswered.get(member)?.delete(aor);
       this.#context.send(member, { type: "unwatch", aor });
     }
   }
@@ -101,34 +104,39 @@ export class Watches {
     // Notices may overtake each other when a link is replaced by another.
     const before = watch.registered.get(from);
     if (before?.session === session && before.sequence > sequence) return;
+    this.#unanswered.get(from)?.delete(aor);
     watch.registered.set(from, { generation, session, sequence });
     watch.reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
     this.#consider(nowMs, watch);
   }
 
-  /** A replica has no watch of ours: it is registered again when the lease begins anew, or after a while. */
+  /** A replica has no watch of ours: it is asked again when the lease begins anew, or with its next renewal. */
   refused(nowMs: number, from: number, aor: Aor): void {
     const watch = this.#watches.get(aor);
     if (watch === undefined) return;
     watch.registered.delete(from);
     watch.reports.delete(from);
     this.#leases.ensure(nowMs, from);
-    this.#context.agenda.add(nowMs + this.#context.roster().leaseMs / 4, (atMs) => {
-      if (this.#watches.get(aor) === watch && !watch.registered.has(from)) this.#register(atMs, watch, from);
-    });
   }
 
   /** The replica may have forgotten our watches: register them again, which reads too. */
   leaseBegan(nowMs: number, member: number): void {
     for (const watch of this.#watches.values()) {
-      if (watch.quorum.members.includes(member)) this.#register(nowMs, watch, member);
+      if (watch.quorum.members.includes(member)) this.#register(nowMs, watch.aor, member);
     }
   }
 
-  /** The replica says how many notices it has sent: if one was lost, all is registered again, which reads too. */
+  /**
+   * The replica says how many notices it has sent: if one was lost, all is registered again, which reads too. And what it was
+   * asked to watch before and has not noticed, it does not watch: the request was lost with a link, or dropped as one of an
+   * earlier roster.
+   */
   leaseRenewed(nowMs: number, member: number, session: number, notices: number): void {
     const heard = this.#hearing(member, session);
-    if (heard.contiguous >= notices) return;
+    if (heard.contiguous >= notices) {
+      for (const aor of this.#unanswered.get(member) ?? []) this.#register(nowMs, aor, member);
+      return;
+    }
     heard.contiguous = notices;
     for (const sequence of heard.beyond) if (sequence <= notices) heard.beyond.delete(sequence);
     this.leaseBegan(nowMs, member);
@@ -152,11 +160,12 @@ export class Watches {
       for (const member of next.members) {
         if (before.includes(member)) continue;
         this.#leases.use(nowMs, member);
-        this.#register(nowMs, watch, member);
+        this.#register(nowMs, watch.aor, member);
       }
       for (const member of before) {
         if (next.members.includes(member)) continue;
         this.#leases.drop(member);
+        this.#unanswered.get(member)?.delete(watch.aor);
         watch.reports.delete(member);
         watch.registered.delete(member);
       }
@@ -184,9 +193,13 @@ export class Watches {
     });
   }
 
-  #register(nowMs: number, { aor }: Watch, member: number): void {
+  #register(nowMs: number, aor: Aor, member: number): void {
     // Without a live lease the replica would refuse; the watch is registered when the lease begins.
-    if (this.#leases.generation(nowMs, member) !== 0) this.#context.send(member, { type: "watch", aor });
+    if (this.#leases.generation(nowMs, member) === 0) return;
+    let unanswered = this.#unanswered.get(member);
+    if (unanswered === undefined) this.#unanswered.set(member, (unanswered = new Set()));
+    unanswered.add(aor);
+    this.#context.send(member, { type: "watch", aor });
   }
 
   #consider(nowMs: number, watch: Watch): void {
