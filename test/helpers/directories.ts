@@ -1,6 +1,7 @@
 import type { DirectoryTuning } from "../../node/directory/core/context.ts";
 import { Directory } from "../../node/directory/directory.ts";
 import type { MeshOptions } from "../../node/mesh/create-mesh.ts";
+import type { Clock } from "../../node/runtime/clock.ts";
 import { systemClock } from "../../node/runtime/clock.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import type { TestServer } from "./meshes.ts";
@@ -16,18 +17,28 @@ export class TestDirectories {
   readonly domain: TestDomain;
   readonly servers: DirectoryServer[] = [];
   readonly #tuning: Partial<DirectoryTuning>;
+  readonly #clockOf: (index: number) => Clock;
 
-  private constructor(domain: TestDomain, tuning: Partial<DirectoryTuning>) {
+  private constructor(domain: TestDomain, tuning: Partial<DirectoryTuning>, clockOf: (index: number) => Clock) {
     this.domain = domain;
     this.#tuning = tuning;
+    this.#clockOf = clockOf;
   }
 
   /** A domain of `size` servers that all vote. */
   static async of(
     size: number,
-    options: { readonly leaseMs?: number; readonly meshOf?: (index: number) => Partial<MeshOptions> } = {},
+    options: {
+      readonly leaseMs?: number;
+      readonly meshOf?: (index: number) => Partial<MeshOptions>;
+      readonly clockOf?: (index: number) => Clock;
+    } = {},
   ): Promise<TestDirectories> {
-    const directories = new TestDirectories(new TestDomain(), { promoteAfterMs: 100, stewardMs: 50 });
+    const directories = new TestDirectories(
+      new TestDomain(),
+      { promoteAfterMs: 100, stewardMs: 50 },
+      options.clockOf ?? (() => systemClock),
+    );
     const founder = await directories.domain.found({
       membership: { kind: "found", domain: "example.com", leaseMs: options.leaseMs ?? 2_000 },
       ...options.meshOf?.(0),
@@ -41,7 +52,7 @@ export class TestDirectories {
 
   /** Starts a server's directory and links. */
   async add(server: TestServer): Promise<DirectoryServer> {
-    const components = { ...server, clock: systemClock, logger: silentLogger };
+    const components = { ...server, clock: this.#clockOf(this.servers.length), logger: silentLogger };
     const directory = new Directory({ boot: server.mesh.boot, tuning: this.#tuning }, components);
     directory.start();
     server.mesh.serveBindings(directory);
