@@ -4,7 +4,7 @@ import { createLiveView } from "./admin/live-view.ts";
 import type { NodeState, NodeView } from "./admin/node-view.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import type { SocketAddress } from "./config/values.ts";
-import { formatDuration, formatSocketAddress } from "./config/values.ts";
+import { formatDuration } from "./config/values.ts";
 import { Directory } from "./directory/directory.ts";
 import type { Membership } from "./mesh/create-mesh.ts";
 import { createMesh } from "./mesh/create-mesh.ts";
@@ -18,7 +18,6 @@ import { createCounters } from "./runtime/metrics.ts";
 import { software } from "./runtime/version.ts";
 import type { SipSide } from "./sip-side.ts";
 import { createSipSide } from "./sip-side.ts";
-import type { ListenAddress } from "./sip/stack.ts";
 import type { Storage } from "./storage/ports.ts";
 import { openStorage } from "./storage/storage.ts";
 
@@ -121,6 +120,8 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
       name: config.name,
       ...withMembership(config),
       listen: config.mesh.map(multiaddrOf),
+      announce: config.announce,
+      mdns: config.mdns,
       bootstrap: config.bootstrap,
       observers: config.observers,
       software,
@@ -159,7 +160,7 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
       counters,
       clock,
       state: () => state,
-      sip: () => sip.stack.listening().map(describeListener),
+      sip,
     });
     const admin = (parts.admin = createAdminServer({
       view,
@@ -201,10 +202,6 @@ function checkLease({ leaseMs }: NodeConfig, domainLeaseMs: number): void {
     "OTHER_LEASE",
     `the domain was founded with a lease of ${formatDuration(domainLeaseMs)}, not ${formatDuration(leaseMs)}: leave --lease out`,
   );
-}
-
-function describeListener({ transport, address, port }: ListenAddress): string {
-  return `${transport.toLowerCase()} ${formatSocketAddress({ address, port })}`;
 }
 
 function multiaddrOf({ address, port }: SocketAddress): string {

@@ -2,11 +2,14 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { formatBallot } from "../../dht-schema/ballot.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import { isJoint } from "../../dht-schema/roster.ts";
+import { formatSocketAddress } from "../config/values.ts";
 import type { Directory, ReplicaInspection } from "../directory/directory.ts";
 import type { MeshNode } from "../mesh/mesh-node.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { software } from "../runtime/version.ts";
+import type { ListenAddress } from "../sip/stack.ts";
+import type { SipSide } from "../sip-side.ts";
 import type { UserStore } from "../storage/ports.ts";
 import type { ReplicaAnswer } from "./explain-lookup.ts";
 import { explainLookup, serverOf } from "./explain-lookup.ts";
@@ -30,8 +33,7 @@ export interface LiveViewComponents {
   readonly clock: Clock;
   /** What the node is doing at this instant. */
   readonly state: () => NodeState;
-  /** Where SIP listens: `udp 127.0.0.1:5060`. */
-  readonly sip: () => readonly string[];
+  readonly sip: Pick<SipSide, "listening" | "registrarStatus" | "presenceStatus">;
 }
 
 /** The view of a running node. */
@@ -51,7 +53,7 @@ class LiveView implements NodeView {
   }
 
   status(): NodeStatus {
-    const { mesh, directory, counters } = this.#parts;
+    const { mesh, directory, sip, counters } = this.#parts;
     const roster = mesh.roster();
     const peers = mesh.peers();
     const { registers, sessions, watches } = directory.stats();
@@ -72,9 +74,11 @@ class LiveView implements NodeView {
         voters: roster.voters.length,
       },
       peers: { up: peers.filter(({ state }) => state === "up").length, all: peers.length },
-      sip: this.#parts.sip(),
+      sip: sip.listening().map(describeListener),
       mesh: mesh.addresses(),
       owned: directory.stats().owned,
+      registrar: sip.registrarStatus(),
+      presence: sip.presenceStatus(),
       replica: { registers, sessions, watches },
       memory: { rssBytes: rss, heapBytes: heapUsed },
       counters: counters.snapshot(),
@@ -167,6 +171,10 @@ class LiveView implements NodeView {
     const number = roster.servers.find((server) => server.id === id)?.number ?? 0;
     return { ...serverOf(roster, number), id };
   }
+}
+
+function describeListener({ transport, address, port }: ListenAddress): string {
+  return `${transport.toLowerCase()} ${formatSocketAddress({ address, port })}`;
 }
 
 function answerOf(roster: Roster, { server, answer, promised, accepted }: ReplicaInspection): ReplicaAnswer {

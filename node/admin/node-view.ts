@@ -1,5 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import type { PresenceStatus } from "../presence/presence-server.ts";
+import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
 import type { User, UserStore } from "../storage/ports.ts";
 
@@ -42,6 +44,8 @@ export interface NodeStatus {
   readonly mesh: readonly string[];
   /** Users that this server owns. */
   readonly owned: number;
+  readonly registrar: RegistrarStatus;
+  readonly presence: PresenceStatus;
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
   readonly memory: { readonly rssBytes: number; readonly heapBytes: number };

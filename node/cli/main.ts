@@ -18,6 +18,7 @@ try {
   } else {
     const { code, message } = endingOf(error);
     note(`aorta: ${message}`);
-    process.exitCode = code;
+    // At once: what a failed start has left open would keep the process for a while.
+    process.exit(code);
   }
 }

@@ -26,6 +26,9 @@ export interface NodeConfig {
   readonly sip: readonly SocketAddress[];
   readonly ws: readonly SocketAddress[];
   readonly mesh: readonly SocketAddress[];
+  /** Multiaddrs to tell others instead of those listened on; empty to tell these. */
+  readonly announce: readonly string[];
+  readonly mdns: boolean;
   /** Path of the admin socket. */
   readonly adminSocket: string;
   /** Loopback address of the read-only API. */
@@ -81,6 +84,8 @@ function complete(values: OptionValues): NodeConfig {
     sip,
     ws: values.ws ?? [],
     mesh: values.mesh ?? [{ address: "0.0.0.0", port: 4060 }],
+    announce: values.announce ?? [],
+    mdns: values.mdns ?? false,
     adminSocket: values["admin-socket"] === undefined ? adminSocketOf(dataFolder) : resolve(values["admin-socket"]),
     ...(values.admin !== undefined && { adminTcp: values.admin }),
     authentication: values.auth ?? "digest",

@@ -51,6 +51,16 @@ export const optionSchemas = {
   sip: listOf(socketAddress("0.0.0.0:5060")),
   ws: listOf(socketAddress("0.0.0.0:8080")),
   mesh: listOf(socketAddress("0.0.0.0:4060")),
+  announce: listOf(
+    checked(
+      "a multiaddr without peer id, such as /ip4/192.0.2.1/tcp/4060",
+      (text) =>
+        !multiaddr(text)
+          .getComponents()
+          .some(({ name }) => name === "p2p"),
+    ),
+  ),
+  mdns: parsed("on or off", (text) => ({ on: true, off: false })[text.toLowerCase()]),
   admin: socketAddress("127.0.0.1:8181").refine(
     ({ address }: SocketAddress) => isLoopback(address),
     "expected a loopback address, such as 127.0.0.1:8181",

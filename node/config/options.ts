@@ -24,6 +24,11 @@ export const options = {
   sip: many("address:port", "SIP over UDP and TCP (default 0.0.0.0:5060)"),
   ws: many("address:port", "SIP over WebSocket (default none)"),
   mesh: many("address:port", "for the other servers of the domain (default 0.0.0.0:4060)"),
+  announce: many(
+    "multiaddr",
+    "where the other servers reach this one, when that is not where it listens, as behind a port mapping",
+  ),
+  mdns: one("on|off", "whether to look for servers of the domain on the local network by multicast (default off)"),
   admin: one(
     "address:port",
     "read-only HTTP API on a loopback address, beside the socket in the data folder (default none)",

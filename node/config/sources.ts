@@ -37,12 +37,16 @@ export function fromFlags(flags: Flags): Source {
 /** Where the file is: ours, but no setting. */
 export const CONFIG_VARIABLE = "AORTA_CONFIG";
 
+/** Kubernetes tells every container of a service called aorta by variables of these names where it is. */
+const KUBERNETES_VARIABLE = /^AORTA_(?:SERVICE_|PORT(?:_|$))/;
+
 /** Settings of the environment: every variable that starts with `AORTA_` must be known. An empty one is as good as none. */
 export function fromEnvironment(environment: Readonly<Record<string, string | undefined>>): Source {
   const source = new SourceBuilder();
   const names = new Map(optionNames.map((name) => [variableOf(name), name]));
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith("AORTA_") || value === undefined || value === "" || variable === CONFIG_VARIABLE) continue;
+    if (!variable.startsWith("AORTA_") || value === undefined || value === "") continue;
+    if (variable === CONFIG_VARIABLE || KUBERNETES_VARIABLE.test(variable)) continue;
     const name = names.get(variable);
     if (name === undefined)
       source.refuse(variable, `unknown variable${suggestion(variable, [...names.keys(), CONFIG_VARIABLE])}`);

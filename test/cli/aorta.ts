@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { NodeStatus } from "../../node/admin/node-view.ts";
+import { AdminClient } from "../../node/cli/admin-client.ts";
 
 const main = fileURLToPath(new URL("../../node/cli/main.js", import.meta.url));
 
@@ -60,12 +61,10 @@ export class Aorta {
 
   /** Brings a node up on free ports of the loopback interface, its data in the folder `name`. */
   async up(name: string, ...args: readonly string[]): Promise<RunningNode> {
-    const child = this.spawn([
-      "up",
-      "--json",
-      ...["--data", this.path(name), "--name", name, "--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0"],
-      ...["--auth", "none", "--log-level", "error", ...args],
-    ]);
+    const defaults = { sip: "127.0.0.1:0", mesh: "127.0.0.1:0", auth: "none", "log-level": "error" };
+    const wanted = Object.entries(defaults).filter(([flag]) => !args.includes(`--${flag}`));
+    const flags = wanted.flatMap(([flag, value]) => [`--${flag}`, value]);
+    const child = this.spawn(["up", "--json", "--data", this.path(name), "--name", name, ...flags, ...args]);
     const stderr = text(child.stderr);
     const line = await Promise.race([
       once(createInterface(child.stdout!), "line").then(([first]) => first as string),
@@ -94,6 +93,16 @@ export class RunningNode {
     this.#child = child;
     this.status = status;
     this.#stderr = stderr;
+  }
+
+  /** Reads from its admin API. */
+  get<Answer>(path: string): Promise<Answer> {
+    return new AdminClient({ socketPath: this.status.admin }).call<Answer>("GET", path);
+  }
+
+  /** Sends a signal that does not end it. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   /** Sends a signal and waits for the end; the exit code, `null` when the signal itself ended it. */
@@ -138,7 +147,7 @@ async function text(stream: NodeJS.ReadableStream | null): Promise<string> {
 
 /** Asks until `check` holds for the answer, for at most some seconds; the answer. */
 export async function until<Answer>(ask: () => Promise<Answer>, check: (answer: Answer) => boolean): Promise<Answer> {
-  const deadlineMs = performance.now() + 8000;
+  const deadlineMs = performance.now() + 15_000;
   for (;;) {
     const answer = await ask();
     if (check(answer)) return answer;

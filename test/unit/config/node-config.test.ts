@@ -44,6 +44,8 @@ describe("the configuration", () => {
       adminSocket: resolve("aorta-data/admin.sock"),
       authentication: "digest",
       onConflict: "takeover",
+      announce: [],
+      mdns: false,
       bootstrap: [],
       observers: [],
       logLevel: "info",
@@ -66,6 +68,8 @@ describe("the configuration", () => {
     sip: ["127.0.0.1:5062", "sip", [{ address: "127.0.0.1", port: 5062 }]],
     ws: ["127.0.0.1:8080", "ws", [{ address: "127.0.0.1", port: 8080 }]],
     mesh: ["[::1]:4061", "mesh", [{ address: "::1", port: 4061 }]],
+    announce: ["/dns4/berlin.example.com/tcp/4060", "announce", ["/dns4/berlin.example.com/tcp/4060"]],
+    mdns: ["on", "mdns", true],
     admin: ["127.0.0.1:8181", "adminTcp", { address: "127.0.0.1", port: 8181 }],
     "admin-socket": ["/run/aorta.sock", "adminSocket", "/run/aorta.sock"],
     auth: ["digest", "authentication", "digest"],
@@ -124,6 +128,11 @@ describe("the configuration", () => {
     const path = file("name: from-file\n");
     expect(load({ environment: { AORTA_CONFIG: path } }).name).to.equal("from-file");
     expect(load({ environment: { AORTA_CONFIG: "/nowhere.yaml" }, file: path }).name).to.equal("from-file");
+  });
+
+  it("leaves the variables that Kubernetes makes for a service alone", () => {
+    const environment = { AORTA_SERVICE_HOST: "10.0.0.1", AORTA_PORT: "udp://10.0.0.1:5060", AORTA_PORT_5060_UDP: "x" };
+    expect(load({ environment })).to.deep.equal(load());
   });
 
   it("takes an empty variable and an empty file for none", () => {
@@ -186,6 +195,10 @@ describe("the configuration", () => {
     "a malformed multiaddr": [
       { flags: { bootstrap: "192.0.2.1" } },
       '--bootstrap: expected a multiaddr, such as /ip4/192.0.2.1/tcp/4060, not "192.0.2.1"',
+    ],
+    "an announced address with a peer id": [
+      { flags: { announce: `/ip4/192.0.2.1/tcp/4060/p2p/${peer}` } },
+      `--announce: expected a multiaddr without peer id, such as /ip4/192.0.2.1/tcp/4060, not "/ip4/192.0.2.1/tcp/4060/p2p/${peer}"`,
     ],
     "a malformed peer id": [
       { flags: { observer: "me" } },

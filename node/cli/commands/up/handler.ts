@@ -17,11 +17,14 @@ export interface UpOptions {
 /** Runs a node until SIGINT or SIGTERM, then drains it; a second signal ends the process at once. */
 export async function up({ flags, file, json }: UpOptions): Promise<void> {
   const config = loadConfig({ flags, environment: process.env, ...(file !== undefined && { file }) });
-
+  // Loaded only now: it brings libp2p along, which a mistake in the settings need not wait for.
   const { createAortaNode } = await import("../../../aorta-node.ts");
   const node = createAortaNode(config);
   const stopAsked = signalled();
-  await withProgress(config.joinToken === undefined ? "starting" : "joining", node.start());
+  const start = withProgress(config.joinToken === undefined ? "starting" : "joining", node.start());
+  const isUp = await Promise.race([start.then(() => true), stopAsked.then(() => false)]);
+  // Nobody relies on this node yet, and what it has stored is whole at every moment.
+  if (!isUp) process.exit(exitCode.interrupted);
   const status = node.view().status();
   if (json) print(JSON.stringify({ ...status, data: config.dataFolder, admin: config.adminSocket }));
   else greet(config, status);
