@@ -8,9 +8,9 @@ import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
 import { createPager } from "./messaging/pager.ts";
-import type { PresenceStatus } from "./presence/presence-server.ts";
+import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
-import type { Registrar, RegistrarStatus } from "./registrar/registrar.ts";
+import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/registrar.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
@@ -19,7 +19,7 @@ import { systemTimers } from "./runtime/timers.ts";
 import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
 import { formatHostPort } from "./sip/message/uri.ts";
-import type { Flow, ListenAddress, MeshTransport } from "./sip/stack.ts";
+import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
 import { sentByAddress } from "./sip/transport/addresses.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
@@ -42,10 +42,9 @@ export interface SipSide {
   drain(): Promise<void>;
   /** Closes all sockets. */
   stop(): Promise<void>;
-  /** Where it listens. */
-  listening(): readonly ListenAddress[];
-  registrarStatus(): RegistrarStatus;
-  presenceStatus(): PresenceStatus;
+  readonly stack: Pick<SipStack, "listening">;
+  readonly registrar: Pick<Registrar, "status">;
+  readonly presence: Pick<PresenceServer, "status">;
 }
 
 const NONCE_KEY = "sip.nonce-key";
@@ -119,9 +118,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
       await presence.stop();
     },
     stop: () => stack.stop(),
-    listening: () => stack.listening(),
-    registrarStatus: () => registrar.status(),
-    presenceStatus: () => presence.status(),
+    stack,
+    registrar,
+    presence,
   };
 }
 

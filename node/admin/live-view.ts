@@ -33,7 +33,7 @@ export interface LiveViewComponents {
   readonly clock: Clock;
   /** What the node is doing at this instant. */
   readonly state: () => NodeState;
-  readonly sip: Pick<SipSide, "listening" | "registrarStatus" | "presenceStatus">;
+  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence">;
 }
 
 /** The view of a running node. */
@@ -74,11 +74,11 @@ class LiveView implements NodeView {
         voters: roster.voters.length,
       },
       peers: { up: peers.filter(({ state }) => state === "up").length, all: peers.length },
-      sip: sip.listening().map(describeListener),
+      sip: sip.stack.listening().map(describeListener),
       mesh: mesh.addresses(),
       owned: directory.stats().owned,
-      registrar: sip.registrarStatus(),
-      presence: sip.presenceStatus(),
+      registrar: sip.registrar.status(),
+      presence: sip.presence.status(),
       replica: { registers, sessions, watches },
       memory: { rssBytes: rss, heapBytes: heapUsed },
       counters: counters.snapshot(),
@@ -141,12 +141,14 @@ class LiveView implements NodeView {
 
   roster(): RosterView {
     const roster = this.#parts.mesh.roster();
-    const { domain, version, revision, leaseMs, driftPpm, voters, oldVoters } = roster;
+    const { domain, version, revision, leaseMs, driftPpm, steward, voters, oldVoters, leaving } = roster;
     const servers = roster.servers.map(({ number, addresses }) => ({
       ...serverOf(roster, number),
       addresses,
+      steward: number === steward,
       voter: voters.includes(number),
       oldVoter: oldVoters.includes(number),
+      leaving: leaving.includes(number),
     }));
     return { domain, version, revision, leaseMs, driftPpm, joint: isJoint(roster), servers };
   }

@@ -27,7 +27,7 @@ export interface NodeStatus {
   readonly startedAtMs: number;
   /** How often this node has started. */
   readonly boot: number;
-  /** Whether this server holds the domain's key, and so can invite others. */
+  /** Whether this server is the one that makes rosters, and so invites others. */
   readonly steward: boolean;
   readonly leaseMs: number;
   readonly roster: {
@@ -133,7 +133,16 @@ export interface RosterView {
   /** Whether a change of voters is under way. */
   readonly joint: boolean;
   readonly servers: ReadonlyArray<
-    ServerRef & { readonly addresses: readonly string[]; readonly voter: boolean; readonly oldVoter: boolean }
+    ServerRef & {
+      readonly addresses: readonly string[];
+      /** Whether it makes the rosters. */
+      readonly steward: boolean;
+      readonly voter: boolean;
+      /** Whether it still counts as a voter while these are changed. */
+      readonly oldVoter: boolean;
+      /** Whether it is to go. */
+      readonly leaving: boolean;
+    }
   >;
 }
 

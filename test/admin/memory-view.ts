@@ -58,7 +58,14 @@ export class MemoryView implements NodeView {
     return this.owned;
   }
   roster(): RosterView {
-    const servers = [berlin, paris].map((server) => ({ ...server, addresses: [], voter: true, oldVoter: false }));
+    const servers = [berlin, paris].map((server) => ({
+      ...server,
+      addresses: [],
+      steward: server === berlin,
+      voter: true,
+      oldVoter: false,
+      leaving: false,
+    }));
     return { domain: "example.com", version: 1, revision: 1, leaseMs: 10_000, driftPpm: 10_000, joint: false, servers };
   }
   watch(_aor: Aor, listener: (event: WatchEvent) => void) {

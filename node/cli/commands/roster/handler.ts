@@ -12,12 +12,22 @@ export async function showRoster(options: NodeOptions): Promise<void> {
   print(`${paint("strong", roster.domain)}, version ${roster.version}.${roster.revision}, ${stage}`);
   print(`lease term ${formatDuration(roster.leaseMs)}, clock drift allowed ${roster.driftPpm / 10_000} %`);
   print("");
-  const rows = roster.servers.map(({ number, name, id, addresses, voter, oldVoter }) => [
-    String(number),
-    { text: name, style: "strong" as const },
-    [voter && "voter", roster.joint && oldVoter && "old voter"].filter(Boolean).join(", "),
-    id,
-    addresses[0] ?? "",
+  const rows = roster.servers.map((server) => [
+    String(server.number),
+    { text: server.name, style: "strong" as const },
+    rolesOf(server, roster.joint),
+    server.id,
+    server.addresses[0] ?? "",
   ]);
   for (const line of table(["", "name", "role", "peer id", "address"], rows)) print(line);
+}
+
+function rolesOf(server: RosterView["servers"][number], joint: boolean): string {
+  const roles = [
+    server.steward && "steward",
+    server.voter && "voter",
+    joint && server.oldVoter && "old voter",
+    server.leaving && "leaving",
+  ];
+  return roles.filter((role) => role !== false).join(", ");
 }
