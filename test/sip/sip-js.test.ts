@@ -105,9 +105,9 @@ describe("SIP.js clients at the SIP stack", () => {
       gracefulShutdown: false,
     });
     await agent.start();
+    const registerer = new Registerer(agent);
     try {
       const states = new Inbox<RegistererState>();
-      const registerer = new Registerer(agent);
       registerer.stateChange.addListener((state) => states.put(state));
       await registerer.register();
       expect(await states.next()).to.equal(RegistererState.Registered);
@@ -116,6 +116,7 @@ describe("SIP.js clients at the SIP stack", () => {
       await new Messager(agent, UserAgent.makeURI("sip:joe@example.com") as never, "hello").message();
       expect((await accepted.next()).request.method).to.equal("MESSAGE");
     } finally {
+      await registerer.dispose(); // an agent that stops without grace leaves the registerer's timers running
       await agent.stop();
     }
     expect(agent.state).to.equal(UserAgentState.Stopped);
