@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { expect } from "chai";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { SipResponse } from "../../node/sip/message/message.ts";
@@ -7,7 +9,7 @@ import { parseNameAddr } from "../../node/sip/message/name-addr.ts";
 import { parseUri, unescapeUri } from "../../node/sip/message/uri.ts";
 import { startStack } from "../sip/harness.ts";
 
-const FOLDER = "node_modules/sip/test/messages";
+const FOLDER = join(dirname(createRequire(import.meta.url).resolve("sip/package.json")), "test/messages");
 
 /**
  * What the stack does with each message of RFC 4475, in the RFC's order: hands the request up, refuses it with a status, or

@@ -1,6 +1,5 @@
 import type { SipHeaders } from "./headers.ts";
-import { headerKey } from "./header-names.ts";
-import { createHeaders } from "./headers.ts";
+import { createHeaders, fieldsOf, headersOf } from "./headers.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
 import { reasonPhrase } from "./reason-phrases.ts";
 import { randomCallId } from "./tags.ts";
@@ -51,8 +50,7 @@ export interface ResponseInit {
  * @see RFC 3261 §8.2.6.2, §12.1.1
  */
 export function createResponse(request: SipRequest, status: number, init: ResponseInit = {}): SipResponse {
-  const headers = createHeaders();
-  copyFields(request.headers, headers, status);
+  const headers = copiedFields(request.headers, status);
   if (init.toTag !== undefined) addToTag(headers, init.toTag);
   const given = [...(init.headers ?? [])];
   for (const [name] of given) headers.delete(name);
@@ -62,11 +60,11 @@ export function createResponse(request: SipRequest, status: number, init: Respon
 
 const COPIED = new Set(["via", "from", "to", "call-id", "cseq"]);
 
-function copyFields(from: SipHeaders, to: SipHeaders, status: number): void {
-  for (const [name, value] of from.entries()) {
-    const key = headerKey(name);
-    if (COPIED.has(key) || (key === "record-route" && status > 100 && status < 300)) to.append(name, value);
-  }
+function copiedFields(headers: SipHeaders, status: number): SipHeaders {
+  const makesDialog = status > 100 && status < 300;
+  return headersOf(
+    fieldsOf(headers).filter(({ key }) => COPIED.has(key) || (makesDialog && key === "record-route")),
+  );
 }
 
 /** Adds a tag to the To field when it has none. @see RFC 3261 §8.2.6.2 */

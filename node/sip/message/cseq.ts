@@ -1,4 +1,4 @@
-import { isToken, parseDecimal } from "./lexical.ts";
+import { isSpace, isToken, parseDecimal, skipSpace } from "./lexical.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
 
 /** @see RFC 3261 §20.16 */
@@ -14,9 +14,9 @@ export interface CSeq {
  */
 export function parseCSeq(text: string): CSeq {
   const trimmed = text.trim();
-  const space = trimmed.search(/[ \t]/);
-  if (space <= 0) throw new SipParseError("BAD_CSEQ", `malformed CSeq: ${quote(text)}`);
-  const method = trimmed.slice(space).trimStart();
-  if (!isToken(method)) throw new SipParseError("BAD_CSEQ", `malformed CSeq: ${quote(text)}`);
-  return { sequence: parseDecimal(trimmed.slice(0, space), 2 ** 31 - 1, "CSeq"), method };
+  let at = 0;
+  while (at < trimmed.length && !isSpace(trimmed.charCodeAt(at))) at++;
+  const method = trimmed.slice(skipSpace(trimmed, at));
+  if (at === 0 || !isToken(method)) throw new SipParseError("BAD_CSEQ", `malformed CSeq: ${quote(text)}`);
+  return { sequence: parseDecimal(trimmed.slice(0, at), 2 ** 31 - 1, "CSeq"), method };
 }

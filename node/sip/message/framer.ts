@@ -13,7 +13,7 @@ export type FrameEvent =
 const CR = 0x0d;
 const LF = 0x0a;
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
-const CONTENT_LENGTH = /\r\n(?:content-length|l)[ \t]*:((?:[^\r\n]|\r\n[ \t])*)/gi;
+const CONTENT_LENGTH = /(?:content-length|l)[ \t]*:((?:[^\r\n]|\r\n[ \t])*)/iy;
 
 /**
  * Cuts a stream of octets into messages by Content-Length, which streams require.
@@ -121,8 +121,13 @@ export class StreamFramer {
 /** Content-Length of a head, its empty line included. @throws {SipParseError} with the request, when there is no valid one */
 function contentLength(head: Buffer): number {
   let length: string | undefined;
-  for (const match of head.toString("latin1").matchAll(CONTENT_LENGTH)) {
-    const value = (match[1] as string).trim();
+  const text = head.toString("latin1");
+  for (let at = text.indexOf("\r\n"); at >= 0; at = text.indexOf("\r\n", at + 2)) {
+    const initial = text.charCodeAt(at + 2) | 0x20;
+    if (initial !== 0x63 && initial !== 0x6c) continue; // neither "c" nor "l"
+    CONTENT_LENGTH.lastIndex = at + 2;
+    const value = CONTENT_LENGTH.exec(text)?.[1]?.trim();
+    if (value === undefined) continue;
     if (!/^\d+$/.test(value) || (length !== undefined && length !== value)) {
       throw refusal(head, "BAD_CONTENT_LENGTH", "Content-Length is not a number, or given twice", 400);
     }

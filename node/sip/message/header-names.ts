@@ -83,6 +83,11 @@ export function headerKey(name: string): string {
   return KEYS.get(lower) ?? lower;
 }
 
+/** The key of a name in one of its usual spellings; `undefined` says nothing about the name. */
+export function usualHeaderKey(name: string): string | undefined {
+  return KEYS.get(name);
+}
+
 /** Whether commas separate values in the field with this key. @see RFC 3261 §7.3.1 */
 export function isListHeader(key: string): boolean {
   return LISTS.has(key);

@@ -48,6 +48,11 @@ export function headersOf(fields: HeaderField[]): SipHeaders {
   return new HeaderList(fields);
 }
 
+/** The fields themselves, for loops over all of them: not to be changed. */
+export function fieldsOf(headers: SipHeaders): readonly HeaderField[] {
+  return headers instanceof HeaderList ? headers.fields : Array.from(headers.entries(), ([name, value]) => field(name, value));
+}
+
 function field(name: string, value: string): HeaderField {
   assert(!/[\r\n]/.test(value) && !/[\r\n:]/.test(name), `header field ${name} would break the message`);
   return { key: headerKey(name), name, value };
@@ -58,6 +63,10 @@ class HeaderList implements SipHeaders {
 
   constructor(fields: HeaderField[]) {
     this.#fields = fields;
+  }
+
+  get fields(): readonly HeaderField[] {
+    return this.#fields;
   }
 
   get(name: string): string | undefined {

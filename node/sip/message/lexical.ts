@@ -66,13 +66,21 @@ export function quoteString(text: string): string {
   return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
+/** Whether the text is one or more decimal digits. */
+export function isDigits(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x30 || code > 0x39) return false;
+  }
+  return text.length > 0;
+}
+
 /**
  * A non-negative decimal integer, leading zeros allowed.
  * @throws {SipParseError} `BAD_NUMBER` for anything else, or above `max`
  */
 export function parseDecimal(text: string, max: number, what: string): number {
-  // Digits are counted without leading zeros, so a number of any length is refused before it is converted.
-  if (!/^\d+$/.test(text)) throw new SipParseError("BAD_NUMBER", `${what} is not a number: ${quote(text)}`);
+  if (!isDigits(text)) throw new SipParseError("BAD_NUMBER", `${what} is not a number: ${quote(text)}`);
   const value = Number(text);
   if (value > max) throw new SipParseError("BAD_NUMBER", `${what} is above ${max}: ${quote(text)}`);
   return value;

@@ -2,7 +2,7 @@ import { isAscii, isUtf8 } from "node:buffer";
 import { limits } from "../../runtime/limits.ts";
 import type { HeaderField, SipHeaders } from "./headers.ts";
 import { headersOf } from "./headers.ts";
-import { headerKey } from "./header-names.ts";
+import { headerKey, usualHeaderKey } from "./header-names.ts";
 import { isSpace, isToken } from "./lexical.ts";
 import type { SipMessage, SipRequest } from "./message.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
@@ -139,9 +139,10 @@ function parseField(head: string, at: number, end: number, folded: boolean): Hea
   let nameEnd = colon;
   while (nameEnd > at && isSpace(head.charCodeAt(nameEnd - 1))) nameEnd--;
   const name = head.slice(at, nameEnd);
-  if (!isToken(name)) return malformed(head, at, end);
+  const usual = usualHeaderKey(name);
+  if (usual === undefined && !isToken(name)) return malformed(head, at, end);
   const value = folded ? unfold(head.slice(colon + 1, end)) : trimmed(head, colon + 1, end);
-  return hasLineBreak(value) ? malformed(head, at, end) : { key: headerKey(name), name, value };
+  return hasLineBreak(value) ? malformed(head, at, end) : { key: usual ?? headerKey(name), name, value };
 }
 
 /** RFC 3261 §7.3.1: a line break with the white space around it is one space. */

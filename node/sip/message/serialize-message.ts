@@ -1,4 +1,5 @@
 import { assert } from "../../runtime/errors.ts";
+import { fieldsOf } from "./headers.ts";
 import type { SipMessage } from "./message.ts";
 
 /**
@@ -13,8 +14,8 @@ export function serializeMessage(message: SipMessage): Uint8Array {
       : `SIP/2.0 ${message.status} ${message.reason}`;
   assert(!/[\r\n]/.test(line), "start line would break the message");
   let head = `${line}\r\n`;
-  for (const [name, value] of message.headers.entries()) {
-    if (!isContentLength(name)) head += `${name}: ${value}\r\n`;
+  for (const { key, name, value } of fieldsOf(message.headers)) {
+    if (key !== "content-length") head += `${name}: ${value}\r\n`;
   }
   const { body } = message;
   head += `Content-Length: ${body.length}\r\n\r\n`;
@@ -24,9 +25,4 @@ export function serializeMessage(message: SipMessage): Uint8Array {
   bytes.write(head, 0);
   bytes.set(body, headBytes);
   return bytes;
-}
-
-function isContentLength(name: string): boolean {
-  if (name.length === 1) return name === "l" || name === "L";
-  return name.length === 14 && name.toLowerCase() === "content-length";
 }

@@ -1,5 +1,5 @@
 import { limits } from "../../runtime/limits.ts";
-import { isSpace, isToken, parseDecimal } from "./lexical.ts";
+import { isSpace, parseDecimal } from "./lexical.ts";
 import type { Params } from "./params.ts";
 import { NO_PARAMS } from "./params.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
@@ -218,10 +218,4 @@ function plain(text: string): string {
 
 function bad(text: string): SipParseError {
   return new SipParseError("BAD_URI", `malformed URI: ${quote(text)}`);
-}
-
-/** Whether a text is `token`-shaped enough to be a transport name, in upper case: `udp` → `UDP`. */
-export function transportOf(uri: SipUri): string | undefined {
-  const value = uri.params.get("transport");
-  return value !== undefined && isToken(value) ? value.toUpperCase() : undefined;
 }

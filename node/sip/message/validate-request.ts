@@ -1,7 +1,8 @@
 import type { CSeq } from "./cseq.ts";
 import { parseCSeq } from "./cseq.ts";
 import { parseContacts } from "./contact.ts";
-import { headerKey, isListHeader } from "./header-names.ts";
+import { isListHeader } from "./header-names.ts";
+import { fieldsOf } from "./headers.ts";
 import { parseDecimal, splitList } from "./lexical.ts";
 import type { SipRequest } from "./message.ts";
 import { parseNameAddr } from "./name-addr.ts";
@@ -16,7 +17,15 @@ export interface RequestEssentials {
   readonly cseq: CSeq;
 }
 
-const SINGLE = ["from", "to", "call-id", "cseq", "max-forwards"];
+/** Fields that a request has once, and all but the last of which it must have. @see RFC 3261 §8.1.1 */
+const SINGLE: ReadonlyMap<string, number> = new Map([
+  ["from", 0],
+  ["to", 1],
+  ["call-id", 2],
+  ["cseq", 3],
+  ["max-forwards", 4],
+]);
+const MANDATORY = ["From", "To", "Call-ID", "CSeq"] as const;
 
 /**
  * Checks what every server needs of a request whatever its method: the mandatory fields, each once, well-formed, and in
@@ -25,21 +34,33 @@ const SINGLE = ["from", "to", "call-id", "cseq", "max-forwards"];
  * @see RFC 3261 §8.1.1, §8.2.2; RFC 4475 §3.1.2, §3.3
  */
 export function validateRequest(request: SipRequest): RequestEssentials {
-  const { headers } = request;
+  const values: (string | undefined)[] = [undefined, undefined, undefined, undefined, undefined];
+  for (const { key, name, value } of fieldsOf(request.headers)) {
+    const single = SINGLE.get(key);
+    if (single !== undefined) {
+      if (values[single] !== undefined) throw new SipParseError("REPEATED_HEADER", `${name} given twice`);
+      values[single] = value;
+    }
+    // A quote that never closes would swallow what other elements see as further values.
+    else if (value.includes('"') && isListHeader(key)) splitList(value);
+  }
   const via = topVia(request);
-  const cseq = parseCSeq(mandatory(request, "CSeq"));
+  for (const [i, name] of MANDATORY.entries()) {
+    if (values[i] === undefined) throw new SipParseError("MISSING_HEADER", `no ${name} header field`);
+  }
+  const [from, to, callId, cseqText, maxForwards] = values as [string, string, string, string, string | undefined];
+  const cseq = parseCSeq(cseqText);
   if (cseq.method !== request.method) {
     throw new SipParseError(
       "METHOD_MISMATCH",
       `CSeq is of ${quote(cseq.method)}, the request of ${quote(request.method)}`,
     );
   }
-  parseNameAddr(mandatory(request, "From"));
-  parseNameAddr(mandatory(request, "To"));
-  if (mandatory(request, "Call-ID") === "") throw new SipParseError("NO_CALL_ID", "empty Call-ID");
-  const maxForwards = headers.get("max-forwards");
+  parseNameAddr(from);
+  parseNameAddr(to);
+  if (callId === "") throw new SipParseError("NO_CALL_ID", "empty Call-ID");
   if (maxForwards !== undefined) parseDecimal(maxForwards, 255, "Max-Forwards");
-  checkFields(request);
+  if (request.headers.has("contact")) parseContacts(request.headers);
   checkRequestUri(request.uri);
   return { via, cseq };
 }
@@ -49,8 +70,8 @@ export function validateRequest(request: SipRequest): RequestEssentials {
  * @throws {SipParseError} `MISSING_HEADER`, `BAD_VIA`
  */
 export function topVia(message: Pick<SipRequest, "headers">): Via {
-  const first = splitList(mandatory(message, "Via"))[0];
-  return parseVia(first ?? "");
+  const text = viaText(message);
+  return parseVia(text.includes(",") ? (splitList(text)[0] ?? "") : text);
 }
 
 /**
@@ -62,32 +83,17 @@ export function topViaOfMalformed(message: Pick<SipRequest, "headers">): Via {
     return topVia(message);
   } catch {
     return parseVia(
-      mandatory(message, "Via")
+      viaText(message)
         .replace(/[;,].*$/, "")
         .replace(/\/[^/]*\//, "/2.0/"),
     );
   }
 }
 
-function mandatory({ headers }: Pick<SipRequest, "headers">, name: string): string {
-  const value = headers.get(name);
-  if (value === undefined) throw new SipParseError("MISSING_HEADER", `no ${name} header field`);
+function viaText({ headers }: Pick<SipRequest, "headers">): string {
+  const value = headers.get("via");
+  if (value === undefined) throw new SipParseError("MISSING_HEADER", "no Via header field");
   return value;
-}
-
-function checkFields(request: SipRequest): void {
-  let seen = 0;
-  for (const [name, value] of request.headers.entries()) {
-    const key = headerKey(name);
-    const single = SINGLE.indexOf(key);
-    if (single >= 0) {
-      if ((seen & (1 << single)) !== 0) throw new SipParseError("REPEATED_HEADER", `${name} given twice`);
-      seen |= 1 << single;
-    }
-    // A quote that never closes would swallow what other elements see as further values.
-    if (isListHeader(key) && value.includes('"')) splitList(value);
-  }
-  if (request.headers.has("contact")) parseContacts(request.headers);
 }
 
 function checkRequestUri(text: string): void {

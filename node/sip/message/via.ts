@@ -1,4 +1,4 @@
-import { isToken } from "./lexical.ts";
+import { isSpace, isToken, skipSpace } from "./lexical.ts";
 import type { Params } from "./params.ts";
 import { formatParams, parseParams } from "./params.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
@@ -15,6 +15,8 @@ export interface Via {
   readonly params: Params;
 }
 
+const USUAL_PROTOCOL = "SIP/2.0/";
+
 /** Every branch made by RFC 3261 begins with it. @see RFC 3261 §8.1.1.7 */
 export const BRANCH_COOKIE = "z9hG4bK";
 
@@ -23,22 +25,26 @@ export const BRANCH_COOKIE = "z9hG4bK";
  * @throws {SipParseError} `BAD_VIA`, `BAD_PARAMS`
  */
 export function parseVia(text: string): Via {
-  const first = text.indexOf("/");
-  const second = text.indexOf("/", first + 1);
-  if (first < 0 || second < 0) throw bad(text);
-  // sent-protocol allows white space around its slashes.
-  if (text.slice(0, first).trim().toUpperCase() !== "SIP" || text.slice(first + 1, second).trim() !== "2.0")
-    throw bad(text);
+  // The usual spelling has no white space around its slashes, and is not taken apart.
+  let second = USUAL_PROTOCOL.length - 1;
+  if (!text.startsWith(USUAL_PROTOCOL)) {
+    const first = text.indexOf("/");
+    second = text.indexOf("/", first + 1);
+    if (first < 0 || second < 0) throw bad(text);
+    if (text.slice(0, first).trim().toUpperCase() !== "SIP" || text.slice(first + 1, second).trim() !== "2.0") {
+      throw bad(text);
+    }
+  }
   let semicolon = text.indexOf(";", second);
   if (semicolon < 0) semicolon = text.length;
-  const sent = text.slice(second + 1, semicolon).trim();
-  const space = sent.search(/[ \t]/);
-  if (space <= 0) throw bad(text);
-  const transport = sent.slice(0, space);
-  if (!isToken(transport)) throw bad(text);
+  let at = skipSpace(text, second + 1);
+  const start = at;
+  while (at < semicolon && !isSpace(text.charCodeAt(at))) at++;
+  const transport = text.slice(start, at);
+  if (at === semicolon || !isToken(transport)) throw bad(text);
   return {
     transport: transport.toUpperCase(),
-    ...parseHostPort(sent.slice(space).trimStart()),
+    ...parseHostPort(text.slice(at + 1, semicolon).trim()),
     params: parseParams(text, semicolon),
   };
 }

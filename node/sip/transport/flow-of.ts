@@ -1,6 +1,5 @@
 import { isIP } from "node:net";
 import type { SipUri } from "../message/uri.ts";
-import { transportOf } from "../message/uri.ts";
 import type { Flow } from "../stack.ts";
 
 /**
@@ -9,7 +8,7 @@ import type { Flow } from "../stack.ts";
  * @see RFC 3263 §4.1, §4.2
  */
 export function flowOf(uri: SipUri): Flow | undefined {
-  const transport = transportOf(uri) ?? "UDP";
+  const transport = uri.params.get("transport")?.toUpperCase() ?? "UDP";
   if (uri.scheme === "sips" || isIP(uri.host) === 0 || (transport !== "UDP" && transport !== "TCP")) return undefined;
   return { transport, address: uri.host, port: uri.port ?? 5060 };
 }

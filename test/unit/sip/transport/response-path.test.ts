@@ -1,0 +1,62 @@
+import { expect } from "chai";
+import { createHeaders } from "../../../../node/sip/message/headers.ts";
+import { parseVia } from "../../../../node/sip/message/via.ts";
+import type { Flow } from "../../../../node/sip/stack.ts";
+import { noteSource, responsePath } from "../../../../node/sip/transport/response-path.ts";
+
+const UDP: Flow = { transport: "UDP", address: "192.0.2.9", port: 40_000, listener: "192.0.2.1:5060" };
+
+function noted(text: string, flow: Flow = UDP): string[] {
+  const headers = createHeaders([["Via", text]]);
+  noteSource(headers, parseVia(text.split(",")[0] as string), flow);
+  return headers.all("Via");
+}
+
+describe("the source of a request, noted in its Via", () => {
+  it("is there when sent-by says something else", () => {
+    expect(noted("SIP/2.0/UDP host.invalid;branch=z9hG4bK1")).to.deep.equal(["SIP/2.0/UDP host.invalid;branch=z9hG4bK1;received=192.0.2.9"]);
+  });
+
+  it("is not there when sent-by says it already", () => {
+    expect(noted("SIP/2.0/UDP  192.0.2.9;branch=z9hG4bK1")).to.deep.equal(["SIP/2.0/UDP  192.0.2.9;branch=z9hG4bK1"]);
+  });
+
+  it("has the port when rport asks for it, and the address then in any case", () => {
+    expect(noted("SIP/2.0/UDP 192.0.2.9:5060;rport;branch=z9hG4bK1")).to.deep.equal([
+      "SIP/2.0/UDP 192.0.2.9:5060;rport=40000;branch=z9hG4bK1;received=192.0.2.9",
+    ]);
+  });
+
+  it("replaces what the sender claims it to be", () => {
+    expect(noted("SIP/2.0/UDP 192.0.2.9;received=198.51.100.1;rport=9;branch=z9hG4bK1")).to.deep.equal([
+      "SIP/2.0/UDP 192.0.2.9;received=192.0.2.9;rport=40000;branch=z9hG4bK1",
+    ]);
+  });
+
+  it("is noted in the first of joined values only", () => {
+    expect(noted("SIP/2.0/UDP a;branch=z9hG4bK1, SIP/2.0/UDP b")).to.deep.equal([
+      "SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.9",
+      "SIP/2.0/UDP b",
+    ]);
+  });
+});
+
+describe("the path of a response", () => {
+  const via = parseVia("SIP/2.0/UDP host.invalid:5070;maddr=198.51.100.1;branch=z9hG4bK1");
+
+  it("goes to the source address at the port of Via, and never where only the sender points", () => {
+    expect(responsePath(UDP, via)).to.deep.equal({ flow: { ...UDP, port: 5070 } });
+    expect(responsePath(UDP, parseVia("SIP/2.0/UDP host.invalid"))).to.deep.equal({ flow: { ...UDP, port: 5060 } });
+  });
+
+  it("goes to the source port with rport", () => {
+    expect(responsePath(UDP, parseVia("SIP/2.0/UDP host.invalid:5070;rport=40000"))).to.deep.equal({ flow: UDP });
+  });
+
+  it("goes back over the connection; over TCP, to a new one when it is gone", () => {
+    const tcp: Flow = { transport: "TCP", address: "192.0.2.9", port: 40_000, connection: "c" };
+    expect(responsePath(tcp, via)).to.deep.equal({ flow: tcp, fallback: { transport: "TCP", address: "192.0.2.9", port: 5070 } });
+    const ws: Flow = { transport: "WS", address: "192.0.2.9", port: 40_000, connection: "c" };
+    expect(responsePath(ws, via)).to.deep.equal({ flow: ws });
+  });
+});
