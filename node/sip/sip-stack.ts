@@ -55,6 +55,7 @@ class Stack implements SipStack, SipSessions {
   readonly #servers: ServerTransactions;
   #handler: ((incoming: IncomingRequest) => void) | undefined;
   readonly #flowClosed: ((flow: Flow) => void)[] = [];
+  #stopping = false;
   /** Makes tags of stateless responses: the same for each retransmission of a request. */
   readonly #statelessTag = randomTag();
 
@@ -94,10 +95,12 @@ class Stack implements SipStack, SipSessions {
   }
 
   start(): Promise<void> {
+    this.#stopping = false;
     return this.#transports.start();
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.#clients.stop();
     this.#servers.stop();
     this.#scheduler.stop();
@@ -186,6 +189,8 @@ class Stack implements SipStack, SipSessions {
 
   #closed(flow: Flow): void {
     this.#clients.flowClosed(flow);
+    // Connections that end because we stop have not been left by their clients.
+    if (this.#stopping) return;
     for (const handler of this.#flowClosed) handler(flow);
   }
 

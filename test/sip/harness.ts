@@ -75,6 +75,8 @@ export interface RawClient {
   /** Resolves when the server has closed the connection. */
   readonly closed: Promise<void>;
   readonly port: number;
+  /** Reads no more. */
+  pause(): void;
   close(): void;
 }
 
@@ -91,6 +93,7 @@ export async function rawClient(to: ListenAddress): Promise<RawClient> {
         received,
         closed: new Promise(() => {}),
         port: socket.address().port,
+        pause: () => {},
         close: () => socket.close(),
       };
     }
@@ -106,6 +109,7 @@ export async function rawClient(to: ListenAddress): Promise<RawClient> {
         received,
         closed: once(socket, "close").then(() => {}),
         port: localPort,
+        pause: () => void socket.pause(),
         close: () => socket.destroy(),
       };
     }
@@ -119,6 +123,7 @@ export async function rawClient(to: ListenAddress): Promise<RawClient> {
         received,
         closed: once(socket, "close").then(() => {}),
         port: 0,
+        pause: () => socket.pause(),
         close: () => socket.terminate(),
       };
     }

@@ -8,6 +8,7 @@ import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
 import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
 import type { Flow, SocketTransport } from "../../node/sip/stack.ts";
+import { settle, VirtualTime } from "../helpers/virtual-time.ts";
 import type { RawClient, TestStack } from "./harness.ts";
 import { Inbox, rawClient, rawRequest, startStack } from "./harness.ts";
 
@@ -277,16 +278,123 @@ describe("the SIP stack on real sockets", () => {
     await free.stack.stop();
   });
 
-  it("can be stopped twice, and fails what is sent afterwards", async () => {
+  it("carries what is far larger than a network's packets over UDP too", async () => {
+    const peer = await client("UDP");
+    peer.send(rawRequest({ body: "x".repeat(30_000) }));
+    const incoming = await server.requests.next();
+    expect(incoming.request.body).to.have.length(30_000);
+    incoming.respond(createResponse(incoming.request, 200, { body: "y".repeat(30_000) }));
+    expect((await peer.received.next()).endsWith("y".repeat(30_000))).to.equal(true);
+  });
+
+  it("answers 500 when serving a request fails, and goes on", async () => {
+    const peer = await client("TCP");
+    server.stack.onRequest(() => {
+      throw new Error("a bug above");
+    });
+    peer.send(rawRequest());
+    expect(await peer.received.next()).to.match(/^SIP\/2\.0 500 /);
+    expect(server.counters.get("sip.handler_failures")).to.equal(1);
+  });
+
+  it("can be started again", async () => {
+    await server.stack.stop();
+    await server.stack.start();
+    const peer = await client("TCP");
+    peer.send(rawRequest());
+    await server.requests.next();
+  });
+
+  it("can be stopped twice, and fails what is sent afterwards; its own end is no client's going", async () => {
     const peer = await client("TCP");
     peer.send(rawRequest());
     const { flow } = await server.requests.next();
+    const closed = new Inbox<Flow>();
+    server.stack.onFlowClosed((each) => closed.put(each));
     const waiting = server.stack.send(outgoing(), flow);
     await server.stack.stop();
     await server.stack.stop();
     expect((await waiting).status).to.equal(503);
     expect((await server.stack.send(outgoing(), flow)).status).to.equal(503);
+    expect(closed.unread).to.equal(0);
   });
+});
+
+describe("a stream connection", () => {
+  /** A stack whose time is the test's, and a client of it. */
+  async function setUp(transport: "TCP" | "WS" = "TCP") {
+    const time = new VirtualTime();
+    const server = await startStack([transport], { clock: time, timers: time });
+    const closed = new Inbox<Flow>();
+    server.stack.onFlowClosed((flow) => closed.put(flow));
+    const peer = await rawClient(server.address(transport));
+    return { time, server, peer, closed };
+  }
+
+  it("that never sends a message is closed", async () => {
+    const { time, server, peer } = await setUp();
+    peer.send("\r\n\r\n");
+    await peer.received.next();
+    await time.advance(limits.sip.partialMessageMs);
+    await peer.closed;
+    await server.stack.stop();
+  });
+
+  it("whose sender stretches a message beyond its time is closed", async () => {
+    const { time, server, peer } = await setUp();
+    peer.send(rawRequest());
+    const { flow } = await server.requests.next();
+    const answer = server.stack.send(outgoing(), flow);
+    await time.advance(limits.sip.partialMessageMs - 1);
+    // The first octets of the next message have arrived when the whole one before them has.
+    peer.send(`${rawRequest({ branch: "z9hG4bK2" })}OPTIONS`);
+    await server.requests.next();
+    await time.advance(limits.sip.partialMessageMs / 2);
+    peer.send(" sip:");
+    await time.advance(limits.sip.partialMessageMs / 2);
+    await peer.closed;
+    expect((await answer).status).to.equal(503);
+    await server.stack.stop();
+  });
+
+  it("stays open between messages", async () => {
+    const { time, server, peer } = await setUp();
+    peer.send(rawRequest());
+    await server.requests.next();
+    await time.advance(10 * limits.sip.partialMessageMs);
+    peer.send(rawRequest({ branch: "z9hG4bK2" }));
+    await server.requests.next();
+    peer.close();
+    await server.stack.stop();
+  });
+
+  for (const transport of ["TCP", "WS"] as const) {
+    it(`over ${transport} whose peer does not read is closed before its messages fill the memory`, async () => {
+      const { server, peer, closed } = await setUp(transport);
+      peer.send(rawRequest());
+      const { flow } = await server.requests.next();
+      peer.pause();
+      const big = createRequest({
+        method: "MESSAGE",
+        uri: "sip:a@b",
+        from: "<sip:a@b>;tag=1",
+        to: "<sip:a@b>",
+        body: "x".repeat(60_000),
+      });
+      let failed = 0;
+      const answers: Promise<void>[] = [];
+      // The kernel's buffers hold some megabytes as well.
+      for (let i = 0; i < 1000 && failed === 0; i++) {
+        answers.push(server.stack.send(big, flow).then((response) => void (failed += response.status === 503 ? 1 : 0)));
+        await settle();
+      }
+      expect(await closed.next()).to.deep.equal(flow);
+      await Promise.all(answers);
+      expect(failed).to.equal(answers.length);
+      peer.close();
+      await server.stack.stop();
+    });
+  }
 });
 
 describe("two SIP stacks", () => {

@@ -62,9 +62,7 @@ const COPIED = new Set(["via", "from", "to", "call-id", "cseq"]);
 
 function copiedFields(headers: SipHeaders, status: number): SipHeaders {
   const makesDialog = status > 100 && status < 300;
-  return headersOf(
-    fieldsOf(headers).filter(({ key }) => COPIED.has(key) || (makesDialog && key === "record-route")),
-  );
+  return headersOf(fieldsOf(headers).filter(({ key }) => COPIED.has(key) || (makesDialog && key === "record-route")));
 }
 
 /** Adds a tag to the To field when it has none. @see RFC 3261 §8.2.6.2 */

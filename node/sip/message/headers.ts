@@ -50,7 +50,9 @@ export function headersOf(fields: HeaderField[]): SipHeaders {
 
 /** The fields themselves, for loops over all of them: not to be changed. */
 export function fieldsOf(headers: SipHeaders): readonly HeaderField[] {
-  return headers instanceof HeaderList ? headers.fields : Array.from(headers.entries(), ([name, value]) => field(name, value));
+  return headers instanceof HeaderList
+    ? headers.fields
+    : Array.from(headers.entries(), ([name, value]) => field(name, value));
 }
 
 function field(name: string, value: string): HeaderField {

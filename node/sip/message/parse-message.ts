@@ -1,9 +1,9 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { limits } from "../../runtime/limits.ts";
 import type { HeaderField, SipHeaders } from "./headers.ts";
-import { headersOf } from "./headers.ts";
+import { fieldsOf, headersOf } from "./headers.ts";
 import { headerKey, usualHeaderKey } from "./header-names.ts";
-import { isSpace, isToken } from "./lexical.ts";
+import { isDigits, isSpace, isToken } from "./lexical.ts";
 import type { SipMessage, SipRequest } from "./message.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
 
@@ -118,8 +118,8 @@ function parseFields(head: string, at: number, fields: HeaderField[]): void {
     const unfoldedEnd = end;
     while (isSpace(head.charCodeAt(end + 2))) end = endOfLine(head, end + 2);
     const field = parseField(head, at, end, end > unfoldedEnd);
-    if (field instanceof SipParseError) problem ??= field;
-    else fields.push(field);
+    if (field !== undefined) fields.push(field);
+    else problem ??= fieldProblem(head.slice(at, end));
     at = end + 2;
   }
   if (problem !== undefined) throw problem;
@@ -130,19 +130,24 @@ function endOfLine(head: string, at: number): number {
   return end < 0 ? head.length : end;
 }
 
-function parseField(head: string, at: number, end: number, folded: boolean): HeaderField | SipParseError {
-  if (end - at > limits.sip.headerBytes) {
-    return new SipParseError("HEADER_TOO_LONG", `header field longer than ${limits.sip.headerBytes}`);
-  }
+/** `undefined` when it is malformed. */
+function parseField(head: string, at: number, end: number, folded: boolean): HeaderField | undefined {
+  if (end - at > limits.sip.headerBytes) return undefined;
   const colon = head.indexOf(":", at);
-  if (colon < 0 || colon >= end) return malformed(head, at, end);
+  if (colon < 0 || colon >= end) return undefined;
   let nameEnd = colon;
   while (nameEnd > at && isSpace(head.charCodeAt(nameEnd - 1))) nameEnd--;
   const name = head.slice(at, nameEnd);
   const usual = usualHeaderKey(name);
-  if (usual === undefined && !isToken(name)) return malformed(head, at, end);
+  if (usual === undefined && !isToken(name)) return undefined;
   const value = folded ? unfold(head.slice(colon + 1, end)) : trimmed(head, colon + 1, end);
-  return hasLineBreak(value) ? malformed(head, at, end) : { key: usual ?? headerKey(name), name, value };
+  return hasLineBreak(value) ? undefined : { key: usual ?? headerKey(name), name, value };
+}
+
+function fieldProblem(text: string): SipParseError {
+  return text.length > limits.sip.headerBytes
+    ? new SipParseError("HEADER_TOO_LONG", `header field longer than ${limits.sip.headerBytes}`)
+    : new SipParseError("BAD_HEADER", `malformed header field ${quote(text)}`);
 }
 
 /** RFC 3261 §7.3.1: a line break with the white space around it is one space. */
@@ -165,10 +170,6 @@ function hasLineBreak(value: string): boolean {
   return value.includes("\n") || value.includes("\r");
 }
 
-function malformed(head: string, at: number, end: number): SipParseError {
-  return new SipParseError("BAD_HEADER", `malformed header field ${quote(head.slice(at, end))}`);
-}
-
 function bodyOf(buffer: Buffer, at: number, headers: SipHeaders): Uint8Array {
   const available = buffer.length - at;
   const length = contentLengthOf(headers);
@@ -183,13 +184,16 @@ function bodyOf(buffer: Buffer, at: number, headers: SipHeaders): Uint8Array {
  * The Content-Length field; `undefined` when absent.
  * @throws {SipParseError} `BAD_CONTENT_LENGTH` when it is not a number or two fields differ; `BODY_TOO_LARGE` (413)
  */
-export function contentLengthOf(headers: SipHeaders): number | undefined {
-  const first = headers.get("content-length");
-  if (first === undefined) return undefined;
-  for (const value of headers.all("content-length")) {
-    if (value !== first || !/^\d+$/.test(value))
+function contentLengthOf(headers: SipHeaders): number | undefined {
+  let first: string | undefined;
+  for (const { key, value } of fieldsOf(headers)) {
+    if (key !== "content-length") continue;
+    first ??= value;
+    if (value !== first || !isDigits(value)) {
       throw new SipParseError("BAD_CONTENT_LENGTH", `Content-Length ${quote(value)}`);
+    }
   }
+  if (first === undefined) return undefined;
   const length = Number(first);
   if (length > limits.sip.messageBytes) {
     throw new SipParseError("BODY_TOO_LARGE", `body above ${limits.sip.messageBytes} bytes`, { status: 413 });

@@ -29,7 +29,7 @@ export class StreamConnection {
     socket.setKeepAlive(true, limits.sip.keepAliveMs);
     socket.setTimeout(limits.sip.idleConnectionMs, () => socket.destroy());
     socket.on("data", (chunk) => this.#receive(chunk));
-    socket.on("close", () => this.#cancelDeadline?.());
+    socket.on("close", () => this.#endDeadline());
   }
 
   /** A connection that says nothing at all would hold its memory for the whole idle time: it gets the time of one message. */
@@ -58,6 +58,7 @@ export class StreamConnection {
       if (this.#socket.destroyed) return;
       switch (event.kind) {
         case "message":
+          this.#endDeadline();
           this.#events.received(event.bytes, this.flow);
           break;
         case "ping":
@@ -71,14 +72,16 @@ export class StreamConnection {
           return;
       }
     }
-    if (!this.#framer.partial) {
-      this.#cancelDeadline?.();
-      this.#cancelDeadline = undefined;
-    } else this.#startDeadline();
+    if (this.#framer.partial) this.#startDeadline();
   }
 
   /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
   #startDeadline(): void {
     this.#cancelDeadline ??= this.#timers.after(limits.sip.partialMessageMs, () => this.#socket.destroy());
+  }
+
+  #endDeadline(): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
   }
 }

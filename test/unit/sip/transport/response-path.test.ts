@@ -14,7 +14,9 @@ function noted(text: string, flow: Flow = UDP): string[] {
 
 describe("the source of a request, noted in its Via", () => {
   it("is there when sent-by says something else", () => {
-    expect(noted("SIP/2.0/UDP host.invalid;branch=z9hG4bK1")).to.deep.equal(["SIP/2.0/UDP host.invalid;branch=z9hG4bK1;received=192.0.2.9"]);
+    expect(noted("SIP/2.0/UDP host.invalid;branch=z9hG4bK1")).to.deep.equal([
+      "SIP/2.0/UDP host.invalid;branch=z9hG4bK1;received=192.0.2.9",
+    ]);
   });
 
   it("is not there when sent-by says it already", () => {
@@ -55,7 +57,10 @@ describe("the path of a response", () => {
 
   it("goes back over the connection; over TCP, to a new one when it is gone", () => {
     const tcp: Flow = { transport: "TCP", address: "192.0.2.9", port: 40_000, connection: "c" };
-    expect(responsePath(tcp, via)).to.deep.equal({ flow: tcp, fallback: { transport: "TCP", address: "192.0.2.9", port: 5070 } });
+    expect(responsePath(tcp, via)).to.deep.equal({
+      flow: tcp,
+      fallback: { transport: "TCP", address: "192.0.2.9", port: 5070 },
+    });
     const ws: Flow = { transport: "WS", address: "192.0.2.9", port: 40_000, connection: "c" };
     expect(responsePath(ws, via)).to.deep.equal({ flow: ws });
   });
