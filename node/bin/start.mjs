@@ -8,9 +8,7 @@ ensure();
 const main = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/node/demo/main.js");
 const story = spawn(nodeForOurCode(), ["--enable-source-maps", main, ...process.argv.slice(2)], { stdio: "inherit" });
 
-// A terminal's Ctrl-C reaches the story by itself; passing it on as well would look like a second, impatient one.
-process.on("SIGINT", () => process.stdin.isTTY || story.kill("SIGINT"));
-process.on("SIGTERM", () => story.kill("SIGTERM"));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => story.kill(signal));
 story.on("exit", (code, signal) => {
   process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
 });

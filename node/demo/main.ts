@@ -14,6 +14,9 @@ Three Aorta servers of example.com, each its own process, and a story in six ste
   --help             this text
 `;
 
+/** One Ctrl-C can arrive several times: from the terminal, from npm, from start.mjs. */
+const samePressMs = 1000;
+
 const { help: helpWanted, once, rounds, sabotage } = readArguments();
 if (helpWanted) {
   process.stdout.write(help);
@@ -28,13 +31,15 @@ if (helpWanted) {
     write: (text) => process.stdout.write(`${text}\n`),
   });
   process.on("exit", () => show.abandon());
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      if (show.stop() === "stopping") return;
-      show.abandon(); // asked twice: no more patience
-      process.exit(130);
-    });
-  }
+  let askedMs: number | undefined;
+  const stop = (): void => {
+    askedMs ??= performance.now();
+    if (show.stop() === "stopping" || performance.now() - askedMs < samePressMs) return;
+    show.abandon(); // asked again: no more patience
+    process.exit(130);
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
   process.exitCode = await show.run().finally(() => rm(folder, { recursive: true, force: true }));
 }
 

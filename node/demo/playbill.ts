@@ -9,6 +9,8 @@ export interface ServerListing {
   readonly wsPort: number;
   readonly meshPort: number;
   readonly dataFolder: string;
+  /** What follows `aorta` to start it again. */
+  readonly restart: readonly string[];
   readonly process: { readonly pid: number | undefined; readonly isRunning: boolean };
 }
 
@@ -38,23 +40,37 @@ export function renderEncore(
 ): string {
   const [first] = servers.filter(({ process: { isRunning } }) => isRunning);
   if (first === undefined) return "";
-  const names = Object.keys(users);
-  const guest = names.at(-1)!;
+  const credentials = Object.entries(users).map(([user, password]) => [user, password]);
+  const dead = servers.filter(({ process: { isRunning } }) => !isRunning);
+  const commands = [
+    `export AORTA_DATA=${first.dataFolder}`,
+    ...["status", "peers", "lookup alice", "bindings", "watch alice"].map((what) => `node ${command} ${what}`),
+  ];
   return [
     "",
     paint(style, "bold", "The servers stay up. Ctrl-C ends them."),
     "",
-    `  Your own SIP client: user ${paint(style, "bold", guest)}, password ${paint(style, "bold", users[guest]!)}, domain ${domain},`,
-    `  proxy ${first.host}:${first.sipPort} (UDP or TCP) or ws://${first.host}:${first.wsPort}. joe and alice are online: write to them.`,
-    `  Others: ${names
-      .slice(0, -1)
-      .map((user) => `${user} (${users[user]})`)
-      .join(", ")}.`,
+    `     Log in with a SIP client of your own: domain ${domain}, proxy ${first.host}:${first.sipPort} (UDP or TCP) or`,
+    `     ws://${first.host}:${first.wsPort}. joe and alice are online and answer what you write to them.`,
     "",
-    "  For operators, in another terminal, in this folder:",
+    renderTable(
+      [
+        { title: "user", align: "left" },
+        { title: "password", align: "left" },
+      ],
+      credentials,
+      style,
+    ),
     "",
-    `    export AORTA_DATA=${first.dataFolder}`,
-    ...["status", "peers", "lookup alice", "bindings", "watch alice"].map((what) => `    node ${command} ${what}`),
+    "     For operators, in another terminal, in this folder:",
+    "",
+    ...commands.map((line) => `     ${line}`),
+    ...dead.flatMap(({ title, restart }) => [
+      "",
+      `     ${title} is dead. Bring it back:`,
+      "",
+      `     node ${command} ${restart.join(" ")}`,
+    ]),
     "",
   ].join("\n");
 }

@@ -52,11 +52,12 @@ export class DemoServer implements StageServer {
     this.name = `server-${number}`;
     [this.sipPort, this.wsPort, this.meshPort] = ports;
     this.dataFolder = join(options.folder, this.name);
-    this.process = new ServerProcess(this.title, this.command(origin), `${this.dataFolder}.log`, options.onDeath);
+    const command = [process.execPath, join(root, aortaCommand), ...this.restart, ...origin, "--log-level", "warn"];
+    this.process = new ServerProcess(this.title, command, `${this.dataFolder}.log`, options.onDeath);
   }
 
-  /** The command that starts it, given where it comes from: `--domain …` or `--join …`. */
-  command(origin: readonly string[]): string[] {
+  /** What follows `aorta` to start it again, now that it has a data folder with its keys. */
+  get restart(): readonly string[] {
     const listen = (port: number): string => `${host}:${port}`;
     const settings = {
       data: this.dataFolder,
@@ -64,10 +65,8 @@ export class DemoServer implements StageServer {
       sip: listen(this.sipPort),
       ws: listen(this.wsPort),
       mesh: listen(this.meshPort),
-      "log-level": "warn",
     };
-    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    return [process.execPath, join(root, aortaCommand), "up", ...origin, ...flags];
+    return ["up", ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])];
   }
 
   async lookup(aor: string): Promise<OwnerView> {
@@ -84,15 +83,22 @@ export class DemoServer implements StageServer {
     return this.process.kill();
   }
 
+  /** Waits until it is in the roster. @throws {StoryFault} with the end of its log */
+  untilAdmitted(): Promise<void> {
+    return this.#until("join the domain", async () => (await this.#read<NodeStatus>("/v1/status")).state === "running");
+  }
+
   /** Waits until it runs in a domain of that many servers, all linked to it and all voting. @throws {StoryFault} with the end of its log */
-  async untilRunning(servers: number): Promise<void> {
+  untilRunning(servers: number): Promise<void> {
+    return this.#until(`become one of ${servers} servers`, () => this.#runsAmong(servers));
+  }
+
+  async #until(what: string, holds: () => Promise<boolean>): Promise<void> {
     const deadlineMs = performance.now() + startMs;
-    while (!(await this.#runsAmong(servers).catch(() => false))) {
+    while (!(await holds().catch(() => false))) {
       if (!this.process.isRunning || performance.now() > deadlineMs) {
         const log = (await this.process.logTail(10)).join("\n");
-        throw new StoryFault(
-          `${this.title} did not become one of ${servers} servers within ${startMs / 1000} s; its log ends:\n${log}`,
-        );
+        throw new StoryFault(`${this.title} did not ${what} within ${startMs / 1000} s; its log ends:\n${log}`);
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
@@ -142,6 +148,7 @@ export class Servers {
     const tokens = await Promise.all([invite(), invite()]);
     told(first, "prints two invitations");
     const second = open(1, ["--join", tokens[0]!]);
+    await second.untilAdmitted(); // before the third, so that they are numbered in the roster as they are in the story
     const third = open(2, ["--join", tokens[1]!]);
     const joined = async (server: DemoServer): Promise<void> => {
       await server.untilRunning(3);

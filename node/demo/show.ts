@@ -75,8 +75,9 @@ export class Show {
     const { once, write, style } = this.#options;
     try {
       const servers = await this.#begin();
-      await this.#tell(servers);
+      const online = await this.#tell(servers);
       if (once) return await this.#farewell(0);
+      for (const phone of online) this.#answer(phone);
       write(renderEncore(aortaCommand, domain, servers, users, style));
       await this.#interruption.promise;
       return 0;
@@ -98,7 +99,8 @@ export class Show {
     return servers;
   }
 
-  async #tell(servers: readonly [DemoServer, DemoServer, DemoServer]): Promise<void> {
+  /** The story; those who are online after it. */
+  async #tell(servers: readonly [DemoServer, DemoServer, DemoServer]): Promise<readonly Phone[]> {
     const stage = this.#stageOf(servers);
     const { joe, alicesPresence } = await this.#step(1, holdTitle, () => hold(stage), "held");
     const alice2 = await this.#step(
@@ -120,7 +122,22 @@ export class Show {
       async () => this.#showRace(stage, await race(stage, this.#options.rounds)),
       "one owner, every time",
     );
-    await this.#step(6, crashTitle, () => crash(stage, joe, alice3, alicesPresence), "reachable again, and joe saw it");
+    const alice1 = await this.#step(
+      6,
+      crashTitle,
+      () => crash(stage, joe, alice3, alicesPresence),
+      "reachable again, and joe saw it",
+    );
+    return [joe, alice1];
+  }
+
+  /** From now on, whoever writes to this person gets an answer, and the audience sees it. */
+  #answer(phone: Phone): void {
+    this.#stepStartMs = performance.now();
+    phone.softphone.onMessage(({ from, text }) => {
+      this.#report.event(phone.server, phone.user, `reads “${text}” from ${from}, and answers`);
+      void phone.softphone.sendMessage(from, `${phone.user} here. You wrote: “${text}”`);
+    });
   }
 
   #showRace(stage: Stage, rounds: readonly RaceRound[]): void {

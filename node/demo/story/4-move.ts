@@ -24,5 +24,6 @@ export async function move(stage: Stage, joe: Phone, before: Phone, alicesPresen
   await writeAndRead(stage, joe, alice, "Still on for noon?");
   const misled = before.messages.since(0).some(({ item }) => item.text === "Still on for noon?");
   expectThat(!misled, () => "the message should have reached server 3 only, but alice's phone on server 2 got it too");
+  await before.softphone.vanish(); // switched off: its next refresh would bring alice back to server 2
   return alice;
 }

@@ -12,7 +12,7 @@ const retryMs = 100;
 const claimMs = 1000;
 
 /** alice's server dies without a word, and her client registers with another. */
-export async function crash(stage: Stage, joe: Phone, before: Phone, alicesPresence: WatchedPresence): Promise<void> {
+export async function crash(stage: Stage, joe: Phone, before: Phone, alicesPresence: WatchedPresence): Promise<Phone> {
   const [server1, , server3] = stage.servers;
   const { mark } = alicesPresence.seen;
   await server3.kill();
@@ -30,6 +30,7 @@ export async function crash(stage: Stage, joe: Phone, before: Phone, alicesPrese
   alicesPresence.expectSteady(mark);
   await writeAndRead(stage, joe, alice, "You were gone for a moment!");
   expectThat(awayMs <= stage.leaseMs + claimMs, () => `alice should be back within the lease and ${claimMs} ms`);
+  return alice;
 }
 
 /** Registers again as long as the server asks for patience (503). Returns the number of tries. */
