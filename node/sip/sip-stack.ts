@@ -189,8 +189,8 @@ class Stack implements SipStack, SipSessions {
 
   #closed(flow: Flow): void {
     this.#clients.flowClosed(flow);
-    // Connections that end because we stop have not been left by their clients.
-    if (this.#stopping) return;
+    // Flows name stream connections, not links of the mesh; and those that end because we stop were not left by their clients.
+    if (flow.transport === "MESH" || this.#stopping) return;
     for (const handler of this.#flowClosed) handler(flow);
   }
 

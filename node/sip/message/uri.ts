@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { limits } from "../../runtime/limits.ts";
 import { isSpace, parseDecimal } from "./lexical.ts";
 import type { Params } from "./params.ts";
@@ -102,7 +103,8 @@ export function parseHostPort(text: string): { host: string; port?: number } {
   if (text.charCodeAt(0) === 0x5b) {
     after = text.indexOf("]") + 1;
     host = text.slice(1, after - 1).toLowerCase();
-    if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/.test(host) || host.length > 45) throw bad(text);
+    // RFC 5954: what RFC 3261's grammar lets pass beside an IPv6 address is an error of the grammar. A zone is no part of it.
+    if (!isIPv6(host) || host.includes("%")) throw bad(text);
   } else {
     const colon = text.indexOf(":");
     after = colon < 0 ? text.length : colon;

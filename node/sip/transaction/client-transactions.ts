@@ -9,7 +9,7 @@ import type { Flow } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
-import type { ClientEffect, TimerSettings } from "./timer-settings.ts";
+import type { ClientEffect, TimerSettings, TransactionOptions } from "./timer-settings.ts";
 
 interface Components {
   readonly scheduler: Scheduler;
@@ -33,12 +33,16 @@ export const AORTA_LOCAL = "Aorta-Local";
 export class ClientTransactions {
   readonly #components: Components;
   readonly #surroundings: Surroundings;
+  readonly #reliable: TransactionOptions;
+  readonly #unreliable: TransactionOptions;
   readonly #byKey = new Map<string, ClientTransaction>();
   /** Those that wait on a connection or link, to fail at once when it closes. */
   readonly #byFlow = new Map<string, Set<ClientTransaction>>();
 
   constructor(components: Components) {
     this.#components = components;
+    this.#reliable = { reliable: true, timers: components.timers };
+    this.#unreliable = { reliable: false, timers: components.timers };
     this.#surroundings = {
       ...components,
       cancel: (request, flow) => void this.send(request, flow),
@@ -82,10 +86,10 @@ export class ClientTransactions {
   }
 
   #start(request: SipRequest, flow: Flow, options: ClientOptions, resolve: (response: SipResponse) => void): void {
-    const { scheduler, timers, isReliable } = this.#components;
+    const { scheduler, isReliable } = this.#components;
     const reliable = isReliable(flow);
     const Machine = request.method === "INVITE" ? InviteClientTransaction : NonInviteClientTransaction;
-    const machine = new Machine(scheduler.nowMs(), { reliable, timers });
+    const machine = new Machine(scheduler.nowMs(), reliable ? this.#reliable : this.#unreliable);
     const transaction = new ClientTransaction(request, flow, machine, { ...options, resolve }, this.#surroundings);
     this.#byKey.set(transaction.key, transaction);
     if (reliable) this.#link(flowKey(flow), transaction);

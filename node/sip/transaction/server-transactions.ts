@@ -10,7 +10,7 @@ import { responsePath } from "../transport/response-path.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
 import { NonInviteServerTransaction } from "./non-invite-server.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
-import type { ServerEffect, TimerSettings } from "./timer-settings.ts";
+import type { ServerEffect, TimerSettings, TransactionOptions } from "./timer-settings.ts";
 import { serverTransactionKey } from "./transaction-key.ts";
 
 interface Components {
@@ -31,11 +31,15 @@ interface Components {
 export class ServerTransactions {
   readonly #components: Components;
   readonly #surroundings: Surroundings;
+  readonly #reliable: TransactionOptions;
+  readonly #unreliable: TransactionOptions;
   readonly #byKey = new Map<string, ServerTransaction>();
   #pending = 0;
 
   constructor(components: Components) {
     this.#components = components;
+    this.#reliable = { reliable: true, timers: components.timers };
+    this.#unreliable = { reliable: false, timers: components.timers };
     this.#surroundings = {
       ...components,
       answered: () => this.#pending--,
@@ -87,7 +91,7 @@ export class ServerTransactions {
   }
 
   #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {
-    const { counters, scheduler, isReliable, timers, deliver, answerStateless, capacity } = this.#components;
+    const { counters, scheduler, isReliable, deliver, answerStateless, capacity } = this.#components;
     const path = responsePath(flow, via);
     if (this.#pending >= capacity.pending || this.#byKey.size >= capacity.kept) {
       counters.add("sip.overload");
@@ -95,7 +99,7 @@ export class ServerTransactions {
       return undefined;
     }
     const Machine = request.method === "INVITE" ? InviteServerTransaction : NonInviteServerTransaction;
-    const machine = new Machine(scheduler.nowMs(), { reliable: isReliable(flow), timers });
+    const machine = new Machine(scheduler.nowMs(), isReliable(flow) ? this.#reliable : this.#unreliable);
     const transaction = new ServerTransaction(key, request, path, machine, this.#surroundings);
     this.#byKey.set(key, transaction);
     this.#pending++;

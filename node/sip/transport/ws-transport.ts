@@ -95,6 +95,8 @@ export class WsTransport implements Transport {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Nobody else listens for the errors of this socket from here on: a reset would end the process.
+    socket.on("error", () => {});
     const protocols = (request.headers["sec-websocket-protocol"] ?? "")
       .split(",")
       .map((each) => each.trim().toLowerCase());
