@@ -2,12 +2,13 @@
 const { reporters, Runner } = require("mocha");
 
 const { EVENT_RUN_END, EVENT_TEST_FAIL } = Runner.constants;
-const lingerMs = 5000;
+const usualLingerMs = 5000;
 
 /** Also fails a run that leaves something open: a socket or timer that keeps the process alive is a leak of ours. */
 module.exports = class Totals extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
+    const lingerMs = Number(options.reporterOptions?.lingerMs ?? usualLingerMs);
     let failedHooks = 0;
     runner.on(EVENT_TEST_FAIL, (test) => {
       if (test.type === "hook") failedHooks++;
