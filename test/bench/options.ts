@@ -21,7 +21,14 @@ const USAGE = `Usage: npm run bench -- [options]
   --help
 `;
 
-const FULL: Plan = { sequential: 500, parallel: 20_000, phaseMs: 2000, notices: 200, bindings: 100_000, idleMs: 10_000 };
+const FULL: Plan = {
+  sequential: 500,
+  parallel: 20_000,
+  phaseMs: 2000,
+  notices: 200,
+  bindings: 100_000,
+  idleMs: 10_000,
+};
 const QUICK: Plan = { sequential: 200, parallel: 5000, phaseMs: 1000, notices: 100, bindings: 20_000, idleMs: 2500 };
 
 /** Reads the command line; ends the process on `--help` and on a mistake. */

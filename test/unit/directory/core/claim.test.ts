@@ -68,7 +68,7 @@ class Bench {
   /** The round's request number and ballot, as asked of all replicas. */
   round(): { readonly op: number; readonly ballot: Ballot; readonly asked: readonly number[] } {
     const prepares = this.take("prepare");
-    const { op, ballot: proposed } = prepares[0]?.message as MessageOf<"prepare">;
+    const { op, ballot: proposed } = prepares[0]!.message as MessageOf<"prepare">;
     for (const { message } of prepares) expect(message).to.deep.include({ op, ballot: proposed });
     return { op, ballot: proposed, asked: prepares.map(({ to }) => to) };
   }
