@@ -140,16 +140,18 @@ class Stack implements SipStack, SipSessions {
   }
 
   #receive(bytes: Uint8Array, flow: Flow): void {
-    let message: SipMessage;
+    let message: SipMessage | undefined;
     try {
       message = parseMessage(bytes);
       if (message.kind === "response") return this.#receiveResponse(message);
       const { via } = validateRequest(message);
       this.#counters.add("sip.requests_in");
-      return this.#servers.receive(message, noteSource(message.headers, via, flow), flow);
+      this.#servers.receive(message, noteSource(message.headers, via, flow), flow);
     } catch (error) {
-      if (!(error instanceof SipParseError)) throw error;
-      this.#refuse(error, flow, message!);
+      if (error instanceof SipParseError) return this.#refuse(error, flow, message);
+      // A fault of ours that a message brings to light costs that message, not the node.
+      this.#counters.add("sip.faults");
+      this.#logger.error({ err: error, flow }, "a SIP message could not be handled");
     }
   }
 

@@ -71,9 +71,9 @@ export class ServerTransactions {
     this.#start(key, request, via, flow);
   }
 
+  /** Forgets all, answered or not. */
   stop(): void {
-    for (const transaction of this.#byKey.values()) this.#components.scheduler.remove(transaction);
-    this.#byKey.clear();
+    for (const transaction of this.#byKey.values()) transaction.end();
   }
 
   #receiveAck(invite: ServerTransaction | undefined, request: SipRequest, flow: Flow): void {
@@ -218,10 +218,14 @@ class ServerTransaction implements Task {
     this.#surroundings.answered();
   }
 
+  /** Follows what the machine has become: its next deadline, or its end. */
   #settle(): void {
     if (this.#ended) return;
-    if (this.#machine.state.kind !== "terminated")
-      return this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+    if (this.#machine.state.kind === "terminated") this.end();
+    else this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+  }
+
+  end(): void {
     this.#ended = true;
     this.#finished();
     this.#surroundings.scheduler.remove(this);

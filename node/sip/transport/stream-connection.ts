@@ -66,9 +66,10 @@ export class StreamConnection {
           break;
         case "broken":
           this.#events.broken(event.error, this.flow);
-          // Where the next message starts is unknown, so nothing more is read; the answer still leaves.
+          // Where the next message starts is unknown, so nothing more is read; the answer still leaves, if the peer takes it soon.
           this.#socket.removeAllListeners("data");
           this.#socket.destroySoon();
+          this.#startDeadline();
           return;
       }
     }

@@ -48,7 +48,8 @@ export class UdpTransport implements Transport {
     this.#bound = { ...this.#listen, port: socket.address().port };
     const listener = listenerName(this.#bound);
     socket.on("message", (bytes, remote) => {
-      if (isKeepAlive(bytes)) return;
+      // Nothing can be sent to port 0: whoever sends from it wants no answer.
+      if (isKeepAlive(bytes) || remote.port === 0) return;
       this.#events.received(bytes, {
         transport: "UDP",
         address: plainAddress(remote.address),

@@ -135,6 +135,7 @@ describe("mutated SIP messages", function () {
     expect(counters.get("sip.requests_in")).to.be.greaterThan(0);
     expect(counters.get("sip.malformed")).to.be.greaterThan(0);
     expect(counters.get("sip.handler_failures")).to.equal(0);
+    expect(counters.get("sip.faults")).to.equal(0);
     await stack.stop();
   });
 });

@@ -290,6 +290,18 @@ describe("requests of RFC 2543, without branches of RFC 3261", () => {
 });
 
 describe("limits of the transactions", () => {
+  it("count anew after a stop, and take no late answers", async () => {
+    const { servers, time, handled, onWire } = pair([], TCP);
+    const one = request();
+    servers.receive(one, topVia(one), TCP);
+    servers.stop();
+    expect([servers.size, servers.pending]).to.deep.equal([0, 0]);
+    handled[0]?.respond(createResponse(one, 200));
+    await time.advance(40_000);
+    expect([servers.size, servers.pending]).to.deep.equal([0, 0]);
+    expect(onWire).to.deep.equal([]);
+  });
+
   it("answer 503 without keeping state when too many requests are being served", async () => {
     const { servers, time, refused } = pair([], TCP);
     for (let i = 0; i < CAPACITY.pending + 3; i++) {
