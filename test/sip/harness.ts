@@ -5,9 +5,11 @@ import { WebSocket } from "ws";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import type { Counters } from "../../node/runtime/metrics.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
+import { createRequest } from "../../node/sip/message/build.ts";
+import type { SipRequest } from "../../node/sip/message/message.ts";
 import type { SipStackOptions } from "../../node/sip/sip-stack.ts";
 import { createSipStack } from "../../node/sip/sip-stack.ts";
-import type { IncomingRequest, ListenAddress, SipStack, SocketTransport } from "../../node/sip/stack.ts";
+import type { IncomingRequest, ListenAddress, SipSessions, SipStack, SocketTransport } from "../../node/sip/stack.ts";
 
 /** Values as they come, to be waited for one after the other. */
 export class Inbox<T> {
@@ -38,7 +40,7 @@ export class Inbox<T> {
 
 /** A stack on free ports of loopback, with every request it hands up. */
 export interface TestStack {
-  readonly stack: SipStack;
+  readonly stack: SipStack & SipSessions;
   readonly counters: Counters;
   readonly requests: Inbox<IncomingRequest>;
   address(transport: SocketTransport): ListenAddress;
@@ -156,4 +158,9 @@ export function rawRequest(
     "",
     body,
   ].join("\r\n");
+}
+
+/** A request as the node above the stack makes it. */
+export function outgoing(method = "OPTIONS"): SipRequest {
+  return createRequest({ method, uri: "sip:example.com", from: "<sip:a@b>;tag=1", to: "<sip:example.com>" });
 }

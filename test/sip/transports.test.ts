@@ -3,20 +3,15 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect } from "chai";
 import { limits } from "../../node/runtime/limits.ts";
-import { createResponse, createRequest, tagOf } from "../../node/sip/message/build.ts";
+import { createResponse, tagOf } from "../../node/sip/message/build.ts";
 import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
 import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
 import type { Flow, SocketTransport } from "../../node/sip/stack.ts";
-import { settle, VirtualTime } from "../helpers/virtual-time.ts";
 import type { RawClient, TestStack } from "./harness.ts";
-import { Inbox, rawClient, rawRequest, startStack } from "./harness.ts";
+import { Inbox, outgoing, rawClient, rawRequest, startStack } from "./harness.ts";
 
 const TRANSPORTS: readonly SocketTransport[] = ["UDP", "TCP", "WS"];
-
-function outgoing(method = "OPTIONS"): SipRequest {
-  return createRequest({ method, uri: "sip:example.com", from: "<sip:a@b>;tag=1", to: "<sip:example.com>" });
-}
 
 describe("the SIP stack on real sockets", () => {
   let server: TestStack;
@@ -278,6 +273,21 @@ describe("the SIP stack on real sockets", () => {
     await free.stack.stop();
   });
 
+  for (const transport of TRANSPORTS) {
+    it(`refuses to start where ${transport} cannot listen, and says why`, async () => {
+      const taken = server.address(transport);
+      const elsewhere = { transport, address: "192.0.2.1", port: 5060 };
+      for (const [listen, code] of [
+        [taken, "PORT_IN_USE"],
+        [elsewhere, "ADDRESS_NOT_AVAILABLE"],
+      ] as const) {
+        const error: unknown = await startStack([listen]).catch((thrown: unknown) => thrown);
+        expect(error).to.include({ name: "ConfigurationError", code });
+        expect(String(error)).to.include(`${transport} on ${listen.address}:${listen.port}`);
+      }
+    });
+  }
+
   it("carries what is far larger than a network's packets over UDP too", async () => {
     const peer = await client("UDP");
     peer.send(rawRequest({ body: "x".repeat(30_000) }));
@@ -317,147 +327,5 @@ describe("the SIP stack on real sockets", () => {
     expect((await waiting).status).to.equal(503);
     expect((await server.stack.send(outgoing(), flow)).status).to.equal(503);
     expect(closed.unread).to.equal(0);
-  });
-});
-
-describe("a stream connection", () => {
-  /** A stack whose time is the test's, and a client of it. */
-  async function setUp(transport: "TCP" | "WS" = "TCP") {
-    const time = new VirtualTime();
-    const server = await startStack([transport], { clock: time, timers: time });
-    const closed = new Inbox<Flow>();
-    server.stack.onFlowClosed((flow) => closed.put(flow));
-    const peer = await rawClient(server.address(transport));
-    return { time, server, peer, closed };
-  }
-
-  it("that never sends a message is closed", async () => {
-    const { time, server, peer } = await setUp();
-    peer.send("\r\n\r\n");
-    await peer.received.next();
-    await time.advance(limits.sip.partialMessageMs);
-    await peer.closed;
-    await server.stack.stop();
-  });
-
-  it("whose sender stretches a message beyond its time is closed", async () => {
-    const { time, server, peer } = await setUp();
-    peer.send(rawRequest());
-    const { flow } = await server.requests.next();
-    const answer = server.stack.send(outgoing(), flow);
-    await time.advance(limits.sip.partialMessageMs - 1);
-    // The first octets of the next message have arrived when the whole one before them has.
-    peer.send(`${rawRequest({ branch: "z9hG4bK2" })}OPTIONS`);
-    await server.requests.next();
-    await time.advance(limits.sip.partialMessageMs / 2);
-    peer.send(" sip:");
-    await time.advance(limits.sip.partialMessageMs / 2);
-    await peer.closed;
-    expect((await answer).status).to.equal(503);
-    await server.stack.stop();
-  });
-
-  it("stays open between messages", async () => {
-    const { time, server, peer } = await setUp();
-    peer.send(rawRequest());
-    await server.requests.next();
-    await time.advance(10 * limits.sip.partialMessageMs);
-    peer.send(rawRequest({ branch: "z9hG4bK2" }));
-    await server.requests.next();
-    peer.close();
-    await server.stack.stop();
-  });
-
-  for (const transport of ["TCP", "WS"] as const) {
-    it(`over ${transport} whose peer does not read is closed before its messages fill the memory`, async () => {
-      const { server, peer, closed } = await setUp(transport);
-      peer.send(rawRequest());
-      const { flow } = await server.requests.next();
-      peer.pause();
-      const big = createRequest({
-        method: "MESSAGE",
-        uri: "sip:a@b",
-        from: "<sip:a@b>;tag=1",
-        to: "<sip:a@b>",
-        body: "x".repeat(60_000),
-      });
-      let failed = 0;
-      const answers: Promise<void>[] = [];
-      // The kernel's buffers hold some megabytes as well.
-      for (let i = 0; i < 1000 && failed === 0; i++) {
-        answers.push(server.stack.send(big, flow).then((response) => void (failed += response.status === 503 ? 1 : 0)));
-        await settle();
-      }
-      expect(await closed.next()).to.deep.equal(flow);
-      await Promise.all(answers);
-      expect(failed).to.equal(answers.length);
-      peer.close();
-      await server.stack.stop();
-    });
-  }
-});
-
-describe("two SIP stacks", () => {
-  for (const transport of ["UDP", "TCP"] as const) {
-    for (const address of ["127.0.0.1", "::1"]) {
-      it(`reach each other over ${transport} on ${address}`, async () => {
-        const a = await startStack([{ transport, address, port: 0 }]);
-        const b = await startStack([{ transport, address, port: 0 }]);
-        try {
-          const { port } = b.address(transport);
-          const answer = a.stack.send(outgoing("MESSAGE"), { transport, address, port });
-          const incoming = await b.requests.next();
-          expect(incoming.request.headers.get("Max-Forwards")).to.equal("70");
-          incoming.respond(createResponse(incoming.request, 202));
-          expect((await answer).status).to.equal(202);
-        } finally {
-          await a.stack.stop();
-          await b.stack.stop();
-        }
-      });
-    }
-  }
-
-  it("reuse a TCP connection in both directions", async () => {
-    const a = await startStack(["TCP"]);
-    const b = await startStack(["TCP"]);
-    try {
-      const to: Flow = { transport: "TCP", address: "127.0.0.1", port: b.address("TCP").port };
-      const flows: Flow[] = [];
-      for (let i = 0; i < 3; i++) {
-        const answer = a.stack.send(outgoing(), to);
-        const incoming = await b.requests.next();
-        flows.push(incoming.flow);
-        incoming.respond(createResponse(incoming.request, 200));
-        await answer;
-      }
-      expect(flows[1]).to.deep.equal(flows[0]);
-      expect(flows[2]).to.deep.equal(flows[0]);
-      const back = b.stack.send(outgoing(), flows[0] as Flow);
-      const incoming = await a.requests.next();
-      incoming.respond(createResponse(incoming.request, 200));
-      expect((await back).status).to.equal(200);
-    } finally {
-      await a.stack.stop();
-      await b.stack.stop();
-    }
-  });
-
-  it("fail with a local 503 where nobody listens on TCP", async () => {
-    const a = await startStack(["TCP"]);
-    const b = await startStack(["TCP"]);
-    const { port } = b.address("TCP");
-    await b.stack.stop();
-    const response = await a.stack.send(outgoing(), { transport: "TCP", address: "127.0.0.1", port });
-    expect(response.status).to.equal(503);
-    expect(response.headers.get("Aorta-Local")).to.equal("1");
-    await a.stack.stop();
-  });
-
-  it("cannot send over a transport that has no listener", async () => {
-    const a = await startStack(["UDP"]);
-    expect((await a.stack.send(outgoing(), { transport: "TCP", address: "127.0.0.1", port: 9 })).status).to.equal(503);
-    expect((await a.stack.send(outgoing(), { transport: "MESH", server: "x" as never })).status).to.equal(503);
-    await a.stack.stop();
   });
 });

@@ -1,0 +1,155 @@
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { expect } from "chai";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { createResponse } from "../../node/sip/message/build.ts";
+import { formatHostPort } from "../../node/sip/message/uri.ts";
+import { sentByAddress } from "../../node/sip/transport/addresses.ts";
+import type { Flow } from "../../node/sip/stack.ts";
+import { Inbox, outgoing, startStack } from "./harness.ts";
+
+/** Containers often have no IPv6: tests that need it are skipped there by name. */
+function itWith(address: string): Mocha.TestFunction | Mocha.PendingTestFunction {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return all.some((each) => each.address === address) ? it : it.skip;
+}
+
+describe("two SIP stacks", () => {
+  for (const transport of ["UDP", "TCP"] as const) {
+    for (const address of ["127.0.0.1", "::1"]) {
+      itWith(address)(`reach each other over ${transport} on ${address}`, async () => {
+        const a = await startStack([{ transport, address, port: 0 }]);
+        const b = await startStack([{ transport, address, port: 0 }]);
+        try {
+          const { port } = b.address(transport);
+          const answer = a.stack.send(outgoing("MESSAGE"), { transport, address, port });
+          const incoming = await b.requests.next();
+          expect(incoming.request.headers.get("Max-Forwards")).to.equal("70");
+          incoming.respond(createResponse(incoming.request, 202));
+          expect((await answer).status).to.equal(202);
+        } finally {
+          await a.stack.stop();
+          await b.stack.stop();
+        }
+      });
+    }
+  }
+
+  it("reuse a TCP connection in both directions", async () => {
+    const a = await startStack(["TCP"]);
+    const b = await startStack(["TCP"]);
+    try {
+      const to: Flow = { transport: "TCP", address: "127.0.0.1", port: b.address("TCP").port };
+      const flows: Flow[] = [];
+      for (let i = 0; i < 3; i++) {
+        const answer = a.stack.send(outgoing(), to);
+        const incoming = await b.requests.next();
+        flows.push(incoming.flow);
+        incoming.respond(createResponse(incoming.request, 200));
+        await answer;
+      }
+      expect(flows[1]).to.deep.equal(flows[0]);
+      expect(flows[2]).to.deep.equal(flows[0]);
+      const back = b.stack.send(outgoing(), flows[0] as Flow);
+      const incoming = await a.requests.next();
+      incoming.respond(createResponse(incoming.request, 200));
+      expect((await back).status).to.equal(200);
+    } finally {
+      await a.stack.stop();
+      await b.stack.stop();
+    }
+  });
+
+  it("fail with a local 503 where nobody listens on TCP", async () => {
+    const a = await startStack(["TCP"]);
+    const b = await startStack(["TCP"]);
+    const { port } = b.address("TCP");
+    await b.stack.stop();
+    const response = await a.stack.send(outgoing(), { transport: "TCP", address: "127.0.0.1", port });
+    expect(response.status).to.equal(503);
+    expect(response.headers.get("Aorta-Local")).to.equal("1");
+    await a.stack.stop();
+  });
+
+  it("carry an INVITE, its provisional response, its 2xx and the ACK", async () => {
+    const a = await startStack(["UDP"]);
+    const b = await startStack(["UDP"]);
+    try {
+      const to: Flow = { transport: "UDP", address: "127.0.0.1", port: b.address("UDP").port };
+      const provisional = new Inbox<number>();
+      const answer = a.stack.invite(outgoing("INVITE"), to, { onProvisional: ({ status }) => provisional.put(status) });
+      const invite = await b.requests.next();
+      invite.respond(createResponse(invite.request, 180));
+      expect(await provisional.next()).to.equal(180);
+      invite.respond(createResponse(invite.request, 200));
+      expect((await answer).status).to.equal(200);
+      a.stack.acknowledge(outgoing("ACK"), to);
+      const ack = await b.requests.next();
+      expect(ack.request.method).to.equal("ACK");
+      ack.respond(createResponse(ack.request, 200));
+      expect(b.counters.get("sip.responses_out")).to.equal(2);
+    } finally {
+      await a.stack.stop();
+      await b.stack.stop();
+    }
+  });
+
+  it("do not take one kind of request for another", async () => {
+    const a = await startStack(["UDP"]);
+    const to: Flow = { transport: "UDP", address: "127.0.0.1", port: 9 };
+    expect(() => a.stack.send(outgoing("INVITE"), to)).to.throw("not sent as a non-INVITE");
+    expect(() => a.stack.invite(outgoing("OPTIONS"), to)).to.throw("is not INVITE");
+    expect(() => a.stack.acknowledge(outgoing("OPTIONS"), to)).to.throw("is not ACK");
+    await a.stack.stop();
+  });
+
+  for (const [wildcard, loopback] of [
+    ["0.0.0.0", "127.0.0.1"],
+    ["::", "::1"],
+  ] as const) {
+    itWith(loopback)(`that listen on ${wildcard} name an address in Via that the peer can reach`, async () => {
+      const a = await startStack([{ transport: "UDP", address: wildcard, port: 0 }]);
+      const b = await startStack([{ transport: "UDP", address: loopback, port: 0 }]);
+      try {
+        const { port } = b.address("UDP");
+        const answer = a.stack.send(outgoing(), { transport: "UDP", address: loopback, port });
+        const incoming = await b.requests.next();
+        expect(incoming.request.headers.get("Via")).to.include(
+          `UDP ${formatHostPort(loopback, a.address("UDP").port)};`,
+        );
+        incoming.respond(createResponse(incoming.request, 200));
+        expect((await answer).status).to.equal(200);
+        expect(sentByAddress(wildcard, "192.0.2.1")).to.satisfy(
+          (address: string) => isIP(address) !== 0 && address !== wildcard,
+        );
+      } finally {
+        await a.stack.stop();
+        await b.stack.stop();
+      }
+    });
+  }
+
+  it("fail what waits for a server of the mesh when the link to it is lost", async () => {
+    let lose: (server: ServerId) => void = () => {};
+    const a = await startStack([], {
+      mesh: { self: "a" as ServerId, send: () => true, receive: () => {}, onDown: (listener) => (lose = listener) },
+    });
+    const closed = new Inbox<Flow>();
+    a.stack.onFlowClosed((flow) => closed.put(flow));
+    const answers = ["b", "c"].map((server) =>
+      a.stack.send(outgoing(), { transport: "MESH", server: server as ServerId }),
+    );
+    lose("b" as ServerId);
+    expect((await answers[0])?.status).to.equal(503);
+    expect(closed.unread).to.equal(0);
+    await a.stack.stop();
+    expect((await answers[1])?.status).to.equal(503);
+  });
+
+  it("cannot send over a transport that has no listener", async () => {
+    const a = await startStack(["UDP"]);
+    expect((await a.stack.send(outgoing(), { transport: "TCP", address: "127.0.0.1", port: 9 })).status).to.equal(503);
+    expect((await a.stack.send(outgoing(), { transport: "MESH", server: "x" as never })).status).to.equal(503);
+    await a.stack.stop();
+  });
+});
