@@ -5,8 +5,8 @@ import { bytes, flag, list, optional, Reader, struct, text, uint, Writer } from 
 import { SchemaError } from "./schema-error.ts";
 import { ballotCodec, SERVER_BINDING_MAX_BYTES } from "./server-binding.ts";
 
-/** Most messages in a batch. */
-export const BATCH_MESSAGES_MAX = 4096;
+/** Most messages in a batch: so many of the longest fit into a frame. */
+export const BATCH_MESSAGES_MAX = 512;
 
 /** Pairs a request with its answers; chosen by who asks, unique among its open requests. */
 const op = uint();
@@ -63,7 +63,7 @@ const definitions = [
   message("accept", { op, aor, ballot: ballotCodec, boot, incarnation }),
   message("accepted", { op, session }),
   message("refused", { op, reason: refusal, promised: ballotCodec }),
-  /** Owner → replica: I let go of this ballot. */
+  /** Owner → replica: I let go of this ballot, and of all of mine below it. */
   message("release", { aor, ballot: ballotCodec }),
   /** Claimant → owner: stop serving `theirs`; I claim with `mine`. */
   message("handover", { op, aor, theirs: ballotCodec, mine: ballotCodec }),
@@ -81,7 +81,7 @@ const definitions = [
   message("notWatched", { aor, reason: refusal }),
   /** Anyone → owner: do you own it under this ballot? */
   message("confirm", { op, aor, ballot: ballotCodec }),
-  /** Owner: the epoch I own it under now, or none and to whom I handed it. */
+  /** Owner: the epoch I own it under now; or none, then I never serve this ballot or one below it again, and to whom I handed it. */
   message("confirmed", { op, owned: optional(ballotCodec), forwarded: optional(ballotCodec) }),
   /** Replica → owner: sign your binding, somebody who speaks only kad-dht asks for it. */
   message("fetchRecord", { op, aor }),

@@ -122,8 +122,8 @@ export const limits = {
     watchesPerSession: 1_000_000,
     /** Epochs remembered of users served elsewhere, for fencing: the least recently seen is forgotten. */
     observedEpochs: 100_000,
-    /** Batches kept from peers that are ahead in roster version until the roster comes: later ones are dropped and asked again. */
-    heldMessages: 4096,
+    /** Messages kept from peers that are ahead in roster version until the roster comes, some 300 B each. A batch that does not fit is dropped, and asked again. */
+    heldMessages: 16_384,
     /** Claims under way at once: a further one is unavailable. */
     claims: 20_000,
     /** Catch-up messages to one replica, and own re-claims, under way at once: the rest waits. */

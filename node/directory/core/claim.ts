@@ -30,7 +30,7 @@ interface Round {
 
 interface Preparing extends Round {
   readonly name: "preparing";
-  /** Ballots whose owners were asked in this round to hand over. */
+  /** Ballots whose owners were asked in this round to hand over, or whether they own. */
   readonly asked: Set<string>;
 }
 
@@ -69,8 +69,8 @@ export class Claim {
   readonly #leases: Leases;
   readonly #ownerships: Ownerships;
   readonly #onEnd: (nowMs: number, claim: Claim, result: ClaimResult) => void;
-  /** For each server that handed over: the ballot up to which it will never serve the AoR again. */
-  readonly #handedOver = new Map<number, Ballot>();
+  /** For each server that handed over or denied to own: the ballot up to which it will never serve the AoR again. */
+  readonly #disowned = new Map<number, Ballot>();
   #phase: Phase = { name: "waiting" };
   #alarm: Appointment | undefined;
   #collisions = 0;
@@ -189,7 +189,7 @@ export class Claim {
       const certain = blockers.find(({ member: owner }) =>
         isQuorumOfSome(phase.quorum, (member) => isValid(phase.promises.get(member), owner)),
       );
-      if (certain !== undefined) this.#yieldToOwner(nowMs, certain);
+      if (certain !== undefined) this.#askWhetherOwned(nowMs, phase, certain);
       return;
     }
     for (const value of blockers) this.#askHandover(nowMs, phase, value);
@@ -215,9 +215,9 @@ export class Claim {
     );
   }
 
-  /** Handed over, or our own: this boot has given it up or owns it itself, an earlier boot is dead. */
+  /** Handed over or denied, or our own: this boot has given it up or owns it itself, an earlier boot is dead. */
   #isRuledOut(value: Ballot): boolean {
-    const upTo = this.#handedOver.get(value.member);
+    const upTo = this.#disowned.get(value.member);
     return value.member === this.#context.self || (upTo !== undefined && compareBallots(value, upTo) <= 0);
   }
 
@@ -227,20 +227,49 @@ export class Claim {
   }
 
   #askHandover(nowMs: number, phase: Preparing, value: Ballot): void {
+    const request = { type: "handover", aor: this.aor, theirs: value, mine: phase.ballot } as const;
+    this.#askOwner(nowMs, phase, value, request, (atMs, message) => {
+      if (message.type !== "handedOver" || !sameBallot(message.ballot, value)) return;
+      this.#from = value.member;
+      this.#ruleOut(atMs, value);
+    });
+  }
+
+  /** What replicas hold may have been let go of while a link was down: the owner's word is final. */
+  #askWhetherOwned(nowMs: number, phase: Preparing, value: Ballot): void {
+    const request = { type: "confirm", aor: this.aor, ballot: value } as const;
+    this.#askOwner(nowMs, phase, value, request, (atMs, message) => {
+      if (message.type !== "confirmed") return;
+      if (message.owned === undefined) this.#ruleOut(atMs, value);
+      else if (this.#phase === phase) this.#yieldToOwner(atMs, message.owned);
+    });
+  }
+
+  /** Asks the owner of a value, once a round. */
+  #askOwner(
+    nowMs: number,
+    phase: Preparing,
+    value: Ballot,
+    request: Omit<MessageOf<"handover">, "op"> | Omit<MessageOf<"confirm">, "op">,
+    onAnswer: (nowMs: number, message: DirectoryMessage) => void,
+  ): void {
     const name = formatBallot(value);
     if (phase.asked.has(name)) return;
     phase.asked.add(name);
     const context = this.#context;
     const op = context.openOp((atMs, _from, message) => {
       context.closeOp(op);
-      if (message.type !== "handedOver" || !sameBallot(message.ballot, value)) return;
-      const before = this.#handedOver.get(value.member);
-      if (before === undefined || compareBallots(value, before) > 0) this.#handedOver.set(value.member, value);
-      this.#from = value.member;
-      if (this.#phase.name === "preparing") this.#consider(atMs, this.#phase);
+      onAnswer(atMs, message);
     });
     context.agenda.add(nowMs + context.tuning.attemptMs * 2, () => context.closeOp(op));
-    context.send(value.member, { type: "handover", op, aor: this.aor, theirs: value, mine: phase.ballot });
+    context.send(value.member, { ...request, op });
+  }
+
+  /** The owner will never serve this ballot again, nor one below it. */
+  #ruleOut(nowMs: number, value: Ballot): void {
+    const before = this.#disowned.get(value.member);
+    if (before === undefined || compareBallots(value, before) > 0) this.#disowned.set(value.member, value);
+    if (this.#phase.name === "preparing") this.#consider(nowMs, this.#phase);
   }
 
   #accept({ op, ballot, quorum, promises }: Preparing): void {

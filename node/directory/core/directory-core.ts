@@ -2,12 +2,14 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
 import { compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { Batch, DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
+import { BATCH_MESSAGES_MAX } from "../../../dht-schema/directory-messages.ts";
 import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
 import { Agenda } from "./agenda.ts";
 import type { ClaimPurpose } from "./claim.ts";
 import { Claim } from "./claim.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
+import { HeldBatches } from "./held-batches.ts";
 import { Leases } from "./leases.ts";
 import type { LookupMode } from "./lookup.ts";
 import { startInspection, startLookup } from "./lookup.ts";
@@ -66,7 +68,7 @@ export class DirectoryCore {
   readonly #reclaims = new Set<Aor>();
   #reclaimsUnderWay = 0;
   readonly #forwarding = new Map<Aor, Epoch>();
-  readonly #held: { readonly from: number; readonly batch: Batch }[] = [];
+  readonly #held: HeldBatches;
 
   #outgoing = new Map<number, DirectoryMessage[]>();
   readonly #toSelf: DirectoryMessage[] = [];
@@ -100,6 +102,7 @@ export class DirectoryCore {
       },
     };
     this.#context = context;
+    this.#held = new HeldBatches(tuning.heldMessages);
     // A first start has granted nothing before; the only server there is granted to nobody but itself, which is dead.
     const hadGranted = boot > 1 && roster.servers.length > 1;
     this.#replica = new Replica(context, {
@@ -139,11 +142,7 @@ export class DirectoryCore {
 
   /** Messages of a server of the roster arrived. */
   receive(nowMs: number, from: number, batch: Batch): void {
-    if (batch.rosterVersion > this.#roster.version) {
-      // The sender is ahead: what it says has a meaning only under its roster, which is on the way.
-      if (this.#held.length < this.#context.tuning.heldMessages) this.#held.push({ from, batch });
-      return;
-    }
+    if (batch.rosterVersion > this.#roster.version) return this.#held.keep(from, batch);
     const behind = batch.rosterVersion < this.#roster.version;
     for (const message of batch.messages) {
       // The sender is behind: it starts its requests again under the new roster when that reaches it.
@@ -168,7 +167,7 @@ export class DirectoryCore {
       for (const [claim] of Array.from(this.#claims.values())) claim?.prepare(nowMs);
     }
     if (this.#isLeaving()) for (const { aor } of Array.from(this.#ownerships.list(nowMs))) this.release(nowMs, aor);
-    for (const { from, batch } of this.#held.splice(0)) this.receive(nowMs, from, batch);
+    for (const { from, batch } of this.#held.take()) this.receive(nowMs, from, batch);
     this.#deliverToSelf(nowMs);
   }
 
@@ -207,17 +206,19 @@ export class DirectoryCore {
   }
 
   release(nowMs: number, aor: Aor): void {
-    const epoch = this.#ownerships.ballot(aor);
     const quorum = this.#ownerships.end(nowMs, aor, "released", undefined);
-    if (epoch === undefined || quorum === undefined) return;
-    for (const member of quorum.members) this.#send(member, { type: "release", aor, ballot: epoch });
+    if (quorum === undefined) return;
+    // Above every ballot of ours: replicas may already hold a higher one that a re-claim was after.
+    const ballot = { version: this.#roster.version, counter: this.#counter, member: this.self };
+    for (const member of quorum.members) this.#send(member, { type: "release", aor, ballot });
     this.#deliverToSelf(nowMs);
   }
 
   lookup(nowMs: number, id: number, aor: Aor, mode: LookupMode, deadlineMs: number): void {
-    startLookup(this.#context, nowMs, aor, { mode, deadlineMs }, (_atMs, result) =>
-      this.#context.emit({ kind: "found", lookup: id, aor, result }),
-    );
+    startLookup(this.#context, nowMs, aor, { mode, deadlineMs }, (atMs, result) => {
+      if (result.kind === "owner" && result.epoch.member === this.self) this.#disown(atMs, aor, result.epoch);
+      this.#context.emit({ kind: "found", lookup: id, aor, result });
+    });
     this.#deliverToSelf(nowMs);
   }
 
@@ -311,7 +312,9 @@ export class DirectoryCore {
   /** Messages and events since the last call. */
   takeOutput(): CoreOutput {
     const rosterVersion = this.#roster.version;
-    const batches = [...this.#outgoing].map(([to, messages]) => ({ to, batch: { rosterVersion, messages } }));
+    const batches = [...this.#outgoing].flatMap(([to, messages]) =>
+      inBatches(messages).map((some) => ({ to, batch: { rosterVersion, messages: some } })),
+    );
     const events = this.#events;
     this.#outgoing = new Map();
     this.#events = [];
@@ -395,14 +398,25 @@ export class DirectoryCore {
     });
   }
 
-  #confirm(nowMs: number, from: number, { op, aor }: MessageOf<"confirm">): void {
+  /** The owner's word is final. While a ballot is being proposed there is none yet. */
+  #confirm(nowMs: number, from: number, { op, aor, ballot }: MessageOf<"confirm">): void {
     const owned = this.#ownerships.epoch(nowMs, aor);
-    this.#send(from, {
-      type: "confirmed",
-      op,
-      owned,
-      forwarded: owned === undefined ? this.#forwarding.get(aor) : undefined,
-    });
+    if (owned === undefined && !this.#disown(nowMs, aor, ballot)) return;
+    const forwarded = owned === undefined ? this.#forwarding.get(aor) : undefined;
+    this.#send(from, { type: "confirmed", op, owned, forwarded });
+  }
+
+  /**
+   * Somebody holds a ballot of ours as valid. If it is no longer owned, a release was lost, or whoever took over never
+   * finished: the replicas are told, so that they do not hold it for as long as our sessions live.
+   * @returns whether it will never be owned
+   */
+  #disown(nowMs: number, aor: Aor, ballot: Ballot): boolean {
+    if (ballot.member !== this.self || this.#ownerships.epoch(nowMs, aor) !== undefined) return false;
+    const inFlight = this.#claims.get(aor)?.[0]?.ballotInFlight;
+    if (inFlight !== undefined && compareBallots(inFlight, ballot) <= 0) return false;
+    for (const member of this.#quorums.of(aor).members) this.#send(member, { type: "release", aor, ballot });
+    return true;
   }
 
   #isLeaving(): boolean {
@@ -469,6 +483,14 @@ export class DirectoryCore {
       this.#lookForLapses(atMs);
     });
   }
+}
+
+function inBatches(messages: DirectoryMessage[]): DirectoryMessage[][] {
+  if (messages.length <= BATCH_MESSAGES_MAX) return [messages];
+  const count = Math.ceil(messages.length / BATCH_MESSAGES_MAX);
+  return Array.from({ length: count }, (_, at) =>
+    messages.slice(at * BATCH_MESSAGES_MAX, (at + 1) * BATCH_MESSAGES_MAX),
+  );
 }
 
 /** T·(1 + 4ρ): after it every lease that a replica granted has run out on its holder's clock, whatever the drift. */

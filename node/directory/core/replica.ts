@@ -1,6 +1,6 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot } from "../../../dht-schema/ballot.ts";
-import { compareBallots, NO_BALLOT, sameBallot } from "../../../dht-schema/ballot.ts";
+import { compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { AcceptedState, DirectoryMessage, MessageOf, Refusal } from "../../../dht-schema/directory-messages.ts";
 import type { Context } from "./context.ts";
 
@@ -56,6 +56,8 @@ export class Replica {
     this.#floor = init.floor;
     this.#ceiling = init.ceiling;
     this.#lastSession = context.boot * SESSIONS_PER_INCARNATION;
+    // The first ballots will be just above what was promised before: the disk need not keep them waiting.
+    this.#underCeiling(init.ceiling);
   }
 
   receive(nowMs: number, from: number, message: DirectoryMessage): void {
@@ -135,7 +137,7 @@ export class Replica {
     let register = this.#registers.get(aor);
     const promised = register?.promised ?? this.#floor;
     if (compareBallots(ballot, promised) <= 0) return this.#refuse(from, op, "promised", promised);
-    if (!this.#underCeiling(ballot)) return this.#refuse(from, op, "ceiling", promised);
+    if (!this.#underCeiling(ballot.counter)) return this.#refuse(from, op, "ceiling", promised);
     if (register === undefined) {
       if (this.#registers.size >= context.tuning.registers) return this.#refuse(from, op, "full", promised);
       register = { promised: ballot, accepted: undefined };
@@ -160,7 +162,7 @@ export class Replica {
     if (message.incarnation !== context.boot) return this.#refuse(from, op, "incarnation", promised);
     const session = this.#liveSession(nowMs, from);
     if (session === undefined || session.boot !== boot) return this.#refuse(from, op, "no-session", promised);
-    if (!this.#underCeiling(ballot)) return this.#refuse(from, op, "ceiling", promised);
+    if (!this.#underCeiling(ballot.counter)) return this.#refuse(from, op, "ceiling", promised);
     if (register === undefined) {
       if (this.#registers.size >= context.tuning.registers) return this.#refuse(from, op, "full", promised);
       register = { promised: ballot, accepted: undefined };
@@ -175,8 +177,10 @@ export class Replica {
   /** The register becomes free at once instead of at the end of the session. */
   #release(nowMs: number, aor: Aor, ballot: Ballot, from: number): void {
     const register = this.#registers.get(aor);
-    if (register?.accepted === undefined || ballot.member !== from) return;
-    if (!sameBallot(register.accepted.ballot, ballot)) return;
+    const held = register?.accepted?.ballot;
+    if (register === undefined || held?.member !== from || ballot.member !== from) return;
+    // What the owner went through on its way to this ballot is let go of with it.
+    if (compareBallots(held, ballot) > 0) return;
     register.accepted = undefined;
     this.#tell(nowMs, aor);
   }
@@ -272,13 +276,13 @@ export class Replica {
   }
 
   /** Asks early for a higher ceiling, so that claims do not wait for the disk. */
-  #underCeiling(ballot: Ballot): boolean {
+  #underCeiling(counter: number): boolean {
     const step = this.#context.tuning.ceilingStep;
-    if (ballot.counter + step / 2 > this.#ceiling && this.#raisingTo <= this.#ceiling) {
-      this.#raisingTo = Math.max(this.#ceiling, ballot.counter) + step;
+    if (counter + step / 2 > this.#ceiling && this.#raisingTo <= this.#ceiling) {
+      this.#raisingTo = Math.max(this.#ceiling, counter) + step;
       this.#context.emit({ kind: "raise-ceiling", counter: this.#raisingTo });
     }
-    return ballot.counter <= this.#ceiling;
+    return counter <= this.#ceiling;
   }
 
   #refuse(to: number, op: number, reason: Refusal, promised: Ballot): void {

@@ -68,7 +68,7 @@ class Bench {
   /** The round's request number and ballot, as asked of all replicas. */
   round(): { readonly op: number; readonly ballot: Ballot; readonly asked: readonly number[] } {
     const prepares = this.take("prepare");
-    const { op, ballot: proposed } = prepares[0]!.message as MessageOf<"prepare">;
+    const { op, ballot: proposed } = prepares[0]!.message;
     for (const { message } of prepares) expect(message).to.deep.include({ op, ballot: proposed });
     return { op, ballot: proposed, asked: prepares.map(({ to }) => to) };
   }
@@ -364,16 +364,44 @@ describe("taking over from a live owner", () => {
 });
 
 describe("a claim that leaves a live owner alone", () => {
+  /** A majority holds server 7 as valid; the request that it is asked with whether it owns. */
+  const meetOwner = (bench: Bench) => {
+    const { op } = bench.round();
+    for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(4, 7)));
+    const [asked, ...more] = bench.take("confirm");
+    expect(more).to.deep.equal([]);
+    expect(asked).to.deep.include({ to: 7 });
+    expect(asked?.message).to.deep.include({ aor: ALICE, ballot: ballot(4, 7) });
+    return asked!.message.op;
+  };
+
   for (const purpose of ["if-free", "reclaim"] as const) {
-    it(`ends at once when a majority holds one server as valid: ${purpose}`, () => {
+    it(`asks it, and ends with its word: ${purpose}`, () => {
       const bench = new Bench(purpose).start();
-      const { op } = bench.round();
-      for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(4, 7)));
-      expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(4, 7) }]);
+      const op = meetOwner(bench);
+      bench.answer(7, { type: "confirmed", op, owned: ballot(5, 7), forwarded: undefined });
+      expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(5, 7) }]);
       expect(bench.handovers()).to.deep.equal([]);
       expect(bench.take("accept")).to.deep.equal([]);
     });
   }
+
+  it("goes on when that server denies to own it: the replicas did not hear that it let go", () => {
+    const bench = new Bench("if-free").start();
+    const op = meetOwner(bench);
+    bench.answer(7, { type: "confirmed", op, owned: undefined, forwarded: undefined });
+    const accepts = bench.take("accept");
+    expect(accepts).to.have.length(3);
+    for (const { to, message } of accepts) bench.accepted(to, message.op);
+    expect(bench.ends[0]).to.deep.include({ kind: "owned", from: undefined });
+  });
+
+  it("believes the replicas when that server does not answer", () => {
+    const bench = new Bench("if-free").start();
+    meetOwner(bench);
+    bench.pass(ATTEMPT_MS);
+    expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(4, 7) }]);
+  });
 
   it("waits for the others' answers while it is not certain", () => {
     const bench = new Bench("if-free").start();

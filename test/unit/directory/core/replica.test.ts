@@ -258,11 +258,20 @@ describe("a release", () => {
     expect(bench.read(0)).to.deep.include({ accepted: undefined, promised: ballot(3, 2) });
   });
 
-  it("is not taken from anybody but the owner, nor for a ballot that is not held", () => {
+  it("frees what the owner went through on the way to the ballot that it lets go of", () => {
+    const bench = new Bench();
+    bench.renew(0, 2);
+    bench.accept(0, ballot(3, 2));
+    bench.tell(0, 2, { type: "release", aor: ALICE, ballot: ballot(9, 2) });
+    expect(bench.read(0).accepted).to.equal(undefined);
+  });
+
+  it("is not taken from anybody but the owner, nor for a ballot below the one held", () => {
     const bench = new Bench();
     bench.renew(0, 2);
     bench.accept(0, ballot(3, 2));
     bench.tell(0, 3, { type: "release", aor: ALICE, ballot: ballot(3, 2) });
+    bench.tell(0, 3, { type: "release", aor: ALICE, ballot: ballot(9, 3) });
     bench.tell(0, 2, { type: "release", aor: ALICE, ballot: ballot(2, 2) });
     bench.tell(0, 2, { type: "release", aor: BOB, ballot: ballot(3, 2) });
     expect(bench.replica.valid(0, ALICE)).to.deep.equal(ballot(3, 2));
@@ -300,29 +309,34 @@ describe("a replica that has restarted", () => {
 });
 
 describe("the ballot ceiling", () => {
-  it("is asked to be raised before it is reached, once, and promises go on meanwhile", () => {
+  it("is asked to be raised at the start, as the first ballots will be above it, and keeps them out until then", () => {
     const bench = new Bench({ ceiling: 100, tuning: { ceilingStep: 40 } });
-    expect(bench.prepare(0, ballot(80, 2)).type).to.equal("promised");
-    expect(bench.context.takeEvents()).to.deep.equal([]);
-    expect(bench.prepare(0, ballot(81, 2)).type).to.equal("promised");
-    expect(bench.prepare(0, ballot(100, 2)).type).to.equal("promised");
     expect(bench.context.takeEvents()).to.deep.equal([{ kind: "raise-ceiling", counter: 140 }]);
+    bench.renew(0, 2);
+    expect(bench.prepare(0, ballot(101, 2))).to.include({ type: "refused", reason: "ceiling" });
+    expect(bench.accept(0, ballot(101, 2))).to.include({ type: "refused", reason: "ceiling" });
+    expect(bench.replica.stats(0).registers).to.equal(0);
+    expect(bench.context.takeEvents(), "once").to.deep.equal([]);
+    bench.replica.ceilingStored(140);
+    expect(bench.prepare(0, ballot(101, 2)).type).to.equal("promised");
   });
 
-  it("keeps a ballot above it from being promised or accepted until a higher one is durable", () => {
-    const bench = new Bench({ ceiling: 0, tuning: { ceilingStep: 40 } });
-    bench.renew(0, 2);
-    expect(bench.prepare(0, ballot(1, 2))).to.include({ type: "refused", reason: "ceiling" });
-    expect(bench.accept(0, ballot(1, 2))).to.include({ type: "refused", reason: "ceiling" });
-    expect(bench.context.takeEvents()).to.deep.equal([{ kind: "raise-ceiling", counter: 41 }]);
-    expect(bench.replica.stats(0).registers).to.equal(0);
-    bench.replica.ceilingStored(41);
-    expect(bench.prepare(0, ballot(1, 2)).type).to.equal("promised");
-    expect(bench.accept(0, ballot(42, 2))).to.include({ type: "refused", reason: "ceiling" });
+  it("is asked to be raised before it is reached, once, and promises go on meanwhile", () => {
+    const bench = new Bench({ ceiling: 100, tuning: { ceilingStep: 40 } });
+    bench.replica.ceilingStored(140);
+    bench.context.takeEvents();
+    expect(bench.prepare(0, ballot(120, 2)).type).to.equal("promised");
+    expect(bench.context.takeEvents()).to.deep.equal([]);
+    expect(bench.prepare(0, ballot(121, 2)).type).to.equal("promised");
+    expect(bench.prepare(0, ballot(140, 2)).type).to.equal("promised");
+    expect(bench.context.takeEvents()).to.deep.equal([{ kind: "raise-ceiling", counter: 180 }]);
+    expect(bench.prepare(0, ballot(141, 2))).to.include({ type: "refused", reason: "ceiling" });
   });
 
   it("rises far enough for a ballot that is far above it, and never sinks", () => {
     const bench = new Bench({ ceiling: 100, tuning: { ceilingStep: 40 } });
+    bench.replica.ceilingStored(140);
+    bench.context.takeEvents();
     bench.prepare(0, ballot(5_000, 2));
     expect(bench.context.takeEvents()).to.deep.equal([{ kind: "raise-ceiling", counter: 5_040 }]);
     bench.replica.ceilingStored(5_040);
