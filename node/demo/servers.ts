@@ -19,6 +19,7 @@ const pollMs = 25;
 /** Users of the story with their passwords. */
 export type Users = Readonly<Record<string, string>>;
 
+/** What the three servers have in common. */
 export interface ServersOptions {
   readonly domain: string;
   readonly leaseMs: number;

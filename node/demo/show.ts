@@ -14,6 +14,7 @@ const domain = "example.com";
 const leaseMs = 3000;
 const users: Users = { joe: "joe-secret", alice: "alice-secret", zeke: "zeke-secret", guest: "welcome" };
 
+/** How the show is to go. */
 export interface ShowOptions {
   /** Exists; the servers' data and logs go there. */
   readonly folder: string;
@@ -35,6 +36,8 @@ export class Show {
   readonly #phones: Phone[] = [];
   readonly #interruption = Promise.withResolvers<never>();
   readonly #report: Reporter;
+  /** What the end of a server means: during the story, the end of it. */
+  #onDeath = (fault: StoryFault): void => this.#interruption.reject(fault);
   #stopping = false;
   #stepStartMs = 0;
 
@@ -53,7 +56,7 @@ export class Show {
       leaseMs,
       folder: options.folder,
       users,
-      onDeath: (fault) => this.#interruption.reject(fault),
+      onDeath: (fault) => this.#onDeath(fault),
     });
   }
 
@@ -77,7 +80,8 @@ export class Show {
       const servers = await this.#begin();
       const online = await this.#tell(servers);
       if (once) return await this.#farewell(0);
-      for (const phone of online) this.#answer(phone);
+      for (const phone of online) this.#answer(phone, online);
+      this.#onDeath = (fault) => write(renderVerdict(false, fault.message, style));
       write(renderEncore(aortaCommand, domain, servers, users, style));
       await this.#interruption.promise;
       return 0;
@@ -132,11 +136,17 @@ export class Show {
   }
 
   /** From now on, whoever writes to this person gets an answer, and the audience sees it. */
-  #answer(phone: Phone): void {
+  #answer(phone: Phone, online: readonly Phone[]): void {
     this.#stepStartMs = performance.now();
     phone.softphone.onMessage(({ from, text }) => {
-      this.#report.event(phone.server, phone.user, `reads “${text}” from ${from}, and answers`);
-      void phone.softphone.sendMessage(from, `${phone.user} here. You wrote: “${text}”`);
+      const isAnswer = online.some(({ aor }) => aor === from); // or two of them would answer each other for ever
+      this.#report.event(phone.server, phone.user, `reads “${text}” from ${from}`);
+      if (isAnswer) return;
+      const answer = `${phone.user} here. You wrote: “${text}”`;
+      phone.softphone.sendMessage(from, answer).then(
+        ({ status, reason }) => this.#report.event(phone.server, phone.user, `answers: ${status} ${reason}`),
+        (error: Error) => this.#report.event(phone.server, phone.user, `cannot answer: ${error.message}`),
+      );
     });
   }
 

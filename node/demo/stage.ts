@@ -77,6 +77,7 @@ export class Phone {
   }
 }
 
+/** `sip:alice@example.com` of a user's name. */
 export function aorOf(stage: Stage, user: string): string {
   return `sip:${user}@${stage.domain}`;
 }

@@ -173,4 +173,8 @@ export const limits = {
     /** A node that was asked to stop has as long to let go of its users and say goodbye. Then it ends anyway, and exits with 1. */
     drainMs: 10_000,
   },
+  softphone: {
+    /** One message on a stream, as the server's own limit. What announces or sends more cannot be trusted: the connection is closed. */
+    messageBytes: 64 * 1024,
+  },
 } as const;

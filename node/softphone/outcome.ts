@@ -7,6 +7,7 @@ export interface SipOutcome {
   readonly reason: string;
 }
 
+/** Whether it was a 2xx. */
 export function isSuccess(outcome: SipOutcome): boolean {
   return outcome.status >= 200 && outcome.status < 300;
 }

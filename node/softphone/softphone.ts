@@ -8,8 +8,10 @@ import { TcpTransport } from "./transport/tcp-transport.ts";
 import { UdpTransport } from "./transport/udp-transport.ts";
 import { WsTransport } from "./transport/ws-transport.ts";
 
+/** What a softphone speaks SIP over. */
 export type SoftphoneTransport = "UDP" | "TCP" | "WS";
 
+/** Whose phone, and at which server. */
 export interface SoftphoneOptions {
   /** `sip:alice@example.com` */
   readonly aor: string;

@@ -77,7 +77,7 @@ describe("npm start", function () {
     expect(story.output.match(/✔/g)).to.have.lengthOf(1);
   });
 
-  it("stays up after the story with commands that work, and drains on Ctrl-C", async () => {
+  it("stays up after the story with commands that work, tells of a server that dies, and drains on Ctrl-C", async () => {
     story = new Story("--rounds", "3");
     await story.printed("server 3 is dead.");
     const [, folder] = /export AORTA_DATA=(\S+)/.exec(story.output)!;
@@ -95,6 +95,11 @@ describe("npm start", function () {
     expect(said.get("lookup alice")).to.include("sip:alice@example.com").and.to.include("server-1");
     expect(said.get("bindings")).to.include("sip:joe@example.com");
     expect([...said.keys()]).to.include.members(["status", "peers"]);
+    process.kill(
+      Number(/server 2 .*?(\d+)$/m.exec(story.output.slice(story.output.indexOf("process")))![1]),
+      "SIGKILL",
+    );
+    await story.printed("✘ server 2 died: SIGKILL");
     story.kill("SIGINT");
     expect(await story.exitStatus(), story.output).to.equal(0);
     expect(story.output.trimEnd()).to.match(/Goodbye\.$/);

@@ -2,6 +2,7 @@ import { aorOf, expectThat, momentMs, type Phone, type Stage } from "../stage.ts
 import { registerOn } from "./acts.ts";
 import { WatchedPresence } from "./watched-presence.ts";
 
+/** Heading of the step. */
 export const title = "joe waits for alice, who is on no server yet";
 
 /** joe subscribes to a user whom nobody serves. */

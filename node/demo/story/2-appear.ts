@@ -2,6 +2,7 @@ import { type Phone, type Stage } from "../stage.ts";
 import { publishAndSee, registerOn } from "./acts.ts";
 import type { WatchedPresence } from "./watched-presence.ts";
 
+/** Heading of the step. */
 export const title = "alice appears on server 2";
 
 /** alice registers and publishes; joe's held subscription becomes active by itself. */

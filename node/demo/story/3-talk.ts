@@ -1,6 +1,7 @@
 import { type Phone, type Stage } from "../stage.ts";
 import { writeAndRead } from "./acts.ts";
 
+/** Heading of the step. */
 export const title = "joe and alice talk across servers";
 
 /** A message and its answer, each between two servers. */

@@ -2,6 +2,7 @@ import { expectOwner, expectThat, type Phone, type Stage } from "../stage.ts";
 import { publishAndSee, registerOn, writeAndRead } from "./acts.ts";
 import type { WatchedPresence } from "./watched-presence.ts";
 
+/** Heading of the step. */
 export const title = "alice moves to server 3; nobody else has to do anything";
 
 /** alice registers on another server while the first still owns her. */

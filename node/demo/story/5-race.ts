@@ -3,6 +3,7 @@ import { StoryFault } from "../sightings.ts";
 import { aorOf, Phone, type Stage, type StageServer } from "../stage.ts";
 import { formatMs, quantile } from "../timeline.ts";
 
+/** Heading of the step. */
 export const title = (rounds: number): string =>
   `zeke registers on all three servers at the same instant, ${rounds} times`;
 

@@ -5,6 +5,7 @@ import { formatMs } from "../timeline.ts";
 import { publishAndSee, writeAndRead } from "./acts.ts";
 import type { WatchedPresence } from "./watched-presence.ts";
 
+/** Heading of the step. */
 export const title = "server 3 is killed; alice comes back on server 1";
 
 const retryMs = 100;

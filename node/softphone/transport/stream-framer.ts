@@ -1,5 +1,7 @@
+import { limits } from "../../runtime/limits.ts";
+
 const headEnd = Buffer.from("\r\n\r\n");
-const largestMessageBytes = 64 * 1024;
+const largestMessageBytes = limits.softphone.messageBytes;
 
 /**
  * Cuts a byte stream into SIP messages by their Content-Length, which counts bytes.
