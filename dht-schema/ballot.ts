@@ -17,6 +17,9 @@ export type Epoch = Ballot;
 /** Below every ballot that can be proposed. */
 export const NO_BALLOT: Ballot = { version: 0, counter: 0, member: 0 };
 
+/** The largest of each part, as far as the wire encoding goes. */
+export const BALLOT_MAX: Ballot = { version: 0xffff_ffff, counter: 2 ** 48 - 1, member: 0xffff_ffff };
+
 /** < 0, 0 or > 0 as `a` is below, equal to or above `b`. */
 export function compareBallots(a: Ballot, b: Ballot): number {
   return a.version - b.version || a.counter - b.counter || a.member - b.member;
@@ -32,9 +35,12 @@ export function formatBallot(ballot: Ballot): string {
   return `${ballot.version}.${ballot.counter}.${ballot.member}`;
 }
 
-/** Inverse of {@link formatBallot}; `undefined` where the text is not a ballot. */
+/** Inverse of {@link formatBallot}; `undefined` where the text is not a ballot, or not written as it would be. */
 export function parseBallot(text: string): Ballot | undefined {
   const match = /^(\d{1,10})\.(\d{1,15})\.(\d{1,10})$/.exec(text);
   if (match === null) return undefined;
-  return { version: Number(match[1]), counter: Number(match[2]), member: Number(match[3]) };
+  const ballot = { version: Number(match[1]), counter: Number(match[2]), member: Number(match[3]) };
+  const isInBounds =
+    ballot.version <= BALLOT_MAX.version && ballot.counter <= BALLOT_MAX.counter && ballot.member <= BALLOT_MAX.member;
+  return isInBounds && formatBallot(ballot) === text ? ballot : undefined;
 }

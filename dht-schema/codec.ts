@@ -21,7 +21,8 @@ export interface Codec<T> {
 export type Infer<C> = C extends Codec<infer T> ? T : never;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// A byte order mark is text like any other: dropping it would give a text two encodings.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A growing buffer. */
 export class Writer {
@@ -61,8 +62,10 @@ export class Writer {
     this.#length += value.length;
   }
 
-  text(value: string): void {
+  /** @throws {RangeError} when it takes more than `max` octets, or is not well-formed */
+  text(value: string, max: number): void {
     const length = value.length;
+    if (length > max) throw new RangeError(`text longer than ${max} octets`);
     // Addresses are nearly always ASCII: write those in place, without an intermediate array.
     this.#room(length + 8);
     const start = this.#length;
@@ -74,6 +77,8 @@ export class Writer {
       if (code >= 0x80) {
         this.#length = start;
         const encoded = encoder.encode(value);
+        if (encoded.length > max) throw new RangeError(`text longer than ${max} octets`);
+        if (!value.isWellFormed()) throw new RangeError("text holds half a character");
         this.uint(encoded.length);
         this.raw(encoded);
         return;
@@ -181,10 +186,7 @@ export const flag: Codec<boolean> = {
 /** UTF-8 text of at most `max` octets. */
 export function text(max: number): Codec<string> {
   return {
-    write(writer, value) {
-      if (value.length > max) throw new RangeError(`text longer than ${max}`);
-      writer.text(value);
-    },
+    write: (writer, value) => writer.text(value, max),
     read(reader) {
       const length = reader.uint();
       if (length > max) throw new SchemaError("BAD_FRAME", `text longer than ${max} octets`);

@@ -8,7 +8,7 @@ export const RECORD_NAMESPACE = "aorta";
 
 const PREFIX = `/${RECORD_NAMESPACE}/`;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The DHT key of an AoR's server binding: the UTF-8 bytes of `/aorta/<aor>`. */
 export function recordKey(aor: Aor): Uint8Array {

@@ -1,12 +1,12 @@
 import { publicKeyFromRaw } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
-import { concat } from "uint8arrays";
 import type { Infer } from "./codec.ts";
 import { bytes, decode, encode, list, struct, text, uint } from "./codec.ts";
 import { kadIdOfPeer } from "./record-key.ts";
 import type { KadMember } from "./replica-group.ts";
 import { SchemaError } from "./schema-error.ts";
+import { isSignedIn, SIGNATURE_BYTES, signIn } from "./signature.ts";
 
 /** Libp2p peer id of a server in its text form (`12D3Koo…`). */
 export type ServerId = string & { readonly __brand: "ServerId" };
@@ -61,7 +61,7 @@ const rosterCodec = struct({
  */
 export type Roster = Infer<typeof rosterCodec>;
 
-const signedRosterCodec = struct({ roster: bytes(ROSTER_MAX_BYTES), signature: bytes(64) });
+const signedRosterCodec = struct({ roster: bytes(ROSTER_MAX_BYTES), signature: bytes(SIGNATURE_BYTES) });
 
 /** Signed by the domain's Ed25519 key over {@link ROSTER_CONTEXT} and the encoded roster. */
 export const ROSTER_CONTEXT = new TextEncoder().encode("aorta-roster-1\0");
@@ -82,7 +82,7 @@ export async function signRoster(roster: Roster, domainKey: PrivateKey): Promise
   const encoded = encode(rosterCodec, roster);
   return encode(signedRosterCodec, {
     roster: encoded,
-    signature: await domainKey.sign(concat([ROSTER_CONTEXT, encoded])),
+    signature: await signIn(ROSTER_CONTEXT, encoded, domainKey),
   });
 }
 
@@ -93,8 +93,8 @@ export async function signRoster(roster: Roster, domainKey: PrivateKey): Promise
  */
 export async function openRoster(signed: Uint8Array, domainPublicKey: Uint8Array): Promise<Roster> {
   const { roster: encoded, signature } = decode(signedRosterCodec, signed);
-  const valid = await publicKeyFromRaw(domainPublicKey).verify(concat([ROSTER_CONTEXT, encoded]), signature);
-  if (!valid) throw new SchemaError("BAD_SIGNATURE", "roster is not signed by the domain's key");
+  const isValid = await isSignedIn(ROSTER_CONTEXT, encoded, signature, publicKeyFromRaw(domainPublicKey));
+  if (!isValid) throw new SchemaError("BAD_SIGNATURE", "roster is not signed by the domain's key");
   const roster = decode(rosterCodec, encoded);
   checkRoster(roster);
   return roster;

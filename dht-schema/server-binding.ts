@@ -1,17 +1,18 @@
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
-import { concat } from "uint8arrays";
 import type { Aor } from "./aor.ts";
 import { parseAor } from "./aor.ts";
+import { BALLOT_MAX } from "./ballot.ts";
 import type { Infer } from "./codec.ts";
 import { bytes, decode, encode, struct, text, uint } from "./codec.ts";
 import { SchemaError } from "./schema-error.ts";
+import { isSignedIn, SIGNATURE_BYTES, signIn } from "./signature.ts";
 
 /** An epoch on the wire. */
 export const ballotCodec = struct({
-  version: uint(0xffff_ffff),
-  counter: uint(2 ** 48 - 1),
-  member: uint(0xffff_ffff),
+  version: uint(BALLOT_MAX.version),
+  counter: uint(BALLOT_MAX.counter),
+  member: uint(BALLOT_MAX.member),
 });
 
 const serverBindingCodec = struct({
@@ -26,7 +27,7 @@ const serverBindingCodec = struct({
 /** "This AoR is served by this server, since this epoch": the record that any kad-dht peer can read with GET_VALUE. */
 export type ServerBinding = Infer<typeof serverBindingCodec>;
 
-const signedCodec = struct({ binding: bytes(1024), signature: bytes(64) });
+const signedCodec = struct({ binding: bytes(1024), signature: bytes(SIGNATURE_BYTES) });
 
 /** Most octets of a signed binding. */
 export const SERVER_BINDING_MAX_BYTES = 1200;
@@ -36,7 +37,7 @@ const CONTEXT = new TextEncoder().encode("aorta-binding-1\0");
 /** Signs a binding with its owner's key. */
 export async function signServerBinding(binding: ServerBinding, ownerKey: PrivateKey): Promise<Uint8Array> {
   const encoded = encode(serverBindingCodec, binding);
-  return encode(signedCodec, { binding: encoded, signature: await ownerKey.sign(concat([CONTEXT, encoded])) });
+  return encode(signedCodec, { binding: encoded, signature: await signIn(CONTEXT, encoded, ownerKey) });
 }
 
 /**
@@ -47,7 +48,7 @@ export async function openServerBinding(signed: Uint8Array): Promise<ServerBindi
   const { binding: encoded, signature } = decode(signedCodec, signed);
   const binding = decode(serverBindingCodec, encoded);
   const publicKey = ownerKeyOf(binding.owner);
-  if (!(await publicKey.verify(concat([CONTEXT, encoded]), signature))) {
+  if (!(await isSignedIn(CONTEXT, encoded, signature, publicKey))) {
     throw new SchemaError("BAD_SIGNATURE", "binding is not signed by the owner it names");
   }
   const aor = parseAor(binding.aor);
@@ -62,6 +63,7 @@ function ownerKeyOf(owner: string) {
   } catch (cause) {
     throw new SchemaError("BAD_RECORD", "owner is not a peer id", { cause });
   }
-  if (publicKey === undefined) throw new SchemaError("BAD_RECORD", "owner's peer id does not hold its key");
+  if (publicKey?.type !== "Ed25519")
+    throw new SchemaError("BAD_RECORD", "owner's peer id does not hold an Ed25519 key");
   return publicKey;
 }
