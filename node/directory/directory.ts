@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { compareBallots } from "../../dht-schema/ballot.ts";
@@ -211,8 +212,14 @@ export class Directory implements Locator {
       this.#core.watch(this.#nowMs(), aor);
       this.#flushSoon();
     }
-    // One entry a call, even if the same function watches twice.
-    const own = (change: OwnerChange) => listener(change);
+    // One entry a call, even if the same function watches twice. The present state can come as the answer below and as
+    // an event that is on its way; it is told once.
+    let told: OwnerChange | undefined;
+    const own = (change: OwnerChange) => {
+      if (isDeepStrictEqual(change, told)) return;
+      told = change;
+      listener(change);
+    };
     listeners.add(own);
     const known = this.#core.watched(this.#nowMs(), aor);
     if (known !== undefined) queueMicrotask(() => listeners.has(own) && own(this.#change(known)));
