@@ -26,7 +26,7 @@ export const anyBallot: fc.Arbitrary<Ballot> = fc.record({
 });
 
 const LABEL_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789";
-const label = fc.string({ unit: fc.constantFrom(...LABEL_CHARACTERS), minLength: 1, maxLength: 8 });
+const label = fc.string({ unit: fc.constantFrom(...Array.from(LABEL_CHARACTERS)), minLength: 1, maxLength: 8 });
 
 /** Hosts as they stand in an AoR: names and addresses of both kinds. */
 export const anyHost: fc.Arbitrary<string> = fc.oneof(
@@ -39,7 +39,7 @@ export const anyHost: fc.Arbitrary<string> = fc.oneof(
 export const anyUser: fc.Arbitrary<string> = fc
   .string({
     unit: fc.oneof(
-      fc.constantFrom(..."aZ09-_.!~*'()&=+$,;?/%@: \u0000é漢😀"),
+      fc.constantFrom(...Array.from("aZ09-_.!~*'()&=+$,;?/%@: \u0000é漢😀")),
       fc.string({ unit: "grapheme", minLength: 1, maxLength: 1 }),
     ),
     minLength: 1,

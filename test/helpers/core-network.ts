@@ -45,6 +45,8 @@ export interface CoreNetworkInit {
   readonly steward?: number;
   /** From one server to another, ms. */
   readonly delayMs?: number;
+  /** Told of everything that a core tells its driver, in the order in which it happens. */
+  readonly onEvent?: (server: number, event: DirectoryEvent) => void;
 }
 
 /**
@@ -58,6 +60,7 @@ export class CoreNetwork {
   readonly #tuning: DirectoryTuning;
   readonly #steward: number | undefined;
   readonly #delayMs: number;
+  readonly #onEvent: (server: number, event: DirectoryEvent) => void;
   readonly #cut = new Set<string>();
   readonly #stalled = new Map<string, Flight[]>();
   readonly #aors = new Set<Aor>();
@@ -69,6 +72,7 @@ export class CoreNetwork {
     this.#tuning = { ...testTuning, ...init.tuning };
     this.#steward = init.steward;
     this.#delayMs = init.delayMs ?? 1;
+    this.#onEvent = init.onEvent ?? (() => undefined);
     const roster = init.roster ?? testRoster(init.servers ?? 3);
     for (const { number } of roster.servers) this.add(number, roster);
   }
@@ -332,6 +336,7 @@ export class CoreNetwork {
     }
     for (const event of events) {
       server.events.push(event);
+      this.#onEvent(server.number, event);
       if (event.kind === "raise-ceiling") {
         server.disk.ceiling = event.counter;
         core.ceilingStored(event.counter);
