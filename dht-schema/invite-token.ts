@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Infer } from "./codec.ts";
 import { bytes, decode, encode, list, struct, text, uint } from "./codec.ts";
+import { ROSTER_ADDRESSES_MAX } from "./roster.ts";
 import { SchemaError } from "./schema-error.ts";
 
 /** Octets of an invite's secret. */
@@ -15,7 +16,7 @@ const inviteTokenCodec = struct({
   /** Raw Ed25519 key that signs the domain's rosters. */
   domainPublicKey: bytes(PUBLIC_KEY_BYTES),
   /** Where the inviter listens: multiaddrs that end in its peer id. */
-  addresses: list(text(256), 16),
+  addresses: list(text(256), ROSTER_ADDRESSES_MAX),
   secret: bytes(INVITE_SECRET_BYTES),
   /** Wall clock of the inviter, ms since 1970. */
   expiresAtMs: uint(),

@@ -1,7 +1,7 @@
 import type { Infer } from "./codec.ts";
 import { bytes, decode, encode, list, optional, struct, text } from "./codec.ts";
 import { INVITE_SECRET_BYTES } from "./invite-token.ts";
-import { ROSTER_MAX_BYTES } from "./roster.ts";
+import { ROSTER_ADDRESSES_MAX, ROSTER_MAX_BYTES } from "./roster.ts";
 
 /** One frame of type {@link JOIN_FRAME} each way: {@link JoinRequest}, then {@link JoinAnswer}. */
 export const JOIN_PROTOCOL = "/aorta/join/1.0.0";
@@ -13,7 +13,7 @@ const joinRequestCodec = struct({
   /** What people shall call the server; unique in the domain. */
   name: text(64),
   /** Where the joiner listens, multiaddrs without the peer id. */
-  addresses: list(text(256), 16),
+  addresses: list(text(256), ROSTER_ADDRESSES_MAX),
 });
 
 /** What a joiner shows. Its peer id is what the Noise handshake proved. */

@@ -1,5 +1,6 @@
 import type { Infer } from "./codec.ts";
 import { Reader, decode, encode, list, struct, text, uint } from "./codec.ts";
+import { ROSTER_ADDRESSES_MAX } from "./roster.ts";
 import { SchemaError } from "./schema-error.ts";
 
 /** Stream of control frames and of the channel `directory`. */
@@ -50,7 +51,7 @@ const helloCodec = struct({
   boot: uint(),
   ...rosterMark,
   /** Where the sender listens now, multiaddrs without the peer id. */
-  addresses: list(text(256), 16),
+  addresses: list(text(256), ROSTER_ADDRESSES_MAX),
 });
 
 /** Who speaks, and in which versions. */

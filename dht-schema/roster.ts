@@ -13,6 +13,8 @@ export type ServerId = string & { readonly __brand: "ServerId" };
 
 /** Most servers in a roster. */
 export const ROSTER_SERVERS_MAX = 4096;
+/** Most addresses of a server. */
+export const ROSTER_ADDRESSES_MAX = 16;
 /** Most octets of an encoded, signed roster. */
 export const ROSTER_MAX_BYTES = 2 * 1024 * 1024;
 
@@ -23,7 +25,7 @@ const rosterServer = struct({
   /** What people call it; unique in the roster. */
   name: text(64),
   /** Where its mesh listens, as multiaddrs without the peer id. */
-  addresses: list(text(256), 16),
+  addresses: list(text(256), ROSTER_ADDRESSES_MAX),
 });
 
 const numbers = list(uint(0xffff_ffff), ROSTER_SERVERS_MAX);

@@ -10,6 +10,7 @@ import type { Datastore } from "interface-datastore";
 import { createLibp2p } from "libp2p";
 import { KAD_PROTOCOL } from "../../dht-schema/link-frames.ts";
 import { RECORD_NAMESPACE } from "../../dht-schema/record-key.ts";
+import { ROSTER_ADDRESSES_MAX } from "../../dht-schema/roster.ts";
 import { ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Guard } from "./guard.ts";
@@ -105,7 +106,12 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
   }
 }
 
+/** Where the host can be reached, peer id included: as many addresses as a roster has room for. */
+export function fullAddressesOf(host: Host): string[] {
+  return host.getMultiaddrs().slice(0, ROSTER_ADDRESSES_MAX).map(String);
+}
+
 /** Where the host can be reached: multiaddrs without the peer id. */
 export function addressesOf(host: Host): string[] {
-  return host.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/[^/]+$/, ""));
+  return fullAddressesOf(host).map((address) => address.replace(/\/p2p\/[^/]+$/, ""));
 }

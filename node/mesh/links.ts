@@ -7,6 +7,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
+import { awakeClock } from "./awake-clock.ts";
 import { meshCounter } from "./counters.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
@@ -72,7 +73,7 @@ export class Links {
     this.#dialer = dialer;
     this.#guard = guard;
     this.#owner = owner;
-    this.#context = context;
+    this.#context = { ...context, clock: awakeClock(context.clock, limits.mesh.awakeStepMs) };
     this.#self = host.peerId.toString() as ServerId;
   }
 

@@ -3,23 +3,16 @@ import { limits } from "../runtime/limits.ts";
 /** What to do about a link at a tick. */
 export type LivenessVerdict = "well" | "ping" | "silent";
 
-/**
- * Watches the silence of a link and measures its round trip. Pure: time comes in.
- * When our own event loop stood still, the peer may have spoken to sockets that nobody read: the silence is then
- * counted as `stallGraceMs` short of the limit, once, so that they are read before the verdict.
- */
+/** Watches the silence of a link and measures its round trip. Pure: time comes in, and it is time that this process was awake. */
 export class Liveness {
   #heardMs: number;
-  #tickMs: number;
   #pingMs: number;
   #token = 0;
   #awaited: number | undefined;
-  #graced = false;
   #roundTripMs: number | undefined;
 
   constructor(nowMs: number) {
     this.#heardMs = nowMs;
-    this.#tickMs = nowMs;
     this.#pingMs = nowMs - limits.mesh.pingEveryMs;
   }
 
@@ -31,18 +24,11 @@ export class Liveness {
   /** Something came from the peer. */
   heard(nowMs: number): void {
     this.#heardMs = nowMs;
-    this.#graced = false;
   }
 
   /** To be called every `tickMs`. */
   tick(nowMs: number): LivenessVerdict {
-    const { silentMs, stallGraceMs, tickMs, pingIdleMs, pingEveryMs } = limits.mesh;
-    const stalled = nowMs - this.#tickMs > 3 * tickMs;
-    this.#tickMs = nowMs;
-    if (stalled && !this.#graced) {
-      this.#graced = true;
-      this.#heardMs = Math.max(this.#heardMs, nowMs - silentMs + stallGraceMs);
-    }
+    const { silentMs, pingIdleMs, pingEveryMs } = limits.mesh;
     const silenceMs = nowMs - this.#heardMs;
     if (silenceMs >= silentMs) return "silent";
     const sincePingMs = nowMs - this.#pingMs;

@@ -11,7 +11,7 @@ import { meshCounter } from "./counters.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
 import type { Host } from "./host.ts";
-import { addressesOf } from "./host.ts";
+import { addressesOf, fullAddressesOf } from "./host.ts";
 import type { InviteBook } from "./invite-book.ts";
 import type { BindingRecords, MeshDatastore } from "./kad-records.ts";
 import type { PeerHello } from "./link-core.ts";
@@ -145,7 +145,7 @@ export class LibP2pMesh implements MeshNode {
     const { keeper, book, host } = this.#parts;
     if (!keeper.isSteward) throw notSteward(keeper.roster);
     const { secret, expiresAtMs } = book.create(ttlMs, steward);
-    const addresses = host.getMultiaddrs().map(String);
+    const addresses = fullAddressesOf(host);
     return formatInviteToken({
       domain: keeper.roster.domain,
       domainPublicKey: keeper.domainPublicKey,
@@ -169,7 +169,7 @@ export class LibP2pMesh implements MeshNode {
       boot: this.boot,
       rosterVersion: version,
       rosterRevision: revision,
-      addresses: this.addresses().slice(0, 16),
+      addresses: this.addresses(),
     };
   }
 
@@ -210,6 +210,8 @@ export class LibP2pMesh implements MeshNode {
   }
 
   #rosterChanged(roster: Roster, origin: RosterOrigin): void {
+    if (!this.#parts.keeper.isServer(this.self))
+      this.#parts.logger.error({}, "this server was taken out of the roster");
     this.#parts.guard.review(this.#parts.host);
     if (this.#life === "started") this.#links.setRoster(roster, origin === "here");
     this.#emit({ kind: "roster", roster });

@@ -57,8 +57,8 @@ export const limits = {
     pingEveryMs: 5000,
     /** After this long without hearing anything, three pings' worth, a link is closed: silence is noticed within 2 s. */
     silentMs: 1500,
-    /** What a peer gets on top, once, when our own event loop stood still: the sockets must be read before the verdict. */
-    stallGraceMs: 400,
+    /** Longest step of the clock by which links are judged: what exceeds it, this process slept through, and nobody read the sockets. */
+    awakeStepMs: 250,
     /** From opening a link's stream to both READYs; beyond, the link is closed. */
     greetMs: 2000,
     /** How long a connected server waits for the other side to open the streams; beyond, it hangs up and dials again. */

@@ -105,6 +105,19 @@ describe("mesh links on real sockets", function () {
     expect(a.mesh.send(b.mesh.self, "sip", message)).equals(true);
   });
 
+  it("outlive a standstill of our own event loop that is longer than any silence they bear", async () => {
+    domain = await TestDomain.of(2);
+    const [a, b] = [domain.server(0), domain.server(1)];
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * limits.mesh.silentMs);
+    const framesIn = (): number => a.mesh.peers()[0]?.framesIn ?? 0;
+    const before = framesIn();
+    await eventually(() => framesIn() >= before + 4, "pings after the standstill");
+    for (const { mesh, counters } of [a, b]) {
+      expect(mesh.peers()[0]?.state).equals("up");
+      expect(counters.get(meshCounter.linksDown)).equals(0);
+    }
+  });
+
   it("come back after a restart of the peer at another port, and the roster learns the new address", async () => {
     domain = await TestDomain.of(3);
     const [a, b, c] = [domain.server(0).mesh, domain.server(1), domain.server(2).mesh];

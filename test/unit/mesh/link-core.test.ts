@@ -164,7 +164,7 @@ describe("the state machine of a link", () => {
     const mark = { rosterVersion: 2, rosterRevision: 0 };
     pair.run(pair.opener, pair.opener.rosterChanged(mark, false));
     expect(pair.seen).deep.equals([]);
-    pair.nowMs = limits.mesh.pingEveryMs;
+    pair.nowMs = limits.mesh.tickMs;
     pair.run(pair.acceptor, pair.acceptor.tick(pair.nowMs));
     expect(pair.seen).deep.equals(["opener push-roster", "acceptor roster"]);
     pair.run(pair.acceptor, pair.acceptor.rosterChanged({ rosterVersion: 3, rosterRevision: 0 }, true));
