@@ -97,10 +97,13 @@ export class Writer {
 /** Reads from a byte array, never past its end. */
 export class Reader {
   readonly #bytes: Uint8Array;
+  /** The same octets. */
+  readonly #buffer: Buffer;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get remaining(): number {
@@ -115,13 +118,15 @@ export class Reader {
   }
 
   uint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i++) {
+    let value = this.octet();
+    if (value < 0x80) return value;
+    value &= 0x7f;
+    let scale = 0x80;
+    for (let i = 1; i < 8; i++) {
       const octet = this.octet();
       value += (octet & 0x7f) * scale;
       if (octet < 0x80) {
-        if (octet === 0 && i > 0) throw new SchemaError("BAD_FRAME", "integer not in its shortest form");
+        if (octet === 0) throw new SchemaError("BAD_FRAME", "integer not in its shortest form");
         if (value > Number.MAX_SAFE_INTEGER) throw new SchemaError("BAD_FRAME", "integer above 2^53−1");
         return value;
       }
@@ -136,17 +141,11 @@ export class Reader {
   }
 
   text(length: number): string {
-    const bytes = this.raw(length);
-    if (length < 128) {
-      let ascii = "";
-      for (let i = 0; i < length; i++) {
-        const octet = bytes[i] as number;
-        if (octet >= 0x80) return decodeUtf8(bytes);
-        ascii += String.fromCharCode(octet);
-      }
-      return ascii;
-    }
-    return decodeUtf8(bytes);
+    const start = this.#at;
+    const octets = this.raw(length);
+    for (let i = 0; i < length; i++) if ((octets[i] as number) >= 0x80) return decodeUtf8(octets);
+    // One flat string: addresses are keys of maps, and one put together by pieces would be flattened there.
+    return this.#buffer.toString("latin1", start, this.#at);
   }
 }
 
