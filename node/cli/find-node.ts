@@ -1,17 +1,23 @@
 import { resolve } from "node:path";
-import { Command, Option } from "commander";
+import { setTimeout } from "node:timers/promises";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { adminSocketOf, DEFAULT_DATA_FOLDER } from "../config/data-folder.ts";
-import { parseSocketAddress } from "../config/values.ts";
+import { parseDuration, parseSocketAddress } from "../config/values.ts";
 import { OperationalError } from "../runtime/errors.ts";
 import type { AdminEndpoint } from "./admin-client.ts";
 import { AdminClient } from "./admin-client.ts";
+import { withProgress } from "./terminal.ts";
 
 /** Options of every command that asks a running node. */
 export interface NodeOptions {
   readonly data: string;
   readonly admin?: string;
+  /** How long to wait for a node that is coming up, ms. */
+  readonly wait?: number;
   readonly json?: true;
 }
+
+const POLL_MS = 50;
 
 /** A command that asks a running node. */
 export function nodeCommand(name: string, summary: string): Command {
@@ -19,12 +25,37 @@ export function nodeCommand(name: string, summary: string): Command {
     .description(summary)
     .addOption(new Option("--data <folder>", "data folder of the node").env("AORTA_DATA").default(DEFAULT_DATA_FOLDER))
     .option("--admin <address>", "admin socket or loopback address:port of the node, instead of --data")
+    .option("--wait <duration>", "wait for the node to come up, as long as this at most", parseWait)
     .option("--json", "print JSON");
 }
 
-/** A client of the node that the options choose. */
-export function clientOf(options: NodeOptions): NodeClient {
-  return new NodeClient(options);
+/**
+ * A client of the node that the options choose, at once, or with `--wait` as soon as the node is up.
+ * @throws {OperationalError} `NODE_DOWN` when it is not up by then
+ */
+export async function clientOf(options: NodeOptions): Promise<NodeClient> {
+  const client = new NodeClient(options);
+  if (options.wait !== undefined) await withProgress("waiting for the node", untilUp(client, options.wait));
+  return client;
+}
+
+async function untilUp(client: NodeClient, waitMs: number): Promise<void> {
+  const deadlineMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      await client.get("/healthz");
+      return;
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error;
+    }
+    await setTimeout(POLL_MS);
+  }
+}
+
+function parseWait(text: string): number {
+  const waitMs = parseDuration(text);
+  if (waitMs === undefined) throw new InvalidArgumentError("Expected a duration, such as 10s.");
+  return waitMs;
 }
 
 /** Talks to a running node; when none answers, says which was meant. */

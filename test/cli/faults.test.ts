@@ -64,6 +64,15 @@ describe("a domain of three processes, when some of them fail", function () {
     await aorta.clean();
   });
 
+  it("leaves nobody behind when a server drains: its lease would run on, but its users are free at once", async () => {
+    await register("rome");
+    expect((await lookUp("paris")).owner).to.include({ name: "rome" });
+    expect(await node("rome").end("SIGTERM")).to.equal(0);
+    expect(await lookUp("paris")).to.include({ state: "nobody" });
+    await up("rome");
+    await allLinked();
+  });
+
   it("gives a killed server's user to another one, which keeps them when the killed one is back", async () => {
     await register("rome");
     await kill("rome");

@@ -221,6 +221,16 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(second.stderr).to.equal(`aorta: data folder ${aorta.path("berlin")} is in use by another running node\n`);
   });
 
+  it("waits for a node that is coming up, as long as it is told to", async () => {
+    const asked = aorta.json<NodeStatus>("status", ...at("later"), "--wait", "20s");
+    const later = await aorta.up("later", "--domain", "later.test");
+    expect(await asked).to.include({ domain: "later.test", state: "running" });
+    await later.end("SIGTERM");
+    const { code, stderr } = await aorta.run(["status", ...at("later"), "--wait", "100ms"]);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(/^aorta: no node is running/);
+  });
+
   it("keeps the socket, the keys and the users from other users of the machine", () => {
     expect(statSync(berlin.status.admin).mode & 0o777).to.equal(0o600);
     expect(statSync(aorta.path("berlin")).mode & 0o777).to.equal(0o700);
@@ -229,7 +239,7 @@ describe("a domain of two nodes, run by the aorta command", function () {
 
   // From here on nodes end and come back: these tests build on one another, in order.
 
-  it("drains at SIGTERM: its users are free at once, and it exits with 0", async () => {
+  it("drains at SIGTERM without complaint and exits with 0", async () => {
     const phone = await Phone.open("alice");
     expect(await phone.register(berlin.sipPort)).to.equal(200);
     expect(await berlin.end("SIGTERM")).to.equal(0);

@@ -10,7 +10,7 @@ interface BindingsOptions extends NodeOptions {
 
 /** Lists the users that a node owns at this instant. */
 export async function showBindings(options: BindingsOptions): Promise<void> {
-  const asked = clientOf(options).get<{ all: number; bindings: readonly BindingView[] }>(
+  const asked = (await clientOf(options)).get<{ all: number; bindings: readonly BindingView[] }>(
     `/v1/bindings?limit=${options.limit}`,
   );
   const { all, bindings } = await withProgress("reading bindings", asked);

@@ -11,7 +11,7 @@ interface InviteOptions extends NodeOptions {
 /** Prints a token alone on standard output, so that a script can take it; what to do with it goes to standard error. */
 export async function invite(options: InviteOptions): Promise<void> {
   const body = { ttl: options.ttl, steward: options.steward === true };
-  const made = await clientOf(options).post<InviteView>("/v1/invites", body);
+  const made = await (await clientOf(options)).post<InviteView>("/v1/invites", body);
   if (options.json) return printJson(made);
   print(made.token);
   if (process.stdout.isTTY) {

@@ -10,7 +10,7 @@ const VERDICT_STYLES = { agrees: "good", disagrees: "bad", abstains: "quiet", si
 
 /** Shows where a user is and who says so; the exit code is 1 when no majority says the same. */
 export async function lookUp(user: string, options: NodeOptions): Promise<void> {
-  const asked = clientOf(options).get<LookupView>(`/v1/lookup/${encodeURIComponent(user)}`);
+  const asked = (await clientOf(options)).get<LookupView>(`/v1/lookup/${encodeURIComponent(user)}`);
   const found = await withProgress(`asking the replicas of ${user}`, asked);
   if (found.state === "unclear") process.exitCode = exitCode.failure;
   if (options.json) return printJson(found);

@@ -8,7 +8,7 @@ import { formatRoundTrip } from "../peers/handler.ts";
 
 /** Shows one server as another sees it. */
 export async function showPeer(server: string, options: NodeOptions): Promise<void> {
-  const detail = await clientOf(options).get<PeerDetail>(`/v1/peers/${encodeURIComponent(server)}`);
+  const detail = await (await clientOf(options)).get<PeerDetail>(`/v1/peers/${encodeURIComponent(server)}`);
   if (options.json) return printJson(detail);
   const { peer, session } = detail;
   print(`${paint("strong", peer.name)}, server ${peer.number}${peer.self ? ", the one asked" : ""}`);

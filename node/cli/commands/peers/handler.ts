@@ -9,7 +9,7 @@ const HEAD = ["", "name", "link", "for", "round trip", "software", "roster", "ad
 
 /** Lists the servers of the roster. */
 export async function showPeers(options: NodeOptions): Promise<void> {
-  const peers = await clientOf(options).get<readonly PeerView[]>("/v1/peers");
+  const peers = await (await clientOf(options)).get<readonly PeerView[]>("/v1/peers");
   if (options.json) return printJson(peers);
   for (const line of table(HEAD, peers.map(rowOf))) print(line);
 }

@@ -6,7 +6,7 @@ import { paint, print, printJson, table } from "../../terminal.ts";
 
 /** Shows the roster in force at a node. */
 export async function showRoster(options: NodeOptions): Promise<void> {
-  const roster = await clientOf(options).get<RosterView>("/v1/roster");
+  const roster = await (await clientOf(options)).get<RosterView>("/v1/roster");
   if (options.json) return printJson(roster);
   const stage = roster.joint ? "joint: its voters are being changed" : "stable";
   print(`${paint("strong", roster.domain)}, version ${roster.version}.${roster.revision}, ${stage}`);

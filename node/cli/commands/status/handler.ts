@@ -7,7 +7,7 @@ import { facts, paint, print, printJson, table } from "../../terminal.ts";
 
 /** Shows the status of a node; the exit code is 1 unless it is running, so that it serves as a health check. */
 export async function showStatus(options: NodeOptions): Promise<void> {
-  const status = await clientOf(options).get<NodeStatus>("/v1/status");
+  const status = await (await clientOf(options)).get<NodeStatus>("/v1/status");
   if (status.state !== "running") process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
   const { server, roster, peers, registrar, presence, replica, memory } = status;

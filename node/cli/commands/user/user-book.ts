@@ -34,7 +34,7 @@ export async function openUserBook(options: NodeOptions): Promise<UserBook> {
 }
 
 async function onlineBook(options: NodeOptions): Promise<UserBook> {
-  const client = clientOf(options);
+  const client = await clientOf(options);
   const { domain } = await client.get<RosterView>("/v1/roster");
   return {
     domain,

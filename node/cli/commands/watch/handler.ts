@@ -11,7 +11,10 @@ export async function watchUser(user: string, options: NodeOptions): Promise<voi
   process.once("SIGINT", () => interrupted.abort());
   process.once("SIGTERM", () => interrupted.abort());
   try {
-    const events = clientOf(options).events<WatchEvent>(`/v1/watch/${encodeURIComponent(user)}`, interrupted.signal);
+    const events = (await clientOf(options)).events<WatchEvent>(
+      `/v1/watch/${encodeURIComponent(user)}`,
+      interrupted.signal,
+    );
     for await (const event of events) print(options.json ? JSON.stringify(event) : describe(event));
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
