@@ -39,6 +39,7 @@ export class Link {
   readonly #context: LinkContext;
   readonly #control: Outbox;
   #sip: { readonly stream: Stream; readonly outbox: Outbox } | undefined;
+  readonly #byeHeard = Promise.withResolvers<void>();
   framesIn = 0;
   bytesIn = 0;
 
@@ -108,6 +109,21 @@ export class Link {
     this.#run(this.#core.tick(nowMs));
   }
 
+  /** Resolves when all messages have been written, on both channels. */
+  async emptied(): Promise<void> {
+    await Promise.all([this.#control.emptied(), this.#sip?.outbox.emptied()]);
+  }
+
+  /** Resolves when the peer has said goodbye, or the connection is closed. */
+  async parted(): Promise<void> {
+    const { connection } = this;
+    if (connection.status === "closed" || connection.status === "aborted") return;
+    await Promise.race([
+      this.#byeHeard.promise,
+      new Promise<void>((resolve) => connection.addEventListener("close", () => resolve(), { once: true })),
+    ]);
+  }
+
   end(bye: Bye): void {
     this.#run(this.#core.end(bye));
   }
@@ -139,6 +155,7 @@ export class Link {
   /** Returns whether to go on reading. */
   #frame(channel: MeshChannel, type: number, body: Uint8Array, nowMs: number): boolean {
     this.framesIn++;
+    if (type === frameType.bye) this.#byeHeard.resolve();
     if (type === frameType.data && this.#core.mayReceive) {
       this.#owner.message(channel, body);
     } else if (channel === "sip") {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Connection, Libp2p, PeerId, Stream } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import type { Bye, Hello } from "../../dht-schema/link-frames.ts";
@@ -91,7 +92,10 @@ export class Links {
     this.#tick();
   }
 
-  /** Says goodbye on all links. */
+  /**
+   * Says goodbye on all links, after all that was sent before. Whoever hears it closes the connection: were it closed
+   * from here, the last messages could be lost on the other side, where its end is noticed before they are read.
+   */
   async stop(): Promise<void> {
     if (this.#timer === undefined) return;
     clearInterval(this.#timer);
@@ -99,7 +103,13 @@ export class Links {
     this.#stopping.abort();
     this.#host.removeEventListener("connection:open", this.#connected);
     await this.#host.unhandle([LINK_PROTOCOL, SIP_PROTOCOL]);
-    for (const peer of this.#peers.values()) peer.link?.end({ code: "STOPPING", reason: "the server is stopping" });
+    const links = [...this.#peers.values()].flatMap(({ link }) => link ?? []);
+    const parting = links.map(async (link) => {
+      await link.emptied();
+      link.end({ code: "STOPPING", reason: "the server is stopping" });
+      await link.parted();
+    });
+    await Promise.race([Promise.all(parting), delay(limits.mesh.goodbyeMs, undefined, { ref: false })]);
   }
 
   /** Follows the roster; `push` when it is for us to tell the others. */
@@ -278,9 +288,7 @@ export class Links {
     peer.lastError = bye.reason;
     peer.core.failed(this.#context.clock.monotonicMs(), this.#context.random());
     this.#show(peer);
-    if (bye.code === "SILENT") this.#hangUp(peer, bye.reason);
-    else if (bye.code !== "REPLACED")
-      void link.connection.close().catch((error: Error) => link.connection.abort(error));
+    this.#endConnection(peer, link.connection, bye);
     if (!wasUp) {
       this.#context.logger.warn(
         { peer: peer.id, name: peer.server.name, code: bye.code, reason: bye.reason },
@@ -294,6 +302,16 @@ export class Links {
       "link down",
     );
     this.#owner.linkDown(peer.id, bye.reason);
+  }
+
+  /** What becomes of the connection under a link that has ended. */
+  #endConnection(peer: Peer, connection: Connection, { code, reason }: Bye): void {
+    // The successor may be on it. And when this server stops, it is for the peer to hang up once it has heard so.
+    if (code === "REPLACED" || this.#stopping.signal.aborted) return;
+    if (code === "SILENT") return this.#hangUp(peer, reason);
+    // A peer that stops sends nothing more; what kad-dht and identify still wait for on this connection is to fail at once.
+    if (code === "STOPPING") return connection.abort(new Error(reason));
+    void connection.close().catch((error: Error) => connection.abort(error));
   }
 
   #hangUp(peer: Peer, reason: string): void {

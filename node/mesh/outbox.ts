@@ -25,6 +25,8 @@ export class Outbox {
   #dataBytes = 0;
   #scheduled = false;
   #blocked = false;
+  #failed = false;
+  readonly #onEmpty: (() => void)[] = [];
   framesOut = 0;
   bytesOut = 0;
 
@@ -58,6 +60,18 @@ export class Outbox {
     this.#flush();
   }
 
+  /** Resolves when the stream has taken all that is queued, or will take nothing more. */
+  emptied(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isDone) resolve();
+      else this.#onEmpty.push(resolve);
+    });
+  }
+
+  get #isDone(): boolean {
+    return this.#failed || (this.#control.length === 0 && this.#next >= this.#data.length);
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
@@ -76,8 +90,10 @@ export class Outbox {
       }
     } catch (error) {
       this.#blocked = true;
+      this.#failed = true;
       this.#onFailure(error as Error);
     }
+    if (this.#isDone) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 
   /** As many whole frames as fit in one write; at least one. */

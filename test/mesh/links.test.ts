@@ -71,6 +71,33 @@ describe("mesh links on real sockets", function () {
     expect(b.peers()[0]?.framesIn).greaterThan(count);
   });
 
+  it("deliver what a server sent last before it stopped, whoever opened the link, and however much it is", async () => {
+    domain = await TestDomain.of(3);
+    const large = 4 * 1024 * 1024;
+    for (const leaver of [0, 1, 2]) {
+      const others = domain.servers.filter((_, index) => index !== leaver).map(({ mesh }) => mesh);
+      const { mesh } = domain.server(leaver);
+      const received = others.map(
+        (other) =>
+          new Promise<number>((resolve) => {
+            let bytes = 0;
+            other.receive("directory", (_from, message) => {
+              bytes += message.length;
+              if (text(message.subarray(-4)) === "last") resolve(bytes);
+            });
+          }),
+      );
+      for (const other of others) {
+        for (let sent = 0; sent < large; sent += 65_536) mesh.send(other.self, "directory", new Uint8Array(65_536));
+        mesh.send(other.self, "directory", Buffer.from("last"));
+      }
+      await mesh.stop();
+      expect(await Promise.all(received)).deep.equals([large + 4, large + 4]);
+      await (await domain.restart(domain.server(leaver))).mesh.start();
+      await domain.allUp();
+    }
+  });
+
   it("deliver messages of every size up to the frame limit, and refuse a larger one", async () => {
     domain = await TestDomain.of(2);
     const [a, b] = [domain.server(0).mesh, domain.server(1).mesh];

@@ -118,4 +118,22 @@ describe("an outbox", () => {
     await turn();
     expect(failures).deep.equals(["stream is closed"]);
   });
+
+  it("tells when all has been written, and when nothing more will be", async () => {
+    await outbox.emptied();
+    stream.takes = 1;
+    outbox.data(Uint8Array.of(0));
+    await turn();
+    outbox.data(Uint8Array.of(1));
+    const told: string[] = [];
+    const done = outbox.emptied().then(() => told.push("empty"));
+    await turn();
+    expect(told).deep.equals([]);
+    stream.drain(9);
+    await done;
+    stream.broken = true;
+    outbox.data(Uint8Array.of(2));
+    await outbox.emptied();
+    expect(failures).deep.equals(["stream is closed"]);
+  });
 });
