@@ -1,6 +1,7 @@
 import type { Infer } from "./codec.ts";
 import { bytes, decode, encode, list, optional, struct, text } from "./codec.ts";
 import { INVITE_SECRET_BYTES } from "./invite-token.ts";
+import { REASON_MAX_BYTES, reasonText } from "./link-frames.ts";
 import { ROSTER_ADDRESSES_MAX, ROSTER_MAX_BYTES } from "./roster.ts";
 
 /** One frame of type {@link JOIN_FRAME} each way: {@link JoinRequest}, then {@link JoinAnswer}. */
@@ -39,7 +40,7 @@ const joinAnswerCodec = struct({
     }),
   ),
   /** Set when it is not. */
-  refused: optional(struct({ code: text(32), reason: text(256) })),
+  refused: optional(struct({ code: text(32), reason: text(REASON_MAX_BYTES) })),
 });
 
 /** Exactly one of the two is set. */
@@ -48,6 +49,8 @@ export type JoinAnswer = Infer<typeof joinAnswerCodec>;
 export const encodeJoinRequest = (request: JoinRequest): Uint8Array => encode(joinRequestCodec, request);
 /** @throws {SchemaError} `BAD_FRAME` */
 export const decodeJoinRequest = (body: Uint8Array): JoinRequest => decode(joinRequestCodec, body);
-export const encodeJoinAnswer = (answer: JoinAnswer): Uint8Array => encode(joinAnswerCodec, answer);
+/** Octets of an answer; the reason of a refusal is cut to fit. */
+export const encodeJoinAnswer = ({ accepted, refused }: JoinAnswer): Uint8Array =>
+  encode(joinAnswerCodec, { accepted, refused: refused && { ...refused, reason: reasonText(refused.reason) } });
 /** @throws {SchemaError} `BAD_FRAME` */
 export const decodeJoinAnswer = (body: Uint8Array): JoinAnswer => decode(joinAnswerCodec, body);

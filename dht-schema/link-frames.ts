@@ -62,10 +62,13 @@ const pingCodec = struct({ token: uint(), ...rosterMark });
 /** Sign of life; tells which roster the sender has, so that the one with the newer can push it. */
 export type Ping = Infer<typeof pingCodec>;
 
+/** Most octets of a reason that is told to a peer. */
+export const REASON_MAX_BYTES = 256;
+
 const byeCodec = struct({
   /** Stable, upper case, for programs. */
   code: text(32),
-  reason: text(256),
+  reason: text(REASON_MAX_BYTES),
 });
 
 /** Why the sender closes the link. */
@@ -77,7 +80,7 @@ export const encodeHello = (hello: Hello): Uint8Array => encode(helloCodec, hell
 export const encodePing = (ping: Ping): Uint8Array => encode(pingCodec, ping);
 /** Octets of a BYE's body; the reason is cut to fit. */
 export const encodeBye = (bye: Bye): Uint8Array =>
-  encode(byeCodec, { code: bye.code.slice(0, 32), reason: printable(bye.reason).slice(0, 256) });
+  encode(byeCodec, { code: bye.code.slice(0, 32), reason: reasonText(bye.reason) });
 
 /** @throws {SchemaError} `BAD_FRAME` */
 export const decodePing = (body: Uint8Array): Ping => decode(pingCodec, body);
@@ -128,6 +131,7 @@ export function encodeFrame(type: number, body: Uint8Array): Uint8Array {
   return frame;
 }
 
-function printable(reason: string): string {
-  return reason.replaceAll(/[^\x20-\x7e]+/g, " ");
+/** A reason as it is sent: printable ASCII, cut to what its field holds. */
+export function reasonText(reason: string): string {
+  return reason.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, REASON_MAX_BYTES);
 }
