@@ -11,7 +11,7 @@ import { createMesh } from "./mesh/create-mesh.ts";
 import type { MeshNode } from "./mesh/mesh-node.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
-import { ConfigurationError } from "./runtime/errors.ts";
+import { assert, ConfigurationError } from "./runtime/errors.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { createLogger } from "./runtime/logger.ts";
 import { createCounters } from "./runtime/metrics.ts";
@@ -77,17 +77,19 @@ export function createAortaNode(config: NodeConfig, options: AortaNodeOptions = 
       if (life.kind === "idle") return;
       if (life.kind !== "stopping") {
         const up = life.kind === "running" ? Promise.resolve(life.running) : life.done;
-        const done = up.then(
+        const down = up.then(
           (running) => running.stop(),
           () => {}, // It never came up: whoever started it has the error.
         );
+        const done = down.finally(() => {
+          life = { kind: "idle" };
+        });
         life = { kind: "stopping", done };
       }
       await life.done;
-      life = { kind: "idle" };
     },
     view() {
-      if (life.kind !== "running") throw new ConfigurationError("NOT_RUNNING", "the node is not running");
+      assert(life.kind === "running", "the node is not running");
       return life.running.view;
     },
   };
@@ -108,7 +110,7 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
   let state: NodeState = "starting";
   const stop = async () => {
     state = "draining";
-    await takeDown(parts);
+    await takeDown(parts, logger);
   };
   try {
     const counters = createCounters();
@@ -179,14 +181,26 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
   }
 }
 
-/** Users are let go of while their servers can still be told; operators can look on until the end. */
-async function takeDown(parts: Parts): Promise<void> {
-  await parts.sip?.drain();
-  parts.directory?.stop();
-  await parts.sip?.stop();
-  await parts.mesh?.stop();
-  await parts.admin?.stop();
-  parts.storage?.close();
+/**
+ * Users are let go of while their servers can still be told; operators can look on until the end. A part that fails
+ * to stop does not keep the others from it.
+ */
+async function takeDown({ sip, directory, mesh, admin, storage }: Parts, logger: Logger): Promise<void> {
+  const steps: readonly (() => void | Promise<void>)[] = [
+    () => sip?.drain(),
+    () => directory?.stop(),
+    () => sip?.stop(),
+    () => mesh?.stop(),
+    () => admin?.stop(),
+    () => storage?.close(),
+  ];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      logger.error({ err: error }, "a part could not be stopped");
+    }
+  }
 }
 
 function withMembership({ domain, joinToken, leaseMs }: NodeConfig): { readonly membership?: Membership } {

@@ -194,23 +194,17 @@ describe("a domain of two nodes, run by the aorta command", function () {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-    const ports = { sip: "127.0.0.1:0", mesh: "127.0.0.1:0", admin: "127.0.0.1:0" };
-    for (const name of ["sip", "mesh", "admin"] as const) {
+    const ports = { sip: "127.0.0.1:0", ws: "127.0.0.1:0", mesh: "127.0.0.1:0", admin: "127.0.0.1:0" };
+    const refused = Object.keys(ports).map(async (name) => {
       const flags = Object.entries({ ...ports, [name]: taken }).flatMap(([flag, value]) => [`--${flag}`, value]);
-      const { code, stderr } = await aorta.run([
-        "up",
-        "--domain",
-        "a.test",
-        ...at("third"),
-        ...flags,
-        "--log-level",
-        "silent",
-      ]);
+      const up = ["up", "--domain", "a.test", ...at(`no-${name}`), ...flags, "--log-level", "silent"];
+      const { code, stderr } = await aorta.run(up);
       expect(stderr, name)
         .to.contain(taken.split(":")[1])
         .and.to.match(/in use|listens on/);
       expect(code, name).to.equal(2);
-    }
+    });
+    await Promise.all(refused);
     other.close();
   });
 

@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { AortaNode, ConfigInput } from "../../node/index.ts";
+import { createAortaNode, loadConfig } from "../../node/index.ts";
+import { codeOf } from "../helpers/codes.ts";
+
+describe("a node in a process of another program", function () {
+  this.timeout(20_000);
+  let folder: string;
+  const nodes: AortaNode[] = [];
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "aorta-node-"));
+  });
+  afterEach(async () => {
+    await Promise.all(nodes.splice(0).map((node) => node.stop()));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const create = (flags: ConfigInput["flags"]): AortaNode => {
+    const ports = { sip: "127.0.0.1:0", mesh: "127.0.0.1:0", "log-level": "silent" };
+    const config = loadConfig({ flags: { ...ports, data: join(folder, "data"), ...flags }, environment: {} });
+    const node = createAortaNode(config);
+    nodes.push(node);
+    return node;
+  };
+
+  it("starts once however often it is started, and stops once however often it is stopped", async () => {
+    const node = create({ domain: "example.com" });
+    await Promise.all([node.start(), node.start()]);
+    await node.start();
+    expect(node.view().status()).to.include({ state: "running", domain: "example.com", boot: 1 });
+    await Promise.all([node.stop(), node.stop()]);
+    await node.stop();
+    expect(() => node.view()).to.throw("not running");
+  });
+
+  it("can be started again after a stop, as the same server", async () => {
+    const node = create({ domain: "example.com" });
+    await node.start();
+    const { id } = node.view().status().server;
+    await node.stop();
+    await node.start();
+    expect(node.view().status().server.id).to.equal(id);
+    expect(node.view().status().boot).to.equal(2);
+  });
+
+  it("is down after a stop that came while it started", async () => {
+    const node = create({ domain: "example.com" });
+    const starting = node.start();
+    await node.stop();
+    await starting;
+    expect(() => node.view()).to.throw("not running");
+    await node.start();
+    expect(node.view().status().state).to.equal("running");
+  });
+
+  it("starts after a stop that is still under way", async () => {
+    const node = create({ domain: "example.com" });
+    await node.start();
+    const stopping = node.stop();
+    await node.start();
+    await stopping;
+    expect(node.view().status().state).to.equal("running");
+  });
+
+  it("leaves nothing open when it cannot start, and can be started once the reason is gone", async () => {
+    const first = create({ domain: "example.com" });
+    await first.start();
+    const second = create({});
+    expect(await codeOf(second.start())).to.equal("DATA_IN_USE");
+    await second.stop();
+    await first.stop();
+    await second.start();
+    expect(second.view().status()).to.include({ state: "running", domain: "example.com" });
+  });
+
+  it("refuses to start without a domain, and lets go of what it had opened", async () => {
+    const homeless = create({});
+    expect(await codeOf(homeless.start())).to.equal("NO_DOMAIN");
+    const founder = create({ domain: "example.com" });
+    await founder.start();
+  });
+
+  it("joins another node's domain by its invite", async () => {
+    const founder = create({ domain: "example.com", name: "founder" });
+    await founder.start();
+    const { token } = await founder.view().invite({ ttlMs: 60_000, steward: false });
+    const joiner = create({ join: token, name: "joiner", data: join(folder, "other") });
+    await joiner.start();
+    expect(joiner.view().status()).to.include({ domain: "example.com", steward: false });
+    expect(
+      founder
+        .view()
+        .peers()
+        .map(({ name }) => name),
+    ).to.deep.equal(["founder", "joiner"]);
+  });
+});
