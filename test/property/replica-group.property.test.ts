@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { KadMember } from "../../dht-schema/replica-group.ts";
 import { compareDistance, replicaGroup, replicaGroupSize } from "../../dht-schema/replica-group.ts";
+import { ReplicaGroups } from "../../dht-schema/replica-groups.ts";
 
 const kadId = fc.uint8Array({ minLength: 32, maxLength: 32 });
 /** Ids that differ in few octets, so that distances are compared beyond the first. */
@@ -83,6 +85,39 @@ describe("a replica group", () => {
   it("has an odd size, so that majorities are the smallest possible, up to five", () => {
     expect([0, 1, 2, 3, 4, 5, 6, 7, 1_000].map(replicaGroupSize)).to.deep.equal([0, 1, 1, 3, 3, 5, 5, 5, 5]);
     expect(replicaGroupSize(-1)).to.equal(0);
+  });
+});
+
+describe("the replica groups of many keys", () => {
+  it("are those that a sort of all members by distance finds, whatever prefixes the ids share", () => {
+    fc.assert(
+      fc.property(members({ maxLength: 120 }), fc.array(anyId, { minLength: 1, maxLength: 8 }), (all, keys) => {
+        const groups = new ReplicaGroups(all);
+        for (const key of keys) expect(groups.of(key)).to.deep.equal(slowGroup(key, all));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("are found for a member's own id, which is the nearest to itself", () => {
+    fc.assert(
+      fc.property(members({ minLength: 1, maxLength: 120 }), (all) => {
+        const groups = new ReplicaGroups(all);
+        for (const { number, kadId: id } of all) expect(groups.of(id)[0]).to.equal(number);
+      }),
+    );
+  });
+
+  it("are those of the slow version among ten thousand members", () => {
+    const all = Array.from({ length: 10_000 }, (_, index) => ({
+      number: index + 1,
+      kadId: createHash("sha256").update(`server ${index}`).digest(),
+    }));
+    const groups = new ReplicaGroups(all);
+    for (let key = 0; key < 50; key++) {
+      const target = createHash("sha256").update(`key ${key}`).digest();
+      expect(groups.of(target)).to.deep.equal(slowGroup(target, all));
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { kadIdOfAor } from "../../../dht-schema/record-key.ts";
-import type { KadMember } from "../../../dht-schema/replica-group.ts";
-import { replicaGroup, replicaGroupSize } from "../../../dht-schema/replica-group.ts";
+import { replicaGroupSize } from "../../../dht-schema/replica-group.ts";
+import { ReplicaGroups } from "../../../dht-schema/replica-groups.ts";
 import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint, kadMembers } from "../../../dht-schema/roster.ts";
 
@@ -40,7 +40,8 @@ export function isQuorumOfSome(quorum: Quorum, test: (member: number) => boolean
 
 /** The quorums of one roster version: a function of the roster and the AoR alone. */
 export class Quorums {
-  readonly #sets: readonly (readonly KadMember[])[];
+  /** Of the voters; of the old and the new ones when the version is joint. */
+  readonly #groups: readonly ReplicaGroups[];
   readonly #interned = new Map<string, Quorum>();
   /** When every set is no larger than a group, all AoRs have the same quorum and nothing needs to be hashed. */
   readonly #only: Quorum | undefined;
@@ -48,7 +49,7 @@ export class Quorums {
   constructor(roster: Roster) {
     const sets = [kadMembers(roster, roster.voters)];
     if (isJoint(roster)) sets.unshift(kadMembers(roster, roster.oldVoters));
-    this.#sets = sets;
+    this.#groups = sets.map((set) => new ReplicaGroups(set));
     if (sets.every((set) => replicaGroupSize(set.length) === set.length)) {
       this.#only = this.#intern(sets.map((set) => set.map((member) => member.number)));
     }
@@ -57,7 +58,7 @@ export class Quorums {
   of(aor: Aor): Quorum {
     if (this.#only !== undefined) return this.#only;
     const kadId = kadIdOfAor(aor);
-    return this.#intern(this.#sets.map((set) => replicaGroup(kadId, set).toSorted((a, b) => a - b)));
+    return this.#intern(this.#groups.map((groups) => groups.of(kadId).sort((a, b) => a - b)));
   }
 
   #intern(groups: readonly (readonly number[])[]): Quorum {
