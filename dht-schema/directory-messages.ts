@@ -56,8 +56,11 @@ const definitions = [
   message("renew", { op, boot }),
   /** `notices`: how many the replica has sent under the session, so that a watcher finds out about a lost one. */
   message("renewed", { op, session, incarnation, notices: uint() }),
-  /** Server → replica: promise to accept nothing below this ballot for the AoR. */
-  message("prepare", { op, aor, ballot: ballotCodec }),
+  /**
+   * Server → replica: promise to accept nothing below this ballot for the AoR; and with `boot`, where no other server holds
+   * it as valid, accept it at once. Answered by `accepted` then, else by `promised`.
+   */
+  message("prepare", { op, aor, ballot: ballotCodec, boot: optional(boot) }),
   message("promised", { op, incarnation, accepted: optional(acceptedState) }),
   /** Server → replica: accept me as the owner under this ballot. Claims and catch-up are the same message. */
   message("accept", { op, aor, ballot: ballotCodec, boot, incarnation }),

@@ -76,7 +76,7 @@ type FieldsOf<T extends DirectoryMessage["type"]> = {
 const fields: { [T in DirectoryMessage["type"]]: FieldsOf<T> } = {
   renew: { op, boot },
   renewed: { op, session, incarnation, notices: anyUint() },
-  prepare: { op, aor, ballot },
+  prepare: { op, aor, ballot, boot: fc.option(boot, { nil: undefined }) },
   promised: { op, incarnation, accepted },
   accept: { op, aor, ballot, boot, incarnation },
   accepted: { op, session },

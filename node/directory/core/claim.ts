@@ -19,12 +19,17 @@ export type ClaimPurpose = "take-over" | "if-free" | "reclaim";
 /** What a replica promised, with what it had accepted. */
 type Promised = MessageOf<"promised">;
 
+/** What a replica says of an AoR by accepting at once: that no other server holds it there. */
+const FREE: Promised = { type: "promised", op: 0, incarnation: 0, accepted: undefined };
+
 /** One round under one ballot. */
 interface Round {
   readonly op: number;
   readonly ballot: Ballot;
   readonly quorum: Quorum;
   readonly promises: Map<number, Promised>;
+  /** The session under which each replica accepted. */
+  readonly sessions: Map<number, number>;
   readonly refused: Set<number>;
 }
 
@@ -36,8 +41,6 @@ interface Preparing extends Round {
 
 interface Accepting extends Round {
   readonly name: "accepting";
-  /** The session under which each replica accepted. */
-  readonly sessions: Map<number, number>;
 }
 
 type Phase =
@@ -94,7 +97,8 @@ export class Claim {
 
   /** The ballot that replicas may have accepted, while it is being proposed. */
   get ballotInFlight(): Ballot | undefined {
-    return this.#phase.name === "accepting" ? this.#phase.ballot : undefined;
+    const phase = this.#phase;
+    return phase.name === "preparing" || phase.name === "accepting" ? phase.ballot : undefined;
   }
 
   /** Whether it has not begun: another claim of the AoR goes before it. */
@@ -111,11 +115,14 @@ export class Claim {
     const quorum = context.quorumOf(this.aor);
     const ballot = context.nextBallot();
     const op = context.openOp((atMs, from, message) => this.#answer(atMs, op, from, message));
-    this.#phase = { name: "preparing", op, ballot, quorum, promises: new Map(), refused: new Set(), asked: new Set() };
+    const round = { op, ballot, quorum, promises: new Map(), sessions: new Map(), refused: new Set<number>() };
+    this.#phase = { name: "preparing", ...round, asked: new Set() };
     this.#wake(nowMs + context.tuning.attemptMs);
+    // An owner that wants a higher ballot keeps the one it has wherever the new one may not win.
+    const boot = this.purpose === "reclaim" ? undefined : context.boot;
     for (const member of quorum.members) {
       this.#leases.ensure(nowMs, member);
-      context.send(member, { type: "prepare", op, aor: this.aor, ballot });
+      context.send(member, { type: "prepare", op, aor: this.aor, ballot, boot });
     }
   }
 
@@ -126,11 +133,9 @@ export class Claim {
     this.#end(nowMs, { kind: "unavailable", reason: "cancelled" });
   }
 
-  /** accepting → ended: another claimant asked for the ballot in flight, and the younger claim goes first. */
-  yieldTo(nowMs: number, winner: Ballot): void {
-    if (this.#isOver()) return;
-    this.#leaveRound();
-    this.#end(nowMs, { kind: "owned-elsewhere", epoch: winner });
+  /** preparing, accepting → backing-off: another claimant asked for the ballot in flight, and the younger claim goes first. */
+  giveWay(nowMs: number): void {
+    if (this.ballotInFlight !== undefined) this.#collide(nowMs);
   }
 
   #isOver(): boolean {
@@ -142,18 +147,20 @@ export class Claim {
     this.#alarm = this.#context.agenda.add(Math.min(atMs, this.deadlineMs), (nowMs) => this.#timeOut(nowMs));
   }
 
-  /** Gives up the round's ballot: replicas that accepted it are told, so that nobody takes it for an ownership. */
+  /** Gives up the round's ballot: replicas that may have accepted it are told, so that nobody takes it for an ownership. */
   #leaveRound(): void {
     const phase = this.#phase;
     this.#alarm?.cancel();
-    if (phase.name === "preparing" || phase.name === "accepting") this.#context.closeOp(phase.op);
+    this.#phase = { name: "backing-off" };
+    if (phase.name !== "preparing" && phase.name !== "accepting") return;
+    this.#context.closeOp(phase.op);
     // An owner that wanted a higher ballot goes on owning by what its replicas hold, the higher ones included.
-    if (phase.name === "accepting" && this.purpose !== "reclaim") {
-      for (const member of phase.promises.keys()) {
+    if (this.purpose === "reclaim") return;
+    for (const member of phase.quorum.members) {
+      if (mayHold(phase, member)) {
         this.#context.send(member, { type: "release", aor: this.aor, ballot: phase.ballot });
       }
     }
-    this.#phase = { name: "backing-off" };
   }
 
   #answer(nowMs: number, op: number, from: number, message: DirectoryMessage): void {
@@ -163,6 +170,7 @@ export class Claim {
       if (message.type === "accepted") this.#ownerships.accepted(nowMs, this.aor, phase.ballot, from, message.session);
     } else if (phase.name === "preparing" && phase.op === op) {
       if (message.type === "promised") this.#promised(nowMs, phase, from, message);
+      else if (message.type === "accepted") this.#acceptedAtOnce(nowMs, phase, from, message.session);
       else if (message.type === "refused") this.#refused(nowMs, phase, from, message);
     } else if (phase.name === "accepting" && phase.op === op) {
       if (message.type === "accepted") this.#accepted(nowMs, phase, from, message.session);
@@ -180,6 +188,16 @@ export class Claim {
     this.#consider(nowMs, phase);
   }
 
+  /**
+   * preparing → won, once a majority accepted at once: whoever owned it would need one of these replicas. Else what the
+   * others hold decides, as after promises.
+   */
+  #acceptedAtOnce(nowMs: number, phase: Preparing, from: number, session: number): void {
+    phase.promises.set(from, FREE);
+    this.#accepted(nowMs, phase, from, session);
+    if (this.#phase === phase) this.#consider(nowMs, phase);
+  }
+
   /** preparing → accepting, once a majority promised and no server that they reported may still own. */
   #consider(nowMs: number, phase: Preparing): void {
     if (!isQuorum(phase.quorum, (member) => phase.promises.has(member))) return;
@@ -189,8 +207,10 @@ export class Claim {
       const certain = blockers.find(({ member: owner }) =>
         isQuorumOfSome(phase.quorum, (member) => isValid(phase.promises.get(member), owner)),
       );
-      if (certain !== undefined) this.#askWhetherOwned(nowMs, phase, certain);
-      return;
+      if (certain !== undefined) return this.#askWhetherOwned(nowMs, phase, certain);
+      // What those hold who refused is not known: under a higher ballot they will say.
+      const isKnown = (member: number) => phase.promises.has(member) || phase.refused.has(member);
+      return phase.quorum.members.every(isKnown) ? this.#collide(nowMs) : undefined;
     }
     for (const value of blockers) this.#askHandover(nowMs, phase, value);
   }
@@ -272,9 +292,11 @@ export class Claim {
     if (this.#phase.name === "preparing") this.#consider(nowMs, this.#phase);
   }
 
-  #accept({ op, ballot, quorum, promises }: Preparing): void {
-    this.#phase = { name: "accepting", op, ballot, quorum, promises, sessions: new Map(), refused: new Set() };
-    for (const [member, promise] of promises) this.#sendAccept(member, op, ballot, promise);
+  #accept({ op, ballot, quorum, promises, sessions, refused }: Preparing): void {
+    this.#phase = { name: "accepting", op, ballot, quorum, promises, sessions, refused };
+    for (const [member, promise] of promises) {
+      if (!sessions.has(member)) this.#sendAccept(member, op, ballot, promise);
+    }
   }
 
   #sendAccept(member: number, op: number, ballot: Ballot, { incarnation }: Promised): void {
@@ -282,8 +304,8 @@ export class Claim {
     this.#context.send(member, { type: "accept", op, aor: this.aor, ballot, boot, incarnation });
   }
 
-  /** accepting → won, once a majority accepted under live leases. */
-  #accepted(nowMs: number, phase: Accepting, from: number, session: number): void {
+  /** preparing, accepting → won, once a majority accepted under live leases. */
+  #accepted(nowMs: number, phase: Preparing | Accepting, from: number, session: number): void {
     phase.sessions.set(from, session);
     if (!isQuorum(phase.quorum, (member) => phase.sessions.has(member))) return;
     const { op, ballot } = phase;
@@ -302,12 +324,17 @@ export class Claim {
     phase.refused.add(from);
     this.#lastProblem = `replica ${from} refused: ${message.reason}`;
     const canSucceed = isQuorum(phase.quorum, (member) => !phase.refused.has(member));
-    if (canSucceed) return;
+    // A replica that abstains or has no room is not hurried; a lost race is run again soon.
+    const patient = message.reason === "abstaining" || message.reason === "full";
+    if (!canSucceed) this.#collide(nowMs, patient);
+    else if (phase.name === "preparing") this.#consider(nowMs, phase);
+  }
+
+  /** preparing, accepting → backing-off */
+  #collide(nowMs: number, patient = false): void {
     this.#collisions++;
     this.#leaveRound();
     const atMost = Math.min(BACKOFF_MAX_MS, FIRST_BACKOFF_MS * 2 ** this.#collisions);
-    // A replica that abstains or has no room is not hurried; a lost race is run again soon.
-    const patient = message.reason === "abstaining" || message.reason === "full";
     this.#wake(nowMs + (patient ? PATIENT_MS : this.#context.random() * atMost));
   }
 
@@ -339,6 +366,12 @@ export class Claim {
     this.#phase = { name: "ended" };
     this.#onEnd(nowMs, this, result);
   }
+}
+
+/** Whether a replica may have accepted the ballot of a round. */
+function mayHold({ name, promises, sessions, refused }: Preparing | Accepting, member: number): boolean {
+  if (sessions.has(member)) return true;
+  return !refused.has(member) && (name === "accepting" || !promises.has(member));
 }
 
 /** Whether a replica holds a ballot of this server as valid. */

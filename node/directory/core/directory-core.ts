@@ -7,7 +7,7 @@ import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
 import { Agenda } from "./agenda.ts";
 import type { ClaimPurpose } from "./claim.ts";
-import { Claim } from "./claim.ts";
+import { Claims, RECLAIM } from "./claims.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { Leases } from "./leases.ts";
@@ -64,9 +64,9 @@ export class DirectoryCore {
 
   readonly #ops = new Map<number, AnswerHandler>();
   #lastOp = 0;
-  readonly #claims = new Map<Aor, Claim[]>();
-  readonly #reclaims = new Set<Aor>();
-  #reclaimsUnderWay = 0;
+  readonly #claims: Claims;
+  /** The latest question of each server whether this one owns an AoR, while a claim of it is under way. */
+  readonly #asked = new Map<Aor, Map<number, MessageOf<"confirm">>>();
   readonly #forwarding = new Map<Aor, Epoch>();
   readonly #held: HeldBatches;
 
@@ -118,9 +118,11 @@ export class DirectoryCore {
       renewed: (atMs, member, session, notices) => this.#watches.leaseRenewed(atMs, member, session, notices),
     });
     this.#ownerships = new Ownerships(context, this.#leases, {
-      reclaim: (atMs, aor) => this.#reclaim(atMs, aor),
-      lost: (atMs, aor) => this.#abandonReclaim(atMs, aor),
+      reclaim: (atMs, aor) => this.#claims.reclaim(atMs, aor),
+      lost: (atMs, aor) => this.#claims.abandonReclaim(atMs, aor),
     });
+    const components = { leases: this.#leases, ownerships: this.#ownerships };
+    this.#claims = new Claims(context, components, (...end) => this.#claimEnded(...end));
     this.#watches = new Watches(context, this.#leases);
     this.#lookForLapses(nowMs);
     if (init.steward) startSteward(context, nowMs);
@@ -164,7 +166,7 @@ export class DirectoryCore {
       this.#ownerships.rosterChanged(nowMs, { leases, intoJoint });
       for (const member of Array.from(this.#leases.members())) this.#leases.refresh(nowMs, member);
       this.#watches.rosterChanged(nowMs);
-      for (const [claim] of Array.from(this.#claims.values())) claim?.prepare(nowMs);
+      this.#claims.restart(nowMs);
     }
     if (this.#isLeaving()) for (const { aor } of Array.from(this.#ownerships.list(nowMs))) this.release(nowMs, aor);
     for (const { from, batch } of this.#held.take()) this.receive(nowMs, from, batch);
@@ -184,32 +186,21 @@ export class DirectoryCore {
 
   /** Starts a claim; `claimed` tells its end. Claims of one AoR go one after the other. */
   claim(nowMs: number, id: number, aor: Aor, purpose: ClaimPurpose, deadlineMs: number): void {
-    const components = { context: this.#context, leases: this.#leases, ownerships: this.#ownerships };
-    const claim = new Claim({ id, aor, purpose, deadlineMs }, components, (atMs, ended, result) =>
-      this.#claimEnded(atMs, ended, result),
-    );
-    const queue = this.#claims.get(aor);
-    if (queue !== undefined) queue.push(claim);
-    else {
-      this.#claims.set(aor, [claim]);
-      this.#startClaim(nowMs, claim);
-    }
+    this.#claims.start(nowMs, id, aor, purpose, deadlineMs);
     this.#deliverToSelf(nowMs);
   }
 
   cancelClaim(nowMs: number, id: number, aor: Aor): void {
-    this.#claims
-      .get(aor)
-      ?.find((claim) => claim.id === id)
-      ?.cancel(nowMs);
+    this.#claims.cancel(nowMs, id, aor);
     this.#deliverToSelf(nowMs);
   }
 
   release(nowMs: number, aor: Aor): void {
+    // Above every ballot of ours until now: replicas may already hold a higher one that a re-claim was after. A claim that
+    // waits for the end of the re-claim begins with it, and goes above.
+    const ballot = { version: this.#roster.version, counter: this.#counter, member: this.self };
     const quorum = this.#ownerships.end(nowMs, aor, "released", undefined);
     if (quorum === undefined) return;
-    // Above every ballot of ours: replicas may already hold a higher one that a re-claim was after.
-    const ballot = { version: this.#roster.version, counter: this.#counter, member: this.self };
     for (const member of quorum.members) this.#send(member, { type: "release", aor, ballot });
     this.#deliverToSelf(nowMs);
   }
@@ -385,9 +376,7 @@ export class DirectoryCore {
       this.#remember(nowMs, aor, mine);
       this.#ownerships.end(nowMs, aor, "handed-over", mine);
     }
-    const claim = this.#claims.get(aor)?.[0];
-    if (claim?.ballotInFlight !== undefined && compareBallots(claim.ballotInFlight, mine) < 0)
-      claim.yieldTo(nowMs, mine);
+    this.#claims.giveWay(nowMs, aor, mine);
     this.#send(from, { type: "handedOver", op, ballot: theirs });
   }
 
@@ -398,12 +387,29 @@ export class DirectoryCore {
     });
   }
 
-  /** The owner's word is final. While a ballot is being proposed there is none yet. */
-  #confirm(nowMs: number, from: number, { op, aor, ballot }: MessageOf<"confirm">): void {
+  /** The owner's word is final. While a ballot is being proposed there is none yet: it is given when the claim has ended. */
+  #confirm(nowMs: number, from: number, message: MessageOf<"confirm">): void {
+    const { op, aor, ballot } = message;
     const owned = this.#ownerships.epoch(nowMs, aor);
-    if (owned === undefined && !this.#disown(nowMs, aor, ballot)) return;
+    if (owned === undefined && !this.#disown(nowMs, aor, ballot)) {
+      if (this.#claims.has(aor)) this.#answerLater(from, message);
+      return;
+    }
     const forwarded = owned === undefined ? this.#forwarding.get(aor) : undefined;
     this.#send(from, { type: "confirmed", op, owned, forwarded });
+  }
+
+  #answerLater(from: number, message: MessageOf<"confirm">): void {
+    const asked = this.#asked.get(message.aor);
+    if (asked === undefined) this.#asked.set(message.aor, new Map([[from, message]]));
+    else asked.set(from, message);
+  }
+
+  #answerNow(nowMs: number, aor: Aor): void {
+    const asked = this.#asked.get(aor);
+    if (asked === undefined) return;
+    this.#asked.delete(aor);
+    for (const [from, message] of asked) this.#confirm(nowMs, from, message);
   }
 
   /**
@@ -413,7 +419,7 @@ export class DirectoryCore {
    */
   #disown(nowMs: number, aor: Aor, ballot: Ballot): boolean {
     if (ballot.member !== this.self || this.#ownerships.epoch(nowMs, aor) !== undefined) return false;
-    const inFlight = this.#claims.get(aor)?.[0]?.ballotInFlight;
+    const inFlight = this.#claims.ballotInFlight(aor);
     if (inFlight !== undefined && compareBallots(inFlight, ballot) <= 0) return false;
     for (const member of this.#quorums.of(aor).members) this.#send(member, { type: "release", aor, ballot });
     return true;
@@ -423,54 +429,10 @@ export class DirectoryCore {
     return this.#roster.leaving.includes(this.self);
   }
 
-  #startClaim(nowMs: number, claim: Claim): void {
-    if (this.#isLeaving()) {
-      const result: ClaimResult = { kind: "unavailable", reason: "this server is leaving the domain" };
-      return this.#claimEnded(nowMs, claim, result);
-    }
-    const epoch = claim.purpose === "reclaim" ? undefined : this.#ownerships.epoch(nowMs, claim.aor);
-    if (epoch !== undefined) this.#claimEnded(nowMs, claim, { kind: "owned", epoch, from: undefined });
-    else claim.prepare(nowMs);
-  }
-
-  #claimEnded(nowMs: number, claim: Claim, result: ClaimResult): void {
-    const { aor } = claim;
-    const queue = this.#claims.get(aor) ?? [];
-    queue.splice(queue.indexOf(claim), 1);
-    if (claim.purpose === "reclaim") {
-      this.#reclaimsUnderWay--;
-      if (result.kind !== "owned")
-        this.#agenda.add(nowMs + this.#roster.leaseMs / 4, (atMs) => this.#ownerships.catchUp(atMs, aor));
-      this.#reclaimNext(nowMs);
-    } else {
-      if (result.kind === "owned") this.#forwarding.delete(aor);
-      this.#context.emit({ kind: "claimed", claim: claim.id, aor, result });
-    }
-    const next = queue[0];
-    if (next === undefined) this.#claims.delete(aor);
-    else if (next.isWaiting) this.#startClaim(nowMs, next);
-  }
-
-  /** A replica refuses our ballot: only a higher one can be accepted there. */
-  #reclaim(nowMs: number, aor: Aor): void {
-    this.#reclaims.add(aor);
-    this.#reclaimNext(nowMs);
-  }
-
-  #reclaimNext(nowMs: number): void {
-    for (const aor of this.#reclaims) {
-      if (this.#reclaimsUnderWay >= this.#context.tuning.catchUpWindow) return;
-      this.#reclaims.delete(aor);
-      if (this.#claims.has(aor) || this.#ownerships.epoch(nowMs, aor) === undefined) continue;
-      this.#reclaimsUnderWay++;
-      this.claim(nowMs, 0, aor, "reclaim", nowMs + this.#roster.leaseMs);
-    }
-  }
-
-  /** What is lost must not come back by a higher ballot that was asked for to keep it. */
-  #abandonReclaim(nowMs: number, aor: Aor): void {
-    const claim = this.#claims.get(aor)?.[0];
-    if (claim?.purpose === "reclaim") claim.cancel(nowMs);
+  #claimEnded(nowMs: number, aor: Aor, claim: number, result: ClaimResult): void {
+    this.#answerNow(nowMs, aor);
+    if (result.kind === "owned") this.#forwarding.delete(aor);
+    if (claim !== RECLAIM) this.#context.emit({ kind: "claimed", claim, aor, result });
   }
 
   /** Losses are told soon even when nobody asks for the user. */

@@ -159,11 +159,13 @@ export class Ownerships {
     const catchUp = this.#queue(member);
     for (const op of catchUp.underWay.keys()) this.#context.closeOp(op);
     catchUp.underWay.clear();
+    const { attemptMs } = this.#context.tuning;
     for (const ownership of this.#owned.values()) {
       if (!ownership.quorum.members.includes(member)) continue;
       // Where leases lapsed and began anew between two looks for lapses, only this tells of the loss.
-      if (this.#stands(nowMs, ownership)) catchUp.waiting.add(ownership.aor);
-      else this.#lose(nowMs, ownership, "expired", undefined);
+      if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
+      // What was won just now is caught up when the answers that are on their way are in.
+      else if (nowMs - ownership.sinceMs >= attemptMs) catchUp.waiting.add(ownership.aor);
     }
     this.#pump(nowMs, member);
   }

@@ -131,7 +131,7 @@ export class Replica {
     });
   }
 
-  #prepare(nowMs: number, from: number, { op, aor, ballot }: MessageOf<"prepare">): void {
+  #prepare(nowMs: number, from: number, { op, aor, ballot, boot }: MessageOf<"prepare">): void {
     const context = this.#context;
     if (this.abstains(nowMs)) return this.#refuse(from, op, "abstaining", NO_BALLOT);
     let register = this.#registers.get(aor);
@@ -144,6 +144,10 @@ export class Replica {
       this.#registers.set(aor, register);
     }
     register.promised = ballot;
+    const session = this.#liveSession(nowMs, from);
+    if (boot !== undefined && session?.boot === boot && !this.#isHeldByAnother(nowMs, register, from)) {
+      return this.#take(nowMs, register, session, { op, aor, ballot });
+    }
     context.send(from, {
       type: "promised",
       op,
@@ -169,8 +173,21 @@ export class Replica {
       this.#registers.set(aor, register);
     }
     register.promised = ballot;
+    this.#take(nowMs, register, session, message);
+  }
+
+  #isHeldByAnother(nowMs: number, { accepted }: Register, server: number): boolean {
+    return accepted !== undefined && accepted.ballot.member !== server && this.#validForMs(nowMs, accepted) > 0;
+  }
+
+  #take(
+    nowMs: number,
+    register: Register,
+    session: Session,
+    { op, aor, ballot }: { readonly op: number; readonly aor: Aor; readonly ballot: Ballot },
+  ): void {
     register.accepted = { ballot, session };
-    context.send(from, { type: "accepted", op, session: session.id });
+    this.#context.send(session.server, { type: "accepted", op, session: session.id });
     this.#tell(nowMs, aor);
   }
 

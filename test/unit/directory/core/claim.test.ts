@@ -1,15 +1,9 @@
 import { expect } from "chai";
 import { parseAor } from "../../../../dht-schema/aor.ts";
 import type { Ballot } from "../../../../dht-schema/ballot.ts";
-import { NO_BALLOT } from "../../../../dht-schema/ballot.ts";
-import type { AcceptedState, DirectoryMessage, MessageOf } from "../../../../dht-schema/directory-messages.ts";
-import type { Roster } from "../../../../dht-schema/roster.ts";
-import type { ClaimPurpose } from "../../../../node/directory/core/claim.ts";
-import { Claim } from "../../../../node/directory/core/claim.ts";
-import type { ClaimResult } from "../../../../node/directory/core/context.ts";
-import { Leases } from "../../../../node/directory/core/leases.ts";
-import { Ownerships } from "../../../../node/directory/core/ownerships.ts";
-import { CoreContext } from "../../../helpers/core-context.ts";
+import { compareBallots } from "../../../../dht-schema/ballot.ts";
+import type { AcceptedState } from "../../../../dht-schema/directory-messages.ts";
+import { ClaimBench } from "../../../helpers/claim-bench.ts";
 import { jointAfter, testRoster } from "../../../helpers/rosters.ts";
 
 const ALICE = parseAor("sip:alice@example.com");
@@ -21,98 +15,9 @@ const valid = (held: Ballot, validForMs = 5_000): AcceptedState => ({ ballot: he
 /** What a replica reports of an owner whose session is over. */
 const dead = (held: Ballot): AcceptedState => valid(held, 0);
 
-/** One claim by server 9, which is no replica; the replicas' answers are the test's. */
-class Bench {
-  readonly context: CoreContext;
-  readonly leases: Leases;
-  readonly ownerships: Ownerships;
-  readonly claim: Claim;
-  readonly ends: ClaimResult[] = [];
-  nowMs = 0;
-  /** Messages of claims, without renewals. */
-  #sent: { to: number; message: DirectoryMessage }[] = [];
-
-  constructor(purpose: ClaimPurpose = "take-over", roster: Roster = testRoster(9, { voters: [1, 2, 3, 4, 5] })) {
-    this.context = new CoreContext({ self: 9, roster });
-    const context = this.context;
-    this.leases = new Leases(context, { began: () => undefined, renewed: () => undefined });
-    this.ownerships = new Ownerships(context, this.leases, { reclaim: () => undefined, lost: () => undefined });
-    const components = { context, leases: this.leases, ownerships: this.ownerships };
-    this.claim = new Claim({ id: 1, aor: ALICE, purpose, deadlineMs: 12_000 }, components, (_nowMs, _claim, result) =>
-      this.ends.push(result),
-    );
-  }
-
-  /** Starts, with every renewal answered at once. */
-  start(): this {
-    this.claim.prepare(this.nowMs);
-    this.#collect();
-    return this;
-  }
-
-  pass(ms: number): this {
-    this.nowMs += ms;
-    this.context.agenda.runDue(this.nowMs);
-    this.#collect();
-    return this;
-  }
-
-  /** The messages of one type since the last call. */
-  take<T extends DirectoryMessage["type"]>(type: T): { readonly to: number; readonly message: MessageOf<T> }[] {
-    this.#collect();
-    const taken = this.#sent.filter(({ message }) => message.type === type);
-    this.#sent = this.#sent.filter(({ message }) => message.type !== type);
-    return taken as { to: number; message: MessageOf<T> }[];
-  }
-
-  /** The round's request number and ballot, as asked of all replicas. */
-  round(): { readonly op: number; readonly ballot: Ballot; readonly asked: readonly number[] } {
-    const prepares = this.take("prepare");
-    const { op, ballot: proposed } = prepares[0]!.message;
-    for (const { message } of prepares) expect(message).to.deep.include({ op, ballot: proposed });
-    return { op, ballot: proposed, asked: prepares.map(({ to }) => to) };
-  }
-
-  promise(from: number, op: number, accepted?: AcceptedState, incarnation = 1): void {
-    this.answer(from, { type: "promised", op, incarnation, accepted });
-  }
-
-  accepted(from: number, op: number, session = from): void {
-    this.answer(from, { type: "accepted", op, session });
-  }
-
-  refuse(from: number, op: number, reason: MessageOf<"refused">["reason"], promised = NO_BALLOT): void {
-    this.answer(from, { type: "refused", op, reason, promised });
-  }
-
-  answer(from: number, message: DirectoryMessage & { op: number }): boolean {
-    const isOpen = this.context.answer(this.nowMs, from, message);
-    this.#collect();
-    return isOpen;
-  }
-
-  /** Asked for in this round. */
-  handovers(): { to: number; theirs: Ballot; mine: Ballot; op: number }[] {
-    return this.take("handover").map(({ to, message: { theirs, mine, op } }) => ({ to, theirs, mine, op }));
-  }
-
-  handedOver({ to, op, theirs }: { to: number; op: number; theirs: Ballot }): void {
-    this.answer(to, { type: "handedOver", op, ballot: theirs });
-  }
-
-  #collect(): void {
-    for (const { to, message } of this.context.takeSent()) {
-      if (message.type === "renew") {
-        const { op } = message;
-        this.context.answer(this.nowMs, to, { type: "renewed", op, session: to, incarnation: 1, notices: 0 });
-      } else this.#sent.push({ to, message });
-    }
-  }
-}
-
 describe("a claim of a free AoR", () => {
   it("asks every replica under one ballot, and asks for leases at once", () => {
-    const bench = new Bench();
+    const bench = new ClaimBench();
     bench.claim.prepare(0);
     const sent = bench.context.takeSent();
     expect(sent.map(({ to, message }) => `${message.type} ${to}`)).to.have.members(
@@ -120,8 +25,49 @@ describe("a claim of a free AoR", () => {
     );
   });
 
+  it("is won in one round trip when a majority accepts at once, and nobody is asked again", () => {
+    const bench = new ClaimBench().start();
+    const { op, ballot: mine } = bench.round();
+    bench.accepted(1, op);
+    bench.accepted(2, op);
+    bench.accepted(2, op);
+    expect(bench.ends).to.deep.equal([]);
+    bench.accepted(3, op);
+    expect(bench.ends).to.deep.equal([{ kind: "owned", epoch: mine, from: undefined }]);
+    expect(bench.ownerships.epoch(bench.nowMs, ALICE)).to.deep.equal(mine);
+    bench.accepted(4, op);
+    bench.pass(ATTEMPT_MS);
+    expect(
+      bench.take("accept").map(({ to }) => to),
+      "the one that did not answer is caught up",
+    ).to.deep.equal([5]);
+  });
+
+  it("asks only those to accept that did not at once", () => {
+    const bench = new ClaimBench().start();
+    const { op, ballot: mine } = bench.round();
+    bench.accepted(1, op);
+    bench.promise(2, op, dead(ballot(7, 2)));
+    bench.accepted(3, op);
+    expect(bench.take("accept").map(({ to }) => to)).to.deep.equal([2]);
+    bench.accepted(4, op);
+    expect(bench.ends).to.deep.equal([{ kind: "owned", epoch: mine, from: undefined }]);
+  });
+
+  it("is not won by some that accepted at once, as long as another may own it by the rest", () => {
+    const bench = new ClaimBench("if-free").start();
+    const { op } = bench.round();
+    bench.accepted(1, op);
+    bench.accepted(2, op);
+    for (const replica of [3, 4, 5]) bench.promise(replica, op, valid(ballot(7, 2)));
+    const [confirm] = bench.take("confirm");
+    bench.answer(2, { type: "confirmed", op: confirm!.message.op, owned: ballot(7, 2), forwarded: undefined });
+    expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(7, 2) }]);
+    expect(bench.take("release").map(({ to }) => to)).to.deep.equal([1, 2]);
+  });
+
   it("needs a majority of promises before it asks anybody to accept", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op, ballot: mine } = bench.round();
     bench.promise(1, op);
     bench.promise(2, op);
@@ -138,7 +84,7 @@ describe("a claim of a free AoR", () => {
   });
 
   it("is won when a majority accepted, and owned from that instant", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op, ballot: mine } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
     bench.accepted(1, op);
@@ -152,7 +98,7 @@ describe("a claim of a free AoR", () => {
   });
 
   it("asks a replica to accept whose promise comes late, and counts its late acceptance", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op, ballot: mine } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
     bench.take("accept");
@@ -171,7 +117,7 @@ describe("a claim of a free AoR", () => {
   });
 
   it("is not won by acceptances under sessions that this server has no lease for", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
     for (const replica of [1, 2, 3]) bench.accepted(replica, op, 99);
@@ -182,7 +128,7 @@ describe("a claim of a free AoR", () => {
 
   it("needs majorities of the old and the new voters while the version is joint", () => {
     const roster = jointAfter(testRoster(9, { voters: [1, 2, 3] }), [3, 4, 5]);
-    const bench = new Bench("take-over", roster).start();
+    const bench = new ClaimBench("take-over", roster).start();
     const { op, asked } = bench.round();
     expect(asked).to.have.members([1, 2, 3, 4, 5]);
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
@@ -199,7 +145,7 @@ describe("a claim of a free AoR", () => {
 
 describe("ruling out the present owner", () => {
   it("takes a majority that does not hold it as valid", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     bench.promise(1, op, dead(ballot(1, 7)));
     bench.promise(2, op, dead(ballot(1, 7)));
@@ -209,7 +155,7 @@ describe("ruling out the present owner", () => {
   });
 
   it("counts who has not answered as holding it", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(1, 7)));
     bench.promise(2, op);
@@ -220,7 +166,7 @@ describe("ruling out the present owner", () => {
   });
 
   it("is done for every value reported, not for the highest alone", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(2, 8)));
     bench.promise(2, op, valid(ballot(1, 7)));
@@ -237,7 +183,7 @@ describe("ruling out the present owner", () => {
   });
 
   it("counts all ballots of one server together: it may be on its way from one to the other", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(1, 7)));
     bench.promise(2, op, valid(ballot(2, 7)));
@@ -250,7 +196,7 @@ describe("ruling out the present owner", () => {
 
   it("is done under the old and under the new voters of a joint version", () => {
     const roster = jointAfter(testRoster(9, { voters: [1, 2, 3] }), [3, 4, 5]);
-    const bench = new Bench("take-over", roster).start();
+    const bench = new ClaimBench("take-over", roster).start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(1, 7)));
     bench.promise(2, op, valid(ballot(1, 7)));
@@ -258,7 +204,7 @@ describe("ruling out the present owner", () => {
     expect(bench.take("accept"), "it may own by the old voters alone").to.deep.equal([]);
     bench.handovers();
 
-    const other = new Bench("take-over", roster).start();
+    const other = new ClaimBench("take-over", roster).start();
     const round = other.round();
     other.promise(4, round.op, valid(ballot(1, 7)));
     other.promise(5, round.op, valid(ballot(1, 7)));
@@ -267,7 +213,7 @@ describe("ruling out the present owner", () => {
   });
 
   it("is not needed of what this very server held before", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(1, 9)));
     expect(bench.take("accept")).to.have.length(3);
@@ -275,14 +221,14 @@ describe("ruling out the present owner", () => {
 });
 
 describe("taking over from a live owner", () => {
-  const meetOwner = (bench: Bench) => {
+  const meetOwner = (bench: ClaimBench) => {
     const { op, ballot: mine } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(1, 7)));
     return { op, mine };
   };
 
   it("asks the owner once a round, and goes on when it has handed over", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op, mine } = meetOwner(bench);
     bench.promise(4, op, valid(ballot(1, 7)));
     const [asked, ...more] = bench.handovers();
@@ -295,7 +241,7 @@ describe("taking over from a live owner", () => {
   });
 
   it("does not believe an answer about another ballot", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     meetOwner(bench);
     const [asked] = bench.handovers();
     bench.handedOver({ ...asked!, theirs: ballot(2, 7) });
@@ -303,7 +249,7 @@ describe("taking over from a live owner", () => {
   });
 
   it("remembers a hand-over in later rounds, for that ballot and those below it", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const first = meetOwner(bench);
     bench.handedOver(bench.handovers()[0]!);
     for (const replica of [1, 2, 3]) bench.refuse(replica, first.op, "incarnation");
@@ -312,7 +258,7 @@ describe("taking over from a live owner", () => {
     for (const replica of [1, 2, 3]) bench.promise(replica, second.op, valid(ballot(1, 7)));
     expect(bench.take("accept")).to.have.length(6);
 
-    const other = new Bench().start();
+    const other = new ClaimBench().start();
     const third = meetOwner(other);
     other.handedOver(other.handovers()[0]!);
     for (const replica of [1, 2, 3]) other.refuse(replica, third.op, "incarnation");
@@ -325,7 +271,7 @@ describe("taking over from a live owner", () => {
   });
 
   it("waits for the leases of an owner that does not answer, and asks again", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     meetOwner(bench);
     bench.handovers();
     bench.pass(ATTEMPT_MS);
@@ -338,7 +284,7 @@ describe("taking over from a live owner", () => {
   });
 
   it("waits no longer than the longest lease that a replica reports", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(1, 7), 10 * replica));
     bench.pass(ATTEMPT_MS);
@@ -350,7 +296,7 @@ describe("taking over from a live owner", () => {
   });
 
   it("says who holds it when time is up", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     for (let round = 0; bench.ends.length === 0 && round < 100; round++) {
       const prepares = bench.take("prepare");
       for (const { to, message } of prepares) bench.promise(to, message.op, valid(ballot(1, 7)));
@@ -365,7 +311,7 @@ describe("taking over from a live owner", () => {
 
 describe("a claim that leaves a live owner alone", () => {
   /** A majority holds server 7 as valid; the request that it is asked with whether it owns. */
-  const meetOwner = (bench: Bench) => {
+  const meetOwner = (bench: ClaimBench) => {
     const { op } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(4, 7)));
     const [asked, ...more] = bench.take("confirm");
@@ -377,7 +323,7 @@ describe("a claim that leaves a live owner alone", () => {
 
   for (const purpose of ["if-free", "reclaim"] as const) {
     it(`asks it, and ends with its word: ${purpose}`, () => {
-      const bench = new Bench(purpose).start();
+      const bench = new ClaimBench(purpose).start();
       const op = meetOwner(bench);
       bench.answer(7, { type: "confirmed", op, owned: ballot(5, 7), forwarded: undefined });
       expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(5, 7) }]);
@@ -387,7 +333,7 @@ describe("a claim that leaves a live owner alone", () => {
   }
 
   it("goes on when that server denies to own it: the replicas did not hear that it let go", () => {
-    const bench = new Bench("if-free").start();
+    const bench = new ClaimBench("if-free").start();
     const op = meetOwner(bench);
     bench.answer(7, { type: "confirmed", op, owned: undefined, forwarded: undefined });
     const accepts = bench.take("accept");
@@ -397,14 +343,14 @@ describe("a claim that leaves a live owner alone", () => {
   });
 
   it("believes the replicas when that server does not answer", () => {
-    const bench = new Bench("if-free").start();
+    const bench = new ClaimBench("if-free").start();
     meetOwner(bench);
     bench.pass(ATTEMPT_MS);
     expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(4, 7) }]);
   });
 
   it("waits for the others' answers while it is not certain", () => {
-    const bench = new Bench("if-free").start();
+    const bench = new ClaimBench("if-free").start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(4, 7)));
     bench.promise(2, op, valid(ballot(4, 7)));
@@ -417,7 +363,7 @@ describe("a claim that leaves a live owner alone", () => {
   });
 
   it("yields after a while to an owner that the silent replicas may hold", () => {
-    const bench = new Bench("if-free").start();
+    const bench = new ClaimBench("if-free").start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(4, 7)));
     bench.promise(2, op, valid(ballot(5, 8)));
@@ -429,7 +375,7 @@ describe("a claim that leaves a live owner alone", () => {
 
 describe("a refused round", () => {
   it("goes on while a majority has not refused", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     bench.refuse(1, op, "promised", ballot(5, 3));
     bench.refuse(2, op, "promised", ballot(5, 3));
@@ -438,8 +384,32 @@ describe("a refused round", () => {
     expect(bench.ends[0]?.kind).to.equal("owned");
   });
 
+  it("is over at once when those who refused to promise and those who refused to accept are a majority", () => {
+    const bench = new ClaimBench().start();
+    const { op } = bench.round();
+    for (const replica of [1, 2]) bench.refuse(replica, op, "promised", ballot(5, 3));
+    for (const replica of [3, 4, 5]) bench.promise(replica, op);
+    expect(bench.take("accept")).to.have.length(3);
+    bench.refuse(3, op, "promised", ballot(5, 3));
+    bench.pass(8);
+    expect(bench.take("prepare")).to.have.length(5);
+  });
+
+  it("is over at once when it left open who owns, and nobody is left to say", () => {
+    const bench = new ClaimBench("if-free").start();
+    const { op } = bench.round();
+    for (const replica of [1, 2]) bench.promise(replica, op, valid(ballot(7, 2)));
+    bench.accepted(3, op);
+    bench.accepted(4, op);
+    bench.pass(8);
+    expect(bench.take("prepare"), "replica 5 may hold it too").to.deep.equal([]);
+    bench.refuse(5, op, "promised", ballot(8, 2));
+    bench.pass(8);
+    expect(bench.take("prepare")).to.have.length(5);
+  });
+
   it("is followed by one under a ballot above every one met, after a short random pause", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op, ballot: first } = bench.round();
     for (const replica of [1, 2, 3]) bench.refuse(replica, op, "promised", ballot(70 + replica, 3));
     bench.promise(4, op);
@@ -451,7 +421,7 @@ describe("a refused round", () => {
   });
 
   it("pauses longer with each collision, up to a second", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     for (const pauseMs of [4, 8, 16, 32, 64, 128, 256, 500, 500]) {
       const { op } = bench.round();
       for (const replica of [1, 2, 3]) bench.refuse(replica, op, "promised", ballot(1_000, 3));
@@ -464,7 +434,7 @@ describe("a refused round", () => {
 
   it("gives replicas that abstain or are full time", () => {
     for (const reason of ["abstaining", "full"] as const) {
-      const bench = new Bench().start();
+      const bench = new ClaimBench().start();
       const { op } = bench.round();
       for (const replica of [1, 2, 3]) bench.refuse(replica, op, reason);
       bench.pass(99);
@@ -475,26 +445,27 @@ describe("a refused round", () => {
   });
 
   it("hears no answers any more", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     for (const replica of [1, 2, 3]) bench.refuse(replica, op, "promised", ballot(70, 3));
     expect(bench.answer(4, { type: "promised", op, incarnation: 1, accepted: undefined })).to.equal(false);
   });
 
-  it("that had asked to accept tells the replicas that the ballot is given up", () => {
-    const bench = new Bench().start();
+  it("tells the replicas that may hold the ballot that it is given up", () => {
+    const bench = new ClaimBench().start();
     const { op, ballot: first } = bench.round();
-    for (const replica of [1, 2, 3]) bench.promise(replica, op);
-    for (const replica of [1, 2, 3]) bench.refuse(replica, op, "no-session");
+    bench.accepted(1, op);
+    for (const replica of [2, 3]) bench.promise(replica, op);
+    for (const replica of [2, 3, 4]) bench.refuse(replica, op, "no-session");
     expect(bench.take("release").map(({ to, message }) => [to, message.ballot])).to.deep.equal(
-      [1, 2, 3].map((to) => [to, first]),
+      [1, 5].map((to) => [to, first]),
     );
   });
 });
 
 describe("a claim that gets no answers", () => {
   it("tries again under a higher ballot until its deadline, then is unavailable", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const ballots: Ballot[] = [];
     while (bench.ends.length === 0) {
       const [first] = bench.take("prepare");
@@ -508,7 +479,7 @@ describe("a claim that gets no answers", () => {
   });
 
   it("says why the last replica refused", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     while (bench.ends.length === 0) {
       for (const { to, message } of bench.take("prepare")) bench.refuse(to, message.op, "abstaining");
       bench.pass(ATTEMPT_MS);
@@ -518,12 +489,13 @@ describe("a claim that gets no answers", () => {
   });
 
   it("gives up an unanswered ballot before the next round: it may have been accepted, and must never be owned", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op, ballot: first } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
     bench.accepted(1, op);
     bench.pass(ATTEMPT_MS);
-    expect(bench.take("release").map(({ message }) => message.ballot)).to.deep.equal([first, first, first]);
+    const released = bench.take("release").map(({ to, message }) => [to, message.ballot]);
+    expect(released).to.deep.equal([1, 2, 3, 4, 5].map((to) => [to, first]));
     expect(bench.answer(2, { type: "accepted", op, session: 2 })).to.equal(false);
     expect(bench.answer(3, { type: "accepted", op, session: 3 })).to.equal(false);
     expect(bench.ownerships.epoch(bench.nowMs, ALICE)).to.equal(undefined);
@@ -532,13 +504,13 @@ describe("a claim that gets no answers", () => {
 
 describe("an ended claim", () => {
   it("stays as it ended, whatever comes later", () => {
-    const bench = new Bench().start();
+    const bench = new ClaimBench().start();
     const { op } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
     for (const replica of [1, 2, 3]) bench.accepted(replica, op);
     bench.take("accept");
     bench.claim.cancel(bench.nowMs);
-    bench.claim.yieldTo(bench.nowMs, ballot(99, 1));
+    bench.claim.giveWay(bench.nowMs);
     bench.claim.prepare(bench.nowMs);
     bench.pass(100);
     expect(bench.ends).to.have.length(1);
@@ -548,25 +520,26 @@ describe("an ended claim", () => {
   });
 
   it("can be cancelled in every state before, and then is unavailable and lets go of what it asked for", () => {
-    const waiting = new Bench();
+    const waiting = new ClaimBench();
     expect(waiting.claim.isWaiting).to.equal(true);
     waiting.claim.cancel(0);
     expect(waiting.ends).to.deep.equal([{ kind: "unavailable", reason: "cancelled" }]);
 
-    const preparing = new Bench().start();
+    const preparing = new ClaimBench().start();
+    preparing.promise(1, preparing.round().op);
     preparing.claim.cancel(0);
     expect(preparing.ends).to.have.length(1);
-    expect(preparing.take("release")).to.deep.equal([]);
+    expect(preparing.take("release").map(({ to }) => to)).to.deep.equal([2, 3, 4, 5]);
 
-    const accepting = new Bench().start();
+    const accepting = new ClaimBench().start();
     const { op, ballot: mine } = accepting.round();
     for (const replica of [1, 2, 3]) accepting.promise(replica, op);
     expect(accepting.claim.ballotInFlight).to.deep.equal(mine);
     accepting.claim.cancel(0);
     expect(accepting.claim.ballotInFlight).to.equal(undefined);
-    expect(accepting.take("release")).to.have.length(3);
+    expect(accepting.take("release")).to.have.length(5);
 
-    const backingOff = new Bench().start();
+    const backingOff = new ClaimBench().start();
     const round = backingOff.round();
     for (const replica of [1, 2, 3]) backingOff.refuse(replica, round.op, "full");
     backingOff.claim.cancel(0);
@@ -576,18 +549,24 @@ describe("an ended claim", () => {
   });
 
   it("is over before it begins when its deadline has passed", () => {
-    const bench = new Bench();
+    const bench = new ClaimBench();
     bench.claim.prepare(12_000);
     expect(bench.ends).to.have.length(1);
     expect(bench.context.takeSent()).to.deep.equal([]);
   });
 
-  it("that yields tells the replicas and names the one it yielded to", () => {
-    const bench = new Bench().start();
-    const { op } = bench.round();
+  it("gives way to a younger one: it tells the replicas, and tries again under a higher ballot a little later", () => {
+    const bench = new ClaimBench().start();
+    const { op, ballot: first } = bench.round();
     for (const replica of [1, 2, 3]) bench.promise(replica, op);
-    bench.claim.yieldTo(0, ballot(50, 2));
-    expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(50, 2) }]);
-    expect(bench.take("release")).to.have.length(3);
+    bench.claim.giveWay(0);
+    expect(bench.ends).to.deep.equal([]);
+    expect(bench.take("release").map(({ to, message }) => [to, message.ballot])).to.deep.equal(
+      [1, 2, 3, 4, 5].map((to) => [to, first]),
+    );
+    expect(bench.take("prepare")).to.deep.equal([]);
+    bench.claim.giveWay(0);
+    bench.pass(8);
+    expect(compareBallots(bench.round().ballot, first)).to.be.above(0);
   });
 });

@@ -138,7 +138,7 @@ describe("messages across a change of the roster", () => {
     expect(types(net, 2, 4), "server 2 does not know what they mean").to.deep.equal([]);
     net.install(2, joint);
     net.run(20);
-    expect(types(net, 2, 4)).to.include("promised");
+    expect(types(net, 2, 4)).to.include("accepted");
     expect(net.claimResult(4, id)?.kind).to.equal("owned");
   });
 
@@ -150,7 +150,7 @@ describe("messages across a change of the roster", () => {
     net.takeTrace();
     net.install(2, joint);
     net.run(2);
-    const answered = types(net, 2, 4).filter((type) => type === "promised");
+    const answered = types(net, 2, 4).filter((type) => type === "accepted");
     expect(answered.length).to.be.within(1, 6);
     net.run(2_000);
     for (const aor of users) expect(net.owned(4, aor)).not.to.equal(undefined);

@@ -128,6 +128,7 @@ describe("a watch among servers", () => {
     const joint = jointAfter(stable, [5, 6, 7]);
     const net = new CoreNetwork({ roster: stable });
     net.watch(4, ALICE);
+    net.run(100);
     const first = net.own(1, ALICE);
     net.run(100);
     for (const roster of [joint, stableAfter(joint)]) {

@@ -59,8 +59,9 @@ class Bench {
     return (answer as MessageOf<"renewed">).session;
   }
 
-  prepare(nowMs: number, proposed: Ballot, aor = ALICE): DirectoryMessage {
-    return this.ask(nowMs, proposed.member, { type: "prepare", op: ++this.#op, aor, ballot: proposed });
+  /** @param boot where the replica is to accept at once if nobody else holds the AoR */
+  prepare(nowMs: number, proposed: Ballot, aor = ALICE, boot?: number): DirectoryMessage {
+    return this.ask(nowMs, proposed.member, { type: "prepare", op: ++this.#op, aor, ballot: proposed, boot });
   }
 
   accept(nowMs: number, proposed: Ballot, changes: Partial<MessageOf<"accept">> = {}): DirectoryMessage {
@@ -136,10 +137,64 @@ describe("a replica's sessions", () => {
   });
 });
 
+describe("a replica asked to accept at once", () => {
+  it("does, where nobody holds the AoR, and tells the watchers", () => {
+    const bench = new Bench();
+    const session = bench.renew(0, 2);
+    bench.renew(0, 3);
+    bench.tell(0, 3, { type: "watch", aor: ALICE });
+    const sent = bench.tell(0, 2, { type: "prepare", op: 3, aor: ALICE, ballot: ballot(5, 2), boot: 1 });
+    expect(sent[0]).to.deep.equal({ to: 2, message: { type: "accepted", op: 3, session } });
+    expect(bench.notices(sent)).to.have.length(1);
+    expect(bench.read(0)).to.deep.include({ promised: ballot(5, 2) });
+    expect(bench.read(0).accepted?.ballot).to.deep.equal(ballot(5, 2));
+  });
+
+  it("does, where only sessions that are over or the claimant's own hold the AoR", () => {
+    const bench = new Bench();
+    bench.renew(0, 2);
+    bench.accept(0, ballot(5, 2));
+    bench.renew(10_000, 3);
+    expect(bench.prepare(10_001, ballot(6, 3), ALICE, 1)).to.include({ type: "accepted" });
+    expect(bench.prepare(10_001, ballot(7, 3), ALICE, 1)).to.include({ type: "accepted" });
+  });
+
+  it("only promises, where another server holds the AoR as valid, and goes on holding that", () => {
+    const bench = new Bench();
+    bench.renew(0, 2);
+    bench.accept(0, ballot(5, 2));
+    bench.renew(0, 3);
+    expect(bench.prepare(1, ballot(6, 3), ALICE, 1)).to.deep.include({
+      type: "promised",
+      accepted: { ballot: ballot(5, 2), boot: 1, validForMs: 9_999 },
+    });
+    expect(bench.read(1).accepted?.ballot).to.deep.equal(ballot(5, 2));
+  });
+
+  it("only promises without a live session of that boot", () => {
+    const bench = new Bench();
+    expect(bench.prepare(0, ballot(5, 2), ALICE, 1)).to.include({ type: "promised" });
+    bench.renew(0, 2);
+    expect(bench.prepare(0, ballot(6, 2), ALICE, 2)).to.include({ type: "promised" });
+    expect(bench.prepare(10_001, ballot(7, 2), ALICE, 1)).to.include({ type: "promised" });
+    expect(bench.read(10_001).accepted).to.equal(undefined);
+  });
+
+  it("refuses what it would not promise", () => {
+    const bench = new Bench();
+    bench.renew(0, 2);
+    bench.renew(0, 3);
+    bench.prepare(0, ballot(6, 3));
+    expect(bench.prepare(0, ballot(5, 2), ALICE, 1)).to.include({ type: "refused", reason: "promised" });
+  });
+});
+
 describe("a replica's promise", () => {
   it("is given for a free AoR and reports that nothing was accepted", () => {
     const bench = new Bench();
-    expect(bench.ask(0, 2, { type: "prepare", op: 3, aor: ALICE, ballot: ballot(5, 2) })).to.deep.equal({
+    expect(
+      bench.ask(0, 2, { type: "prepare", op: 3, aor: ALICE, ballot: ballot(5, 2), boot: undefined }),
+    ).to.deep.equal({
       type: "promised",
       op: 3,
       incarnation: 7,
@@ -413,7 +468,9 @@ describe("a watch at a replica", () => {
     bench.renew(0, 2);
     bench.renew(0, 3);
     bench.tell(0, 2, { type: "watch", aor: BOB });
-    expect(bench.tell(0, 3, { type: "prepare", op: 1, aor: BOB, ballot: ballot(1, 3) })).to.have.length(1);
+    expect(
+      bench.tell(0, 3, { type: "prepare", op: 1, aor: BOB, ballot: ballot(1, 3), boot: undefined }),
+    ).to.have.length(1);
     bench.prepare(0, ballot(1, 3));
     expect(bench.notices([{ to: 0, message: bench.accept(0, ballot(1, 3)) }])).to.deep.equal([]);
   });
