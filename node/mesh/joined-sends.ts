@@ -1,6 +1,7 @@
 import { noise } from "@chainsafe/libp2p-noise";
 import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface";
 import { serviceCapabilities } from "@libp2p/interface";
+import { noiseCrypto } from "./noise-crypto.ts";
 import { unlessClosed } from "./steady-yamux.ts";
 
 type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0];
@@ -12,7 +13,7 @@ type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0];
  */
 export function joiningNoise(): (components: EncrypterComponents) => ConnectionEncrypter {
   return (components) => {
-    const inner = noise()(components);
+    const inner = noise({ crypto: noiseCrypto })(components);
     return {
       protocol: inner.protocol,
       [serviceCapabilities]: ["@libp2p/connection-encryption"],
