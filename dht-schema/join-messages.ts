@@ -26,6 +26,7 @@ export type JoinRefusal =
   | "INVITE_EXPIRED"
   | "INVITE_USED"
   | "NAME_TAKEN"
+  | "ALREADY_MEMBER"
   | "BAD_REQUEST"
   | "DOMAIN_FULL"
   | "TRY_AGAIN";

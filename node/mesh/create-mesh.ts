@@ -1,3 +1,4 @@
+import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
 import { bindingSelector, bindingValidator } from "../../dht-schema/kad-record.ts";
@@ -12,17 +13,18 @@ import { createCounters } from "../runtime/metrics.ts";
 import type { InviteStore, Settings } from "../storage/ports.ts";
 import { parseAddresses } from "./addresses.ts";
 import { Admission } from "./admission.ts";
-import { Dialer } from "./dialer.ts";
 import { checkServerName, foundingRoster } from "./founding.ts";
 import { Guard } from "./guard.ts";
-import type { Host, TransportFactory } from "./host.ts";
-import { addressesOf, createHost, startHost } from "./host.ts";
-import { loadPeerKey, nextBoot } from "./identity.ts";
+import type { TransportFactory } from "./host.ts";
+import { addressesOf, createHost, ownHost, startHost } from "./host.ts";
+import { checkSameKey, loadPeerKey, nextBoot } from "./identity.ts";
 import { InviteBook } from "./invite-book.ts";
 import { JoinDoor } from "./join-door.ts";
 import { joinDomain, readToken } from "./join-domain.ts";
 import { MeshDatastore } from "./kad-records.ts";
-import type { MeshNode } from "./mesh-node.ts";
+import type { GuestComponents, MeshHost } from "./mesh-host.ts";
+import { guestHost } from "./mesh-host.ts";
+import type { MeshNode, MeshParts } from "./mesh-node.ts";
 import { LibP2pMesh } from "./mesh-node.ts";
 import { RosterKeeper } from "./roster-keeper.ts";
 
@@ -31,25 +33,16 @@ export type Membership =
   | { readonly kind: "found"; readonly domain: string; readonly leaseMs?: number; readonly driftPpm?: number }
   | { readonly kind: "join"; readonly token: string };
 
-export interface MeshOptions {
+/** What a mesh is made of, whosever libp2p node it runs on. */
+export interface MeshInit {
   readonly settings: Settings;
   readonly invites: InviteStore;
   /** What people call this server; unique in the domain. */
   readonly name: string;
   /** Used only while the settings hold no roster; a restart needs none. */
   readonly membership?: Membership;
-  /** Multiaddrs to listen on. @default ["/ip4/127.0.0.1/tcp/0"] */
-  readonly listen?: readonly string[];
-  /** Multiaddrs to tell others instead of those listened on. */
-  readonly announce?: readonly string[];
   /** More addresses of servers, for when those in the roster are out of date. One that ends in `/p2p/<id>` is for that server alone. */
   readonly bootstrap?: readonly string[];
-  /** Peer ids of outsiders that may connect and look users up through kad-dht. */
-  readonly observers?: readonly string[];
-  /** Finds servers on the local network by multicast. @default false */
-  readonly mdns?: boolean;
-  /** What carries connections. @default TCP */
-  readonly transport?: TransportFactory;
   /** `name/version`, shown to peers. */
   readonly software?: string;
   readonly clock?: Clock;
@@ -59,79 +52,113 @@ export interface MeshOptions {
   readonly random?: () => number;
 }
 
+/** A mesh with a libp2p node of its own. */
+export interface MeshOptions extends MeshInit {
+  /** Multiaddrs to listen on. @default ["/ip4/127.0.0.1/tcp/0"] */
+  readonly listen?: readonly string[];
+  /** Multiaddrs to tell others instead of those listened on. */
+  readonly announce?: readonly string[];
+  /** Peer ids of outsiders that may connect and look users up through kad-dht. */
+  readonly observers?: readonly string[];
+  /** Finds servers on the local network by multicast. @default false */
+  readonly mdns?: boolean;
+  /** What carries connections. @default TCP */
+  readonly transport?: TransportFactory;
+}
+
 /**
  * A mesh node that belongs to its domain: restored from the settings, founded, or joined. It listens; links begin with its
  * `start`. Whoever creates one stops it.
  * @throws {ConfigurationError} `NO_DOMAIN`, `OTHER_DOMAIN`, `BAD_DOMAIN`, `BAD_NAME`, `BAD_ADDRESS`, `PORT_IN_USE`, `CANNOT_LISTEN`, `BAD_INVITE`,
- *   `INVITE_EXPIRED`, `INVITE_USED`, `NAME_TAKEN`, `JOIN_REFUSED`
+ *   `INVITE_EXPIRED`, `INVITE_USED`, `NAME_TAKEN`, `ALREADY_MEMBER`, `JOIN_REFUSED`
  * @throws {OperationalError} `DAMAGED_KEY`, `DAMAGED_ROSTER`, `DAMAGED_SETTING`, `JOIN_UNREACHABLE`, `JOIN_FAILED`
  */
 export async function createMesh(options: MeshOptions): Promise<MeshNode> {
-  const { settings, membership, listen = ["/ip4/127.0.0.1/tcp/0"], software = "aorta" } = options;
-  const { clock = systemClock, logger = silentLogger, counters = createCounters(), random = Math.random } = options;
-  checkServerName(options.name);
-  parseAddresses([...listen, ...(options.announce ?? [])], "mesh address");
-  const bootstrap = parseAddresses(options.bootstrap ?? [], "bootstrap address");
-
-  const privateKey = await loadPeerKey(settings);
-  const keeper = new RosterKeeper(settings, peerIdFromPrivateKey(privateKey).toString());
-  await keeper.load();
-  const book = new InviteBook(options.invites, settings, clock);
-  const isServer = (id: string): boolean => keeper.isServer(id);
-  const isDoorOpen = (): boolean => keeper.isMember && keeper.isSteward && book.isOpen();
-  const admission = new Admission({ isServer, isDoorOpen }, options.observers ?? []);
-  const guard = new Guard(admission, counters, logger);
-  const datastore = new MeshDatastore(counters);
-  const host = await createHost({
+  const { listen = ["/ip4/127.0.0.1/tcp/0"], announce = [], software = "aorta" } = options;
+  parseAddresses([...listen, ...announce], "mesh address");
+  const privateKey = await loadPeerKey(options.settings);
+  const ground = await prepare(options, privateKey, options.observers ?? []);
+  const { guard, datastore, keeper, logger } = ground;
+  const libp2p = await createHost({
     privateKey,
     listen,
-    announce: options.announce ?? [],
+    announce,
     software,
     mdns: options.mdns ?? false,
     transport: options.transport ?? tcp(),
     guard,
     datastore,
-    recordValidator: bindingValidator({ isServer, newestEpoch: (aor) => datastore.newestEpoch(aor) }),
+    recordValidator: bindingValidator({
+      isServer: (id) => keeper.isServer(id),
+      newestEpoch: (aor) => datastore.newestEpoch(aor),
+    }),
     recordSelector: bindingSelector,
   });
+  const host = ownHost(libp2p, guard, logger);
   try {
-    await startHost(host, listen);
-    guard.watch(host);
-    const door = new JoinDoor({ book, keeper, counters, logger });
-    await host.handle(
-      JOIN_PROTOCOL,
-      guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)),
-    );
-    await enterDomain(keeper, host, admission, membership, { name: options.name, clock });
-    const dialer = new Dialer(host, bootstrap);
-    const boot = nextBoot(settings);
-    return new LibP2pMesh({
-      privateKey,
-      boot,
-      name: options.name,
-      software,
-      host,
-      keeper,
-      book,
-      guard,
-      dialer,
-      datastore,
-      clock,
-      logger,
-      counters,
-      random,
-    });
+    await startHost(libp2p, listen);
+    return await settle(ground, host);
   } catch (error) {
-    guard.stop();
     await host.stop();
     throw error;
   }
 }
 
+/**
+ * As {@link createMesh}, on a libp2p node that is somebody else's and runs already. It has no kad-dht of its own: bindings are not served to
+ * outsiders, and addresses are found by what peer routing the node has.
+ * @throws {ConfigurationError} also `BAD_KEY` when the node's key is not Ed25519, `OTHER_KEY` when the settings are another node's
+ */
+export async function createGuestMesh(options: MeshInit, components: GuestComponents): Promise<MeshNode> {
+  const { privateKey } = components;
+  checkSameKey(options.settings, privateKey);
+  const ground = await prepare(options, privateKey, []);
+  const host = guestHost(components);
+  try {
+    return await settle(ground, host);
+  } catch (error) {
+    await host.stop();
+    throw error;
+  }
+}
+
+/** What there is before a libp2p node is. */
+type Ground = Omit<MeshParts, "host" | "boot"> & { readonly admission: Admission; readonly init: MeshInit };
+
+async function prepare(init: MeshInit, privateKey: PrivateKey, observers: readonly string[]): Promise<Ground> {
+  const { settings, name, software = "aorta" } = init;
+  const { clock = systemClock, logger = silentLogger, counters = createCounters(), random = Math.random } = init;
+  checkServerName(name);
+  const bootstrap = parseAddresses(init.bootstrap ?? [], "bootstrap address");
+  const keeper = new RosterKeeper(settings, peerIdFromPrivateKey(privateKey).toString());
+  await keeper.load();
+  const book = new InviteBook(init.invites, settings, clock);
+  const isServer = (id: string): boolean => keeper.isServer(id);
+  const isDoorOpen = (): boolean => keeper.isMember && keeper.isSteward && book.isOpen();
+  const admission = new Admission({ isServer, isDoorOpen }, observers);
+  const guard = new Guard(admission, counters, logger);
+  const datastore = new MeshDatastore(counters);
+  const parts = { privateKey, name, software, keeper, book, guard, datastore, clock, logger, counters, random };
+  return { ...parts, bootstrap, admission, init };
+}
+
+/** Opens the door on a node that listens, enters the domain, and counts this start. */
+async function settle(ground: Ground, host: MeshHost): Promise<MeshNode> {
+  const { admission, init, ...parts } = ground;
+  const { guard, keeper, name, clock } = parts;
+  const door = new JoinDoor(parts);
+  await host.handle(
+    JOIN_PROTOCOL,
+    guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)),
+  );
+  await enterDomain(keeper, host, admission, init.membership, { name, clock });
+  return new LibP2pMesh({ ...parts, host, boot: nextBoot(init.settings) });
+}
+
 /** Makes sure that the keeper has a roster. */
 async function enterDomain(
   keeper: RosterKeeper,
-  host: Host,
+  host: MeshHost,
   admission: Admission,
   membership: Membership | undefined,
   { name, clock }: { readonly name: string; readonly clock: Clock },

@@ -1,19 +1,23 @@
-import type { Connection, Libp2p, PeerId } from "@libp2p/interface";
+import type { Connection, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { multiaddr } from "@multiformats/multiaddr";
 import { limits } from "../runtime/limits.ts";
 import { peerOf } from "./addresses.ts";
+import type { MeshHost } from "./mesh-host.ts";
+
+/** What a dialer needs of the libp2p node. */
+type DialHost = Pick<MeshHost, "dial" | "getConnections" | "peerRouting" | "peerStore">;
 
 /**
  * Finds a way to a server: addresses of the roster and of the operator first; when they fail, those that other servers told (identify),
  * that the local network told (mDNS), and that kad-dht finds.
  */
 export class Dialer {
-  readonly #host: Libp2p;
+  readonly #host: DialHost;
   readonly #bootstrap: readonly Multiaddr[];
 
   /** @param bootstrap addresses an operator gave; one that ends in a peer id is used for that peer alone */
-  constructor(host: Libp2p, bootstrap: readonly Multiaddr[]) {
+  constructor(host: DialHost, bootstrap: readonly Multiaddr[]) {
     this.#host = host;
     this.#bootstrap = bootstrap;
   }

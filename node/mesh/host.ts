@@ -1,6 +1,6 @@
 import type { Identify } from "@libp2p/identify";
 import { identify } from "@libp2p/identify";
-import type { ComponentLogger, Libp2p, Metrics, PrivateKey, Transport } from "@libp2p/interface";
+import type { ComponentLogger, Connection, Libp2p, Metrics, PrivateKey, Transport } from "@libp2p/interface";
 import type { KadDHT, SelectFn, ValidateFn } from "@libp2p/kad-dht";
 import { kadDHT, passthroughMapper } from "@libp2p/kad-dht";
 import { mdns } from "@libp2p/mdns";
@@ -13,8 +13,10 @@ import { RECORD_NAMESPACE } from "../../dht-schema/record-key.ts";
 import { ROSTER_ADDRESSES_MAX } from "../../dht-schema/roster.ts";
 import { ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
 import type { Guard } from "./guard.ts";
 import { joiningNoise } from "./joined-sends.ts";
+import type { MeshHost } from "./mesh-host.ts";
 import { steadyYamux } from "./steady-yamux.ts";
 
 /** Makes a libp2p transport. */
@@ -106,12 +108,45 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
   }
 }
 
+/** A host that belongs to the mesh alone: it refuses whoever is not let in. */
+export function ownHost(host: Host, guard: Guard, logger: Logger): MeshHost {
+  // Learns which protocols a peer speaks, without which kad-dht does not count it in.
+  const identifyPeer = (connection: Connection) => {
+    host.services.identify.identify(connection).catch((error: Error) => {
+      logger.debug({ peer: connection.remotePeer.toString(), reason: error.message }, "identify failed");
+    });
+  };
+  guard.watch(host);
+  host.addEventListener("connection:open", ({ detail: connection }) => {
+    if (guard.isObserver(connection.remotePeer.toString())) identifyPeer(connection);
+  });
+  return {
+    peerId: host.peerId,
+    peerRouting: host.peerRouting,
+    peerStore: host.peerStore,
+    dial: (peer, options) => host.dial(peer, options),
+    dialProtocol: (peer, protocols, options) => host.dialProtocol(peer, protocols, options),
+    getConnections: (peer) => host.getConnections(peer),
+    getMultiaddrs: () => host.getMultiaddrs(),
+    addEventListener: host.addEventListener.bind(host),
+    removeEventListener: host.removeEventListener.bind(host),
+    handle: (protocol, handler, options) => host.handle(protocol, handler, options),
+    unhandle: (protocols) => host.unhandle([...protocols]),
+    review: () => guard.review(host),
+    linked: identifyPeer,
+    async stop() {
+      guard.stop();
+      await host.stop();
+    },
+  };
+}
+
 /** Where the host can be reached, peer id included: as many addresses as a roster has room for. */
-export function fullAddressesOf(host: Host): string[] {
+export function fullAddressesOf(host: Pick<MeshHost, "getMultiaddrs">): string[] {
   return host.getMultiaddrs().slice(0, ROSTER_ADDRESSES_MAX).map(String);
 }
 
 /** Where the host can be reached: multiaddrs without the peer id. */
-export function addressesOf(host: Host): string[] {
+export function addressesOf(host: Pick<MeshHost, "getMultiaddrs">): string[] {
   return fullAddressesOf(host).map((address) => address.replace(/\/p2p\/[^/]+$/, ""));
 }

@@ -1,6 +1,7 @@
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
-import { OperationalError } from "../runtime/errors.ts";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import type { Settings } from "../storage/ports.ts";
 import { setting } from "./settings-names.ts";
 
@@ -14,6 +15,28 @@ export async function loadPeerKey(settings: Settings): Promise<PrivateKey> {
   const key = await generateKeyPair("Ed25519");
   settings.set(setting.peerKey, privateKeyToProtobuf(key));
   return key;
+}
+
+/**
+ * Whether the settings may be used by the node with this key: what they hold (the boot number, the ballot ceiling) is of one server.
+ * @throws {ConfigurationError} `BAD_KEY`, `OTHER_KEY`
+ */
+export function checkSameKey(settings: Settings, key: PrivateKey): void {
+  if (key.type !== "Ed25519") {
+    throw new ConfigurationError(
+      "BAD_KEY",
+      `a server of the domain has an Ed25519 key, not ${key.type}: it signs with it`,
+    );
+  }
+  const self = peerIdFromPrivateKey(key).toString();
+  const stored = settings.get(setting.peerKey);
+  if (stored === undefined) return settings.set(setting.peerKey, privateKeyToProtobuf(key));
+  const known = peerIdFromPrivateKey(readKey(stored, "this server's key")).toString();
+  if (known === self) return;
+  throw new ConfigurationError(
+    "OTHER_KEY",
+    `the data is of ${known}, and this libp2p node is ${self}: give createLibp2p the key that the data belongs to`,
+  );
 }
 
 /** The domain's key, where this server holds it. @throws {OperationalError} `DAMAGED_KEY` */

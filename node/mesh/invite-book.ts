@@ -18,7 +18,8 @@ type Redeemed = Infer<typeof redeemedCodec>[number];
 
 /** What a secret is worth to the peer that shows it. */
 export type InviteVerdict =
-  | { readonly kind: "good"; readonly steward: boolean; readonly expiresAtMs: number }
+  /** `repeated`: by the peer that it was given to before. */
+  | { readonly kind: "good"; readonly steward: boolean; readonly expiresAtMs: number; readonly repeated: boolean }
   | { readonly kind: "refused"; readonly code: JoinRefusal; readonly reason: string };
 
 /** Invites made here: single use, expiring, remembered until their expiry so that a repeated join gets the same answer. */
@@ -59,14 +60,14 @@ export class InviteBook {
     const redeemed = this.#redeemed().find((one) => one.secretHash === secretHash);
     if (redeemed !== undefined) {
       return redeemed.peer === peer
-        ? { kind: "good", steward: redeemed.steward, expiresAtMs: redeemed.expiresAtMs }
+        ? { kind: "good", steward: redeemed.steward, expiresAtMs: redeemed.expiresAtMs, repeated: true }
         : refused("INVITE_USED", "this token has been used by another server: ask for a new one");
     }
     const invite = this.#store.list().find((one) => one.secretHash === secretHash);
     if (invite === undefined) return refused("BAD_INVITE", "this domain knows no such token");
     if (invite.expiresAtMs <= this.#clock.wallMs())
       return refused("INVITE_EXPIRED", "the token has expired: ask for a new one");
-    return { kind: "good", steward: invite.steward, expiresAtMs: invite.expiresAtMs };
+    return { kind: "good", steward: invite.steward, expiresAtMs: invite.expiresAtMs, repeated: false };
   }
 
   /** Gives the invite to the peer for good: written down before anything follows from it. */

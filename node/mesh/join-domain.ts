@@ -11,8 +11,8 @@ import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import { parseAddresses, peerOf } from "./addresses.ts";
 import type { Admission } from "./admission.ts";
-import type { Host } from "./host.ts";
 import { readKey } from "./identity.ts";
+import type { MeshHost } from "./mesh-host.ts";
 import { readFrame } from "./one-frame.ts";
 
 /** What a joiner brings home. */
@@ -54,7 +54,7 @@ export function readToken(text: string, clock: Clock): InviteToken {
  * @throws {OperationalError} `JOIN_UNREACHABLE`, `JOIN_FAILED`
  */
 export async function joinDomain(
-  host: Host,
+  host: MeshHost,
   admission: Admission,
   token: InviteToken,
   self: { readonly name: string; readonly addresses: readonly string[] },
@@ -73,7 +73,7 @@ export async function joinDomain(
 }
 
 async function ask(
-  host: Host,
+  host: MeshHost,
   inviter: string,
   addresses: ReturnType<typeof parseAddresses>,
   request: JoinRequest,

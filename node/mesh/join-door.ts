@@ -86,6 +86,7 @@ export class JoinDoor {
       const verdict = book.judge(secretHash, peer);
       if (verdict.kind === "refused") throw new Refusal(verdict.code, verdict.reason);
       steward = verdict.steward;
+      if (!verdict.repeated) refuseKnown(roster, peer);
       const next = withServer(roster, request, peer);
       book.redeem(secretHash, peer, verdict);
       admitted = next !== undefined;
@@ -98,6 +99,19 @@ export class JoinDoor {
     const domainKey = steward && keeper.domainKey !== undefined ? privateKeyToProtobuf(keeper.domainKey) : undefined;
     return { accepted: { roster: keeper.signed, domainKey }, refused: undefined };
   }
+}
+
+/**
+ * A server of the roster that comes with a new token has lost its data but not its key. What it promised as a replica and how often it
+ * has started is lost with it: to go on under the same identity would not be safe.
+ */
+function refuseKnown(roster: Roster, peer: string): void {
+  const known = roster.servers.find((server) => server.id === peer);
+  if (known === undefined) return;
+  throw new Refusal(
+    "ALREADY_MEMBER",
+    `this key is ${known.name}'s, which is a server of ${roster.domain}: start it with its data, or join with a new key`,
+  );
 }
 
 /** The roster with the server added, or `undefined` where it is in already: a repeated join. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Connection, Libp2p, PeerId, Stream } from "@libp2p/interface";
+import type { Connection, PeerId, Stream } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
 import type { Bye, Hello } from "../../dht-schema/link-frames.ts";
 import { LINK_PROTOCOL, SIP_PROTOCOL } from "../../dht-schema/link-frames.ts";
@@ -16,6 +16,7 @@ import type { LinkOwner } from "./link.ts";
 import { Link } from "./link.ts";
 import type { PeerHello } from "./link-core.ts";
 import type { MeshChannel, PeerStatus } from "./mesh.ts";
+import type { MeshHost } from "./mesh-host.ts";
 import type { PeerEffect } from "./peer-core.ts";
 import { PeerCore } from "./peer-core.ts";
 
@@ -59,7 +60,7 @@ interface Peer {
 
 /** Keeps one link to each other server of the roster. */
 export class Links {
-  readonly #host: Libp2p;
+  readonly #host: MeshHost;
   readonly #dialer: Dialer;
   readonly #guard: Guard;
   readonly #owner: LinksOwner;
@@ -69,7 +70,7 @@ export class Links {
   #timer: NodeJS.Timeout | undefined;
   readonly #stopping = new AbortController();
 
-  constructor(host: Libp2p, dialer: Dialer, guard: Guard, owner: LinksOwner, context: LinksContext) {
+  constructor(host: MeshHost, dialer: Dialer, guard: Guard, owner: LinksOwner, context: LinksContext) {
     this.#host = host;
     this.#dialer = dialer;
     this.#guard = guard;

@@ -1,4 +1,5 @@
-import type { Connection, PrivateKey } from "@libp2p/interface";
+import type { PrivateKey } from "@libp2p/interface";
+import type { Multiaddr } from "@multiformats/multiaddr";
 import { formatInviteToken } from "../../dht-schema/invite-token.ts";
 import type { Hello } from "../../dht-schema/link-frames.ts";
 import { PROTOCOL_VERSIONS } from "../../dht-schema/link-frames.ts";
@@ -8,15 +9,15 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { areListenAddresses } from "./addresses.ts";
 import { meshCounter } from "./counters.ts";
-import type { Dialer } from "./dialer.ts";
+import { Dialer } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
-import type { Host } from "./host.ts";
 import { addressesOf, fullAddressesOf } from "./host.ts";
 import type { InviteBook } from "./invite-book.ts";
 import type { BindingRecords, MeshDatastore } from "./kad-records.ts";
 import type { PeerHello } from "./link-core.ts";
 import { Links } from "./links.ts";
 import type { Mesh, MeshChannel, MeshEvent, PeerStatus } from "./mesh.ts";
+import type { MeshHost } from "./mesh-host.ts";
 import type { RosterKeeper, RosterOrigin } from "./roster-keeper.ts";
 import { notSteward } from "./roster-keeper.ts";
 
@@ -43,11 +44,12 @@ export interface MeshParts {
   readonly boot: number;
   readonly name: string;
   readonly software: string;
-  readonly host: Host;
+  readonly host: MeshHost;
   readonly keeper: RosterKeeper;
   readonly book: InviteBook;
   readonly guard: Guard;
-  readonly dialer: Dialer;
+  /** Addresses that an operator gave. */
+  readonly bootstrap: readonly Multiaddr[];
   readonly datastore: MeshDatastore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -76,9 +78,8 @@ export class LibP2pMesh implements MeshNode {
       signedRoster: () => parts.keeper.signed,
       hello: () => this.#hello(),
     };
-    this.#links = new Links(parts.host, parts.dialer, parts.guard, owner, parts);
+    this.#links = new Links(parts.host, new Dialer(parts.host, parts.bootstrap), parts.guard, owner, parts);
     parts.keeper.onChange((roster, origin) => this.#rosterChanged(roster, origin));
-    parts.host.addEventListener("connection:open", (event) => this.#identifyObserver(event.detail));
   }
 
   get privateKey(): PrivateKey {
@@ -108,7 +109,6 @@ export class LibP2pMesh implements MeshNode {
     if (this.#life === "stopped") return;
     this.#life = "stopped";
     await this.#links.stop();
-    this.#parts.guard.stop();
     await this.#parts.host.stop();
   }
 
@@ -177,19 +177,8 @@ export class LibP2pMesh implements MeshNode {
     this.#emit({ kind: "link-up", server });
     void this.#correctAddresses(server, peer.hello.addresses);
     for (const connection of this.#parts.host.getConnections()) {
-      if (connection.remotePeer.toString() === server) this.#identify(connection);
+      if (connection.remotePeer.toString() === server) this.#parts.host.linked(connection);
     }
-  }
-
-  /** Learns which protocols a peer speaks, without which kad-dht does not count it in. */
-  #identify(connection: Connection): void {
-    this.#parts.host.services.identify.identify(connection).catch((error: Error) => {
-      this.#parts.logger.debug({ peer: connection.remotePeer.toString(), reason: error.message }, "identify failed");
-    });
-  }
-
-  #identifyObserver(connection: Connection): void {
-    if (this.#parts.guard.isObserver(connection.remotePeer.toString())) this.#identify(connection);
   }
 
   async #rosterPushed(from: ServerId, signed: Uint8Array): Promise<void> {
@@ -212,7 +201,7 @@ export class LibP2pMesh implements MeshNode {
   #rosterChanged(roster: Roster, origin: RosterOrigin): void {
     if (!this.#parts.keeper.isServer(this.self))
       this.#parts.logger.error({}, "this server was taken out of the roster");
-    this.#parts.guard.review(this.#parts.host);
+    this.#parts.host.review();
     if (this.#life === "started") this.#links.setRoster(roster, origin === "here");
     this.#emit({ kind: "roster", roster });
   }
