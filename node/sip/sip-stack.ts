@@ -15,8 +15,15 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import type { Via } from "./message/via.ts";
 import { formatVia } from "./message/via.ts";
-import type { Flow, IncomingRequest, ListenAddress, MeshTransport, SipSessions, SipStack } from "./stack.ts";
-import type { ClientOptions } from "./transaction/client-transactions.ts";
+import type {
+  Flow,
+  IncomingRequest,
+  InviteProgress,
+  ListenAddress,
+  MeshTransport,
+  SipSessions,
+  SipStack,
+} from "./stack.ts";
 import { AORTA_LOCAL, ClientTransactions } from "./transaction/client-transactions.ts";
 import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
@@ -127,7 +134,7 @@ class Stack implements SipStack, SipSessions {
     return this.#clients.send(this.#outgoing(request, to), to, options);
   }
 
-  invite(request: SipRequest, to: Flow, options: ClientOptions = {}): Promise<SipResponse> {
+  invite(request: SipRequest, to: Flow, options: InviteProgress = {}): Promise<SipResponse> {
     assert(request.method === "INVITE", `${request.method} is not INVITE`);
     return this.#clients.send(this.#outgoing(request, to), to, options);
   }

@@ -22,11 +22,26 @@ export interface IncomingRequest {
   readonly request: SipRequest;
   readonly flow: Flow;
   /**
-   * Answers; a second final answer is ignored. Via, From, To, Call-ID and CSeq are copied from the request when
+   * Answers; a second final answer is ignored, but that further 2xx to an INVITE go out too (RFC 3261 §16.7 step 5). Via, From, To, Call-ID and CSeq are copied from the request when
    * `headers` of the response lack them; a To tag is added to final answers that need one.
    * @see RFC 3261 §8.2.6
    */
   respond(response: SipResponse): void;
+  /**
+   * Told once when an INVITE that has no final answer yet is cancelled: who listens answers it. Without a listener the stack
+   * answers 487.
+   * @see RFC 3261 §9.2
+   */
+  onCancel(listener: () => void): void;
+}
+
+/** How an INVITE is followed on its way. */
+export interface InviteProgress {
+  /** Cancels it, as soon as a provisional response allows that. @see RFC 3261 §9.1 */
+  readonly signal?: AbortSignal;
+  readonly onProvisional?: (response: SipResponse) => void;
+  /** Further 2xx after the first: repeated until their ACK, or of other devices. @see RFC 6026 §7.2 */
+  readonly onSuccess?: (response: SipResponse) => void;
 }
 
 export interface ListenAddress {
@@ -58,13 +73,9 @@ export interface SipStack {
 export interface SipSessions {
   /**
    * Sends an INVITE. Resolves with the first final response as {@link send} does; one that is not 2xx has been acknowledged,
-   * the ACK to a 2xx is the caller's. When `signal` aborts, the INVITE is cancelled as soon as a provisional response allows it (RFC 3261 §9.1).
+   * the ACK to a 2xx is the caller's.
    */
-  invite(
-    request: SipRequest,
-    to: Flow,
-    options?: { readonly signal?: AbortSignal; readonly onProvisional?: (response: SipResponse) => void },
-  ): Promise<SipResponse>;
+  invite(request: SipRequest, to: Flow, options?: InviteProgress): Promise<SipResponse>;
   /** Sends an ACK to a 2xx: it has no transaction and no answer. @see RFC 3261 §13.2.2.4 */
   acknowledge(ack: SipRequest, to: Flow): void;
 }

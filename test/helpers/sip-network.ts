@@ -159,6 +159,7 @@ function incomingOf(request: SipRequest, flow: Flow, answer: (response: SipRespo
       if (!hasTag(completed.headers.get("To") ?? "")) addToTag(completed.headers, randomTag());
       answer(completed);
     },
+    onCancel() {},
   };
 }
 

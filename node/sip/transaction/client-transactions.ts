@@ -5,7 +5,7 @@ import { parseCSeq } from "../message/cseq.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import { serializeMessage } from "../message/serialize-message.ts";
 import { topVia } from "../message/validate-request.ts";
-import type { Flow } from "../stack.ts";
+import type { Flow, InviteProgress } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
@@ -19,11 +19,6 @@ interface Components {
   readonly capacity: number;
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (flow: Flow, bytes: Uint8Array, failed: (reason: string) => void) => void;
-}
-
-export interface ClientOptions {
-  readonly signal?: AbortSignal;
-  readonly onProvisional?: (response: SipResponse) => void;
 }
 
 /** Of a response made here because no peer gave one. */
@@ -58,7 +53,7 @@ export class ClientTransactions {
   }
 
   /** Sends a request that has its Via; resolves with the final response, top Via removed. Never rejects. */
-  send(request: SipRequest, flow: Flow, options: ClientOptions = {}): Promise<SipResponse> {
+  send(request: SipRequest, flow: Flow, options: InviteProgress = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
     else if (this.#byKey.size >= this.#components.capacity) {
@@ -85,7 +80,7 @@ export class ClientTransactions {
     for (const transaction of this.#byKey.values()) transaction.failed();
   }
 
-  #start(request: SipRequest, flow: Flow, options: ClientOptions, resolve: (response: SipResponse) => void): void {
+  #start(request: SipRequest, flow: Flow, options: InviteProgress, resolve: (response: SipResponse) => void): void {
     const { scheduler, isReliable } = this.#components;
     const reliable = isReliable(flow);
     const Machine = request.method === "INVITE" ? InviteClientTransaction : NonInviteClientTransaction;
@@ -114,7 +109,7 @@ interface Surroundings extends Components {
   readonly ended: (transaction: ClientTransaction) => void;
 }
 
-interface User extends ClientOptions {
+interface User extends InviteProgress {
   readonly resolve: (response: SipResponse) => void;
 }
 
@@ -131,6 +126,7 @@ class ClientTransaction implements Task {
   readonly #onAbort = (): void => this.#abort();
   #ended = false;
   #provisional = false;
+  #answered = false;
 
   constructor(
     request: SipRequest,
@@ -200,8 +196,10 @@ class ClientTransaction implements Task {
 
   #deliver(response: SipResponse): void {
     response.headers.shift("via");
-    const { signal, resolve, onProvisional } = this.#user;
+    const { signal, resolve, onProvisional, onSuccess } = this.#user;
+    if (this.#answered) return onSuccess?.(response);
     if (response.status >= 200) {
+      this.#answered = true;
       signal?.removeEventListener("abort", this.#onAbort);
       return resolve(response);
     }

@@ -78,7 +78,8 @@ export class ServerTransactions {
 
   #receiveAck(invite: ServerTransaction | undefined, request: SipRequest, flow: Flow): void {
     // An ACK to a 2xx has a branch of its own; one that matches is about a final response of ours.
-    if (invite === undefined || invite.acknowledged()) this.#components.deliver({ request, flow, respond() {} });
+    if (invite === undefined || invite.acknowledged())
+      this.#components.deliver({ request, flow, respond() {}, onCancel() {} });
   }
 
   /** @see RFC 3261 §9.2 */
@@ -104,7 +105,13 @@ export class ServerTransactions {
     this.#byKey.set(key, transaction);
     this.#pending++;
     transaction.start();
-    if (!internal) deliver({ request, flow, respond: (response) => transaction.respond(response) });
+    if (internal) return transaction;
+    deliver({
+      request,
+      flow,
+      respond: (response) => transaction.respond(response),
+      onCancel: (listener) => transaction.onCancel(listener),
+    });
     return transaction;
   }
 }
@@ -125,6 +132,7 @@ class ServerTransaction implements Task {
   readonly #path: ResponsePath;
   /** Until the final response. */
   #request: SipRequest | undefined;
+  #onCancel: (() => void) | undefined;
   #ended = false;
 
   constructor(
@@ -157,14 +165,20 @@ class ServerTransaction implements Task {
     return effects.length > 0;
   }
 
-  /** RFC 3261 §9.2: an INVITE without a final response is answered 487. */
+  onCancel(listener: () => void): void {
+    this.#onCancel = listener;
+  }
+
+  /** RFC 3261 §9.2: an INVITE without a final response is answered 487, unless who serves it sees to that. */
   cancelled(): void {
-    if (this.#request !== undefined) this.respond(createResponse(this.#request, 487));
+    if (this.#request === undefined) return;
+    if (this.#onCancel === undefined) this.respond(createResponse(this.#request, 487));
+    else this.#onCancel();
   }
 
   respond(given: SipResponse): void {
     const request = this.#request;
-    if (request === undefined) return;
+    if (request === undefined) return this.#respondAgain(given);
     const response = complete(given, request, this.toTag);
     const { status } = response;
     if (status < 200) {
@@ -180,6 +194,13 @@ class ServerTransaction implements Task {
     if (machine instanceof NonInviteServerTransaction) {
       this.#carryOut(status === 408 ? machine.abandon() : machine.final(bytes, nowMs));
     } else this.#carryOut(status < 300 ? machine.success(bytes, nowMs) : machine.failure(bytes, nowMs));
+  }
+
+  /** A 2xx of another fork, or one repeated, goes out as long as the INVITE is remembered. @see RFC 3261 §16.7 step 5 */
+  #respondAgain(response: SipResponse): void {
+    const machine = this.#machine;
+    if (!(machine instanceof InviteServerTransaction) || response.status < 200 || response.status >= 300) return;
+    this.#carryOut(machine.success(serializeMessage(response), this.#surroundings.scheduler.nowMs()));
   }
 
   due(nowMs: number): void {

@@ -1,0 +1,48 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import type { Flow, SocketTransport } from "./stack.ts";
+
+export type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
+
+/**
+ * Names flows in URIs that others keep for us and send back: in Record-Route and Path. A token is proven by a MAC, so nobody can
+ * make this node send to an address of their choice.
+ * @see RFC 5626 §5.2
+ */
+export interface FlowTokens {
+  /** Fit for the user part of a URI. */
+  tokenOf(flow: SocketFlow): string;
+  /** `undefined` for what this node did not make. */
+  flowOf(token: string): SocketFlow | undefined;
+}
+
+/** 80 bits, as in the RFC's example. */
+const MAC_BYTES = 10;
+/** Longer than any flow: IPv6 addresses of listener and client, ports, a connection's name. */
+const TOKEN_MAX = 512;
+
+/** @param key secret of this node, kept between restarts so that dialogs over UDP outlive them */
+export function createFlowTokens(key: Uint8Array): FlowTokens {
+  const macOf = (text: Uint8Array) => createHmac("sha256", key).update(text).digest().subarray(0, MAC_BYTES);
+  return {
+    tokenOf(flow) {
+      const text = Buffer.from(
+        [flow.transport, flow.address, flow.port, flow.listener ?? "", flow.connection ?? ""].join(" "),
+      );
+      return Buffer.concat([macOf(text), text]).toString("base64url");
+    },
+    flowOf(token) {
+      if (token.length > TOKEN_MAX) return undefined;
+      const octets = Buffer.from(token, "base64url");
+      const text = octets.subarray(MAC_BYTES);
+      if (octets.length <= MAC_BYTES || !timingSafeEqual(octets.subarray(0, MAC_BYTES), macOf(text))) return undefined;
+      const [transport, address = "", port, listener, connection] = text.toString().split(" ");
+      return {
+        transport: transport as SocketTransport,
+        address,
+        port: Number(port),
+        ...(listener ? { listener } : {}),
+        ...(connection ? { connection } : {}),
+      };
+    },
+  };
+}
