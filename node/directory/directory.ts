@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { compareBallots } from "../../dht-schema/ballot.ts";
+import { compareBallots, sameBallot } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import { signServerBinding } from "../../dht-schema/server-binding.ts";
@@ -34,6 +33,7 @@ import { DirectoryCore } from "./core/directory-core.ts";
 /** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
 export const defaultTuning: DirectoryTuning = {
   attemptMs: 250,
+  hedgeMs: 10,
   forwardingMs: 5_000,
   stewardMs: 200,
   promoteAfterMs: 1_000,
@@ -45,6 +45,8 @@ export const defaultTuning: DirectoryTuning = {
 /** How long a claim tries beyond the lease term that a dead owner may still hold, ms. */
 const CLAIM_SLACK_MS = 2_000;
 const LOOKUP_DEADLINE_MS = 2_000;
+
+const STOPPING = { kind: "unavailable", reason: "this server is stopping" } as const;
 
 /** What the directory runs on. */
 export interface DirectoryComponents {
@@ -149,8 +151,8 @@ export class Directory implements Locator {
     this.#stopped = true;
     this.#stopListening?.();
     clearTimeout(this.#timer);
-    for (const settle of this.#claims.values()) settle({ kind: "unavailable", reason: "this server is stopping" });
-    for (const settle of this.#lookups.values()) settle({ kind: "unavailable", reason: "this server is stopping" });
+    for (const settle of this.#claims.values()) settle(STOPPING);
+    for (const settle of this.#lookups.values()) settle(STOPPING);
     for (const settle of this.#inspections.values()) settle([]);
     for (const settle of this.#fetches.values()) settle(undefined);
   }
@@ -162,7 +164,7 @@ export class Directory implements Locator {
   claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
     const epoch = this.owned(aor);
     if (epoch !== undefined) return Promise.resolve({ kind: "owned", epoch });
-    if (this.#stopped) return Promise.resolve({ kind: "unavailable", reason: "this server is stopping" });
+    if (this.#stopped) return Promise.resolve(STOPPING);
     if (this.#claims.size >= limits.directory.claims) {
       return Promise.resolve({ kind: "unavailable", reason: "too many claims under way" });
     }
@@ -191,18 +193,17 @@ export class Directory implements Locator {
     return Promise.resolve();
   }
 
-  async locate(
-    aor: Aor,
-    options: { readonly certain?: boolean; readonly signal?: AbortSignal } = {},
-  ): Promise<Location> {
-    const epoch = this.owned(aor);
-    if (epoch !== undefined) return { kind: "here", epoch };
-    const known = this.#core.watched(this.#nowMs(), aor);
-    if (known?.kind === "nobody") return known;
-    if (known?.kind === "owner" && known.epoch.member !== this.#core.self) return this.#location(aor, known.epoch);
-    const result = await this.#lookUp(aor, options.certain === false ? "first" : "majority");
-    if (result.kind === "owner") return this.#location(aor, result.epoch);
-    return result;
+  locate(aor: Aor, options: { readonly certain?: boolean; readonly signal?: AbortSignal } = {}): Promise<Location> {
+    if (this.#stopped) return Promise.resolve(STOPPING);
+    const nowMs = this.#nowMs();
+    const epoch = this.#core.owned(nowMs, aor);
+    if (epoch !== undefined) return Promise.resolve({ kind: "here", epoch });
+    const known = this.#core.watched(nowMs, aor);
+    if (known?.kind === "nobody") return Promise.resolve(known);
+    if (known?.kind === "owner" && known.epoch.member !== this.#core.self) {
+      return Promise.resolve(this.#location(known.epoch));
+    }
+    return this.#lookUp(aor, options.certain === false ? "first" : "majority");
   }
 
   watch(aor: Aor, listener: (change: OwnerChange) => void): OwnerWatch {
@@ -216,7 +217,7 @@ export class Directory implements Locator {
     // an event that is on its way; it is told once.
     let told: OwnerChange | undefined;
     const own = (change: OwnerChange) => {
-      if (isDeepStrictEqual(change, told)) return;
+      if (told !== undefined && isSameChange(change, told)) return;
       told = change;
       listener(change);
     };
@@ -332,26 +333,26 @@ export class Directory implements Locator {
     this.#flushSoon();
   }
 
-  #lookUp(aor: Aor, mode: "first" | "majority"): Promise<LookupResult> {
-    if (this.#stopped) return Promise.resolve({ kind: "unavailable", reason: "this server is stopping" });
+  #lookUp(aor: Aor, mode: "first" | "majority"): Promise<Location> {
     const id = this.#nextId++;
     const nowMs = this.#nowMs();
     return new Promise((resolve) => {
       this.#lookups.set(id, (result) => {
         this.#lookups.delete(id);
-        resolve(result);
+        if (result.kind !== "owner") return resolve(result);
+        this.observeEpoch(aor, result.epoch);
+        resolve(this.#location(result.epoch));
       });
       this.#core.lookup(nowMs, id, aor, mode, nowMs + LOOKUP_DEADLINE_MS);
       this.#flushSoon();
     });
   }
 
-  #location(aor: Aor, epoch: Epoch): Location {
+  #location(epoch: Epoch): Location {
     const server = this.#serverByNumber.get(epoch.member);
     if (server === undefined) return { kind: "unavailable", reason: `owner ${epoch.member} is not in the roster` };
     // Replicas may still hold what this server has just let go of: as long as they say so, nobody else owns the user.
     if (server === this.self) return { kind: "nobody" };
-    this.observeEpoch(aor, epoch);
     return { kind: "server", server, epoch };
   }
 
@@ -479,4 +480,9 @@ export class Directory implements Locator {
       this.#publishing = false;
     }
   }
+}
+
+function isSameChange(a: OwnerChange, b: OwnerChange): boolean {
+  if (a.kind !== "owner" || b.kind !== "owner") return a.kind === b.kind;
+  return a.server === b.server && sameBallot(a.epoch, b.epoch);
 }

@@ -12,6 +12,7 @@ import { testRoster } from "./rosters.ts";
 /** Tuning of tests: round times, so that expectations can be written as numbers. */
 export const testTuning: DirectoryTuning = {
   attemptMs: 250,
+  hedgeMs: 10,
   forwardingMs: 5_000,
   stewardMs: 200,
   promoteAfterMs: 1_000,
@@ -32,6 +33,7 @@ export class CoreContext implements Context {
   readonly boot: number;
   readonly tuning: DirectoryTuning;
   readonly agenda = new Agenda();
+  readonly silent = new Set<number>();
   readonly #ops = new Map<number, AnswerHandler>();
   #roster: Roster;
   #quorums: Quorums;

@@ -9,6 +9,8 @@ import type { Quorum } from "./quorum.ts";
 export interface DirectoryTuning {
   /** How long one round of a claim or lookup waits for a majority, ms. */
   readonly attemptMs: number;
+  /** How long a lookup waits for the replicas it asked first before it asks the others, ms. */
+  readonly hedgeMs: number;
   /** How long an owner that handed over says to whom, ms. */
   readonly forwardingMs: number;
   /** Registers a replica holds. */
@@ -103,6 +105,8 @@ export interface Context {
   readonly boot: number;
   readonly tuning: DirectoryTuning;
   readonly agenda: Agenda;
+  /** Servers that left a lookup without an answer and have not been heard since. */
+  readonly silent: Set<number>;
   roster(): Roster;
   quorumOf(aor: Aor): Quorum;
   /** Uniform in [0, 1). */

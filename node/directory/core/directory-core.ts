@@ -86,6 +86,7 @@ export class DirectoryCore {
       boot,
       tuning,
       agenda: this.#agenda,
+      silent: new Set(),
       roster: () => this.#roster,
       quorumOf: (aor) => this.#quorums.of(aor),
       random: init.random,
@@ -144,6 +145,7 @@ export class DirectoryCore {
 
   /** Messages of a server of the roster arrived. */
   receive(nowMs: number, from: number, batch: Batch): void {
+    this.#context.silent.delete(from);
     if (batch.rosterVersion > this.#roster.version) return this.#held.keep(from, batch);
     const behind = batch.rosterVersion < this.#roster.version;
     for (const message of batch.messages) {

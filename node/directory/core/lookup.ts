@@ -47,7 +47,10 @@ export function isNobody(quorum: Quorum, reports: Reports): boolean {
  */
 export type LookupMode = "first" | "majority";
 
-/** One read of an AoR's replicas, repeated until it can be answered or `deadlineMs` passes. */
+/**
+ * One read of an AoR's replicas, repeated until it can be answered or `deadlineMs` passes. As many are asked as can
+ * answer it, and the others soon after if these have not.
+ */
 export function startLookup(
   context: Context,
   nowMs: number,
@@ -55,30 +58,57 @@ export function startLookup(
   options: { readonly mode: LookupMode; readonly deadlineMs: number },
   onEnd: (nowMs: number, result: LookupResult) => void,
 ): void {
+  const { tuning, silent } = context;
+  const { mode, deadlineMs } = options;
   const quorum = context.quorumOf(aor);
   const reports = new Map<number, Ballot | undefined>();
+  const asked = new Set<number>();
   const finish = (atMs: number, result: LookupResult) => {
     context.closeOp(op);
     alarm.cancel();
     onEnd(atMs, result);
   };
   const op = context.openOp((atMs, from, message) => {
-    if (message.type !== "state" || message.abstaining) return;
+    if (message.type !== "state") return;
+    if (message.abstaining) return askOthers();
     const { accepted } = message;
     reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
     if (accepted !== undefined) context.sawBallot(accepted.ballot);
-    const quick = options.mode === "first" || isQuorum(quorum, (member) => reports.has(member));
+    const quick = mode === "first" || isQuorum(quorum, (member) => reports.has(member));
     const highest = highestValid(reports);
     if (isNobody(quorum, reports)) finish(atMs, { kind: "nobody" });
     else if (highest !== undefined && quick) finish(atMs, { kind: "owner", epoch: highest });
-    else if (options.mode === "first") finish(atMs, { kind: "nobody" });
+    else if (mode === "first") finish(atMs, { kind: "nobody" });
   });
-  const alarm = context.agenda.add(Math.min(nowMs + context.tuning.attemptMs, options.deadlineMs), (atMs) => {
-    context.closeOp(op);
-    if (atMs < options.deadlineMs) return startLookup(context, atMs, aor, options, onEnd);
-    onEnd(atMs, { kind: "unavailable", reason: `${reports.size} of ${quorum.members.length} replicas answered` });
+  const ask = (member: number) => {
+    asked.add(member);
+    context.send(member, { type: "read", op, aor });
+  };
+  const askOthers = () => {
+    for (const member of quorum.members) if (!asked.has(member)) ask(member);
+  };
+  const isEnough = () => (mode === "first" ? asked.size > 0 : isQuorum(quorum, (member) => asked.has(member)));
+  for (const member of byHope(context, quorum, op)) {
+    if (isEnough()) break;
+    ask(member);
+  }
+  const atMost = (atMs: number) => Math.min(atMs, deadlineMs);
+  let alarm = context.agenda.add(atMost(nowMs + tuning.hedgeMs), (hedgeMs) => {
+    for (const member of asked) if (member !== context.self && !reports.has(member)) silent.add(member);
+    askOthers();
+    alarm = context.agenda.add(atMost(Math.max(hedgeMs, nowMs + tuning.attemptMs)), (atMs) => {
+      context.closeOp(op);
+      if (atMs < deadlineMs) return startLookup(context, atMs, aor, options, onEnd);
+      onEnd(atMs, { kind: "unavailable", reason: `${reports.size} of ${quorum.members.length} replicas answered` });
+    });
   });
-  for (const member of quorum.members) context.send(member, { type: "read", op, aor });
+}
+
+/** Replicas in the order in which to ask them: ourselves, for it costs nothing; then by turns; last those that left others without an answer. */
+function byHope({ self, silent }: Context, { members }: Quorum, turn: number): number[] {
+  const hope = (member: number) => (member === self ? 0 : silent.has(member) ? 2 : 1);
+  const first = turn % members.length;
+  return [...members.slice(first), ...members.slice(0, first)].sort((a, b) => hope(a) - hope(b));
 }
 
 /** Asks every replica of an AoR and reports what each said, for operators. */
