@@ -12,6 +12,8 @@ import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
 import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/registrar.ts";
+import { createSessionProxy } from "./session/session-proxy.ts";
+import { createFlowTokens } from "./sip/flow-tokens.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
@@ -48,6 +50,7 @@ export interface SipSide {
 }
 
 const NONCE_KEY = "sip.nonce-key";
+const FLOW_KEY = "sip.flow-key";
 
 /** Joins the SIP stack to the services that users see, and these to the directory. */
 export function createSipSide(components: SipSideComponents): SipSide {
@@ -83,11 +86,20 @@ export function createSipSide(components: SipSideComponents): SipSide {
   });
   const router = createOwnerRouter({
     ...shared,
-    stack,
+    send: (request, to) => stack.send(request, to),
     deliver: createDeviceFork({ ...shared, stack, contacts: registrar }),
     logger: part("router"),
   });
   const pager = createPager({ router, counters });
+  const sessions = createSessionProxy({
+    ...shared,
+    stack,
+    contacts: registrar,
+    self: mesh.self,
+    tokens: createFlowTokens(secret(storage.settings, FLOW_KEY)),
+    addressFor: (flow) => contactFor(flow, config),
+    logger: part("sessions"),
+  });
   createEdge({
     stack,
     self: mesh.self,
@@ -103,6 +115,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
       options: (incoming, identity, to) =>
         void router.route(incoming.request, to, identity, incoming.flow).then((response) => incoming.respond(response)),
+      invite: (incoming, identity, to) => sessions.handleInvite(incoming, identity, to),
+      follow: (incoming) => sessions.follow(incoming),
     },
   });
   stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
@@ -126,15 +140,21 @@ export function createSipSide(components: SipSideComponents): SipSide {
 
 function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): ClientAuthenticator {
   const findUser = (username: string, realm: string) => storage.users.find(username, realm);
-  return createDigestAuthenticator({ realm: domain, findUser, nonceKey: nonceKey(storage.settings), clock, counters });
+  return createDigestAuthenticator({
+    realm: domain,
+    findUser,
+    nonceKey: secret(storage.settings, NONCE_KEY),
+    clock,
+    counters,
+  });
 }
 
-/** Kept between restarts, so that clients' nonces stay good. */
-function nonceKey(settings: Settings): Uint8Array {
-  const stored = settings.get(NONCE_KEY);
+/** Kept between restarts, so that clients' nonces and the routes of sessions stay good. */
+function secret(settings: Settings, name: string): Uint8Array {
+  const stored = settings.get(name);
   if (stored !== undefined) return stored;
   const key = randomBytes(32);
-  settings.set(NONCE_KEY, key);
+  settings.set(name, key);
   return key;
 }
 

@@ -6,10 +6,11 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
+import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { IncomingRequest, SipStack } from "../sip/stack.ts";
 import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
-import { ALLOW, examineRequest } from "./examine-request.ts";
+import { ALLOW, examineRequest, isProxied } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -38,7 +39,13 @@ export interface EdgeServices {
   message(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** OPTIONS for a user's devices. */
   options(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** An INVITE for a user's devices. */
+  invite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
+  follow(incoming: IncomingRequest): boolean;
 }
+
+const PROXIED = { MESSAGE: "message", OPTIONS: "options", INVITE: "invite" } as const;
 
 export interface EdgeComponents {
   readonly stack: Pick<SipStack, "onRequest" | "listening">;
@@ -73,12 +80,14 @@ class Edge {
   receive(incoming: IncomingRequest): void {
     const { counters, logger } = this.#components;
     const { request } = incoming;
-    // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
-    if (request.method === "ACK") return;
     counters.add(`edge.requests.${incoming.flow.transport.toLowerCase()}`);
     try {
-      this.#serve(incoming);
+      if (this.#components.services.follow(incoming)) return;
+      // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
+      if (request.method !== "ACK") this.#serve(incoming);
     } catch (error) {
+      if (error instanceof SipParseError)
+        return this.#refuse(incoming, { status: error.status, reason: `Bad Request: ${error.message}` });
       counters.add("edge.failures");
       logger.error({ err: error, method: request.method, uri: request.uri }, "a request could not be served");
       incoming.respond(createResponse(request, 500));
@@ -113,11 +122,10 @@ class Edge {
     if (method === "NOTIFY" || (method === "OPTIONS" && target.kind === "node"))
       return { asserted: undefined, from: "client" };
     const { authenticator, domain } = this.#components;
-    const isServedHere = method !== "MESSAGE" && method !== "OPTIONS";
     const result =
       authenticator === "none"
         ? believe(examined, domain)
-        : authenticator.authenticate(request, isServedHere ? "registrar" : "proxy");
+        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar");
     if (result.kind === "refused") return result.refusal;
     const problem = identityProblem(examined, result.aor, domain);
     if (problem !== undefined) return problem;
@@ -144,10 +152,9 @@ class Edge {
         return services.notify(incoming, identity);
       case "MESSAGE":
       case "OPTIONS":
+      case "INVITE":
         if (target.kind !== "user") return this.#answerOptions(incoming);
-        return examined.method === "MESSAGE"
-          ? services.message(incoming, identity, target.aor)
-          : services.options(incoming, identity, target.aor);
+        return services[PROXIED[examined.method]](incoming, identity, target.aor);
     }
   }
 

@@ -8,17 +8,18 @@ import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import { parseUri } from "../sip/message/uri.ts";
 import { parseVia } from "../sip/message/via.ts";
+import { maxBreadthOf } from "./breadth.ts";
 import { maxForwardsOf } from "./forward.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
 
-/** What this node serves, beside ACK and CANCEL. */
-export const METHODS = ["REGISTER", "PUBLISH", "SUBSCRIBE", "NOTIFY", "MESSAGE", "OPTIONS"] as const;
+/** What this node serves outside of sessions, beside ACK and CANCEL. */
+export const METHODS = ["REGISTER", "PUBLISH", "SUBSCRIBE", "NOTIFY", "MESSAGE", "OPTIONS", "INVITE"] as const;
 
 export type ServedMethod = (typeof METHODS)[number];
 
 /** Value of Allow. @see RFC 3261 §20.5 */
-export const ALLOW = [...METHODS, "CANCEL", "ACK"].join(", ");
+export const ALLOW = [...METHODS, "ACK", "BYE", "CANCEL"].join(", ");
 
 /** To whom or what a request is. */
 export type RequestTarget =
@@ -56,7 +57,9 @@ export function examineRequest(
   context: ExaminationContext,
 ): Examined | ({ readonly kind: "refused" } & Refusal) {
   const { method } = request;
-  if (method === "INVITE") return refuse(501, "Sessions Are Not Served", [["Allow", ALLOW]]);
+  const isOfSession = method === "INVITE" || !isServed(method);
+  // What belongs to a session has followed its Route before it came to this.
+  if (isOfSession && hasTag(request.headers.get("To") ?? "")) return refuse(481, "Call/Transaction Does Not Exist");
   if (!isServed(method)) return refuse(405, "Method Not Allowed", [["Allow", ALLOW]]);
   try {
     const examined = examineFields(request, method, context);
@@ -112,7 +115,8 @@ function forwardsProblem(
 ): Refusal | undefined {
   const maxForwards = maxForwardsOf(request);
   if (maxForwards === undefined) return bad("malformed Max-Forwards");
-  if (target.kind !== "user" || (method !== "MESSAGE" && method !== "OPTIONS")) return undefined;
+  if (target.kind !== "user" || !isProxied(method)) return undefined;
+  if (maxBreadthOf(request.headers) === undefined) return bad("malformed Max-Breadth");
   if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
   const visits = request.headers.all("Via").filter((via) => own.isOwnVia(parseVia(via))).length;
   if (visits > limits.federation.visits) return { status: 482, reason: "Loop Detected" };
@@ -122,6 +126,11 @@ function forwardsProblem(
     if (uri.host !== domain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Servers" };
   }
   return undefined;
+}
+
+/** Whether requests of a method go on to the devices of their user. */
+export function isProxied(method: ServedMethod): boolean {
+  return method === "MESSAGE" || method === "OPTIONS" || method === "INVITE";
 }
 
 /** No extension is supported that a request could require. @see RFC 3261 §8.2.2.3, §16.3 step 5 */

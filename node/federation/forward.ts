@@ -2,6 +2,7 @@ import type { Epoch } from "../../dht-schema/ballot.ts";
 import { formatBallot } from "../../dht-schema/ballot.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { formatUri, tryParseUri } from "../sip/message/uri.ts";
+import type { Flow } from "../sip/stack.ts";
 import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
 
 const MAX_FORWARDS = 70;
@@ -37,6 +38,19 @@ export function fromDevice(response: SipResponse): SipResponse {
   stripAortaHeaders(copy.headers);
   copy.headers.delete("P-Asserted-Identity");
   return copy;
+}
+
+/** The contacts but the one at the other end of a flow: nothing goes back to where it came from. */
+export function otherThan<Contact extends { readonly flow: Flow }>(
+  contacts: readonly Contact[],
+  from: Flow,
+): Contact[] {
+  return contacts.filter(({ flow }) => !isSameFlow(flow, from));
+}
+
+function isSameFlow(a: Flow, b: Flow): boolean {
+  if (a.transport === "MESH" || b.transport === "MESH") return false;
+  return a.transport === b.transport && a.address === b.address && a.port === b.port;
 }
 
 /** What came of sending a request: the stack marks the answers that it made up itself. */

@@ -4,7 +4,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import type { Flow, SipStack } from "../sip/stack.ts";
+import type { Flow, InviteProgress } from "../sip/stack.ts";
 import { epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
 import { localFailure, toServer } from "./forward.ts";
 import type { RequestIdentity } from "./identity.ts";
@@ -14,11 +14,21 @@ import { arrive, OwnerRoute, TIMED_OUT } from "./owner-route.ts";
 import type { Refusal } from "./refusal.ts";
 import { servingEpoch } from "./serving-epoch.ts";
 
-/** Brings a request to the devices of a user whom this server owns; never rejects. */
-export type DeviceDelivery = (request: SipRequest, aor: Aor, from: Flow) => Promise<SipResponse>;
+/**
+ * Brings a request to the devices of a user whom this server owns; never rejects.
+ * @param from the flow it came by
+ * @param progress of an INVITE
+ */
+export type DeviceDelivery = (
+  request: SipRequest,
+  aor: Aor,
+  from: Flow,
+  progress?: InviteProgress,
+) => Promise<SipResponse>;
 
 export interface OwnerRouterComponents {
-  readonly stack: Pick<SipStack, "send">;
+  /** Sends a request on to another server, as {@link SipStack.send} does. */
+  readonly send: (request: SipRequest, to: Flow, from: Flow, progress?: InviteProgress) => Promise<SipResponse>;
   readonly locator: Locator;
   readonly deliver: DeviceDelivery;
   readonly logger: Logger;
@@ -30,12 +40,27 @@ export interface OwnerRouter {
   /**
    * The final response for the sender of `request`; never rejects.
    * @param from the flow it came by, to which it is not sent back
+   * @param progress of an INVITE
    */
-  route(request: SipRequest, aor: Aor, identity: RequestIdentity, from: Flow): Promise<SipResponse>;
+  route(
+    request: SipRequest,
+    aor: Aor,
+    identity: RequestIdentity,
+    from: Flow,
+    progress?: InviteProgress,
+  ): Promise<SipResponse>;
 }
 
 export function createOwnerRouter(components: OwnerRouterComponents): OwnerRouter {
   return new OwnerRouterDriver(components);
+}
+
+/** One request on its way. */
+interface Travel {
+  readonly request: SipRequest;
+  readonly aor: Aor;
+  readonly from: Flow;
+  readonly progress: InviteProgress | undefined;
 }
 
 class OwnerRouterDriver implements OwnerRouter {
@@ -45,11 +70,19 @@ class OwnerRouterDriver implements OwnerRouter {
     this.#components = components;
   }
 
-  route(request: SipRequest, aor: Aor, identity: RequestIdentity, from: Flow): Promise<SipResponse> {
-    return identity.from === "client" ? this.#fromClient(request, aor, from) : this.#fromServer(request, aor, from);
+  route(
+    request: SipRequest,
+    aor: Aor,
+    identity: RequestIdentity,
+    from: Flow,
+    progress?: InviteProgress,
+  ): Promise<SipResponse> {
+    const travel: Travel = { request, aor, from, progress };
+    return identity.from === "client" ? this.#fromClient(travel) : this.#fromServer(travel);
   }
 
-  async #fromClient(request: SipRequest, aor: Aor, from: Flow): Promise<SipResponse> {
+  async #fromClient(travel: Travel): Promise<SipResponse> {
+    const { request, aor, from, progress } = travel;
     const { locator, deliver, counters } = this.#components;
     const route = new OwnerRoute(limits.federation.ownerHops);
     let step: RouteStep = route.start();
@@ -65,11 +98,12 @@ class OwnerRouterDriver implements OwnerRouter {
             step = route.delivered("lost");
             break;
           }
-          response = await deliver(request, aor, from);
+          response = await deliver(request, aor, from, progress);
           step = route.delivered("answered");
           break;
         case "send":
-          response = await this.#send(request, step.hop);
+          response = await this.#send(travel, step.hop);
+          if (isCancelled(response, progress)) return createResponse(request, 487);
           step = route.answered(this.#learn(aor, response));
           break;
         case "refuse":
@@ -81,7 +115,8 @@ class OwnerRouterDriver implements OwnerRouter {
     }
   }
 
-  async #fromServer(request: SipRequest, aor: Aor, from: Flow): Promise<SipResponse> {
+  async #fromServer(travel: Travel): Promise<SipResponse> {
+    const { request, aor, from, progress } = travel;
     const { locator, deliver, counters } = this.#components;
     const sentUnder = epochIn(request.headers);
     const step = arrive(sentUnder, {
@@ -91,10 +126,11 @@ class OwnerRouterDriver implements OwnerRouter {
     });
     switch (step.kind) {
       case "deliver":
-        return deliver(request, aor, from);
+        return deliver(request, aor, from, progress);
       case "send": {
         counters.add("federation.forwarded_after_move");
-        const response = await this.#send(request, step.hop);
+        const response = await this.#send(travel, step.hop);
+        if (isCancelled(response, progress)) return createResponse(request, 487);
         const { failed } = this.#learn(aor, response);
         if (failed === undefined) return response;
         return refused(request, failed === "timed-out" ? TIMED_OUT : notOwner(aor, locator));
@@ -114,9 +150,9 @@ class OwnerRouterDriver implements OwnerRouter {
     }
   }
 
-  #send(request: SipRequest, { server, epoch }: OwnerHop): Promise<SipResponse> {
+  #send({ request, from, progress }: Travel, { server, epoch }: OwnerHop): Promise<SipResponse> {
     this.#components.counters.add("federation.sent_to_owner");
-    return this.#components.stack.send(toServer(request, epoch), { transport: "MESH", server });
+    return this.#components.send(toServer(request, epoch), { transport: "MESH", server }, from, progress);
   }
 
   /** Reads an answer, and learns the epoch in it. */
@@ -130,11 +166,17 @@ class OwnerRouterDriver implements OwnerRouter {
   }
 }
 
+/** Whether an INVITE was given up before anybody answered it: no other server is to be tried. */
+function isCancelled(response: SipResponse, progress: InviteProgress | undefined): boolean {
+  return progress?.signal?.aborted === true && localFailure(response) !== undefined;
+}
+
 function refused(request: SipRequest, { status, reason, headers }: Refusal): SipResponse {
   return createResponse(request, status, { reason, ...(headers === undefined ? {} : { headers }) });
 }
 
-function forClient(response: SipResponse): SipResponse {
+/** The copy of a response that goes to a client: without what only servers say to each other. */
+export function forClient(response: SipResponse): SipResponse {
   const copy = { ...response, headers: response.headers.clone() };
   stripAortaHeaders(copy.headers);
   return copy;

@@ -1,13 +1,14 @@
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
-import { fromDevice, localFailure, toDevice } from "../federation/forward.ts";
+import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
+import { ForkAnswer } from "../federation/fork-answer.ts";
+import { fromDevice, localFailure, otherThan, toDevice } from "../federation/forward.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import type { Flow, SipStack } from "../sip/stack.ts";
-import { ForkAnswer } from "./fork-answer.ts";
+import type { SipStack } from "../sip/stack.ts";
 
 export interface DeviceForkComponents {
   readonly stack: Pick<SipStack, "send">;
@@ -25,10 +26,13 @@ export function createDeviceFork(components: DeviceForkComponents): DeviceDelive
   return (request, aor, from) => {
     const contacts = components.contacts.contactsOf(aor);
     if (contacts.length === 0) return Promise.resolve(unreachable(request));
-    const others = contacts.filter(({ flow }) => !isSameFlow(flow, from));
+    const others = otherThan(contacts, from);
     // The sender's own device is the only one there is.
     if (others.length === 0) return Promise.resolve(createResponse(request, 482));
-    return fork(components, request, others);
+    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, others.length);
+    return shares === undefined
+      ? Promise.resolve(createResponse(request, 440))
+      : fork(components, request, others, shares);
   };
 }
 
@@ -36,15 +40,18 @@ function fork(
   components: DeviceForkComponents,
   request: SipRequest,
   contacts: readonly RegisteredContact[],
+  breadths: readonly number[],
 ): Promise<SipResponse> {
   const { stack, timers, counters } = components;
   const { promise, resolve } = Promise.withResolvers<SipResponse>();
   const answer = new ForkAnswer<SipResponse>(contacts.length);
   const giveUp = new AbortController();
   const cancel = timers.after(limits.messaging.deliveryMs, () => giveUp.abort());
-  for (const contact of contacts) {
+  for (const [at, contact] of contacts.entries()) {
     counters.add("messaging.branches");
-    void stack.send(toDevice(request, contact.uri), contact.flow, { signal: giveUp.signal }).then((response) => {
+    const branch = toDevice(request, contact.uri);
+    branch.headers.set("Max-Breadth", String(breadths[at]));
+    void stack.send(branch, contact.flow, { signal: giveUp.signal }).then((response) => {
       // RFC 4320 §4.2: a 408 to a non-INVITE request is of no use to anybody.
       const isSilent = localFailure(response) !== undefined || response.status === 408;
       const final = answer.received(isSilent ? unreachable(request) : fromDevice(response));
@@ -58,9 +65,4 @@ function fork(
 
 function unreachable(request: SipRequest): SipResponse {
   return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
-}
-
-function isSameFlow(a: Flow, b: Flow): boolean {
-  if (a.transport === "MESH" || b.transport === "MESH") return false;
-  return a.transport === b.transport && a.address === b.address && a.port === b.port;
 }

@@ -136,6 +136,8 @@ export const limits = {
     ownerHops: 3,
     /** Times that this server may be in the Via of a request: a user may move back, but not go in circles. Above it 482. */
     visits: 1,
+    /** Branches that a request may have at one time, on all servers together, as RFC 5393 §5.3.1 recommends. Too few left for a user's devices: 440. */
+    maxBreadth: 60,
     /** How long a server may take to say where its clients reach it; after that a client is refused without being told. */
     addressMs: 2000,
   },
@@ -158,6 +160,14 @@ export const limits = {
     bodyBytes: 32 * 1024,
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
+  },
+  session: {
+    /** Body of an INVITE: an SDP of some kilobytes. A larger one gets 413. */
+    bodyBytes: 32 * 1024,
+    /** INVITEs that wait for a person to answer, minutes each: fewer than requests at one time, so that these find room. Beyond, 503 with Retry-After. */
+    ringing: 5000,
+    /** A device that rings in silence for this long is given up: Timer C of RFC 3261 §16.6 step 11, more than 3 minutes. */
+    ringMs: 185_000,
   },
   admin: {
     /** A request to the admin API; the largest is a user with secrets. A larger one is answered 413. */

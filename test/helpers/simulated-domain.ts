@@ -13,7 +13,7 @@ import { createRegistrar } from "../../node/registrar/registrar.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import type { Counters } from "../../node/runtime/metrics.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
-import { createRequest } from "../../node/sip/message/build.ts";
+import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
 import type { SocketTransport } from "../../node/sip/stack.ts";
@@ -78,7 +78,11 @@ export class SimulatedDomain {
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
     });
-    const router = createOwnerRouter({ ...shared, deliver: createDeviceFork({ ...shared, contacts: registrar }) });
+    const router = createOwnerRouter({
+      ...shared,
+      send: (request, to) => stack.send(request, to),
+      deliver: createDeviceFork({ ...shared, contacts: registrar }),
+    });
     const pager = createPager({ router, counters });
     createEdge({
       ...shared,
@@ -105,6 +109,9 @@ export class SimulatedDomain {
           void router
             .route(incoming.request, to, identity, incoming.flow)
             .then((response) => incoming.respond(response)),
+        // Sessions are tested on real stacks: test/scenario/session.
+        invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        follow: () => false,
       },
     });
     stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));

@@ -90,7 +90,9 @@ describe("what the edge answers by itself", () => {
     const fields = { from: "<sip:anybody@elsewhere.org>;tag=1", to: "<sip:example.com>" };
     const answer = await joe.send(createRequest({ method: "OPTIONS", uri: "sip:127.0.0.1:5060", ...fields }));
     expect(answer.status).to.equal(200);
-    expect(answer.headers.get("Allow")).to.equal("REGISTER, PUBLISH, SUBSCRIBE, NOTIFY, MESSAGE, OPTIONS, CANCEL, ACK");
+    expect(answer.headers.get("Allow")).to.equal(
+      "REGISTER, PUBLISH, SUBSCRIBE, NOTIFY, MESSAGE, OPTIONS, INVITE, ACK, BYE, CANCEL",
+    );
     expect(answer.headers.get("Accept")).to.equal("application/pidf+xml");
     expect(answer.headers.get("Contact")).to.equal("<sip:127.0.0.1:5060>");
   });
@@ -109,8 +111,8 @@ describe("what the edge answers by itself", () => {
   });
 
   const outcomes: [string, string, number][] = [
-    ["INVITE", BOB, 501],
-    ["INFO", BOB, 405],
+    ["INVITE", BOB, 481],
+    ["INFO", BOB, 481],
     ["CANCEL", BOB, 481],
     ["NOTIFY", BOB, 481],
     ["MESSAGE", "sip:bob@elsewhere.org", 403],

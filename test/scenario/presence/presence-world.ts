@@ -76,6 +76,8 @@ export class PresenceWorld {
         register: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         message: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         options: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        follow: () => false,
       },
     });
     presence.start();

@@ -42,7 +42,12 @@ describe("examination of a request at the edge", () => {
 
   it("answers methods that it does not serve with those that it does", () => {
     expect(examine(request("INFO", BOB))).to.deep.include({ status: 405, headers: [["Allow", ALLOW]] });
-    expect(examine(request("INVITE", BOB))).to.deep.include({ status: 501, headers: [["Allow", ALLOW]] });
+    expect(statusOf(request("INVITE", BOB))).to.deep.include({ kind: "user" });
+  });
+
+  it("knows nothing of a session whose way does not lead here", () => {
+    for (const method of ["INVITE", "BYE", "INFO"])
+      expect(statusOf(request(method, BOB, { to: `<${BOB}>;tag=2` }))).to.equal(481);
   });
 
   const refusals: [string, SipRequest, number][] = [

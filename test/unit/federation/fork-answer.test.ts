@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { ForkAnswer } from "../../../node/messaging/fork-answer.ts";
+import { ForkAnswer } from "../../../node/federation/fork-answer.ts";
 
 function answersOf(statuses: readonly number[]): (number | undefined)[] {
   const fork = new ForkAnswer<{ readonly status: number }>(statuses.length);

@@ -1,0 +1,116 @@
+import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
+import { ForkAnswer } from "../federation/fork-answer.ts";
+import { fromDevice, localFailure, otherThan, toDevice } from "../federation/forward.ts";
+import type { DeviceDelivery } from "../federation/route-to-owner.ts";
+import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import type { Flow, InviteProgress } from "../sip/stack.ts";
+
+export interface InviteForkComponents {
+  /** Sends a branch so that what follows in its dialog comes by this server. */
+  readonly invite: (
+    request: SipRequest,
+    to: Flow,
+    from: Flow,
+    progress: Required<InviteProgress>,
+  ) => Promise<SipResponse>;
+  readonly contacts: RegisteredContacts;
+  readonly timers: Timers;
+  readonly counters: Counters;
+}
+
+/**
+ * Rings all devices of a user at once: the first that answers has the session, the others are cancelled.
+ * @see RFC 3261 §16.6 to §16.8, §16.10
+ */
+export function createInviteFork(components: InviteForkComponents): DeviceDelivery {
+  return (request, aor, from, progress = {}) => {
+    const contacts = components.contacts.contactsOf(aor);
+    if (contacts.length === 0) return Promise.resolve(unreachable(request));
+    const others = otherThan(contacts, from);
+    // The sender's own device is the only one there is.
+    if (others.length === 0) return Promise.resolve(createResponse(request, 482));
+    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, others.length);
+    if (shares === undefined) return Promise.resolve(createResponse(request, 440));
+    return new InviteFork(components, request, from, progress).ring(others, shares);
+  };
+}
+
+class InviteFork {
+  readonly #components: InviteForkComponents;
+  readonly #request: SipRequest;
+  readonly #from: Flow;
+  readonly #progress: InviteProgress;
+  readonly #cancelAll = new AbortController();
+
+  constructor(components: InviteForkComponents, request: SipRequest, from: Flow, progress: InviteProgress) {
+    this.#components = components;
+    this.#request = request;
+    this.#from = from;
+    this.#progress = progress;
+  }
+
+  ring(contacts: readonly RegisteredContact[], shares: readonly number[]): Promise<SipResponse> {
+    const { signal } = this.#progress;
+    const cancelAll = () => this.#cancelAll.abort();
+    if (signal?.aborted === true) cancelAll();
+    signal?.addEventListener("abort", cancelAll);
+    const { promise, resolve } = Promise.withResolvers<SipResponse>();
+    const answer = new ForkAnswer<SipResponse>(contacts.length);
+    contacts.forEach((contact, at) => {
+      void this.#branch(contact, shares[at] as number).then((response) => {
+        const isAnswered = response.status >= 200 && response.status < 300;
+        // A device that declines for its user everywhere (6xx) ends the ringing as one that answers does: §16.7 step 5.
+        if (isAnswered || response.status >= 600) cancelAll();
+        const final = answer.received(response);
+        if (final !== undefined) {
+          signal?.removeEventListener("abort", cancelAll);
+          resolve(final);
+        } else if (isAnswered) this.#progress.onSuccess?.(response);
+      });
+    });
+    return promise;
+  }
+
+  async #branch({ uri, flow }: RegisteredContact, breadth: number): Promise<SipResponse> {
+    const { invite, timers, counters } = this.#components;
+    const { onProvisional, onSuccess } = this.#progress;
+    counters.add("session.branches");
+    const request = toDevice(this.#request, uri);
+    request.headers.set("Max-Breadth", String(breadth));
+    const giveUp = new AbortController();
+    const abort = () => giveUp.abort();
+    if (this.#cancelAll.signal.aborted) abort();
+    this.#cancelAll.signal.addEventListener("abort", abort);
+    // Timer C, anew at each sign of life: RFC 3261 §16.7 step 2.
+    let endTimerC = timers.after(limits.session.ringMs, abort);
+    const response = await invite(request, flow, this.#from, {
+      signal: giveUp.signal,
+      onProvisional: (provisional) => {
+        if (provisional.status === 100) return;
+        endTimerC();
+        endTimerC = timers.after(limits.session.ringMs, abort);
+        onProvisional?.(fromDevice(provisional));
+      },
+      onSuccess: (success) => onSuccess?.(fromDevice(success)),
+    });
+    endTimerC();
+    this.#cancelAll.signal.removeEventListener("abort", abort);
+    switch (localFailure(response)) {
+      case "not-sent":
+        return giveUp.signal.aborted ? createResponse(this.#request, 487) : unreachable(this.#request);
+      case "timed-out":
+        return createResponse(this.#request, giveUp.signal.aborted ? 487 : 408);
+      case undefined:
+        return fromDevice(response);
+    }
+  }
+}
+
+function unreachable(request: SipRequest): SipResponse {
+  return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
+}

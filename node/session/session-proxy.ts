@@ -1,0 +1,131 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { stripAssertions } from "../federation/edge-identity.ts";
+import { localFailure, maxForwardsOf } from "../federation/forward.ts";
+import type { RequestIdentity } from "../federation/identity.ts";
+import type { DeviceDelivery, OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
+import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createResponse, hasTag } from "../sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import type { Flow, IncomingRequest, InviteProgress, SipSessions, SipStack } from "../sip/stack.ts";
+import { createInviteFork } from "./invite-fork.ts";
+import type { SessionRoutesComponents } from "./session-routes.ts";
+import { SessionRoutes } from "./session-routes.ts";
+
+export interface SessionProxyComponents
+  extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents {
+  readonly stack: Pick<SipStack, "send"> & SipSessions;
+  readonly contacts: RegisteredContacts;
+  readonly timers: Timers;
+}
+
+/**
+ * Sessions between users: INVITE is brought to the devices of its user, on whatever server they are, and what follows in the dialog
+ * goes the same way back and forth. What the sessions carry (SDP, MSRP, audio) goes from end to end and is not looked at.
+ */
+export interface SessionProxy {
+  /** An INVITE that begins a session with a user of the domain. */
+  handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
+  follow(incoming: IncomingRequest): boolean;
+}
+
+export function createSessionProxy(components: SessionProxyComponents): SessionProxy {
+  return new Proxy(components);
+}
+
+class Proxy implements SessionProxy {
+  readonly #components: SessionProxyComponents;
+  readonly #routes: SessionRoutes;
+  readonly #router: OwnerRouter;
+  #ringing = 0;
+
+  constructor(components: SessionProxyComponents) {
+    const { stack } = components;
+    this.#components = components;
+    this.#routes = new SessionRoutes(components);
+    const invite = (request: SipRequest, to: Flow, from: Flow, progress: InviteProgress = {}) =>
+      stack.invite(this.#routes.recorded(request, from, to), to, progress);
+    const deliver: DeviceDelivery = createInviteFork({ ...components, invite });
+    this.#router = createOwnerRouter({ ...components, send: invite, deliver });
+  }
+
+  handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
+    const { counters } = this.#components;
+    const { request, flow } = incoming;
+    if (request.body.length > limits.session.bodyBytes) return incoming.respond(createResponse(request, 413));
+    if (this.#ringing >= limits.session.ringing) {
+      counters.add("session.overload");
+      const headers = [["Retry-After", String(limits.sip.retryAfterSeconds)]] as const;
+      return incoming.respond(createResponse(request, 503, { headers }));
+    }
+    counters.add("session.invites");
+    this.#ringing++;
+    const relay = (response: SipResponse) =>
+      incoming.respond(identity.from === "client" ? forClient(response) : response);
+    void this.#router.route(request, to, identity, flow, followed(incoming, relay)).then((response) => {
+      this.#ringing--;
+      counters.add(response.status < 300 ? "session.answered" : "session.failed");
+      relay(response);
+    });
+  }
+
+  follow(incoming: IncomingRequest): boolean {
+    const { request, flow } = incoming;
+    const { headers } = request;
+    if (!hasTag(headers.get("To") ?? "") || !this.#routes.isRecorded(headers, flow)) return false;
+    const refuse = (status: number) => incoming.respond(createResponse(request, status));
+    const maxForwards = maxForwardsOf(request);
+    if (maxForwards === undefined) refuse(400);
+    else if (maxForwards === 0) refuse(483);
+    else this.#pass(incoming, onward(request, maxForwards - 1), refuse);
+    return true;
+  }
+
+  #pass(incoming: IncomingRequest, request: SipRequest, refuse: (status: number) => void): void {
+    const { stack, counters } = this.#components;
+    const to = this.#routes.follow(request.headers);
+    // Its way leads here and no further: the client has left out a part of it.
+    if (to === undefined) return refuse(404);
+    counters.add("session.followed");
+    if (request.method === "ACK") return stack.acknowledge(request, to);
+    const relay = (response: SipResponse) => incoming.respond(response);
+    const answer =
+      request.method === "INVITE" ? stack.invite(request, to, followed(incoming, relay)) : stack.send(request, to);
+    void answer.then((response) => {
+      switch (localFailure(response)) {
+        case "timed-out":
+          return refuse(408);
+        case "not-sent":
+          // RFC 5626 §5.3: the connection of that client is gone. From a server of the mesh the link is.
+          return refuse(response.status === 487 ? 487 : to.transport === "MESH" ? 480 : 430);
+        case undefined:
+          return relay(response);
+      }
+    });
+  }
+}
+
+/** An INVITE's provisional and further answers go back; its CANCEL goes on. */
+function followed(incoming: IncomingRequest, relay: (response: SipResponse) => void): InviteProgress {
+  const cancelled = new AbortController();
+  incoming.onCancel(() => cancelled.abort());
+  return {
+    signal: cancelled.signal,
+    onProvisional: (response) => {
+      // RFC 3261 §16.7 step 2: 100 is of one hop.
+      if (response.status > 100) relay(response);
+    },
+    onSuccess: relay,
+  };
+}
+
+/** The copy that goes on: credentials for this server and what only servers say stay here. */
+function onward(request: SipRequest, maxForwards: number): SipRequest {
+  const headers = request.headers.clone();
+  headers.set("Max-Forwards", String(maxForwards)).delete("Proxy-Authorization");
+  stripAssertions(headers);
+  return { ...request, headers };
+}

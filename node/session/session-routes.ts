@@ -1,0 +1,86 @@
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
+import type { SipHeaders } from "../sip/message/headers.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
+import { formatUri, parseUri } from "../sip/message/uri.ts";
+import type { Flow } from "../sip/stack.ts";
+
+/** Host of the URIs that name servers of the mesh, whose name is the user part: a peer id tells upper from lower case. */
+const MESH_HOST = "mesh.invalid";
+
+export interface SessionRoutesComponents {
+  readonly self: ServerId;
+  readonly tokens: FlowTokens;
+  /** Where the client of a flow reaches the listener that it came to: `sip:192.0.2.1:5060;transport=tcp`. */
+  readonly addressFor: (flow: SocketFlow) => string;
+}
+
+/** An own Route, taken from the top of a request. */
+type OwnRoute = "mesh" | SocketFlow;
+
+/**
+ * The way of a session: each server that an INVITE passes names itself twice in Record-Route, towards where it came from and towards
+ * where it goes, as the two may differ in transport. What follows in the dialog carries these names back in Route, and the second
+ * says where it goes.
+ * @see RFC 3261 §16.4, §16.6 step 4, §16.12; RFC 5658; RFC 5626 §5
+ */
+export class SessionRoutes {
+  readonly #components: SessionRoutesComponents;
+
+  constructor(components: SessionRoutesComponents) {
+    this.#components = components;
+  }
+
+  /** The request with both names of this server on top of Record-Route. */
+  recorded(request: SipRequest, from: Flow, to: Flow): SipRequest {
+    const headers = request.headers.clone();
+    headers.prepend("Record-Route", this.#nameTowards(from));
+    headers.prepend("Record-Route", this.#nameTowards(to));
+    return { ...request, headers };
+  }
+
+  /** Whether the way of a request was recorded by this server. @throws {SipParseError} */
+  isRecorded(headers: SipHeaders, from: Flow): boolean {
+    const [first] = headers.all("Route");
+    if (first === undefined) return false;
+    const own = this.#own(first);
+    // That this server is in the mesh, every client can say; that it was in a session's way, only who was told.
+    return own !== undefined && (own !== "mesh" || from.transport === "MESH");
+  }
+
+  /** Takes this server's names off the top of Route, and says where the request goes; `undefined` where they do not say. @throws {SipParseError} */
+  follow(headers: SipHeaders): Flow | undefined {
+    let last: OwnRoute | undefined;
+    for (;;) {
+      const [first] = headers.all("Route");
+      const own = first === undefined ? undefined : this.#own(first);
+      if (own === undefined) {
+        if (last === undefined || last !== "mesh") return last;
+        const server = first === undefined ? undefined : serverIn(first);
+        return server === undefined ? undefined : { transport: "MESH", server };
+      }
+      last = own;
+      headers.shift("Route");
+    }
+  }
+
+  #nameTowards(flow: Flow): string {
+    const { self, tokens, addressFor } = this.#components;
+    if (flow.transport === "MESH") return `<sip:${self}@${MESH_HOST};lr>`;
+    const address = parseUri(addressFor(flow));
+    return `<${formatUri({ ...address, user: tokens.tokenOf(flow), params: new Map([...address.params, ["lr", ""]]) })}>`;
+  }
+
+  #own(route: string): OwnRoute | undefined {
+    const server = serverIn(route);
+    if (server !== undefined) return server === this.#components.self ? "mesh" : undefined;
+    const { user } = parseUri(parseNameAddr(route).uri);
+    return user === undefined ? undefined : this.#components.tokens.flowOf(user);
+  }
+}
+
+function serverIn(route: string): ServerId | undefined {
+  const { host, user } = parseUri(parseNameAddr(route).uri);
+  return host === MESH_HOST ? (user as ServerId | undefined) : undefined;
+}

@@ -1,0 +1,242 @@
+import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
+import { systemClock } from "../../../node/runtime/clock.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
+import { createCounters } from "../../../node/runtime/metrics.ts";
+import type { SipSide } from "../../../node/sip-side.ts";
+import { createSipSide } from "../../../node/sip-side.ts";
+import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
+import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
+import { randomCallId, randomTag } from "../../../node/sip/message/tags.ts";
+import { createSipStack } from "../../../node/sip/sip-stack.ts";
+import type { IncomingRequest, InviteProgress, SipSessions, SipStack } from "../../../node/sip/stack.ts";
+import { openMemoryStorage } from "../../../node/storage/storage.ts";
+import { TestDirectories } from "../../helpers/directories.ts";
+import { eventually } from "../../helpers/eventually.ts";
+
+export const DOMAIN = "example.com";
+const ANY_PORT = { address: "127.0.0.1", port: 0 };
+
+/** Real servers on real sockets, and user agents on stacks of their own. */
+export class SessionWorld {
+  readonly #directories: TestDirectories;
+  readonly sides: SipSide[] = [];
+  readonly #agents: Agent[] = [];
+
+  private constructor(directories: TestDirectories) {
+    this.#directories = directories;
+  }
+
+  static async of(servers: number): Promise<SessionWorld> {
+    const world = new SessionWorld(await TestDirectories.of(servers));
+    for (const { mesh, directory, counters } of world.#directories.servers) {
+      const config = { sip: [ANY_PORT], ws: [ANY_PORT], authentication: "none", onConflict: "takeover" } as const;
+      const storage = openMemoryStorage();
+      const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
+      const side = createSipSide({ config, ...shared });
+      await side.start();
+      world.sides.push(side);
+    }
+    return world;
+  }
+
+  /** A user agent at a server. */
+  async agent(user: string, server: number, transport: "UDP" | "TCP" = "UDP"): Promise<Agent> {
+    const { port } = this.sides[server]!.stack.listening().find((each) => each.transport === transport)!;
+    const agent = new Agent(user, { transport, address: "127.0.0.1", port });
+    await agent.start();
+    this.#agents.push(agent);
+    return agent;
+  }
+
+  async endAgents(): Promise<void> {
+    await Promise.all(this.#agents.splice(0).map((agent) => agent.stop()));
+  }
+
+  async stop(): Promise<void> {
+    await this.endAgents();
+    for (const side of this.sides) await side.drain();
+    for (const side of this.sides) await side.stop();
+    await this.#directories.stop();
+  }
+}
+
+/** One end of a session. */
+export class Dialog {
+  readonly callId: string;
+  readonly #agent: Agent;
+  readonly #local: string;
+  readonly #remote: string;
+  readonly #target: string;
+  readonly routes: readonly string[];
+  #cseq: number;
+
+  constructor(
+    agent: Agent,
+    init: { callId: string; local: string; remote: string; target: string; routes: readonly string[]; cseq: number },
+  ) {
+    this.#agent = agent;
+    this.callId = init.callId;
+    this.#local = init.local;
+    this.#remote = init.remote;
+    this.#target = init.target;
+    this.routes = init.routes;
+    this.#cseq = init.cseq;
+  }
+
+  /** A request within the session. @param routes instead of those that the session has */
+  request(method: string, changes: { routes?: readonly string[]; headers?: [string, string][] } = {}): SipRequest {
+    if (method !== "ACK") this.#cseq++;
+    const routes = (changes.routes ?? this.routes).map((route): [string, string] => ["Route", route]);
+    const contact: [string, string] = ["Contact", `<${this.#agent.contact}>`];
+    return createRequest({
+      method,
+      uri: this.#target,
+      from: this.#local,
+      to: this.#remote,
+      callId: this.callId,
+      cseq: this.#cseq,
+      headers: [...routes, contact, ...(changes.headers ?? [])],
+    });
+  }
+
+  ack(): void {
+    this.#agent.stack.acknowledge(this.request("ACK"), this.#agent.server);
+  }
+
+  send(method: string): Promise<SipResponse> {
+    return this.#agent.send(this.request(method));
+  }
+}
+
+/** A user agent that calls and is called. */
+export class Agent {
+  readonly aor: string;
+  readonly server: SocketFlow;
+  readonly stack: SipStack & SipSessions;
+  /** What arrived, in order. */
+  readonly received: IncomingRequest[] = [];
+  /** Requests whose INVITE was cancelled. */
+  readonly cancelled: string[] = [];
+  #onInvite: (incoming: IncomingRequest) => void = (incoming) => this.answer(incoming);
+
+  constructor(user: string, server: SocketFlow) {
+    this.aor = `sip:${user}@${DOMAIN}`;
+    this.server = server;
+    const listen = [{ transport: server.transport, ...ANY_PORT }];
+    this.stack = createSipStack({ listen, logger: silentLogger, counters: createCounters() });
+  }
+
+  async start(): Promise<void> {
+    this.stack.onRequest((incoming) => {
+      this.received.push(incoming);
+      if (incoming.request.method === "INVITE") return this.#onInvite(incoming);
+      if (incoming.request.method !== "ACK") incoming.respond(createResponse(incoming.request, 200));
+    });
+    await this.stack.start();
+  }
+
+  stop(): Promise<void> {
+    return this.stack.stop();
+  }
+
+  get contact(): string {
+    const { address, port } = this.stack.listening()[0]!;
+    return `sip:device@${address}:${port};transport=${this.server.transport.toLowerCase()}`;
+  }
+
+  /** Methods that arrived. */
+  methods(): string[] {
+    return this.received.map(({ request }) => request.method);
+  }
+
+  onInvite(handler: (incoming: IncomingRequest) => void): void {
+    this.#onInvite = handler;
+  }
+
+  /** Rings, and leaves the rest to the test. A cancelled INVITE is answered 487. */
+  rings(): void {
+    this.onInvite((incoming) => {
+      incoming.respond(createResponse(incoming.request, 180, { toTag: randomTag() }));
+      incoming.onCancel(() => {
+        this.cancelled.push(incoming.request.headers.get("Call-ID") ?? "");
+        incoming.respond(createResponse(incoming.request, 487));
+      });
+    });
+  }
+
+  send(request: SipRequest): Promise<SipResponse> {
+    return this.stack.send(request, this.server);
+  }
+
+  register(expires = 600): Promise<SipResponse> {
+    const address = `<${this.aor}>`;
+    const headers: [string, string][] = [
+      ["Contact", `<${this.contact}>`],
+      ["Expires", String(expires)],
+    ];
+    return this.send(
+      createRequest({ method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, headers }),
+    );
+  }
+
+  invitation(to: string, headers: [string, string][] = []): SipRequest {
+    const all: [string, string][] = [["Contact", `<${this.contact}>`], ["Content-Type", "application/sdp"], ...headers];
+    const from = `<${this.aor}>;tag=${randomTag()}`;
+    return createRequest({
+      method: "INVITE",
+      uri: to,
+      from,
+      to: `<${to}>`,
+      callId: randomCallId(),
+      headers: all,
+      body: "v=0\r\n",
+    });
+  }
+
+  call(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
+    return this.stack.invite(request, this.server, progress);
+  }
+
+  /** Accepts; the caller's end is then {@link dialogOf}. */
+  answer(incoming: IncomingRequest): void {
+    incoming.respond(
+      createResponse(incoming.request, 200, {
+        headers: [
+          ["Contact", `<${this.contact}>`],
+          ["Content-Type", "application/sdp"],
+        ],
+        body: "v=0\r\n",
+        toTag: randomTag(),
+      }),
+    );
+  }
+
+  /** The session that a 2xx made, at the caller. @see RFC 3261 §12.1.2 */
+  dialogOf(invite: SipRequest, response: SipResponse): Dialog {
+    const { headers } = response;
+    return new Dialog(this, {
+      callId: invite.headers.get("Call-ID") ?? "",
+      local: headers.get("From") ?? "",
+      remote: headers.get("To") ?? "",
+      target: parseNameAddr(headers.get("Contact") ?? "").uri,
+      routes: headers.all("Record-Route").toReversed(),
+      cseq: 1,
+    });
+  }
+
+  /** The session at the callee, made of the ACK that confirmed it. @see RFC 3261 §12.1.1 */
+  async confirmed(): Promise<Dialog> {
+    const find = (method: string) => this.received.find(({ request }) => request.method === method)?.request;
+    await eventually(() => find("ACK") !== undefined, "an ACK");
+    const [invite, ack] = [find("INVITE")!, find("ACK")!];
+    return new Dialog(this, {
+      callId: ack.headers.get("Call-ID") ?? "",
+      local: ack.headers.get("To") ?? "",
+      remote: ack.headers.get("From") ?? "",
+      target: parseNameAddr(invite.headers.get("Contact") ?? "").uri,
+      routes: invite.headers.all("Record-Route"),
+      cseq: 100,
+    });
+  }
+}

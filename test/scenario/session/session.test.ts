@@ -1,0 +1,261 @@
+import { expect } from "chai";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import { randomTag } from "../../../node/sip/message/tags.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { SessionWorld } from "./session-world.ts";
+
+const ALICE = "sip:alice@example.com";
+
+describe("a session between users", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+
+  before(async () => {
+    world = await SessionWorld.of(3);
+  });
+  afterEach(() => world.endAgents());
+  after(() => world.stop());
+
+  for (const [where, server] of [
+    ["the same server", 0],
+    ["another server", 1],
+  ] as const) {
+    it(`at ${where}: rings, is answered, acknowledged, changed and ended from either end`, async () => {
+      const joe = await world.agent("joe", 0);
+      const alice = await world.agent("alice", server, "TCP");
+      await joe.register();
+      await alice.register();
+      alice.onInvite((incoming) => {
+        incoming.respond(createResponse(incoming.request, 180, { toTag: "ring" }));
+        alice.answer(incoming);
+      });
+      const invite = joe.invitation(ALICE, [["P-Asserted-Identity", "<sip:president@example.com>"]]);
+      const heard: number[] = [];
+      const response = await joe.call(invite, { onProvisional: ({ status }) => heard.push(status) });
+      expect(response.status).to.equal(200);
+      expect(heard).to.include(180);
+      for (const { headers } of [response, alice.received[0]!.request]) {
+        const names = [...headers.entries()].map(([name]) => name);
+        expect(names.filter((name) => name.startsWith("Aorta-"))).to.deep.equal([]);
+      }
+      expect(alice.received[0]?.request.headers.get("P-Asserted-Identity")).to.equal("<sip:joe@example.com>");
+      expect(alice.received[0]?.request.uri).to.equal(alice.contact);
+      const joes = joe.dialogOf(invite, response);
+      expect(joes.routes, "each server on the way, towards either side").to.have.length(server === 0 ? 2 : 4);
+      joes.ack();
+      const alices = await alice.confirmed();
+      expect((await joes.send("INFO")).status).to.equal(200);
+      expect((await alices.send("INFO")).status).to.equal(200);
+      const again = await joe.call(joes.request("INVITE"));
+      expect(again.status).to.equal(200);
+      joes.ack();
+      expect((await alices.send("BYE")).status).to.equal(200);
+      await eventually(() => alice.methods().filter((method) => method === "ACK").length === 2, "the second ACK");
+      expect(joe.methods()).to.deep.equal(["INFO", "BYE"]);
+      expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO", "INVITE", "ACK"]);
+      expect(alice.received[2]?.request.headers.has("Route")).to.equal(false);
+      await alice.register(0);
+    });
+  }
+
+  it("is with the first device that answers; the others stop ringing", async () => {
+    const joe = await world.agent("joe", 0);
+    const [desk, mobile] = [await world.agent("alice", 1), await world.agent("alice", 1)];
+    for (const phone of [desk, mobile]) await phone.register();
+    desk.rings();
+    mobile.onInvite((incoming) => {
+      // Somebody picks up when both ring.
+      void eventually(() => desk.methods().includes("INVITE"), "the other to ring").then(() => mobile.answer(incoming));
+    });
+    const invite = joe.invitation(ALICE);
+    const response = await joe.call(invite);
+    expect(response.status).to.equal(200);
+    joe.dialogOf(invite, response).ack();
+    await eventually(() => desk.cancelled.length === 1, "a CANCEL");
+    await mobile.confirmed();
+    expect(desk.methods()).to.deep.equal(["INVITE"]);
+    for (const phone of [desk, mobile]) await phone.register(0);
+  });
+
+  it("that the caller gives up stops ringing everywhere, and is answered 487", async () => {
+    const joe = await world.agent("joe", 0);
+    const phones = [await world.agent("alice", 1), await world.agent("alice", 1, "TCP")];
+    for (const phone of phones) {
+      await phone.register();
+      phone.rings();
+    }
+    const giveUp = new AbortController();
+    let ringing = 0;
+    const answer = joe.call(joe.invitation(ALICE), {
+      signal: giveUp.signal,
+      onProvisional: ({ status }) => status === 180 && ++ringing === 2 && giveUp.abort(),
+    });
+    expect((await answer).status).to.equal(487);
+    for (const phone of phones) {
+      await eventually(() => phone.cancelled.length === 1, "a CANCEL");
+      await phone.register(0);
+    }
+  });
+
+  it("that nobody takes is answered with the best that the devices said", async () => {
+    const joe = await world.agent("joe", 0);
+    const [busy, lost] = [await world.agent("alice", 2), await world.agent("alice", 2)];
+    await busy.register();
+    await lost.register();
+    lost.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 488)));
+    busy.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 415)));
+    expect((await joe.call(joe.invitation(ALICE))).status).to.equal(415);
+    for (const phone of [busy, lost]) await phone.register(0);
+  });
+
+  it("that one device declines for the person stops ringing at the others", async () => {
+    const joe = await world.agent("joe", 0);
+    const [ringing, decliner] = [await world.agent("alice", 2), await world.agent("alice", 2)];
+    for (const phone of [ringing, decliner]) await phone.register();
+    ringing.rings();
+    decliner.onInvite((incoming) => {
+      void eventually(() => ringing.methods().includes("INVITE"), "the other to ring").then(() =>
+        incoming.respond(createResponse(incoming.request, 603)),
+      );
+    });
+    expect((await joe.call(joe.invitation(ALICE))).status).to.equal(603);
+    expect(ringing.cancelled).to.have.length(1);
+    for (const phone of [ringing, decliner]) await phone.register(0);
+  });
+
+  it("that two devices answer in the same instant is told to the caller twice, who keeps one", async () => {
+    const joe = await world.agent("joe", 0);
+    const phones = [await world.agent("alice", 1), await world.agent("alice", 1)];
+    for (const phone of phones) {
+      await phone.register();
+      // A device that has answered as the CANCEL comes does not take it back.
+      phone.onInvite((incoming) => {
+        incoming.onCancel(() => {});
+        const both = () => phones.every((each) => each.methods().includes("INVITE"));
+        void eventually(both, "both to ring").then(() => phone.answer(incoming));
+      });
+    }
+    const invite = joe.invitation(ALICE);
+    const answers = [];
+    answers.push(await joe.call(invite, { onSuccess: (response) => answers.push(response) }));
+    await eventually(() => answers.length >= 2, "the second answer");
+    const tags = new Set(answers.map(({ headers }) => headers.get("To")));
+    expect(tags.size).to.equal(2);
+    for (const answer of answers) joe.dialogOf(invite, answer).ack();
+    for (const phone of phones) await phone.confirmed();
+    expect((await joe.dialogOf(invite, answers[1]!).send("BYE")).status).to.equal(200);
+    for (const phone of phones) await phone.register(0);
+  });
+
+  it("goes on where it is while the user moves to another server, and ends there", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.agent("alice", 1);
+    await joe.register();
+    await alice.register();
+    const invite = joe.invitation(ALICE);
+    const response = await joe.call(invite);
+    const joes = joe.dialogOf(invite, response);
+    joes.ack();
+    await alice.confirmed();
+    const elsewhere = await world.agent("alice", 2);
+    expect((await elsewhere.register()).status).to.equal(200);
+    expect((await joe.call(joes.request("INVITE"))).status).to.equal(200);
+    joes.ack();
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect(alice.methods().at(-1)).to.equal("BYE");
+    expect(elsewhere.methods(), "the session is none of the new device's").to.deep.equal([]);
+    const next = joe.invitation(ALICE);
+    const answered = await joe.call(next);
+    expect(answered.status).to.equal(200);
+    joe.dialogOf(next, answered).ack();
+    await elsewhere.confirmed();
+    await elsewhere.register(0);
+  });
+
+  it("whose other end has lost its connection is answered 430, so that this end can end it", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.agent("alice", 1, "TCP");
+    await alice.register();
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    await alice.confirmed();
+    await alice.stop();
+    // The server may hear of the end of the connection a moment later.
+    let status = 0;
+    while (status !== 430) ({ status } = await joes.send("INFO"));
+    expect((await joes.send("BYE")).status).to.equal(430);
+  });
+
+  it("hears its answer again when that is repeated, until it has acknowledged it", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.agent("alice", 1);
+    await alice.register();
+    let repeat = () => {};
+    alice.onInvite((incoming) => {
+      const answer = createResponse(incoming.request, 200, {
+        toTag: "t",
+        headers: [["Contact", `<${alice.contact}>`]],
+      });
+      incoming.respond(answer);
+      repeat = () => incoming.respond(answer);
+    });
+    const again: number[] = [];
+    const invite = joe.invitation(ALICE);
+    const answer = await joe.call(invite, { onSuccess: ({ status }) => again.push(status) });
+    repeat();
+    await eventually(() => again.length === 1, "the answer again");
+    joe.dialogOf(invite, answer).ack();
+    await alice.confirmed();
+    expect(again).to.deep.equal([200]);
+    await alice.register(0);
+  });
+
+  it("is refused to nobody's user with 480, and to more devices than the request may branch to with 440", async () => {
+    const joe = await world.agent("joe", 0);
+    expect((await joe.call(joe.invitation("sip:nobody@example.com"))).status).to.equal(480);
+    const phones = [await world.agent("alice", 1), await world.agent("alice", 1)];
+    for (const phone of phones) await phone.register();
+    expect((await joe.call(joe.invitation(ALICE, [["Max-Breadth", "1"]]))).status).to.equal(440);
+    expect((await joe.call(joe.invitation(ALICE, [["Max-Breadth", "many"]]))).status).to.equal(400);
+    for (const phone of phones) await phone.register(0);
+  });
+});
+
+describe("a way into a session", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+
+  before(async () => {
+    world = await SessionWorld.of(2);
+  });
+  after(() => world.stop());
+
+  it("has to be one that the servers on it have recorded", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.agent("alice", 1);
+    await alice.register();
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    await alice.confirmed();
+    const statusOf = async (routes: readonly string[], headers: [string, string][] = []) =>
+      (await joe.send(joes.request("INFO", { routes, headers }))).status;
+    const [mine, toMesh, ofMesh, hers] = joes.routes as [string, string, string, string];
+    const forged = mine.replace(/:[\w-]{8}/, ":AAAAAAAA");
+    expect(await statusOf([forged, toMesh, ofMesh, hers]), "a token of its own making").to.equal(481);
+    expect(await statusOf([toMesh, ofMesh, hers]), "the mesh, from without").to.equal(481);
+    expect(await statusOf([]), "no way at all").to.equal(481);
+    expect(await statusOf([mine, toMesh, ofMesh]), "half a way").to.equal(404);
+    expect(await statusOf([mine, toMesh, "<sip:nobody@mesh.invalid;lr>"]), "no such server").to.equal(480);
+    expect(await statusOf(joes.routes, [["Max-Forwards", "0"]])).to.equal(483);
+    expect(await statusOf(joes.routes, [["Max-Forwards", "x"]])).to.equal(400);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
+    expect(await statusOf(joes.routes)).to.equal(200);
+    const stray = joe.dialogOf(
+      joe.invitation(ALICE),
+      createResponse(invite, 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),
+    );
+    expect((await stray.send("BYE")).status, "no such session").to.equal(481);
+  });
+});
