@@ -1,11 +1,11 @@
 import type { KadMember } from "./replica-group.ts";
-import { compareDistance, replicaGroup, replicaGroupSize } from "./replica-group.ts";
+import { compareDistance, replicaGroupSize } from "./replica-group.ts";
 
 /** A range of so few members is searched one by one. */
 const FEW = 8;
 
 /**
- * The replica groups of one set of members, for many keys: what {@link replicaGroup} says, without looking at every
+ * The replica groups of one set of members, for many keys: what `replicaGroup` says, without looking at every
  * member for every key. Sorted by id, members that share a prefix stand together, and all that share the key's next
  * bit are nearer to it than all that do not: so a search walks down the bits of the key, O((log members)²).
  */
