@@ -18,16 +18,28 @@ interface ReadRow extends Row {
 
 type Body =
   | { readonly type: "renew"; readonly session: number }
-  /** `notices`: how many were sent under the session. */
-  | { readonly type: "renewed"; readonly session: number; readonly notices: number }
+  /** `notices`: how many were sent under the session; `start`: which of its starts the database is in, as it forgets who listens. */
+  | { readonly type: "renewed"; readonly session: number; readonly notices: number; readonly start: number }
   | { readonly type: "read"; readonly aor: Aor }
   | { readonly type: "row"; readonly row: ReadRow }
   /** UPDATE … WHERE version = `version`; a held row only with its owner's leave. */
-  | { readonly type: "swap"; readonly aor: Aor; readonly version: number; readonly session: number; readonly leave: boolean }
+  | {
+      readonly type: "swap";
+      readonly aor: Aor;
+      readonly version: number;
+      readonly session: number;
+      readonly leave: boolean;
+    }
   | { readonly type: "swapped"; readonly won: boolean; readonly row: ReadRow }
   | { readonly type: "listen"; readonly aors: readonly Aor[]; readonly session: number }
   | { readonly type: "listening" }
-  | { readonly type: "changed"; readonly aor: Aor; readonly row: ReadRow; readonly session: number; readonly sequence: number }
+  | {
+      readonly type: "changed";
+      readonly aor: Aor;
+      readonly row: ReadRow;
+      readonly session: number;
+      readonly sequence: number;
+    }
   /** From server to server: stop serving the user that you hold by `version`. */
   | { readonly type: "stop"; readonly aor: Aor; readonly version: number }
   | { readonly type: "stopped" };
@@ -57,6 +69,7 @@ export interface DatabaseDisk {
   readonly rows: Map<Aor, Row>;
   readonly sessions: Map<number, Session>;
   lastSession: number;
+  starts: number;
 }
 
 /** One central database: rows with a version, compare-and-set on it, sessions that expire, and LISTEN/NOTIFY. It is durable; it is down while its machine is. */
@@ -65,10 +78,16 @@ export class Database implements Peer<DatabaseMessage> {
   readonly #settings: DatabaseSettings;
   readonly #disk: DatabaseDisk;
 
-  constructor(nowMs: number, surroundings: Surroundings<DatabaseMessage>, settings: DatabaseSettings, disk: DatabaseDisk) {
+  constructor(
+    nowMs: number,
+    surroundings: Surroundings<DatabaseMessage>,
+    settings: DatabaseSettings,
+    disk: DatabaseDisk,
+  ) {
     this.#surroundings = surroundings;
     this.#settings = settings;
     this.#disk = disk;
+    disk.starts++;
     // What was renewed just before the crash was not on the disk: every session gets a whole term.
     const graceMs = settings.leaseMs * (1 + (4 * settings.driftPpm) / 1e6);
     for (const [id, session] of disk.sessions) {
@@ -107,14 +126,15 @@ export class Database implements Peer<DatabaseMessage> {
   #renew(nowMs: number, server: number, id: number): Body {
     const expiresMs = nowMs + this.#settings.leaseMs;
     const session = this.#disk.sessions.get(id);
+    const start = this.#disk.starts;
     if (session !== undefined) {
       session.expiresMs = expiresMs;
-      return { type: "renewed", session: id, notices: session.notices };
+      return { type: "renewed", session: id, notices: session.notices, start };
     }
     const fresh: Session = { expiresMs, server, listens: new Set(), notices: 0 };
     this.#disk.sessions.set(++this.#disk.lastSession, fresh);
     this.#expireLater(this.#disk.lastSession, fresh);
-    return { type: "renewed", session: this.#disk.lastSession, notices: 0 };
+    return { type: "renewed", session: this.#disk.lastSession, notices: 0, start };
   }
 
   #read(nowMs: number, aor: Aor): ReadRow {
@@ -135,11 +155,18 @@ export class Database implements Peer<DatabaseMessage> {
   }
 
   #notifyAll(nowMs: number, aor: Aor): void {
-    for (const [id, session] of this.#disk.sessions) if (session.listens.has(aor)) this.#notify(nowMs, aor, id, session);
+    for (const [id, session] of this.#disk.sessions)
+      if (session.listens.has(aor)) this.#notify(nowMs, aor, id, session);
   }
 
   #notify(nowMs: number, aor: Aor, id: number, session: Session): void {
-    const changed: Body = { type: "changed", aor, row: this.#read(nowMs, aor), session: id, sequence: ++session.notices };
+    const changed: Body = {
+      type: "changed",
+      aor,
+      row: this.#read(nowMs, aor),
+      session: id,
+      sequence: ++session.notices,
+    };
     this.#surroundings.send(session.server, { ...changed, op: 0, purpose: "notice" });
   }
 
@@ -170,6 +197,7 @@ export class DatabaseClient implements Machine<DatabaseMessage> {
   readonly #stoppedUpTo = new Map<Aor, number>();
   readonly #watched = new Map<Aor, number>();
   #session = 0;
+  #start = 0;
   #leaseUntilMs = -Infinity;
   /** Notices of the session that have come: all up to `#heard`, and some beyond. */
   #heard = 0;
@@ -229,7 +257,14 @@ export class DatabaseClient implements Machine<DatabaseMessage> {
       return;
     }
     const times = { retryMs: this.#settings.retryMs, deadlineMs: claim.deadlineMs };
-    const swap = (op: number): DatabaseMessage => ({ type: "swap", aor: claim.aor, ...how, session, op, purpose: "claim" });
+    const swap = (op: number): DatabaseMessage => ({
+      type: "swap",
+      aor: claim.aor,
+      ...how,
+      session,
+      op,
+      purpose: "claim",
+    });
     this.#calls.insist(nowMs, DATABASE, swap, times, (atMs, answer) => {
       if (answer?.type !== "swapped") return this.#end(claim, "unavailable");
       if (answer.won) return this.#won(atMs, claim, { version: how.version + 1, session });
@@ -238,16 +273,16 @@ export class DatabaseClient implements Machine<DatabaseMessage> {
   }
 
   #won(nowMs: number, claim: Claim, owned: { readonly version: number; readonly session: number }): void {
-    if (owned.session !== this.#session || (this.#stoppedUpTo.get(claim.aor) ?? 0) >= owned.version) {
-      return this.#end(claim, "unavailable");
-    }
+    if ((this.#stoppedUpTo.get(claim.aor) ?? 0) >= owned.version) return this.#end(claim, "elsewhere");
+    if (owned.session !== this.#session) return this.#end(claim, "unavailable");
     this.#owned.set(claim.aor, owned);
     this.#end(claim, this.serves(nowMs, claim.aor) ? "owned" : "unavailable");
   }
 
   #refused(nowMs: number, claim: Claim, row: ReadRow): void {
     const { version } = row;
-    if (!row.isHeld || row.owner === this.#surroundings.self) return this.#swap(nowMs, claim, { version, leave: false });
+    if (!row.isHeld || row.owner === this.#surroundings.self)
+      return this.#swap(nowMs, claim, { version, leave: false });
     if (claim.wish === "if-free") return this.#end(claim, "elsewhere");
     const stop = (op: number): DatabaseMessage => ({ type: "stop", aor: claim.aor, version, op, purpose: "claim" });
     this.#calls.ask(nowMs, row.owner, stop, this.#settings.retryMs, (atMs, answer) =>
@@ -269,8 +304,9 @@ export class DatabaseClient implements Machine<DatabaseMessage> {
       // The term counts from before sending; what lapsed or was replaced never comes back.
       this.#leaseUntilMs = Math.max(this.#leaseUntilMs, nowMs + leaseMs * (1 - (2 * driftPpm) / 1e6));
       if (lapsed || answer.session !== this.#session) this.#owned.clear();
-      const isNew = answer.session !== this.#session;
+      const isNew = answer.session !== this.#session || answer.start !== this.#start;
       this.#session = answer.session;
+      this.#start = answer.start;
       if (isNew || answer.notices > this.#heard) {
         this.#heard = answer.notices;
         this.#beyond.clear();

@@ -33,6 +33,8 @@ export interface DhtSettings {
   readonly alpha: number;
   /** After it a peer that does not answer is taken for dead, ms. */
   readonly timeoutMs: number;
+  /** A lost message is sent again after it, as TCP would, ms. */
+  readonly retryMs: number;
   /** From `put` to the read that decides: 0 for at once. */
   readonly settleMs: number;
   /** How often a server reads what it serves and what it watches, ms. */
@@ -88,9 +90,7 @@ export class DhtPut implements Machine<DhtMessage> {
   lookup(nowMs: number, id: number, aor: Aor): void {
     const { emit, self } = this.#surroundings;
     if (this.#serving.has(aor)) return emit({ kind: "found", id, aor, owner: self });
-    this.#get(nowMs, aor, "lookup", (_atMs, best) =>
-      emit({ kind: "found", id, aor, owner: best?.owner ?? "nobody" }),
-    );
+    this.#get(nowMs, aor, "lookup", (_atMs, best) => emit({ kind: "found", id, aor, owner: best?.owner ?? "nobody" }));
   }
 
   claim(nowMs: number, id: number, aor: Aor, wish: Wish): void {
@@ -132,9 +132,7 @@ export class DhtPut implements Machine<DhtMessage> {
 
   #askOwner(nowMs: number, aor: Aor, claim: ClaimUnderWay, to: { readonly owner: number; readonly wish: Wish }): void {
     const body: Body = to.wish === "take-over" ? { type: "stop", aor, record: claim.record } : { type: "ask", aor };
-    const { timeoutMs } = this.#settings;
-    const times = { retryMs: timeoutMs, deadlineMs: nowMs + 1.5 * timeoutMs };
-    this.#calls.insist(nowMs, to.owner, (op) => ({ ...body, op, purpose: "claim" }), times, (atMs, answer) => {
+    this.#call(nowMs, to.owner, body, "claim", (atMs, answer) => {
       if (answer?.type === "told" && answer.serves) return this.#end(aor, claim, "elsewhere");
       // Whoever is silent is taken for dead: there is nothing else to go by.
       this.#put(atMs, aor, claim);
@@ -152,7 +150,7 @@ export class DhtPut implements Machine<DhtMessage> {
         const peer = peers.shift();
         if (peer === undefined) return;
         const body: Body = { type: "putValue", aor, record: claim.record };
-        this.#calls.ask(sentMs, peer, (op) => ({ ...body, op, purpose: "claim" }), this.#settings.timeoutMs, (doneMs, done) => {
+        this.#call(sentMs, peer, body, "claim", (doneMs, done) => {
           if (done !== undefined) stored++;
           open--;
           next(doneMs);
@@ -193,7 +191,8 @@ export class DhtPut implements Machine<DhtMessage> {
   #heard(aor: Aor, record: DhtRecord): void {
     const { self } = this.#surroundings;
     const claim = this.#claims.get(aor);
-    if (claim !== undefined && record.owner !== self && isBetter(record, claim.record)) this.#end(aor, claim, "elsewhere");
+    if (claim !== undefined && record.owner !== self && isBetter(record, claim.record))
+      this.#end(aor, claim, "elsewhere");
     const served = this.#serving.get(aor);
     if (served !== undefined && record.owner !== self && isBetter(record, served)) this.#serving.delete(aor);
     this.#learn(aor, record);
@@ -224,12 +223,7 @@ export class DhtPut implements Machine<DhtMessage> {
     });
   }
 
-  #get(
-    nowMs: number,
-    aor: Aor,
-    purpose: Purpose,
-    onEnd: (nowMs: number, best: DhtRecord | undefined) => void,
-  ): void {
+  #get(nowMs: number, aor: Aor, purpose: Purpose, onEnd: (nowMs: number, best: DhtRecord | undefined) => void): void {
     this.#query(nowMs, aor, { type: "getValue", aor }, purpose, (atMs, answers) => {
       let best = this.#store.get(aor);
       const held = new Map<number, DhtRecord>();
@@ -248,9 +242,20 @@ export class DhtPut implements Machine<DhtMessage> {
     this.#store.set(aor, best);
     for (const [peer, record] of held) {
       if (record.owner === best.owner && record.moves === best.moves) continue;
-      const put = (op: number): DhtMessage => ({ type: "putValue", aor, record: best, op, purpose });
-      this.#calls.ask(nowMs, peer, put, this.#settings.timeoutMs, () => undefined);
+      this.#call(nowMs, peer, { type: "putValue", aor, record: best }, purpose, () => undefined);
     }
+  }
+
+  #call(
+    nowMs: number,
+    to: number,
+    body: Body,
+    purpose: Purpose,
+    onAnswer: (nowMs: number, answer: DhtMessage | undefined) => void,
+  ): void {
+    const { retryMs, timeoutMs } = this.#settings;
+    const times = { retryMs, deadlineMs: nowMs + timeoutMs };
+    this.#calls.insist(nowMs, to, (op) => ({ ...body, op, purpose }), times, onAnswer);
   }
 
   /** Asks the nearest until k have answered or all were tried. Every server knows every other, so no hop is needed to find them. */
@@ -261,7 +266,7 @@ export class DhtPut implements Machine<DhtMessage> {
     purpose: Purpose,
     onEnd: (nowMs: number, answers: ReadonlyMap<number, DhtMessage>) => void,
   ): void {
-    const { k, nearest, timeoutMs } = this.#settings;
+    const { k, nearest } = this.#settings;
     const candidates = nearest(this.#surroundings.self, aor).values();
     const answers = new Map<number, DhtMessage>();
     let open = 0;
@@ -269,7 +274,7 @@ export class DhtPut implements Machine<DhtMessage> {
       const { value: peer, done } = candidates.next();
       if (done === true) return;
       open++;
-      this.#calls.ask(sentMs, peer, (op) => ({ ...body, op, purpose }), timeoutMs, (atMs, answer) => {
+      this.#call(sentMs, peer, body, purpose, (atMs, answer) => {
         open--;
         if (answer === undefined) askNext(atMs);
         else answers.set(peer, answer);

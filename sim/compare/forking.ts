@@ -91,12 +91,14 @@ export class Forking implements Machine<ForkingMessage> {
     if (wish === "if-free" && latest !== undefined && latest.server !== self) {
       return emit({ kind: "claimed", id, aor, end: "elsewhere" });
     }
-    const registration = { server: self, atMs: this.#settings.wallMs(nowMs) };
+    // Later than what it replaces, even where wall clocks disagree.
+    const registration = { server: self, atMs: Math.max(this.#settings.wallMs(nowMs), (latest?.atMs ?? 0) + 1) };
     this.#serving.set(aor, registration);
     this.#learn(aor, registration);
     emit({ kind: "claimed", id, aor, end: "owned" });
     const isCurrent = () => this.#serving.get(aor) === registration;
-    for (const other of this.#others()) this.#deliver(nowMs, other, { type: "registered", aor, registration }, isCurrent);
+    for (const other of this.#others())
+      this.#deliver(nowMs, other, { type: "registered", aor, registration }, isCurrent);
   }
 
   receive(nowMs: number, from: number, message: ForkingMessage): void {
@@ -137,8 +139,14 @@ export class Forking implements Machine<ForkingMessage> {
 
   /** Until it is answered or no longer true. A real server would subscribe anew when Timer F fires; the effect is the same. */
   #deliver(nowMs: number, to: number, body: Body, isCurrent: () => boolean, waitMs = T1_MS): void {
-    this.#calls.ask(nowMs, to, (op) => ({ ...body, op, purpose: "notice" }), waitMs, (atMs, answer) => {
-      if (answer === undefined && isCurrent()) this.#deliver(atMs, to, body, isCurrent, Math.min(T2_MS, waitMs * 2));
-    });
+    this.#calls.ask(
+      nowMs,
+      to,
+      (op) => ({ ...body, op, purpose: "notice" }),
+      waitMs,
+      (atMs, answer) => {
+        if (answer === undefined && isCurrent()) this.#deliver(atMs, to, body, isCurrent, Math.min(T2_MS, waitMs * 2));
+      },
+    );
   }
 }

@@ -8,11 +8,12 @@ export interface Figures {
   /** Instants at which a second server began to serve a user, and how long it lasted. */
   races: number;
   longestRaceMs: number;
-  /** Times that all users together were served twice. */
+  /** How long all users together were served twice. */
   racedMs: number;
-  /** Moves that a watcher, connected all the time, had not heard of after a second, and after half a minute. */
+  /** Moves that a watcher, connected to the owner all the time, had not heard of after a second; and after 25 s, if the user was still there. */
   noticesDue: number;
   noticesLate: number;
+  noticesDueLong: number;
   noticesLost: number;
   claims: Record<ClaimEnd, number>;
   longestOutageMs: number;
@@ -35,6 +36,7 @@ export function noFigures(): Figures {
     racedMs: 0,
     noticesDue: 0,
     noticesLate: 0,
+    noticesDueLong: 0,
     noticesLost: 0,
     claims: { owned: 0, elsewhere: 0, unavailable: 0 },
     longestOutageMs: 0,
@@ -70,13 +72,18 @@ export class RaceWatch {
     for (const aor of this.#races.keys()) this.#count(nowMs, aor, this.#believers.get(aor) as Set<WayServer>);
   }
 
+  /** Counts the races that last still. */
+  finish(nowMs: number): void {
+    for (const aor of this.#races.keys()) this.#count(nowMs, aor, new Set());
+  }
+
   isServed(nowMs: number, aor: Aor): boolean {
-    for (const server of this.#believers.get(aor) ?? []) if (server.believes(nowMs, aor)) return true;
+    for (const server of this.#believers.get(aor) ?? []) if (server.serves(nowMs, aor)) return true;
     return false;
   }
 
   #count(nowMs: number, aor: Aor, believers: Set<WayServer>): void {
-    for (const server of believers) if (!server.believes(nowMs, aor)) believers.delete(server);
+    for (const server of believers) if (!server.serves(nowMs, aor)) believers.delete(server);
     const sinceMs = this.#races.get(aor);
     if (believers.size > 1 && sinceMs === undefined) {
       this.#races.set(aor, nowMs);
@@ -103,6 +110,7 @@ export function addFigures(total: Figures, run: Figures): void {
     "racedMs",
     "noticesDue",
     "noticesLate",
+    "noticesDueLong",
     "noticesLost",
     "samples",
     "unserved",
@@ -113,7 +121,8 @@ export function addFigures(total: Figures, run: Figures): void {
   }
   for (const name of ["longestRaceMs", "longestOutageMs"] as const) total[name] = Math.max(total[name], run[name]);
   for (const end of ["owned", "elsewhere", "unavailable"] as const) total.claims[end] += run.claims[end];
-  for (const purpose of ["claim", "lookup", "notice", "upkeep"] as const) total.messages[purpose] += run.messages[purpose];
+  for (const purpose of ["claim", "lookup", "notice", "upkeep"] as const)
+    total.messages[purpose] += run.messages[purpose];
   total.claimMs = [...total.claimMs, ...run.claimMs];
   total.lookupMs = [...total.lookupMs, ...run.lookupMs];
 }

@@ -53,4 +53,8 @@ export class OurServer extends SimulatedNode implements WayServer {
   lookup(nowMs: number, id: number, aor: Aor): void {
     this.run(nowMs, (core, localMs) => core.lookup(localMs, id, aor, "majority", localMs + 2_000));
   }
+
+  serves(nowMs: number, aor: Aor): boolean {
+    return this.believes(nowMs, aor) !== undefined;
+  }
 }

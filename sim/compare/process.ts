@@ -156,7 +156,7 @@ export class ProcessServer<M extends { readonly purpose: Purpose }>
     this.run(nowMs, (machine, localMs) => machine.lookup(localMs, id, aor));
   }
 
-  believes(nowMs: number, aor: Aor): boolean {
+  serves(nowMs: number, aor: Aor): boolean {
     return this.peek(nowMs, (machine, localMs) => machine.serves(localMs, aor)) === true;
   }
 }

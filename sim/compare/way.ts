@@ -16,7 +16,12 @@ export type ClaimEnd = "owned" | "elsewhere" | "unavailable";
 /** What a server says to whoever uses it. Owners are numbers of servers. */
 export type WayEvent =
   | { readonly kind: "claimed"; readonly id: number; readonly aor: Aor; readonly end: ClaimEnd }
-  | { readonly kind: "found"; readonly id: number; readonly aor: Aor; readonly owner: number | "nobody" | "unavailable" }
+  | {
+      readonly kind: "found";
+      readonly id: number;
+      readonly aor: Aor;
+      readonly owner: number | "nobody" | "unavailable";
+    }
   /** Where a watched user is, as far as this server knows. */
   | { readonly kind: "told"; readonly aor: Aor; readonly owner: number | undefined };
 
@@ -32,7 +37,7 @@ export interface WayServer {
   claim(nowMs: number, id: number, aor: Aor, wish: Wish): void;
   lookup(nowMs: number, id: number, aor: Aor): void;
   /** Whether the server would serve the user at this instant. */
-  believes(nowMs: number, aor: Aor): boolean;
+  serves(nowMs: number, aor: Aor): boolean;
 }
 
 /** What the machines of a way do to the world. */
