@@ -1,4 +1,5 @@
 import { type Message, Messager, Registerer, RegistererState, type URI, UserAgent } from "sip.js";
+import { type ImInvitation, type ImSession, invitationOf, inviteSession, msrpDescriptions } from "./im-session.ts";
 import { isSuccess, PendingOutcome, type SipOutcome } from "./outcome.ts";
 import { type PresenceState, renderPidf } from "./pidf.ts";
 import { type PresenceNotification, PresenceSubscription } from "./presence-subscription.ts";
@@ -49,6 +50,7 @@ export class Softphone {
   readonly #closing = new AbortController();
   readonly #subscriptions = new Set<PresenceSubscription>();
   readonly #listeners = new Set<(message: ReceivedMessage) => void>();
+  readonly #invited = new Set<(invitation: ImInvitation) => void>();
   #publication: Publication | undefined;
   #faults = 0;
   readonly #requestsSent = new Map<string, number>();
@@ -64,7 +66,14 @@ export class Softphone {
         authorizationPassword: options.credentials.password,
       }),
       contactParams: { transport: options.server.transport.toLowerCase() },
-      delegate: { onMessage: (message) => this.#receiveMessage(message) },
+      delegate: {
+        onMessage: (message) => this.#receiveMessage(message),
+        onInvite: (invitation) => {
+          for (const listener of this.#invited) listener(invitationOf(invitation));
+          if (this.#invited.size === 0) void invitation.reject({ statusCode: 480 });
+        },
+      },
+      sessionDescriptionHandlerFactory: msrpDescriptions(() => this.#transport.local()?.address ?? "127.0.0.1"),
       // SIP.js makes branches of 23 bits; a sent-by that no other client has keeps two of them apart. The server
       // answers to where the request came from: RFC 3581.
       viaHost: `${crypto.randomUUID()}.invalid`,
@@ -163,6 +172,21 @@ export class Softphone {
     const messager = new Messager(this.#agent, sipUri(aor), text, "text/plain;charset=utf-8");
     await messager.message({ requestDelegate: pending.delegate });
     return pending.promise;
+  }
+
+  /**
+   * Rings a user for a session of instant messages.
+   * @param giveUp stops the ringing
+   * @returns the session, or how the call was answered instead
+   */
+  openSession(aor: string, giveUp?: AbortSignal): Promise<ImSession | SipOutcome> {
+    return inviteSession(this.#agent, sipUri(aor), this.#closing.signal, giveUp);
+  }
+
+  /** Calls `listener` when somebody rings; returns how to stop that. Without a listener the caller is told 480. */
+  onInvitation(listener: (invitation: ImInvitation) => void): () => void {
+    this.#invited.add(listener);
+    return () => this.#invited.delete(listener);
   }
 
   /** Calls `listener` for each message received; returns how to stop that. */
