@@ -2,34 +2,65 @@ import type { NetworkFaults } from "./network.ts";
 import type { Random } from "./random.ts";
 
 /**
- * Which faults a run has and how hard, drawn from its seed: runs that all have a bit of everything would never meet
- * what needs much of one thing. Means are between two faults of the kind, ms; `Infinity` for never.
+ * Which faults and which work a run has, and how much, drawn from its seed: runs that all have a bit of everything would
+ * never meet what needs much of one thing. `…EveryMs` are means between two of the kind; `Infinity` for never.
  */
-export interface FaultMix {
-  readonly claimMs: number;
+export interface RunMix {
+  /** Users. */
+  readonly aors: number;
+  readonly claimEveryMs: number;
   /** Share of claims that take a user over from a live owner. */
   readonly takeOver: number;
-  readonly crashMs: number;
-  readonly pauseMs: number;
-  readonly partitionMs: number;
+  /** Share of claims that all servers make at the same instant. */
+  readonly storms: number;
+  readonly releaseEveryMs: number;
+  readonly lookupEveryMs: number;
+  /** Messages that an owner sends other servers in a user's name. */
+  readonly effectEveryMs: number;
+  /** Servers that begin or cease to watch a user. */
+  readonly watchEveryMs: number;
+  /** Users that a server watches at its start. */
+  readonly watched: number;
+  readonly crashEveryMs: number;
+  readonly pauseEveryMs: number;
+  readonly partitionEveryMs: number;
   /** Servers that leave or join. */
-  readonly rosterMs: number;
+  readonly rosterEveryMs: number;
+  /** Voters that the steward aims at: with fewer than servers, some claim without being a replica of anything. */
+  readonly votersTarget: number;
   readonly network: NetworkFaults;
+  /** `bounded`: rates within the domain's drift of true time, often at its very edges. `wrong`: any rate, jumps, standstills. */
+  readonly clocks: "bounded" | "wrong";
+  readonly clockEveryMs: number;
 }
 
-export function drawFaults(random: Random, leaseMs: number): FaultMix {
+export function drawMix(random: Random, leaseMs: number, clocks: RunMix["clocks"]): RunMix {
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
+  const claimEveryMs = random.pick([50, 200, 500, 2_000]);
+  const aors = random.pick([1, 3, 3, 10, 40]);
   return {
-    claimMs: random.pick([20, 100, 500, 2_000]),
+    aors,
+    claimEveryMs,
     takeOver: random.pick([0.3, 0.7, 1]),
-    crashMs: often(),
-    pauseMs: often(),
-    partitionMs: often(),
-    rosterMs: random.chance(0.6) ? random.between(3, 20) * leaseMs : Infinity,
+    storms: random.pick([0, 0.1, 0.1, 0.5]),
+    releaseEveryMs: claimEveryMs * random.pick([3, 7, 30]),
+    lookupEveryMs: random.pick([100, 500, 2_000]),
+    effectEveryMs: random.pick([200, 1_000]),
+    watchEveryMs: random.pick([500, 5_000, Infinity]),
+    watched: random.pick([0, 1, 3]),
+    crashEveryMs: often(),
+    pauseEveryMs: often(),
+    partitionEveryMs: often(),
+    rosterEveryMs: random.chance(0.6) ? random.between(3, 20) * leaseMs : Infinity,
+    votersTarget: random.pick([1, 3, 4, 5, 1024, 1024]),
     network: {
       loss: random.pick([0, 0, 0.01, 0.1]),
       duplication: random.pick([0, 0.05]),
       delayMs: random.pick([0.2, 2, 20, 100]),
+      late: random.pick([0, 0, 0.002, 0.02]),
+      lateMs: 3 * leaseMs,
     },
+    clocks,
+    clockEveryMs: clocks === "wrong" ? random.between(1, 5) * leaseMs : Infinity,
   };
 }

@@ -1,15 +1,25 @@
 import { parseArgs } from "node:util";
-import { Violation } from "./checkers.ts";
+import { parseAor } from "../dht-schema/aor.ts";
+import { Violation } from "./checkers/violation.ts";
+import { LEASE_MS } from "./cluster.ts";
 import type { SimulationOptions, SimulationReport } from "./simulation.ts";
 import { simulate } from "./simulation.ts";
+import { Trace } from "./trace.ts";
 
 const USAGE = `Usage: npm run sim -- [options]
 
-  --seed N      first seed (default: a fresh one)
-  --seeds N     how many seeds, one after the other (default 1)
-  --nodes N     servers (default: 3, 5 or 9 by the seed)
-  --minutes N   virtual minutes with faults (default 5)
-  --json        one JSON object a seed
+  --seed N        first seed (default: a fresh one)
+  --seeds N       how many seeds, one after the other (default 1)
+  --nodes N       servers (default: 3, 5 or 9 by the seed)
+  --minutes N     virtual minutes with faults (default 5)
+  --wrong-clocks  clocks far outside the domain's bound: I1 and I3 alone are promised
+  --trace AOR     print what concerns one user, such as sip:user1@example.com
+  --from MS, --to MS
+                  the window of the trace (default: four lease terms before a violation, else the whole run)
+  --summary       one line for all seeds
+  --json          one JSON object a seed
+
+Exit status: 0 no violation, 1 violation, 2 usage.
 `;
 
 function usageError(message: string): never {
@@ -18,17 +28,23 @@ function usageError(message: string): never {
 }
 
 function readOptions() {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  const options = {
+    seed: text,
+    seeds: text,
+    nodes: text,
+    minutes: text,
+    "wrong-clocks": flag,
+    trace: text,
+    from: text,
+    to: text,
+    summary: flag,
+    json: flag,
+    help: flag,
+  };
   try {
-    return parseArgs({
-      options: {
-        seed: { type: "string" },
-        seeds: { type: "string" },
-        nodes: { type: "string" },
-        minutes: { type: "string" },
-        json: { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    }).values;
+    return parseArgs({ options }).values;
   } catch (error) {
     return usageError((error as Error).message);
   }
@@ -41,15 +57,20 @@ function positive(text: string | undefined, name: string, fallback: number): num
   return usageError(`--${name} takes a positive number, not ${JSON.stringify(text)}`);
 }
 
-function describe(seed: number, nodes: number, report: SimulationReport, seconds: number): string {
-  const { claims, lost, faults } = report;
+function describe({ seed, nodes }: SimulationOptions, report: SimulationReport, seconds: number): string {
+  const { claims, lost, lookups, faults, overlaps } = report;
   const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
   return (
     `seed ${seed}: ${nodes} servers, claims ${claims.owned} won, ${claims["owned-elsewhere"]} left to an owner, ` +
-    `${claims.unavailable} unavailable; ${lost["handed-over"]} hand-overs, ${lost.expired} leases expired; ` +
-    `faults: ${kinds.join(", ") || "none"}; ${report.steps} steps, ` +
-    `${Math.round(report.virtualMs / 1000 / seconds)} virtual s/s: no violation\n`
+    `${claims.unavailable} unavailable; ${lost["handed-over"]} hand-overs, ${lost.expired} leases expired, ` +
+    `${lost.released} released; ${lookups.owner + lookups.nobody} lookups; faults: ${kinds.join(", ") || "none"}; ` +
+    `${report.steps} steps, ${Math.round(report.virtualMs / 1000 / seconds)} virtual s/s: ` +
+    `no violation${overlaps > 0 ? ` (two owners at once ${overlaps} times, as clocks were wrong)` : ""}\n`
   );
+}
+
+function flagsOf({ seed, nodes, minutes, clocks }: SimulationOptions): string {
+  return `--seed ${seed} --nodes ${nodes} --minutes ${minutes}${clocks === "wrong" ? " --wrong-clocks" : ""}`;
 }
 
 const values = readOptions();
@@ -60,33 +81,73 @@ if (values.help === true) {
 const first = Math.trunc(positive(values.seed, "seed", Math.floor(Math.random() * 2 ** 31) + 1));
 const seeds = Math.trunc(positive(values.seeds, "seeds", 1));
 const minutes = positive(values.minutes, "minutes", 5);
-const write = (line: string) => process.stdout.write(line);
+const write = (line: string) => void process.stdout.write(line);
+const total = { claims: 0, won: 0, moves: 0, lookups: 0, steps: 0, virtualMs: 0 };
 let failed = 0;
 
-for (let seed = first; seed < first + seeds; seed++) {
-  const nodes = Math.trunc(positive(values.nodes, "nodes", [3, 5, 9][seed % 3] as number));
-  const options: SimulationOptions = { seed, nodes, minutes };
+/** Runs it again, writing down what concerns one user. */
+function writeTrace(
+  options: SimulationOptions,
+  aor: string,
+  window: { readonly from: number; readonly to: number },
+): void {
+  const { from, to } = window;
+  try {
+    simulate(options, new Trace({ aor: parseAor(aor), fromMs: from, toMs: to, write }));
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    write(`${error.atMs.toFixed(3).padStart(12)}  VIOLATION ${error.invariant}: ${error.message}\n`);
+  }
+}
+
+function runSeed(options: SimulationOptions): void {
   const startedMs = performance.now();
+  let violationMs: number | undefined;
   try {
     const report = simulate(options);
+    const { claims, lookups } = report;
+    total.claims += claims.owned + claims["owned-elsewhere"] + claims.unavailable;
+    total.won += claims.owned;
+    total.moves += report.lost["handed-over"];
+    total.lookups += lookups.owner + lookups.nobody + lookups.unavailable;
+    total.steps += report.steps;
+    total.virtualMs += report.virtualMs;
     const seconds = (performance.now() - startedMs) / 1000;
-    write(
-      values.json === true
-        ? `${JSON.stringify({ ...options, ok: true, ...report })}\n`
-        : describe(seed, nodes, report, seconds),
-    );
+    if (values.json === true) write(`${JSON.stringify({ ...options, ok: true, ...report })}\n`);
+    else if (values.summary !== true) write(describe(options, report, seconds));
   } catch (error) {
     failed++;
-    const found =
-      error instanceof Violation
-        ? `${error.invariant} at ${error.atMs.toFixed(3)} ms: ${error.message}`
-        : String((error as Error).stack);
+    const isViolation = error instanceof Violation;
+    const found = isViolation
+      ? `${error.invariant} at ${error.atMs.toFixed(3)} ms: ${error.message}`
+      : String((error as Error).stack);
+    if (isViolation) violationMs = error.atMs;
     if (values.json === true) write(`${JSON.stringify({ ...options, ok: false, found })}\n`);
-    else
-      write(
-        `seed ${seed}: VIOLATION ${found}\n  replay: npm run sim -- --seed ${seed} --nodes ${nodes} --minutes ${minutes}\n`,
-      );
+    else {
+      const trace = isViolation && error.aor !== undefined ? ` --trace ${error.aor}` : "";
+      write(`seed ${options.seed}: VIOLATION ${found}\n  replay: npm run sim -- ${flagsOf(options)}${trace}\n`);
+    }
   }
+  if (values.trace === undefined) return;
+  const window = {
+    from: values.from === undefined ? (violationMs ?? 0) - 4 * LEASE_MS : Number(values.from),
+    to: positive(values.to, "to", Infinity),
+  };
+  writeTrace(options, values.trace, window);
+}
+
+const startedMs = performance.now();
+for (let seed = first; seed < first + seeds; seed++) {
+  const nodes = Math.trunc(positive(values.nodes, "nodes", [3, 5, 9][seed % 3] as number));
+  runSeed({ seed, nodes, minutes, ...(values["wrong-clocks"] === true && { clocks: "wrong" }) });
+}
+if (values.summary === true) {
+  const { claims, won, moves, lookups, steps, virtualMs } = total;
+  const seconds = (performance.now() - startedMs) / 1000;
+  write(
+    `seeds ${first} to ${first + seeds - 1}: ${claims} claims (${won} won, ${moves} hand-overs), ${lookups} lookups, ` +
+      `${steps} steps, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(0)} s\n`,
+  );
 }
 write(`${seeds - failed} passed, ${failed} failed\n`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -7,35 +7,58 @@ export interface NetworkFaults {
   readonly duplication: number;
   /** Delays are exponential around this mean, ms, so messages overtake each other. */
   readonly delayMs: number;
+  /** Share of messages that stay under way for up to {@link lateMs} instead: longer than a lease. */
+  readonly late: number;
+  readonly lateMs: number;
 }
+
+export const PERFECT_NETWORK: NetworkFaults = { loss: 0, duplication: 0, delayMs: 1, late: 0, lateMs: 0 };
 
 /** A network between numbered nodes on virtual time: it loses, doubles, delays, reorders, and is cut one way or both. */
 export class Network {
-  faults: NetworkFaults = { loss: 0, duplication: 0, delayMs: 1 };
+  faults: NetworkFaults = PERFECT_NETWORK;
   messages = 0;
   readonly #agenda: Agenda;
   readonly #random: Random;
-  readonly #cut = new Set<string>();
+  /** How many partitions cut each direction of each link. */
+  readonly #cuts = new Map<number, number>();
 
   constructor(agenda: Agenda, random: Random) {
     this.#agenda = agenda;
     this.#random = random;
   }
 
-  /** Cuts messages from one node to another. */
+  /** Cuts messages from one node to another; {@link mend} as often undoes it. */
   cut(from: number, to: number): void {
-    this.#cut.add(`${from}>${to}`);
+    const link = linkOf(from, to);
+    this.#cuts.set(link, (this.#cuts.get(link) ?? 0) + 1);
   }
 
-  heal(): void {
-    this.#cut.clear();
+  /** @returns whether messages get through again */
+  mend(from: number, to: number): boolean {
+    const link = linkOf(from, to);
+    const left = (this.#cuts.get(link) ?? 1) - 1;
+    if (left > 0) this.#cuts.set(link, left);
+    else this.#cuts.delete(link);
+    return left === 0;
   }
 
   send(nowMs: number, from: number, to: number, deliver: (nowMs: number) => void): void {
     this.messages++;
-    const { loss, duplication, delayMs } = this.faults;
-    if (this.#cut.has(`${from}>${to}`) || this.#random.chance(loss)) return;
-    const copies = this.#random.chance(duplication) ? 2 : 1;
-    for (let i = 0; i < copies; i++) this.#agenda.add(nowMs + this.#random.exponential(delayMs), deliver);
+    const { loss, duplication } = this.faults;
+    if (this.#cuts.size > 0 && this.#cuts.has(linkOf(from, to))) return;
+    if (loss > 0 && this.#random.chance(loss)) return;
+    this.#agenda.add(nowMs + this.#delayMs(), deliver);
+    if (duplication > 0 && this.#random.chance(duplication)) this.#agenda.add(nowMs + this.#delayMs(), deliver);
   }
+
+  #delayMs(): number {
+    const { delayMs, late, lateMs } = this.faults;
+    if (late > 0 && this.#random.chance(late)) return this.#random.between(0, lateMs);
+    return this.#random.exponential(delayMs);
+  }
+}
+
+function linkOf(from: number, to: number): number {
+  return from * 65_536 + to;
 }

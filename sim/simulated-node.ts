@@ -7,16 +7,29 @@ import { isNewerRoster } from "../dht-schema/roster.ts";
 import type { Agenda } from "../node/directory/core/agenda.ts";
 import type { DirectoryEvent, DirectoryTuning, OwnerState } from "../node/directory/core/context.ts";
 import { DirectoryCore } from "../node/directory/core/directory-core.ts";
+import { SeenEpochs } from "../node/directory/core/seen-epochs.ts";
+import { servingEpoch } from "../node/federation/serving-epoch.ts";
+import type { SimulatedClock } from "./clock.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
+
+/** What crosses the network: octets for a share of the batches, the messages themselves for the others. */
+export type Wire = Uint8Array | Batch;
+
+/** Of so many batches of a node one is encoded and decoded, as all are in life: it costs as much as the protocol. */
+const ENCODED_ONE_IN = 8;
 
 /** What the world does for a node. */
 export interface NodeWorld {
   readonly agenda: Agenda;
   readonly network: Network;
   readonly random: Random;
-  deliver(nowMs: number, from: number, to: number, bytes: Uint8Array): void;
+  /** A batch leaves for another node. */
+  sent(nowMs: number, from: SimulatedNode, to: number, batch: Batch): void;
+  deliver(nowMs: number, from: number, to: number, wire: Wire): void;
   event(nowMs: number, node: SimulatedNode, event: DirectoryEvent): void;
+  /** Something happened in a node, and its consequences are on their way. */
+  stepped(nowMs: number, node: SimulatedNode): void;
 }
 
 /** How a node is made. */
@@ -25,14 +38,19 @@ export interface NodeInit {
   readonly roster: Roster;
   readonly tuning: DirectoryTuning;
   readonly steward: boolean;
-  /** Local milliseconds per true millisecond. */
-  readonly clockRate: number;
-  readonly clockStartMs: number;
+  readonly clock: SimulatedClock;
 }
 
-/** A running life of a node: the production core, and what is queued while the process is stopped. */
-interface Life {
+/** A process of a node: the production core with what fences for it, and what is queued while it is stopped. */
+export interface Life {
   readonly core: DirectoryCore;
+  readonly seen: SeenEpochs;
+  /** What its watches were last told. */
+  readonly told: Map<Aor, OwnerState>;
+  readonly watching: Set<Aor>;
+}
+
+interface Process extends Life {
   paused: boolean;
   readonly queue: ((nowMs: number) => void)[];
   /** True time of the wake-up that is due; an earlier one replaces it. */
@@ -40,137 +58,208 @@ interface Life {
 }
 
 /**
- * A server on virtual time: the production core with a clock of its own that starts anywhere and runs at its own rate,
- * a disk that survives crashes, and a process that can be killed and stopped.
+ * A server on virtual time: the production core with a clock of its own, a disk that survives crashes, and a process
+ * that can be killed and stopped.
  */
 export class SimulatedNode {
   readonly number: number;
-  /** What the watches of the present life were last told. */
-  readonly told = new Map<Aor, OwnerState>();
+  readonly clock: SimulatedClock;
   readonly #init: NodeInit;
   readonly #world: NodeWorld;
   readonly #disk: { roster: Roster; boot: number; ceiling: number };
-  #life: Life | undefined;
+  #members: ReadonlySet<number>;
+  #process: Process | undefined;
+  #sent = 0;
 
   constructor(init: NodeInit, world: NodeWorld) {
     this.number = init.number;
+    this.clock = init.clock;
     this.#init = init;
     this.#world = world;
     this.#disk = { roster: init.roster, boot: 0, ceiling: 0 };
+    this.#members = membersOf(init.roster);
   }
 
   get isUp(): boolean {
-    return this.#life !== undefined;
+    return this.#process !== undefined;
   }
 
   get isPaused(): boolean {
-    return this.#life?.paused === true;
+    return this.#process?.paused === true;
+  }
+
+  get isRunning(): boolean {
+    return this.#process?.paused === false;
   }
 
   get roster(): Roster {
     return this.#disk.roster;
   }
 
-  start(nowMs: number, watched: readonly Aor[]): void {
+  /** The process that runs or is stopped; another one after each crash. */
+  get life(): Life | undefined {
+    return this.#process;
+  }
+
+  /** Whether its roster has this server: it listens to no others. */
+  knows(number: number): boolean {
+    return this.#members.has(number);
+  }
+
+  start(nowMs: number): void {
     this.#disk.boot++;
-    this.told.clear();
     const { tuning, steward } = this.#init;
     const random = () => this.#world.random.next();
-    const core = new DirectoryCore(this.#localMs(nowMs), { self: this.number, ...this.#disk, tuning, steward, random });
-    this.#life = { core, paused: false, queue: [], wakeAtMs: Infinity };
-    this.run(nowMs, (_core, localMs) => {
-      for (const aor of watched) core.watch(localMs, aor);
-    });
+    const localMs = this.clock.localMs(nowMs);
+    const core = new DirectoryCore(localMs, { self: this.number, ...this.#disk, tuning, steward, random });
+    this.#process = {
+      core,
+      seen: new SeenEpochs(core, tuning.observedEpochs),
+      told: new Map(),
+      watching: new Set(),
+      paused: false,
+      queue: [],
+      wakeAtMs: Infinity,
+    };
+    this.run(nowMs, () => {});
   }
 
   /** Memory is lost, the disk stays. */
   crash(): void {
-    this.#life = undefined;
+    this.#process = undefined;
   }
 
   pause(): void {
-    if (this.#life !== undefined) this.#life.paused = true;
+    if (this.#process !== undefined) this.#process.paused = true;
   }
 
   /** What came meanwhile is handled now, in any order. */
   resume(nowMs: number): void {
-    const life = this.#life;
-    if (life === undefined || !life.paused) return;
-    life.paused = false;
-    const queue = life.queue.splice(0);
+    const process = this.#process;
+    if (process === undefined || !process.paused) return;
+    process.paused = false;
+    const queue = process.queue.splice(0);
     while (queue.length > 0) {
       const at = Math.floor(this.#world.random.next() * queue.length);
       queue.splice(at, 1)[0]?.(nowMs);
     }
   }
 
-  /** Does something in the process: now, or when it runs again; never in another life. */
-  run(nowMs: number, act: (core: DirectoryCore, localMs: number, nowMs: number) => void): void {
-    const life = this.#life;
-    if (life === undefined) return;
-    const step = (atMs: number) => {
-      if (this.#life !== life) return;
-      act(life.core, this.#localMs(atMs), atMs);
-      this.#flush(atMs, life);
-    };
-    if (life.paused) life.queue.push(step);
-    else step(nowMs);
+  /** The clock goes on differently. */
+  disturbClock(nowMs: number, rate: number, aheadMs: number): void {
+    this.clock.disturb(nowMs, rate, aheadMs);
+    const process = this.#process;
+    if (process === undefined) return;
+    process.wakeAtMs = Infinity;
+    this.#wake(nowMs, process);
   }
 
-  receive(nowMs: number, from: number, bytes: Uint8Array): void {
-    this.run(nowMs, (core, localMs) => core.receive(localMs, from, decodeBatch(bytes)));
+  /** Does something in the process: now, or when it runs again; never in another life. */
+  run(nowMs: number, act: (life: Life, localMs: number, nowMs: number) => void): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    if (process.paused) process.queue.push((atMs) => this.#step(atMs, process, act));
+    else this.#step(nowMs, process, act);
+  }
+
+  receive(nowMs: number, from: number, wire: Wire): void {
+    this.run(nowMs, ({ core }, localMs) =>
+      core.receive(localMs, from, wire instanceof Uint8Array ? decodeBatch(wire) : wire),
+    );
   }
 
   learnRoster(nowMs: number, roster: Roster): void {
-    this.run(nowMs, (core, localMs) => {
+    if (!isNewerRoster(roster, this.#disk.roster)) return;
+    this.run(nowMs, ({ core }, localMs) => {
       if (!isNewerRoster(roster, this.#disk.roster)) return;
       this.#disk.roster = roster;
+      this.#members = membersOf(roster);
       core.installRoster(localMs, roster);
+    });
+  }
+
+  watch(nowMs: number, aor: Aor): void {
+    this.run(nowMs, ({ core, watching }, localMs) => {
+      watching.add(aor);
+      core.watch(localMs, aor);
+    });
+  }
+
+  unwatch(nowMs: number, aor: Aor): void {
+    this.run(nowMs, ({ core, watching, told }, localMs) => {
+      watching.delete(aor);
+      told.delete(aor);
+      core.unwatch(localMs, aor);
     });
   }
 
   /** What the server itself believes at this instant, even while its process is stopped. */
   believes(nowMs: number, aor: Aor): Epoch | undefined {
-    return this.#life?.core.owned(this.#localMs(nowMs), aor);
+    return this.#process?.core.owned(this.clock.localMs(nowMs), aor);
   }
 
-  #localMs(nowMs: number): number {
-    return this.#init.clockStartMs + nowMs * this.#init.clockRate;
+  /** All that it believes to own at this instant. */
+  beliefs(nowMs: number): Iterable<{ readonly aor: Aor; readonly epoch: Epoch }> {
+    return this.#process?.core.owners(this.clock.localMs(nowMs)) ?? [];
   }
 
-  #flush(nowMs: number, life: Life): void {
-    const { batches, events } = life.core.takeOutput();
-    for (const event of events) this.#handle(nowMs, life, event);
+  /** What it would say of a watched AoR without asking anybody. */
+  cached(nowMs: number, aor: Aor): OwnerState | undefined {
+    return this.#process?.core.watched(this.clock.localMs(nowMs), aor);
+  }
+
+  /** The epoch under which it sends something in the user's name at this instant. */
+  servingEpoch({ core, seen }: Life, localMs: number, aor: Aor): Epoch | undefined {
+    const locator = { owned: () => core.owned(localMs, aor), newestEpoch: () => seen.newest(localMs, aor) };
+    return servingEpoch(locator, aor);
+  }
+
+  #step(nowMs: number, process: Process, act: (life: Life, localMs: number, nowMs: number) => void): void {
+    if (this.#process !== process) return;
+    act(process, this.clock.localMs(nowMs), nowMs);
+    this.#flush(nowMs, process);
+    this.#world.stepped(nowMs, this);
+  }
+
+  #flush(nowMs: number, process: Process): void {
+    const { batches, events } = process.core.takeOutput();
+    for (const event of events) this.#handle(nowMs, process, event);
     for (const { to, batch } of batches) this.#send(nowMs, to, batch);
-    this.#wake(nowMs, life);
+    this.#wake(nowMs, process);
   }
 
   #send(nowMs: number, to: number, batch: Batch): void {
-    const bytes = encodeBatch(batch);
-    this.#world.network.send(nowMs, this.number, to, (atMs) => this.#world.deliver(atMs, this.number, to, bytes));
+    const { network, sent, deliver } = this.#world;
+    const wire = this.#sent++ % ENCODED_ONE_IN === 0 ? encodeBatch(batch) : batch;
+    sent(nowMs, this, to, batch);
+    network.send(nowMs, this.number, to, (atMs) => deliver(atMs, this.number, to, wire));
   }
 
-  #handle(nowMs: number, life: Life, event: DirectoryEvent): void {
+  #handle(nowMs: number, process: Process, event: DirectoryEvent): void {
     if (event.kind === "raise-ceiling") {
       // The disk takes its time, and a crash before it is done leaves the old ceiling.
       this.#world.agenda.add(nowMs + this.#world.random.exponential(3), (atMs) => {
-        if (this.#life !== life) return;
+        if (this.#process !== process) return;
         this.#disk.ceiling = Math.max(this.#disk.ceiling, event.counter);
-        this.run(atMs, (core) => core.ceilingStored(event.counter));
+        this.run(atMs, ({ core }) => core.ceilingStored(event.counter));
       });
-    } else if (event.kind === "watched") this.told.set(event.aor, event.state);
+    } else if (event.kind === "watched") process.told.set(event.aor, event.state);
     this.#world.event(nowMs, this, event);
   }
 
-  #wake(nowMs: number, life: Life): void {
-    const dueMs = (life.core.nextDeadlineMs() - this.#init.clockStartMs) / this.#init.clockRate;
-    if (dueMs >= life.wakeAtMs) return;
-    life.wakeAtMs = dueMs;
+  #wake(nowMs: number, process: Process): void {
+    const dueMs = this.clock.trueMs(process.core.nextDeadlineMs());
+    if (dueMs >= process.wakeAtMs) return;
+    process.wakeAtMs = dueMs;
     // A little late, so that rounding between the two clocks never wakes it before its time.
     this.#world.agenda.add(Math.max(nowMs, dueMs) + 1e-6, (atMs) => {
-      if (this.#life !== life || life.wakeAtMs !== dueMs) return;
-      life.wakeAtMs = Infinity;
-      this.run(atMs, (core, localMs) => core.tick(localMs));
+      if (this.#process !== process || process.wakeAtMs !== dueMs) return;
+      process.wakeAtMs = Infinity;
+      this.run(atMs, ({ core }, localMs) => core.tick(localMs));
     });
   }
+}
+
+function membersOf(roster: Roster): ReadonlySet<number> {
+  return new Set(roster.servers.map(({ number }) => number));
 }

@@ -1,6 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { compareBallots, sameBallot } from "../../dht-schema/ballot.ts";
+import { sameBallot } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import { signServerBinding } from "../../dht-schema/server-binding.ts";
@@ -29,6 +29,7 @@ import type {
   ReplicaAnswer,
 } from "./core/context.ts";
 import { DirectoryCore } from "./core/directory-core.ts";
+import { SeenEpochs } from "./core/seen-epochs.ts";
 
 /** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
 export const defaultTuning: DirectoryTuning = {
@@ -77,7 +78,7 @@ export class Directory implements Locator {
   readonly #fetches = new Map<number, (signed: Uint8Array | undefined) => void>();
   readonly #watches = new Map<Aor, Set<(change: OwnerChange) => void>>();
   readonly #lostListeners = new Set<(lost: OwnershipLost) => void>();
-  readonly #observed = new Map<Aor, Epoch>();
+  readonly #seen: SeenEpochs;
   #serverByNumber = new Map<number, ServerId>();
   #numberByServer = new Map<ServerId, number>();
   #nextId = 1;
@@ -101,15 +102,17 @@ export class Directory implements Locator {
     this.#components = components;
     const roster = mesh.roster();
     this.#learnServers(roster);
+    const tuning = { ...defaultTuning, ...init.tuning };
     this.#core = new DirectoryCore(clock.monotonicMs(), {
       self: this.#numberByServer.get(mesh.self) as number,
       boot: init.boot,
       roster,
       ceiling: readCeiling(settings),
-      tuning: { ...defaultTuning, ...init.tuning },
+      tuning,
       random: Math.random,
       steward: mesh.isSteward,
     });
+    this.#seen = new SeenEpochs(this.#core, tuning.observedEpochs);
   }
 
   /** Begins to take part. Idempotent. */
@@ -233,29 +236,11 @@ export class Directory implements Locator {
   }
 
   newestEpoch(aor: Aor): Epoch | undefined {
-    const nowMs = this.#nowMs();
-    const watched = this.#core.watched(nowMs, aor);
-    const candidates = [
-      this.#core.owned(nowMs, aor),
-      this.#core.forwardingNote(aor),
-      this.#observed.get(aor),
-      watched?.kind === "owner" ? watched.epoch : undefined,
-    ];
-    let newest: Epoch | undefined;
-    for (const epoch of candidates) {
-      if (epoch !== undefined && (newest === undefined || compareBallots(epoch, newest) > 0)) newest = epoch;
-    }
-    return newest;
+    return this.#seen.newest(this.#nowMs(), aor);
   }
 
   observeEpoch(aor: Aor, epoch: Epoch): boolean {
-    const newest = this.newestEpoch(aor);
-    if (newest !== undefined && compareBallots(epoch, newest) < 0) return false;
-    const observed = this.#observed;
-    observed.delete(aor);
-    observed.set(aor, epoch);
-    if (observed.size > limits.directory.observedEpochs) observed.delete(observed.keys().next().value as Aor);
-    return true;
+    return this.#seen.observe(this.#nowMs(), aor, epoch);
   }
 
   forwardingNote(aor: Aor): { readonly server: ServerId; readonly epoch: Epoch } | undefined {

@@ -1,0 +1,46 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import { compareBallots } from "../../../dht-schema/ballot.ts";
+import type { DirectoryCore } from "./directory-core.ts";
+
+/**
+ * The highest epoch of each user that this server knows of, to fence with (I3): what it owns, was asked to hand over
+ * for, watches, and what other servers' messages and answers carried.
+ */
+export class SeenEpochs {
+  readonly #core: Pick<DirectoryCore, "owned" | "forwardingNote" | "watched">;
+  readonly #max: number;
+  readonly #observed = new Map<Aor, Epoch>();
+
+  /** @param max users whose epochs are remembered; beyond, the least recently observed is forgotten */
+  constructor(core: Pick<DirectoryCore, "owned" | "forwardingNote" | "watched">, max: number) {
+    this.#core = core;
+    this.#max = max;
+  }
+
+  newest(nowMs: number, aor: Aor): Epoch | undefined {
+    const watched = this.#core.watched(nowMs, aor);
+    const candidates = [
+      this.#core.owned(nowMs, aor),
+      this.#core.forwardingNote(aor),
+      this.#observed.get(aor),
+      watched?.kind === "owner" ? watched.epoch : undefined,
+    ];
+    let newest: Epoch | undefined;
+    for (const epoch of candidates) {
+      if (epoch !== undefined && (newest === undefined || compareBallots(epoch, newest) > 0)) newest = epoch;
+    }
+    return newest;
+  }
+
+  /** Learns an epoch. @returns false when a higher one is known: what carries this one is stale and must be refused */
+  observe(nowMs: number, aor: Aor, epoch: Epoch): boolean {
+    const newest = this.newest(nowMs, aor);
+    if (newest !== undefined && compareBallots(epoch, newest) < 0) return false;
+    const observed = this.#observed;
+    observed.delete(aor);
+    observed.set(aor, epoch);
+    if (observed.size > this.#max) observed.delete(observed.keys().next().value as Aor);
+    return true;
+  }
+}

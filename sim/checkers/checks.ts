@@ -1,0 +1,141 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { formatBallot } from "../../dht-schema/ballot.ts";
+import type { LookupResult } from "../../node/directory/core/context.ts";
+import { LEASE_MS } from "../cluster.ts";
+import type { RunMix } from "../faults.ts";
+import { OwnershipLog } from "../ownership-log.ts";
+import type { SimulatedNode } from "../simulated-node.ts";
+import { EpochChecker } from "./epochs.ts";
+import { ExclusivityChecker } from "./exclusivity.ts";
+import { FencingChecker } from "./fencing.ts";
+import type { Operation } from "./linearizability.ts";
+import { explainNotLinearizable } from "./linearizability.ts";
+import { Violation } from "./violation.ts";
+import { checkFresh, WatchChecker } from "./watches.ts";
+
+/** All checkers of a run, and what they need to be told. With wrong clocks I1 and I3 alone are promised. */
+export class Checks {
+  readonly epochs: EpochChecker;
+  readonly fencing = new FencingChecker();
+  readonly watches = new WatchChecker();
+  /** With wrong clocks: how often a server began to believe while another did. */
+  overlaps = 0;
+  readonly #exclusivity = new ExclusivityChecker();
+  readonly #log: OwnershipLog;
+  readonly #histories = new Map<Aor, Operation[]>();
+  readonly #clocksAreWrong: boolean;
+  readonly #aors: readonly Aor[];
+  /** For each AoR, the servers that have begun to claim it. */
+  readonly #claimants = new Map<Aor, Set<number>>();
+  readonly #staleAfterMs: number;
+
+  constructor(mix: RunMix, aors: readonly Aor[]) {
+    this.#clocksAreWrong = mix.clocks === "wrong";
+    this.#aors = aors;
+    this.epochs = new EpochChecker(mix.clocks);
+    this.#staleAfterMs = 3 * LEASE_MS + 40 * mix.network.delayMs;
+    this.#log = new OwnershipLog((aor, { kind, server, epoch, startMs, endMs }) => {
+      const action = kind === "ended" ? ({ kind: "end", epoch } as const) : ({ kind: "claim", epoch } as const);
+      this.#record(aor, { server, action, startMs, endMs });
+    });
+  }
+
+  /** Something happened in a server. */
+  stepped(nowMs: number, node: SimulatedNode): void {
+    for (const { aor, epoch } of node.beliefs(nowMs)) {
+      this.#exclusive(() => this.#exclusivity.believed(nowMs, aor, epoch, node));
+      this.#log.believed(nowMs, aor, node.number, epoch);
+    }
+  }
+
+  /** Now and then: what needs no argument about steps, and what grows stale with time. */
+  lookAround(nowMs: number, nodes: readonly SimulatedNode[]): void {
+    this.#exclusive(() => this.#exclusivity.lookAtAll(nowMs, this.#aors, nodes));
+    if (this.#clocksAreWrong) return;
+    for (const aor of this.#aors) {
+      const owner = this.#log.current(aor);
+      const owning = nodes.find(({ number }) => number === owner?.server);
+      if (owner === undefined || owning?.believes(nowMs, aor) === undefined) continue;
+      for (const node of nodes) {
+        if (node.life?.watching.has(aor) !== true) continue;
+        checkFresh(nowMs, node.number, aor, node.cached(nowMs, aor), owner, this.#staleAfterMs);
+      }
+    }
+  }
+
+  claimBegan(aor: Aor, node: SimulatedNode): void {
+    const claimants = this.#claimants.get(aor);
+    if (claimants === undefined) this.#claimants.set(aor, new Set([node.number]));
+    else claimants.add(node.number);
+  }
+
+  claimed(
+    nowMs: number,
+    node: SimulatedNode,
+    aor: Aor,
+    won: { readonly epoch: Epoch; readonly startMs: number; readonly highestAtStart: Epoch | undefined },
+  ): void {
+    const { epoch, startMs } = won;
+    this.epochs.claimed(nowMs, aor, epoch, won.highestAtStart);
+    this.#log.won(nowMs, aor, node.number, epoch);
+    this.#record(aor, { server: node.number, action: { kind: "claim", epoch }, startMs, endMs: nowMs });
+  }
+
+  lost(nowMs: number, node: SimulatedNode, aor: Aor, untilNow: boolean): void {
+    this.#log.lost(nowMs, aor, node.number, untilNow);
+  }
+
+  crashed(nowMs: number, node: SimulatedNode): void {
+    for (const aor of this.#aors) this.lost(nowMs, node, aor, node.believes(nowMs, aor) !== undefined);
+  }
+
+  /** A lookup ended. */
+  found(
+    nowMs: number,
+    node: SimulatedNode,
+    aor: Aor,
+    lookup: { readonly mode: "first" | "majority"; readonly startMs: number },
+    result: LookupResult,
+  ): void {
+    if (result.kind === "unavailable") return;
+    // Also the first answer, which promises no more than this, names nobody who never asked for the user.
+    if (result.kind === "owner" && this.#claimants.get(aor)?.has(result.epoch.member) !== true) {
+      const message = `${aor} was found at ${formatBallot(result.epoch)}, whose server never claimed it`;
+      throw new Violation("linearizability", nowMs, message, aor);
+    }
+    if (lookup.mode === "first") return;
+    const found = result.kind === "owner" ? result.epoch.member : "nobody";
+    this.#record(aor, {
+      server: node.number,
+      action: { kind: "lookup", found },
+      startMs: lookup.startMs,
+      endMs: nowMs,
+    });
+  }
+
+  /** At the end of a run. */
+  checkHistories(nowMs: number): void {
+    if (this.#clocksAreWrong) return;
+    for (const [aor, operations] of this.#histories) {
+      const wrong = explainNotLinearizable(operations);
+      if (wrong !== undefined) throw new Violation("linearizability", nowMs, `${aor}: ${wrong}`, aor);
+    }
+  }
+
+  #record(aor: Aor, operation: Operation): void {
+    const history = this.#histories.get(aor);
+    if (history === undefined) this.#histories.set(aor, [operation]);
+    else history.push(operation);
+  }
+
+  #exclusive(check: () => void): void {
+    if (!this.#clocksAreWrong) return check();
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.overlaps++;
+    }
+  }
+}
