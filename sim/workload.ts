@@ -85,17 +85,14 @@ export class Workload {
     return [...this.#openClaims.values()];
   }
 
-  claim(nowMs: number, node: SimulatedNode, aor: Aor, mode: ClaimMode): void {
+  claim(nowMs: number, node: SimulatedNode, aor: Aor, mode: ClaimMode): number {
     const id = ++this.#lastId;
     node.run(nowMs, ({ core }, localMs, startMs) => {
       this.#openClaims.set(id, { node, aor, mode, startMs, highestAtStart: this.#checks.epochs.highest(aor) });
       this.#checks.claimBegan(aor, node);
       core.claim(localMs, id, aor, mode, localMs + CLAIM_MS);
     });
-    if (!this.#world.random.chance(0.02)) return;
-    this.#world.agenda.add(nowMs + this.#world.random.exponential(50), (atMs) =>
-      node.run(atMs, ({ core }, localMs) => core.cancelClaim(localMs, id, aor)),
-    );
+    return id;
   }
 
   lookUp(nowMs: number, node: SimulatedNode, aor: Aor, mode: LookupMode): void {
@@ -160,7 +157,18 @@ export class Workload {
     const { storms, takeOver } = this.#mix;
     const aor = random.pick(this.#aors);
     const claimants = random.chance(storms) ? this.#cluster.nodes : [this.#cluster.pick()];
-    for (const node of claimants) this.claim(nowMs, node, aor, random.chance(takeOver) ? "take-over" : "if-free");
+    for (const node of claimants) {
+      const id = this.claim(nowMs, node, aor, random.chance(takeOver) ? "take-over" : "if-free");
+      if (random.chance(0.02)) this.#cancelSoon(nowMs, node, aor, id);
+    }
+  }
+
+  /** Whoever asked no longer waits. */
+  #cancelSoon(nowMs: number, node: SimulatedNode, aor: Aor, id: number): void {
+    const { agenda, random } = this.#world;
+    agenda.add(nowMs + random.exponential(50), (atMs) =>
+      node.run(atMs, ({ core }, localMs) => core.cancelClaim(localMs, id, aor)),
+    );
   }
 
   #releaseSomething(nowMs: number): void {

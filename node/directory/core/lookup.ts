@@ -26,24 +26,43 @@ export function isChosen(quorum: Quorum, reports: Reports, ballot: Ballot): bool
   });
 }
 
-/** Whether a majority answered and what they and the silent hold cannot add up to an owner. */
-export function isNobody(quorum: Quorum, reports: Reports): boolean {
-  if (!isQuorum(quorum, (member) => reports.has(member))) return false;
+/** The highest ballot that a majority of each group reports, if there is one. */
+export function chosenBallot(quorum: Quorum, reports: Reports): Ballot | undefined {
+  const highest = highestValid(reports);
+  if (highest === undefined || isChosen(quorum, reports, highest)) return highest;
+  // A replica may hold a higher one that was proposed to it alone.
+  let chosen: Ballot | undefined;
   for (const ballot of reports.values()) {
-    if (ballot === undefined) continue;
-    // All ballots of one server count together, as in a claim.
-    const mayBeOwned = isQuorumOfSome(
-      quorum,
-      (member) => !reports.has(member) || reports.get(member)?.member === ballot.member,
-    );
-    if (mayBeOwned) return false;
+    if (ballot === undefined || (chosen !== undefined && compareBallots(ballot, chosen) <= 0)) continue;
+    if (isChosen(quorum, reports, ballot)) chosen = ballot;
   }
-  return true;
+  return chosen;
 }
 
 /**
- * - `first`: the first replica that knows an owner, or that knows of none, decides
- * - `majority`: "nobody" needs a majority
+ * The servers that may own, as far as what replicas report and what the silent may hold add up to a majority: each by the
+ * highest ballot of it that is reported. All ballots of one server count together, as in a claim.
+ */
+export function possibleOwners(quorum: Quorum, reports: Reports): Ballot[] {
+  const highest = new Map<number, Ballot>();
+  for (const ballot of reports.values()) {
+    const before = ballot && highest.get(ballot.member);
+    if (ballot !== undefined && (before === undefined || compareBallots(ballot, before) > 0))
+      highest.set(ballot.member, ballot);
+  }
+  return [...highest.values()].filter(({ member: owner }) =>
+    isQuorumOfSome(quorum, (member) => !reports.has(member) || reports.get(member)?.member === owner),
+  );
+}
+
+/** Whether a majority answered and what they and the silent hold cannot add up to an owner. */
+export function isNobody(quorum: Quorum, reports: Reports): boolean {
+  return isQuorum(quorum, (member) => reports.has(member)) && possibleOwners(quorum, reports).length === 0;
+}
+
+/**
+ * - `first`: the first replica that knows an owner, or that knows of none, decides: a hint, which the owner confirms
+ * - `majority`: at some instant while it was looked up nobody owned; or none but the owner found did
  */
 export type LookupMode = "first" | "majority";
 
@@ -74,11 +93,16 @@ export function startLookup(
     const { accepted } = message;
     reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
     if (accepted !== undefined) context.sawBallot(accepted.ballot);
-    const quick = mode === "first" || isQuorum(quorum, (member) => reports.has(member));
-    const highest = highestValid(reports);
-    if (isNobody(quorum, reports)) finish(atMs, { kind: "nobody" });
-    else if (highest !== undefined && quick) finish(atMs, { kind: "owner", epoch: highest });
-    else if (mode === "first") finish(atMs, { kind: "nobody" });
+    if (mode === "majority" && !isQuorum(quorum, (member) => reports.has(member))) return;
+    const owners =
+      mode === "first"
+        ? [...reports.values()].filter((ballot) => ballot !== undefined)
+        : possibleOwners(quorum, reports);
+    const [owner] = owners;
+    if (owner === undefined) finish(atMs, { kind: "nobody" });
+    // Some replica may hold what another server proposed to it, while most hold what is owned: they all know which.
+    else if (owners.length > 1) askOthers();
+    else finish(atMs, { kind: "owner", epoch: owner });
   });
   const ask = (member: number) => {
     asked.add(member);
@@ -99,7 +123,11 @@ export function startLookup(
     alarm = context.agenda.add(atMost(Math.max(hedgeMs, nowMs + tuning.attemptMs)), (atMs) => {
       context.closeOp(op);
       if (atMs < deadlineMs) return startLookup(context, atMs, aor, options, onEnd);
-      onEnd(atMs, { kind: "unavailable", reason: `${reports.size} of ${quorum.members.length} replicas answered` });
+      const doubt = possibleOwners(quorum, reports).length > 1 ? ", and differ" : "";
+      onEnd(atMs, {
+        kind: "unavailable",
+        reason: `${reports.size} of ${quorum.members.length} replicas answered${doubt}`,
+      });
     });
   });
 }

@@ -5,7 +5,7 @@ import type { MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Appointment } from "./agenda.ts";
 import type { Context, OwnerState } from "./context.ts";
 import type { Leases } from "./leases.ts";
-import { highestValid, isChosen, isNobody } from "./lookup.ts";
+import { chosenBallot, highestValid, isNobody } from "./lookup.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum } from "./quorum.ts";
 
@@ -204,10 +204,11 @@ export class Watches {
 
   #consider(nowMs: number, watch: Watch): void {
     const { quorum, reports } = watch;
+    const chosen = chosenBallot(quorum, reports);
+    if (chosen !== undefined) this.#tellOwner(watch, chosen);
+    else if (isNobody(quorum, reports)) return this.#tell(watch, { kind: "nobody" });
     const highest = highestValid(reports);
-    if (highest !== undefined && isChosen(quorum, reports, highest)) this.#tellOwner(watch, highest);
-    else if (isNobody(quorum, reports)) this.#tell(watch, { kind: "nobody" });
-    else if (highest !== undefined && this.#isNews(watch, highest)) this.#confirmSoon(nowMs, watch);
+    if (highest !== undefined && this.#isNews(watch, highest)) this.#confirmSoon(nowMs, watch);
   }
 
   #isNews({ told, newest }: Watch, epoch: Ballot): boolean {

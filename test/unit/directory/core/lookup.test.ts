@@ -6,9 +6,11 @@ import type { AcceptedState } from "../../../../dht-schema/directory-messages.ts
 import type { LookupResult, ReplicaAnswer } from "../../../../node/directory/core/context.ts";
 import type { LookupMode } from "../../../../node/directory/core/lookup.ts";
 import {
+  chosenBallot,
   highestValid,
   isChosen,
   isNobody,
+  possibleOwners,
   startInspection,
   startLookup,
 } from "../../../../node/directory/core/lookup.ts";
@@ -51,6 +53,22 @@ describe("what replicas report together", () => {
     expect(isChosen(JOINT, reports(one, one, "none"), one), "the old only").to.equal(false);
     expect(isChosen(JOINT, reports("silent", "silent", one, one, one), one), "the new only").to.equal(false);
     expect(isChosen(JOINT, reports(one, "silent", one, one), one)).to.equal(true);
+  });
+
+  it("has the chosen ballot also where some replica holds a higher one that was proposed to it", () => {
+    const [owned, proposed] = [ballot(3, 7), ballot(4, 8)];
+    expect(chosenBallot(FIVE, reports(owned, owned, owned, proposed))).to.deep.equal(owned);
+    expect(chosenBallot(FIVE, reports(proposed, owned, owned))).to.equal(undefined);
+    expect(chosenBallot(JOINT, reports(owned, owned, owned, owned, proposed))).to.deep.equal(owned);
+    expect(chosenBallot(FIVE, reports("none", "none"))).to.equal(undefined);
+  });
+
+  it("has as possible owners the servers that a majority may hold, with those that have not answered", () => {
+    const [owned, proposed] = [ballot(3, 7), ballot(4, 8)];
+    expect(possibleOwners(FIVE, reports(owned, owned, proposed))).to.deep.equal([owned, proposed]);
+    expect(possibleOwners(FIVE, reports(owned, owned, proposed, "none"))).to.deep.equal([owned]);
+    expect(possibleOwners(FIVE, reports(owned, ballot(9, 7), ballot(5, 7), proposed))).to.deep.equal([ballot(9, 7)]);
+    expect(possibleOwners(JOINT, reports(owned, owned, "none", proposed, proposed))).to.deep.equal([owned, proposed]);
   });
 
   it("is nobody when a majority answered and no server may be held by a majority", () => {
@@ -182,6 +200,32 @@ describe("a lookup by majority", () => {
     expect(bench.results).to.deep.equal([]);
     bench.say(4, undefined);
     expect(bench.results).to.deep.equal([{ kind: "nobody" }]);
+  });
+
+  it("asks the others where a replica holds what another server proposed: the owner is whom most may hold", () => {
+    const bench = new Bench().lookUp("majority");
+    expect(bench.asked()).to.deep.equal([2, 3, 4]);
+    bench.owned(2, ballot(2, 7));
+    bench.owned(3, ballot(3, 8));
+    bench.owned(4, ballot(2, 7));
+    expect(bench.results).to.deep.equal([]);
+    expect(bench.asked()).to.deep.equal([1, 5]);
+    bench.owned(1, ballot(2, 7));
+    expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
+  });
+
+  it("says that it does not know when replicas differ and the others stay silent", () => {
+    const bench = new Bench().lookUp("majority", 400);
+    for (const ms of [250, 150]) {
+      bench.asked();
+      bench.owned(2, ballot(2, 7));
+      bench.owned(3, ballot(3, 8));
+      bench.owned(4, ballot(2, 7));
+      bench.asked();
+      bench.pass(ms / 2).pass(ms / 2);
+    }
+    const reason = "3 of 5 replicas answered, and differ";
+    expect(bench.results).to.deep.equal([{ kind: "unavailable", reason }]);
   });
 
   it("does not count a replica that abstains, for it has forgotten what it held: it asks the others at once", () => {
