@@ -37,6 +37,8 @@ export interface RunMix {
 export function drawMix(random: Random, leaseMs: number, clocks: RunMix["clocks"]): RunMix {
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
   const claimEveryMs = random.pick([50, 200, 500, 2_000]);
+  // Longer than a lease: what was granted or asked before comes when it is long over.
+  const maxMs = 3 * leaseMs;
   const aors = random.pick([1, 3, 3, 10, 40]);
   return {
     aors,
@@ -57,8 +59,7 @@ export function drawMix(random: Random, leaseMs: number, clocks: RunMix["clocks"
       loss: random.pick([0, 0, 0.01, 0.1]),
       duplication: random.pick([0, 0.05]),
       delayMs: random.pick([0.2, 2, 20, 100]),
-      late: random.pick([0, 0, 0.002, 0.02]),
-      lateMs: 3 * leaseMs,
+      ...random.pick([{}, {}, { late: { share: 0.002, maxMs } }, { late: { share: 0.02, maxMs } }]),
     },
     clocks,
     clockEveryMs: clocks === "wrong" ? random.between(1, 5) * leaseMs : Infinity,

@@ -7,12 +7,11 @@ export interface NetworkFaults {
   readonly duplication: number;
   /** Delays are exponential around this mean, ms, so messages overtake each other. */
   readonly delayMs: number;
-  /** Share of messages that stay under way for up to {@link lateMs} instead: longer than a lease. */
-  readonly late: number;
-  readonly lateMs: number;
+  /** A share of the messages stays under way for up to `maxMs` instead. @default none */
+  readonly late?: { readonly share: number; readonly maxMs: number };
 }
 
-export const PERFECT_NETWORK: NetworkFaults = { loss: 0, duplication: 0, delayMs: 1, late: 0, lateMs: 0 };
+export const PERFECT_NETWORK: NetworkFaults = { loss: 0, duplication: 0, delayMs: 1 };
 
 /** A network between numbered nodes on virtual time: it loses, doubles, delays, reorders, and is cut one way or both. */
 export class Network {
@@ -43,6 +42,11 @@ export class Network {
     return left === 0;
   }
 
+  /** Undoes every cut. */
+  heal(): void {
+    this.#cuts.clear();
+  }
+
   send(nowMs: number, from: number, to: number, deliver: (nowMs: number) => void): void {
     this.messages++;
     const { loss, duplication } = this.faults;
@@ -53,8 +57,8 @@ export class Network {
   }
 
   #delayMs(): number {
-    const { delayMs, late, lateMs } = this.faults;
-    if (late > 0 && this.#random.chance(late)) return this.#random.between(0, lateMs);
+    const { delayMs, late } = this.faults;
+    if (late !== undefined && this.#random.chance(late.share)) return this.#random.between(0, late.maxMs);
     return this.#random.exponential(delayMs);
   }
 }

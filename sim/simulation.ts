@@ -169,8 +169,7 @@ class Simulation {
 
   /** Lets leases and late messages run out and rosters settle, then claims every AoR and watches that go well. */
   #calmDown(healedMs: number): number {
-    const { late, lateMs } = this.#mix.network;
-    const calmMs = healedMs + 4 * LEASE_MS + (late > 0 ? lateMs : 0);
+    const calmMs = healedMs + 4 * LEASE_MS + (this.#mix.network.late?.maxMs ?? 0);
     this.#runUntil(calmMs);
     for (const { node, aor } of this.#workload.unended()) {
       throw new Violation("I5", calmMs, `a claim of ${aor} by server ${node.number} never ended`, aor);

@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { DirectoryMessage } from "../../dht-schema/directory-messages.ts";
 import { decodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { DirectoryEvent } from "../../node/directory/core/context.ts";
+import type { Wire } from "../simulated-node.ts";
 import { SimulatedNode } from "../simulated-node.ts";
 import type { Purpose, WayEvent, WayServer, Wish } from "./way.ts";
 
@@ -19,8 +20,9 @@ const PURPOSES: Partial<Record<DirectoryMessage["type"], Purpose>> = {
 };
 
 /** What a batch is for: one frame, counted once, for the most that is in it. */
-export function purposeOf(bytes: Uint8Array): Purpose {
-  const found = new Set(decodeBatch(bytes).messages.map(({ type }) => PURPOSES[type] ?? "claim"));
+export function purposeOf(wire: Wire): Purpose {
+  const { messages } = wire instanceof Uint8Array ? decodeBatch(wire) : wire;
+  const found = new Set(messages.map(({ type }) => PURPOSES[type] ?? "claim"));
   return (["claim", "lookup", "notice"] as const).find((purpose) => found.has(purpose)) ?? "upkeep";
 }
 
@@ -46,12 +48,17 @@ export function wayEvent(event: DirectoryEvent): WayEvent | undefined {
 
 /** A server that runs the production core. */
 export class OurServer extends SimulatedNode implements WayServer {
+  override start(nowMs: number, watched: readonly Aor[] = []): void {
+    super.start(nowMs);
+    for (const aor of watched) this.watch(nowMs, aor);
+  }
+
   claim(nowMs: number, id: number, aor: Aor, wish: Wish): void {
-    this.run(nowMs, (core, localMs) => core.claim(localMs, id, aor, wish, localMs + core.roster.leaseMs + 2_000));
+    this.run(nowMs, ({ core }, localMs) => core.claim(localMs, id, aor, wish, localMs + core.roster.leaseMs + 2_000));
   }
 
   lookup(nowMs: number, id: number, aor: Aor): void {
-    this.run(nowMs, (core, localMs) => core.lookup(localMs, id, aor, "majority", localMs + 2_000));
+    this.run(nowMs, ({ core }, localMs) => core.lookup(localMs, id, aor, "majority", localMs + 2_000));
   }
 
   serves(nowMs: number, aor: Aor): boolean {

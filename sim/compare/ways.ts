@@ -7,6 +7,7 @@ import type { Roster } from "../../dht-schema/roster.ts";
 import { kadMembers } from "../../dht-schema/roster.ts";
 import type { Agenda } from "../../node/directory/core/agenda.ts";
 import { defaultTuning } from "../../node/directory/directory.ts";
+import { SimulatedClock } from "../clock.ts";
 import type { Network } from "../network.ts";
 import type { Random } from "../random.ts";
 import type { DatabaseDisk, DatabaseMessage, DatabaseSettings } from "./database.ts";
@@ -146,16 +147,19 @@ function aorta(stage: Stage, clockOf: (number: number) => ProcessClock): Cast {
   const roster = rosterOf(stage.servers);
   const { agenda, network, random } = stage;
   const servers = stage.servers.map((number) => {
-    const { rate: clockRate, startMs: clockStartMs } = clockOf(number);
-    const init = { number, roster, tuning: defaultTuning, steward: false, clockRate, clockStartMs };
+    const { rate, startMs } = clockOf(number);
+    const clock = new SimulatedClock(startMs, rate);
+    const init = { number, roster, tuning: defaultTuning, steward: false, clock };
     return new OurServer(init, {
       agenda,
       network,
       random,
-      deliver: (nowMs, from, to, bytes) => {
-        stage.count(purposeOf(bytes));
-        servers[to - 1]?.receive(nowMs, from, bytes);
+      sent: () => {},
+      deliver: (nowMs, from, to, wire) => {
+        stage.count(purposeOf(wire));
+        servers[to - 1]?.receive(nowMs, from, wire);
       },
+      stepped: () => {},
       event: (nowMs, node, event) => {
         const told = wayEvent(event);
         if (told !== undefined) stage.event(nowMs, node.number, told);
