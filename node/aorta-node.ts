@@ -30,6 +30,11 @@ export interface AortaNode {
   start(): Promise<void>;
   /** Drains: takes no new work, lets go of its users so that others can claim them at once, says goodbye, closes. Idempotent. */
   stop(): Promise<void>;
+  /**
+   * Reads again what may change while the node runs: TLS certificates. Nothing else does. When they cannot be used, those of before stay.
+   * @throws {ConfigurationError} why not; or unless the node is running
+   */
+  reload(): void;
   /** What operators see. @throws unless the node is running */
   view(): NodeView;
 }
@@ -50,6 +55,7 @@ type Life =
 /** A node that is up. */
 interface Running {
   readonly view: NodeView;
+  reload(): void;
   stop(): Promise<void>;
 }
 
@@ -87,6 +93,10 @@ export function createAortaNode(config: NodeConfig, options: AortaNodeOptions = 
         life = { kind: "stopping", done };
       }
       await life.done;
+    },
+    reload() {
+      assert(life.kind === "running", "the node is not running");
+      life.running.reload();
     },
     view() {
       assert(life.kind === "running", "the node is not running");
@@ -174,7 +184,7 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
 
     state = "running";
     logger.info({ name: config.name, domain: mesh.roster().domain, boot: mesh.boot }, "node is up");
-    return { view, stop };
+    return { view, reload: () => sip.reload(), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { NodeConfig } from "./config/node-config.ts";
+import { parseSocketAddress } from "./config/values.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { ClientAuthenticator } from "./federation/edge.ts";
 import { createEdge } from "./federation/edge.ts";
@@ -20,13 +21,18 @@ import type { Counters } from "./runtime/metrics.ts";
 import { systemTimers } from "./runtime/timers.ts";
 import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
-import { formatHostPort } from "./sip/message/uri.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
-import { sentByAddress } from "./sip/transport/addresses.ts";
+import { listenerUri } from "./sip/transport/addresses.ts";
+import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
+type SipConfig = Pick<
+  NodeConfig,
+  "sip" | "ws" | "tls" | "wss" | "certificates" | "authorities" | "authentication" | "onConflict"
+>;
+
 export interface SipSideComponents {
-  readonly config: Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict">;
+  readonly config: SipConfig;
   readonly domain: string;
   readonly mesh: Mesh;
   readonly directory: Directory;
@@ -42,12 +48,17 @@ export interface SipSide {
   start(): Promise<void>;
   /** Takes no more requests for users, ends subscriptions, and resolves when their ends have been heard of, or a moment later. */
   drain(): Promise<void>;
+  /** Reads certificates again; those of before stay when they cannot be used. @throws {ConfigurationError} why not */
+  reload(): void;
   /** Closes all sockets. */
   stop(): Promise<void>;
   readonly stack: Pick<SipStack, "listening">;
   readonly registrar: Pick<Registrar, "status">;
   readonly presence: Pick<PresenceServer, "status">;
 }
+
+/** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
+const EXPIRY_WARNING_MS = 14 * 24 * 3600 * 1000;
 
 const NONCE_KEY = "sip.nonce-key";
 const FLOW_KEY = "sip.flow-key";
@@ -58,8 +69,10 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers };
 
+  const tls = new TlsCertificates(config.certificates, config.authorities);
   const stack = createSipStack({
     listen: listenAddresses(config),
+    tls,
     mesh: overMesh(mesh),
     logger: part("sip"),
     counters,
@@ -121,11 +134,23 @@ export function createSipSide(components: SipSideComponents): SipSide {
   });
   stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
 
+  const noteExpiry = () => {
+    const leftMs = tls.expiresAtMs - clock.wallMs();
+    const fields = { expires: new Date(Math.min(tls.expiresAtMs, 8.64e15)).toISOString() };
+    if (leftMs <= 0) part("sip").error(fields, "a TLS certificate has expired: clients will refuse it");
+    else if (leftMs < EXPIRY_WARNING_MS) part("sip").warn(fields, "a TLS certificate expires soon");
+  };
+
   return {
     async start() {
       registrar.start();
       presence.start();
       await stack.start();
+      noteExpiry();
+    },
+    reload() {
+      tls.load();
+      noteExpiry();
     },
     async drain() {
       registrar.stop();
@@ -158,13 +183,15 @@ function secret(settings: Settings, name: string): Uint8Array {
   return key;
 }
 
-function listenAddresses({ sip, ws }: Pick<NodeConfig, "sip" | "ws">): ListenAddress[] {
+function listenAddresses({ sip, ws, tls, wss }: SipConfig): ListenAddress[] {
   return [
     ...sip.flatMap((address) => [
       { transport: "UDP" as const, ...address },
       { transport: "TCP" as const, ...address },
     ]),
+    ...tls.map((address) => ({ transport: "TLS" as const, ...address })),
     ...ws.map((address) => ({ transport: "WS" as const, ...address })),
+    ...wss.map((address) => ({ transport: "WSS" as const, ...address })),
   ];
 }
 
@@ -179,11 +206,8 @@ function overMesh(mesh: Mesh): MeshTransport {
 }
 
 /** Where the client of a socket flow reaches the listener it came to. */
-function contactFor(flow: Flow, { sip }: Pick<NodeConfig, "sip">): string {
+function contactFor(flow: Flow, { sip }: SipConfig): string {
   if (flow.transport === "MESH") throw new TypeError("servers reach each other by the mesh, not by an address");
-  const match = /^\[?(.+?)\]?:(\d+)$/.exec(flow.listener ?? "");
-  const [host, port] =
-    match === null ? [sip[0]?.address ?? "0.0.0.0", sip[0]?.port ?? 5060] : [match[1] as string, Number(match[2])];
-  const parameter = flow.transport === "UDP" ? "" : `;transport=${flow.transport.toLowerCase()}`;
-  return `sip:${formatHostPort(sentByAddress(host, flow.address), port)}${parameter}`;
+  const named = parseSocketAddress(flow.listener ?? "") ?? sip[0] ?? { address: "0.0.0.0", port: 5060 };
+  return listenerUri({ transport: flow.transport, ...named }, flow.address);
 }

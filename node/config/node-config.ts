@@ -25,6 +25,12 @@ export interface NodeConfig {
   /** Each is bound for UDP and TCP. Never empty. */
   readonly sip: readonly SocketAddress[];
   readonly ws: readonly SocketAddress[];
+  readonly tls: readonly SocketAddress[];
+  readonly wss: readonly SocketAddress[];
+  /** Absolute paths. Not empty where `tls` or `wss` is not. */
+  readonly certificates: readonly { readonly certificate: string; readonly key: string }[];
+  /** Absolute path. */
+  readonly authorities?: string;
   readonly mesh: readonly SocketAddress[];
   /** Multiaddrs to tell others instead of those listened on; empty to tell these. */
   readonly announce: readonly string[];
@@ -83,6 +89,13 @@ function complete(values: OptionValues): NodeConfig {
     ...(values.join !== undefined && { joinToken: values.join }),
     sip,
     ws: values.ws ?? [],
+    tls: values.tls ?? [],
+    wss: values.wss ?? [],
+    certificates: (values["tls-cert"] ?? []).map((path, index) => ({
+      certificate: resolve(path),
+      key: resolve(values["tls-key"]?.[index] ?? ""),
+    })),
+    ...(values["tls-ca"] !== undefined && { authorities: resolve(values["tls-ca"]) }),
     mesh: values.mesh ?? [{ address: "0.0.0.0", port: 4060 }],
     announce: values.announce ?? [],
     mdns: values.mdns ?? false,
@@ -126,7 +139,9 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
     if (config[name].length === 0) refuse([name], "at least one address is needed");
   }
   if (config.authentication === "none") {
-    const open = [...config.sip, ...config.ws].filter(({ address }) => !isLoopback(address));
+    const open = [...config.sip, ...config.ws, ...config.tls, ...config.wss].filter(
+      ({ address }) => !isLoopback(address),
+    );
     if (open.length > 0) {
       refuse(
         ["auth"],
@@ -134,7 +149,13 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
       );
     }
   }
-  const streams = (["sip", "ws", "mesh"] as const).flatMap((name) =>
+  const certificates = values["tls-cert"]?.length ?? 0;
+  if ((values["tls-key"]?.length ?? 0) !== certificates)
+    refuse(["tls-cert", "tls-key"], "each certificate needs its key, in the same order");
+  const secure = (["tls", "wss"] as const).filter((name) => config[name].length > 0);
+  if (secure.length > 0 && certificates === 0)
+    refuse(secure, "a certificate is needed: tls-cert and tls-key name its files");
+  const streams = (["sip", "ws", "tls", "wss", "mesh"] as const).flatMap((name) =>
     config[name].map((address) => ({ name, address: formatSocketAddress(address), port: address.port })),
   );
   for (const [index, { name, address, port }] of streams.entries()) {

@@ -50,6 +50,11 @@ export const optionSchemas = {
   ),
   sip: listOf(socketAddress("0.0.0.0:5060")),
   ws: listOf(socketAddress("0.0.0.0:8080")),
+  tls: listOf(socketAddress("0.0.0.0:5061")),
+  wss: listOf(socketAddress("0.0.0.0:8443")),
+  "tls-cert": listOf(path),
+  "tls-key": listOf(path),
+  "tls-ca": path,
   mesh: listOf(socketAddress("0.0.0.0:4060")),
   announce: listOf(
     checked(

@@ -23,6 +23,14 @@ export const options = {
   name: one("name", "what people call this server, unique in the domain (default the host's name)"),
   sip: many("address:port", "SIP over UDP and TCP (default 0.0.0.0:5060)"),
   ws: many("address:port", "SIP over WebSocket (default none)"),
+  tls: many("address:port", "SIP over TLS, usually on port 5061 (default none)"),
+  wss: many("address:port", "SIP over WebSocket over TLS (default none)"),
+  "tls-cert": many(
+    "path",
+    "certificate of this server, PEM, followed by those that lead to its authority; clients that name a host get the first that is for it",
+  ),
+  "tls-key": many("path", "private key of each --tls-cert, PEM, in the same order"),
+  "tls-ca": one("path", "certificates, PEM, that other SIP servers' have to lead to (default those that Node trusts)"),
   mesh: many("address:port", "for the other servers of the domain (default 0.0.0.0:4060)"),
   announce: many(
     "multiaddr",

@@ -80,9 +80,13 @@ export function fromFile(file: string): Source {
     if (!isOption(name)) source.refuse(line, `unknown setting ${name}${suggestion(name, optionNames)}`);
     else source.set(name, `${line}: ${name}`, isNode(value) ? value.toJS(document) : value);
   }
-  for (const name of ["data", "admin-socket"] as const) {
+  for (const name of ["data", "admin-socket", "tls-ca"] as const) {
     const path = source.values[name];
     if (path !== undefined) source.values[name] = resolve(dirname(file), path);
+  }
+  for (const name of ["tls-cert", "tls-key"] as const) {
+    const paths = source.values[name];
+    if (paths !== undefined) source.values[name] = paths.map((path) => resolve(dirname(file), path));
   }
   return source;
 }

@@ -8,6 +8,7 @@ import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+import { isSecure } from "../sip/stack.ts";
 import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied } from "./examine-request.ts";
@@ -101,7 +102,7 @@ class Edge {
       return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
     const { domain, self, stack } = this.#components;
     this.#own ??= ownAddresses(self, stack.listening(), machineAddresses());
-    const examined = examineRequest(request, { domain, own: this.#own });
+    const examined = examineRequest(request, { domain, own: this.#own, secure: isSecure(incoming.flow) });
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
     const identity =
       incoming.flow.transport === "MESH"

@@ -42,6 +42,8 @@ export interface Examined {
 }
 
 export interface ExaminationContext {
+  /** Whether nobody could read or change the request on its last hop. */
+  readonly secure: boolean;
   /** Lower case. */
   readonly domain: string;
   readonly own: OwnAddresses;
@@ -50,7 +52,7 @@ export interface ExaminationContext {
 /**
  * Checks all about a request that needs neither its sender's identity nor its user's whereabouts. The stack has seen to it that
  * the mandatory fields are there and agree with each other.
- * @see RFC 3261 §8.2.1, §8.2.2, §16.3
+ * @see RFC 3261 §8.2.1, §8.2.2, §16.3, §26.2.2
  */
 export function examineRequest(
   request: SipRequest,
@@ -81,6 +83,7 @@ function examineFields(
   const toField = headers.get("To") ?? "";
   const to = parseNameAddr(toField);
   const uri = parseUri(request.uri);
+  if (uri.scheme === "sips" && !context.secure) return { status: 403, reason: "SIPS Over An Insecure Transport" };
   const isInDialog = (method === "SUBSCRIBE" || method === "NOTIFY") && hasTag(toField);
   const target = targetOf(uri, request.uri, method, isInDialog, context);
   if ("status" in target) return target;

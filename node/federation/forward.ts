@@ -1,8 +1,10 @@
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { formatBallot } from "../../dht-schema/ballot.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import { formatUri, tryParseUri } from "../sip/message/uri.ts";
+import { createResponse } from "../sip/message/build.ts";
+import { formatUri, schemeOf, tryParseUri } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
+import { isSecure } from "../sip/stack.ts";
 import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
 
 const MAX_FORWARDS = 70;
@@ -40,12 +42,32 @@ export function fromDevice(response: SipResponse): SipResponse {
   return copy;
 }
 
-/** The contacts but the one at the other end of a flow: nothing goes back to where it came from. */
-export function otherThan<Contact extends { readonly flow: Flow }>(
+/**
+ * The devices that a request for their user goes to, at least one; else the answer to it. Nothing goes back to where it came
+ * from, and what was promised to be secured goes only to who registered with that promise.
+ * @see RFC 3261 §16.5; RFC 5630 §5.3, §6.1
+ */
+export function branchesOf<Contact extends { readonly uri: string; readonly flow: Flow }>(
+  request: SipRequest,
   contacts: readonly Contact[],
   from: Flow,
-): Contact[] {
-  return contacts.filter(({ flow }) => !isSameFlow(flow, from));
+): readonly Contact[] | SipResponse {
+  if (contacts.length === 0) return unreachable(request);
+  const eligible =
+    schemeOf(request.uri) === "sips"
+      ? contacts.filter(({ uri, flow }) => schemeOf(uri) === "sips" && isSecure(flow))
+      : contacts;
+  if (eligible.length === 0) return createResponse(request, 480, { headers: [["Warning", NOT_SECURED]] });
+  const others = eligible.filter(({ flow }) => !isSameFlow(flow, from));
+  // The sender's own device is the only one there is.
+  return others.length === 0 ? createResponse(request, 482) : others;
+}
+
+const NOT_SECURED = '380 aorta "SIPS Not Allowed: no device of this user is registered with SIPS"';
+
+/** The answer where a user's devices cannot be reached now. */
+export function unreachable(request: SipRequest): SipResponse {
+  return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
 }
 
 function isSameFlow(a: Flow, b: Flow): boolean {

@@ -2,8 +2,8 @@ import type { ServerId } from "../../dht-schema/roster.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import type { Via } from "../sip/message/via.ts";
 import type { ListenAddress } from "../sip/stack.ts";
+import { defaultPort } from "../sip/transport/addresses.ts";
 
-const DEFAULT_PORT = 5060;
 const WILDCARDS = new Set(["0.0.0.0", "::"]);
 
 /** Tells what names this node from what names another. */
@@ -28,11 +28,19 @@ export function ownAddresses(
     const hosts = WILDCARDS.has(address) ? [...machine, "localhost"] : [address];
     for (const host of hosts) own.add(`${host.toLowerCase()} ${port}`);
   }
-  const isOwn = (host: string, port = DEFAULT_PORT): boolean => own.has(`${host} ${port}`);
+  const isOwn = (host: string, port: number): boolean => own.has(`${host} ${port}`);
   // As the stack names the node towards other servers.
   const meshHost = `${self.toLowerCase()}.invalid`;
   return {
-    isOwnUri: (uri) => isOwn(uri.host, uri.port),
-    isOwnVia: (via) => (via.transport === "MESH" ? via.host === meshHost : isOwn(via.host, via.port)),
+    isOwnUri: (uri) => isOwn(uri.host, uri.port ?? defaultPort(transportOf(uri))),
+    isOwnVia: ({ transport, host, port = defaultPort(transport) }) =>
+      transport === "MESH" ? host === meshHost : isOwn(host, port),
   };
+}
+
+/** @see RFC 3261 §19.1.2, RFC 7118 §5.2 */
+function transportOf({ scheme, params }: SipUri): string {
+  const named = params.get("transport")?.toUpperCase();
+  if (scheme === "sip") return named ?? "UDP";
+  return named === "WS" ? "WSS" : "TLS";
 }

@@ -3,9 +3,8 @@ import { limits } from "../runtime/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createRequest } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
-import { formatHostPort } from "../sip/message/uri.ts";
 import type { Flow, ListenAddress, SipStack } from "../sip/stack.ts";
-import { sentByAddress } from "../sip/transport/addresses.ts";
+import { listenerUri } from "../sip/transport/addresses.ts";
 
 /** Contact values under which clients reach a server, one per listener; none where it does not say. */
 export type ServerAddresses = (server: ServerId) => Promise<readonly string[]>;
@@ -31,8 +30,9 @@ export function createServerAddresses(components: {
 /** What a server answers: where it listens, as whoever asked over `asked` reaches it. */
 export function contactsOfListeners(listening: readonly ListenAddress[], asked: Flow): string[] {
   const remote = asked.transport === "MESH" ? "" : asked.address;
-  return listening.map(({ transport, address, port }) => {
-    const parameter = transport === "UDP" ? "" : `;transport=${transport.toLowerCase()}`;
-    return `<sip:${formatHostPort(sentByAddress(address, remote), port)}${parameter}>`;
+  return listening.map((listen) => {
+    const uri = listenerUri(listen, remote);
+    // Who is not connected yet can tell WSS from WS only by the scheme: RFC 7118 §5.2.
+    return `<${listen.transport === "WSS" ? uri.replace(/^sip:/, "sips:") : uri}>`;
   });
 }

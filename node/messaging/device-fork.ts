@@ -1,7 +1,7 @@
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { fromDevice, localFailure, otherThan, toDevice } from "../federation/forward.ts";
+import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -24,15 +24,12 @@ export interface DeviceForkComponents {
  */
 export function createDeviceFork(components: DeviceForkComponents): DeviceDelivery {
   return (request, aor, from) => {
-    const contacts = components.contacts.contactsOf(aor);
-    if (contacts.length === 0) return Promise.resolve(unreachable(request));
-    const others = otherThan(contacts, from);
-    // The sender's own device is the only one there is.
-    if (others.length === 0) return Promise.resolve(createResponse(request, 482));
-    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, others.length);
+    const contacts = branchesOf(request, components.contacts.contactsOf(aor), from);
+    if ("status" in contacts) return Promise.resolve(contacts);
+    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
     return shares === undefined
       ? Promise.resolve(createResponse(request, 440))
-      : fork(components, request, others, shares);
+      : fork(components, request, contacts, shares);
   };
 }
 
@@ -61,8 +58,4 @@ function fork(
     });
   }
   return promise;
-}
-
-function unreachable(request: SipRequest): SipResponse {
-  return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
 }

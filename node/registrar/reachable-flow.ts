@@ -5,7 +5,7 @@ const DEFAULT_PORT = 5060;
 
 /**
  * How a contact can be reached once the stream connection that it registered over is gone; `undefined` when it cannot.
- * A WebSocket client can only come again by itself. A TCP client is called back at the port of its Contact, but only on the
+ * A WebSocket or TLS client can only come again by itself: it has no certificate to be known by. A TCP client is called back at the port of its Contact, but only on the
  * host that it registered from: otherwise a registration could make this server connect to any address.
  */
 export function flowWithoutConnection(contactUri: string, flow: Flow): Flow | undefined {
@@ -14,6 +14,8 @@ export function flowWithoutConnection(contactUri: string, flow: Flow): Flow | un
     case "UDP":
       return flow;
     case "WS":
+    case "WSS":
+    case "TLS":
       return undefined;
     case "TCP": {
       const uri = tryParseUri(contactUri);

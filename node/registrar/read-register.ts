@@ -4,8 +4,9 @@ import { expiresOf, parseContacts } from "../sip/message/contact.ts";
 import { parseCSeq } from "../sip/message/cseq.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
-import { parseUri } from "../sip/message/uri.ts";
+import { parseUri, schemeOf } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
+import { isSecure } from "../sip/stack.ts";
 import type { ContactOrder, RegisterOrder } from "./binding.ts";
 
 /** How long registrations last, seconds. */
@@ -35,6 +36,9 @@ export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules
     if (contacts.length === 0) return { kind: "query", callId, cseq };
     const orders: ContactOrder[] = [];
     for (const contact of contacts) {
+      // RFC 5630 §5.1.1.1: such a contact promises a path that nobody can listen to.
+      if (schemeOf(contact.uri) === "sips" && !isSecure(flow))
+        return { status: 400, reason: "SIPS Contact Over An Insecure Transport" };
       const order = readContact(contact, readExpires(request), rules);
       if ("status" in order) return order;
       orders.push(order);

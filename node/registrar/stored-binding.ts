@@ -40,7 +40,8 @@ function readFlow(json: string): Flow | undefined {
   }
   if (typeof value !== "object" || value === null) return undefined;
   const { transport, address, port, listener } = value as Record<string, unknown>;
-  if (transport !== "UDP" && transport !== "TCP" && transport !== "WS") return undefined;
+  // The others end with the process.
+  if (transport !== "UDP" && transport !== "TCP") return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
   return { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
 }

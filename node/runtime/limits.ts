@@ -17,8 +17,18 @@ export const limits = {
     uriBytes: 2048,
     /** Kernel buffers of a UDP listener: a burst of some thousand messages waits there. The kernel may give less. */
     udpBufferBytes: 4 * 1024 * 1024,
-    /** Stream connections of one listener. Beyond, new ones are closed. */
-    connections: 20_000,
+    /**
+     * What one address (of IPv6, one /64 network) may do; this machine's own may do all. A company's whole staff can be behind one address, so these bounds
+     * stop floods, not people. Connections beyond are closed. Messages beyond: streams are read more slowly, datagrams get 503 with Retry-After, ten a second at
+     * most, and nothing after that. `remembered`: about 150 B each.
+     */
+    sources: {
+      connections: 20_000,
+      connectionsPerSource: 5_000,
+      messagesPerSecond: 2_000,
+      burstMessages: 10_000,
+      remembered: 50_000,
+    },
     /** A message, once begun, arrives within this time, and the first one of a connection too; else the connection is closed. */
     partialMessageMs: 10_000,
     /** A connection without any traffic is closed: longer than a registration of an hour, which is refreshed over it. */

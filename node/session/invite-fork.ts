@@ -1,6 +1,6 @@
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { fromDevice, localFailure, otherThan, toDevice } from "../federation/forward.ts";
+import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
@@ -29,14 +29,11 @@ export interface InviteForkComponents {
  */
 export function createInviteFork(components: InviteForkComponents): DeviceDelivery {
   return (request, aor, from, progress = {}) => {
-    const contacts = components.contacts.contactsOf(aor);
-    if (contacts.length === 0) return Promise.resolve(unreachable(request));
-    const others = otherThan(contacts, from);
-    // The sender's own device is the only one there is.
-    if (others.length === 0) return Promise.resolve(createResponse(request, 482));
-    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, others.length);
+    const contacts = branchesOf(request, components.contacts.contactsOf(aor), from);
+    if ("status" in contacts) return Promise.resolve(contacts);
+    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
     if (shares === undefined) return Promise.resolve(createResponse(request, 440));
-    return new InviteFork(components, request, from, progress).ring(others, shares);
+    return new InviteFork(components, request, from, progress).ring(contacts, shares);
   };
 }
 
@@ -109,8 +106,4 @@ class InviteFork {
         return fromDevice(response);
     }
   }
-}
-
-function unreachable(request: SipRequest): SipResponse {
-  return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
 }

@@ -31,6 +31,9 @@ import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
 import { noteSource, responsePath } from "./transport/response-path.ts";
+import type { SourceRules } from "./transport/sources.ts";
+import { DEFAULT_SOURCE_RULES, Sources } from "./transport/sources.ts";
+import type { TlsCertificates } from "./transport/tls-certificates.ts";
 import { Transports } from "./transport/transports.ts";
 
 export interface SipStackOptions {
@@ -39,6 +42,10 @@ export interface SipStackOptions {
   readonly mesh?: MeshTransport;
   readonly logger: Logger;
   readonly counters: Counters;
+  /** Needed where `listen` has TLS or WSS; loaded by `start`. */
+  readonly tls?: TlsCertificates;
+  /** @default those of `limits.sip`, for all but this machine itself */
+  readonly sources?: SourceRules;
   /** @default the machine's */
   readonly clock?: Clock;
   /** @default the process's */
@@ -47,7 +54,7 @@ export interface SipStackOptions {
   readonly sipTimers?: TimerSettings;
 }
 
-/** Transports and transactions of one node. */
+/** Transports and transactions of one node. `start` also throws what {@link TlsCertificates.load} does. */
 export function createSipStack(options: SipStackOptions): SipStack & SipSessions {
   return new Stack(options);
 }
@@ -56,6 +63,7 @@ class Stack implements SipStack, SipSessions {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #mesh: MeshTransport | undefined;
+  readonly #tls: TlsCertificates | undefined;
   readonly #transports: Transports;
   readonly #scheduler: Scheduler;
   readonly #clients: ClientTransactions;
@@ -71,11 +79,16 @@ class Stack implements SipStack, SipSessions {
     this.#logger = logger;
     this.#counters = counters;
     this.#mesh = mesh;
+    this.#tls = options.tls;
     this.#transports = new Transports(options.listen, mesh, {
+      clock,
       counters,
       timers,
+      sources: new Sources(options.sources ?? DEFAULT_SOURCE_RULES),
+      ...(options.tls === undefined ? undefined : { tls: options.tls }),
       events: {
         received: (bytes, flow) => this.#receive(bytes, flow),
+        excess: (bytes, flow) => this.#refuseExcess(bytes, flow),
         broken: (error, flow) => this.#refuse(error, flow),
         closed: (flow) => this.#closed(flow),
       },
@@ -101,9 +114,10 @@ class Stack implements SipStack, SipSessions {
     });
   }
 
-  start(): Promise<void> {
+  async start(): Promise<void> {
     this.#stopping = false;
-    return this.#transports.start();
+    this.#tls?.load();
+    await this.#transports.start();
   }
 
   async stop(): Promise<void> {
@@ -183,6 +197,18 @@ class Stack implements SipStack, SipSessions {
       return; // No usable Via: there is nowhere to answer to.
     }
     this.#answerStateless(request, responsePath(flow, via), error.status, error.message);
+  }
+
+  /** A source that sends too much is told so, where it asked for something; what else it sent is dropped. */
+  #refuseExcess(bytes: Uint8Array, flow: Flow): void {
+    try {
+      const message = parseMessage(bytes);
+      if (message.kind === "response" || message.method === "ACK") return;
+      const { via } = validateRequest(message);
+      this.#answerStateless(message, responsePath(flow, noteSource(message.headers, via, flow)), 503);
+    } catch {
+      this.#counters.add("sip.malformed");
+    }
   }
 
   #deliver(incoming: IncomingRequest): void {

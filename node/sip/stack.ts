@@ -1,7 +1,7 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { SipRequest, SipResponse } from "./message/message.ts";
 
-export type SocketTransport = "UDP" | "TCP" | "WS";
+export type SocketTransport = "UDP" | "TCP" | "TLS" | "WS" | "WSS";
 
 /** The path a message came by, or is to take. JSON-safe: the registrar stores it with a contact. */
 export type Flow =
@@ -12,10 +12,17 @@ export type Flow =
       readonly port: number;
       /** Our end: `address:port` of the listener, which tells listeners apart. */
       readonly listener?: string;
-      /** A stream connection of this run of the process; without it TCP connects (reusing a connection to that address), WS fails. */
+      /** A stream connection of this run of the process; without it TCP and TLS connect (reusing a connection to that address), WS and WSS fail. */
       readonly connection?: string;
+      /** Whom a TLS server that we connect to has to be. @default its address */
+      readonly host?: string;
     }
   | { readonly transport: "MESH"; readonly server: ServerId };
+
+/** Whether nobody on the way can read or change what is sent. @see RFC 3261 §26.2.2 */
+export function isSecure({ transport }: Flow): boolean {
+  return transport === "TLS" || transport === "WSS" || transport === "MESH";
+}
 
 /** A request with its server transaction. Retransmissions are absorbed below. */
 export interface IncomingRequest {

@@ -1,15 +1,19 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { WebSocket } from "ws";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import type { Counters } from "../../node/runtime/metrics.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
 import { createRequest } from "../../node/sip/message/build.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
+import { formatHostPort } from "../../node/sip/message/uri.ts";
 import type { SipStackOptions } from "../../node/sip/sip-stack.ts";
 import { createSipStack } from "../../node/sip/sip-stack.ts";
 import type { IncomingRequest, ListenAddress, SipSessions, SipStack, SocketTransport } from "../../node/sip/stack.ts";
+import { TlsCertificates } from "../../node/sip/transport/tls-certificates.ts";
+import { loopbackCertificate } from "../helpers/certificates.ts";
 
 /** Values as they come, to be waited for one after the other. */
 export class Inbox<T> {
@@ -38,6 +42,12 @@ export class Inbox<T> {
   }
 }
 
+/** Certificates of a server on loopback, whose clients and peers trust them. */
+export async function loopbackTls(): Promise<TlsCertificates> {
+  const { files } = await loopbackCertificate();
+  return new TlsCertificates([files], files.certificate);
+}
+
 /** A stack on free ports of loopback, with every request it hands up. */
 export interface TestStack {
   readonly stack: SipStack & SipSessions;
@@ -51,10 +61,13 @@ export async function startStack(
   options: Partial<SipStackOptions> = {},
 ): Promise<TestStack> {
   const counters = createCounters();
+  const where = listen.map((each) =>
+    typeof each === "string" ? { transport: each, address: "127.0.0.1", port: 0 } : each,
+  );
+  const isTls = where.some(({ transport }) => transport === "TLS" || transport === "WSS");
   const stack = createSipStack({
-    listen: listen.map((each) =>
-      typeof each === "string" ? { transport: each, address: "127.0.0.1", port: 0 } : each,
-    ),
+    listen: where,
+    ...(isTls ? { tls: await loopbackTls() } : undefined),
     logger: silentLogger,
     counters,
     ...options,
@@ -99,9 +112,12 @@ export async function rawClient(to: ListenAddress): Promise<RawClient> {
         close: () => socket.close(),
       };
     }
-    case "TCP": {
-      const socket = connect(to.port, to.address);
-      await once(socket, "connect");
+    case "TCP":
+    case "TLS": {
+      const where = { host: to.address, port: to.port };
+      const socket =
+        to.transport === "TCP" ? connect(where) : connectTls({ ...where, ca: (await loopbackCertificate()).cert });
+      await once(socket, to.transport === "TCP" ? "connect" : "secureConnect");
       const { localPort = 0 } = socket;
       socket.setNoDelay(true);
       socket.on("data", (bytes) => received.put(bytes.toString()));
@@ -115,8 +131,11 @@ export async function rawClient(to: ListenAddress): Promise<RawClient> {
         close: () => socket.destroy(),
       };
     }
-    case "WS": {
-      const socket = new WebSocket(`ws://${to.address}:${to.port}/`, "sip");
+    case "WS":
+    case "WSS": {
+      const where = `${to.transport.toLowerCase()}://${formatHostPort(to.address, to.port)}/`;
+      const ca = to.transport === "WSS" ? (await loopbackCertificate()).cert : undefined;
+      const socket = new WebSocket(where, "sip", ca === undefined ? {} : { ca });
       await once(socket, "open");
       socket.on("message", (data) => received.put((data as Buffer).toString()));
       socket.on("error", () => {});

@@ -11,7 +11,8 @@ import type { Flow, SocketTransport } from "../../node/sip/stack.ts";
 import type { RawClient, TestStack } from "./harness.ts";
 import { Inbox, outgoing, rawClient, rawRequest, startStack } from "./harness.ts";
 
-const TRANSPORTS: readonly SocketTransport[] = ["UDP", "TCP", "WS"];
+const TRANSPORTS: readonly SocketTransport[] = ["UDP", "TCP", "TLS", "WS", "WSS"];
+const STREAMS = ["TCP", "TLS", "WS", "WSS"] as const;
 
 describe("the SIP stack on real sockets", () => {
   let server: TestStack;
@@ -116,8 +117,8 @@ describe("the SIP stack on real sockets", () => {
     for (const id of ids) expect((await server.requests.next()).request.headers.get("Call-ID")).to.equal(id);
   });
 
-  it("answers a CRLF ping over TCP and WS", async () => {
-    for (const transport of ["TCP", "WS"] as const) {
+  it("answers a CRLF ping on every stream", async () => {
+    for (const transport of STREAMS) {
       const peer = await client(transport);
       peer.send("\r\n\r\n");
       expect(await peer.received.next()).to.equal("\r\n");
@@ -175,7 +176,7 @@ describe("the SIP stack on real sockets", () => {
   });
 
   it("tells that a connection has closed, by the flow of its requests", async () => {
-    for (const transport of ["TCP", "WS"] as const) {
+    for (const transport of STREAMS) {
       const closed = new Inbox<Flow>();
       server.stack.onFlowClosed((flow) => closed.put(flow));
       const peer = await client(transport);
@@ -187,7 +188,7 @@ describe("the SIP stack on real sockets", () => {
   });
 
   it("fails a request with a local 503 when the connection closes under it", async () => {
-    for (const transport of ["TCP", "WS"] as const) {
+    for (const transport of STREAMS) {
       const peer = await client(transport);
       peer.send(rawRequest({ branch: `z9hG4bK-${transport}` }));
       const { flow } = await server.requests.next();

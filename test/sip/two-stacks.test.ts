@@ -6,7 +6,11 @@ import { createResponse } from "../../node/sip/message/build.ts";
 import { formatHostPort } from "../../node/sip/message/uri.ts";
 import { sentByAddress } from "../../node/sip/transport/addresses.ts";
 import type { Flow } from "../../node/sip/stack.ts";
-import { Inbox, outgoing, startStack } from "./harness.ts";
+import { parseMessage } from "../../node/sip/message/parse-message.ts";
+import type { SipRequest } from "../../node/sip/message/message.ts";
+import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
+import { topVia } from "../../node/sip/message/validate-request.ts";
+import { Inbox, outgoing, rawClient, rawRequest, startStack } from "./harness.ts";
 
 /** Containers often have no IPv6: tests that need it are skipped there by name. */
 function itWith(address: string): Mocha.TestFunction | Mocha.PendingTestFunction {
@@ -15,7 +19,7 @@ function itWith(address: string): Mocha.TestFunction | Mocha.PendingTestFunction
 }
 
 describe("two SIP stacks", () => {
-  for (const transport of ["UDP", "TCP"] as const) {
+  for (const transport of ["UDP", "TCP", "TLS"] as const) {
     for (const address of ["127.0.0.1", "::1"]) {
       itWith(address)(`reach each other over ${transport} on ${address}`, async () => {
         const a = await startStack([{ transport, address, port: 0 }]);
@@ -33,6 +37,33 @@ describe("two SIP stacks", () => {
         }
       });
     }
+  }
+
+  for (const transport of ["UDP", "TCP", "TLS", "WS", "WSS"] as const) {
+    itWith("::1")(
+      `serve clients over ${transport} on IPv6, and note their address as RFC 5118 §4.5 has it`,
+      async () => {
+        const server = await startStack([{ transport, address: "::1", port: 0 }]);
+        const peer = await rawClient(server.address(transport));
+        try {
+          peer.send(rawRequest({ via: `SIP/2.0/${transport} client.invalid;rport` }));
+          const incoming = await server.requests.next();
+          expect(incoming.flow).to.deep.include({ transport, address: "::1" });
+          incoming.respond(createResponse(incoming.request, 200));
+          expect(await peer.received.next()).to.match(/\r\nVia: [^\r]*;received=::1[;\r]/);
+          const answer = server.stack.send(outgoing(), incoming.flow);
+          const request = parseMessage(Buffer.from(await peer.received.next())) as SipRequest;
+          expect(topVia(request)).to.include({ transport, host: "::1", port: server.address(transport).port });
+          peer.send(serializeMessage(createResponse(request, 200)));
+          expect((await answer).status).to.equal(200);
+          peer.send("\r\n\r\n");
+          if (transport !== "UDP") expect(await peer.received.next()).to.equal("\r\n");
+        } finally {
+          peer.close();
+          await server.stack.stop();
+        }
+      },
+    );
   }
 
   it("reuse a TCP connection in both directions", async () => {

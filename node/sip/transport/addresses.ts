@@ -16,7 +16,8 @@ export function isWildcard(address: string): boolean {
 
 const sentBy = new Map<string, string>();
 
-function isLoopback(address: string): boolean {
+/** Whether only processes of this machine have the address. */
+export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
 }
 
@@ -39,6 +40,29 @@ export function sentByAddress(bound: string, remote: string): string {
     sentBy.set(family, address);
   }
   return address;
+}
+
+/** The port of a transport where none is named. @see RFC 3261 §19.1.2; RFC 7118 §5.3 */
+export function defaultPort(transport: string): number {
+  switch (transport.toUpperCase()) {
+    case "TLS":
+      return 5061;
+    case "WS":
+      return 80;
+    case "WSS":
+      return 443;
+    default:
+      return 5060;
+  }
+}
+
+/**
+ * The URI of a listener for a client at `remote` that is connected to it. Never `sips`, which would forbid any hop but TLS.
+ * @see RFC 7118 §5.2: `ws` stands for WSS too
+ */
+export function listenerUri({ transport, address, port }: ListenAddress, remote: string): string {
+  const parameter = transport === "UDP" ? "" : `;transport=${transport === "WSS" ? "ws" : transport.toLowerCase()}`;
+  return `sip:${formatHostPort(sentByAddress(address, remote), port)}${parameter}`;
 }
 
 /** Name of a listener in a flow. */

@@ -21,6 +21,9 @@ export function responsePath(flow: Flow, via: Via): ResponsePath {
   switch (flow.transport) {
     case "MESH":
     case "WS":
+    case "WSS":
+    // A new connection would have to prove that it leads to the same client, and clients have no certificates.
+    case "TLS":
       return { flow };
     case "TCP":
       return { flow, fallback: { transport: "TCP", address: flow.address, port: via.port ?? DEFAULT_PORT } };

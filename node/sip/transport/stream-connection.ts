@@ -1,30 +1,29 @@
 import type { Socket } from "node:net";
 import { limits } from "../../runtime/limits.ts";
-import type { Timers } from "../../runtime/timers.ts";
 import { StreamFramer } from "../message/framer.ts";
 import type { Flow } from "../stack.ts";
-import type { TransportEvents } from "./transport.ts";
+import type { TransportComponents } from "./transport.ts";
+
+type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const PONG = Buffer.from("\r\n");
 
 /**
- * One TCP connection: frames what arrives, and closes on a peer that sends too slowly or reads too slowly.
+ * One TCP or TLS connection: frames what arrives, and closes on a peer that sends too slowly or reads too slowly.
  * @see RFC 3261 §18.3; RFC 5626 §4.4.1
  */
 export class StreamConnection {
-  readonly flow: Flow;
+  readonly flow: SocketFlow;
   readonly #socket: Socket;
-  readonly #events: TransportEvents;
-  readonly #timers: Timers;
+  readonly #components: TransportComponents;
   readonly #framer = new StreamFramer();
   #cancelDeadline: (() => void) | undefined;
 
   /** @param flow names this connection */
-  constructor(socket: Socket, flow: Flow, events: TransportEvents, timers: Timers) {
+  constructor(socket: Socket, flow: SocketFlow, components: TransportComponents) {
     this.#socket = socket;
     this.flow = flow;
-    this.#events = events;
-    this.#timers = timers;
+    this.#components = components;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.sip.keepAliveMs);
     socket.setTimeout(limits.sip.idleConnectionMs, () => socket.destroy());
@@ -53,19 +52,22 @@ export class StreamConnection {
   }
 
   #receive(chunk: Buffer): void {
+    const { events, sources, clock } = this.#components;
+    let waitMs = 0;
     for (const event of this.#framer.push(chunk)) {
       // A handler may have closed the connection while earlier messages of this chunk were handled.
       if (this.#socket.destroyed) return;
+      if (event.kind !== "broken") waitMs = sources.message(this.flow.address, clock.monotonicMs());
       switch (event.kind) {
         case "message":
           this.#endDeadline();
-          this.#events.received(event.bytes, this.flow);
+          events.received(event.bytes, this.flow);
           break;
         case "ping":
           this.send(PONG, () => {});
           break;
         case "broken":
-          this.#events.broken(event.error, this.flow);
+          events.broken(event.error, this.flow);
           // Where the next message starts is unknown, so nothing more is read; the answer still leaves, if the peer takes it soon.
           this.#socket.removeAllListeners("data");
           this.#socket.destroySoon();
@@ -73,12 +75,27 @@ export class StreamConnection {
           return;
       }
     }
-    if (this.#framer.partial) this.#startDeadline();
+    if (waitMs > 0) this.#rest(waitMs);
+    else if (this.#framer.partial) this.#startDeadline();
+  }
+
+  /** What is not read stays with the sender: TCP's own window slows it down, and nothing is lost. */
+  #rest(waitMs: number): void {
+    const { timers, counters } = this.#components;
+    counters.add("sip.flood_slowed");
+    this.#endDeadline();
+    this.#socket.pause();
+    const cancel = timers.after(waitMs, () => {
+      this.#socket.off("close", cancel);
+      this.#socket.resume();
+      if (this.#framer.partial) this.#startDeadline();
+    });
+    this.#socket.once("close", cancel);
   }
 
   /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
   #startDeadline(): void {
-    this.#cancelDeadline ??= this.#timers.after(limits.sip.partialMessageMs, () => this.#socket.destroy());
+    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => this.#socket.destroy());
   }
 
   #endDeadline(): void {

@@ -1,14 +1,34 @@
+import type { Server } from "node:net";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Counters } from "../../runtime/metrics.ts";
+import type { Timers } from "../../runtime/timers.ts";
 import type { SipParseError } from "../message/sip-parse-error.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
+import { bindError, plainAddress } from "./addresses.ts";
+import type { Sources } from "./sources.ts";
+import type { TlsCertificates } from "./tls-certificates.ts";
 
 /** What a transport tells the stack. */
 export interface TransportEvents {
   /** The octets of one message. */
   received(bytes: Uint8Array, flow: Flow): void;
+  /** A message above its source's limit: not to be served, but answered. */
+  excess(bytes: Uint8Array, flow: Flow): void;
   /** Octets that no message can be found in. What is sent in reply within the call still leaves before the connection closes. */
   broken(error: SipParseError, flow: Flow): void;
   /** A connection has closed. */
   closed(flow: Flow): void;
+}
+
+/** What every transport on sockets is made with. */
+export interface TransportComponents {
+  readonly events: TransportEvents;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly timers: Timers;
+  readonly counters: Counters;
+  readonly sources: Sources;
+  /** For TLS and WSS. */
+  readonly tls?: TlsCertificates;
 }
 
 /** One listener, and what is sent from it. */
@@ -22,4 +42,34 @@ export interface Transport {
   address(): ListenAddress | undefined;
   /** Sends or queues; `failed` is called, at most once and maybe at once, when that turns out to be impossible. */
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
+}
+
+/** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */
+export async function listenOn(
+  server: Server,
+  listen: ListenAddress,
+  { sources, counters }: Pick<TransportComponents, "sources" | "counters">,
+): Promise<ListenAddress> {
+  // Before TLS and HTTP have spent anything on the connection.
+  server.prependListener("connection", (socket) => {
+    const address = socket.remoteAddress;
+    if (address === undefined || !sources.connect(plainAddress(address))) {
+      counters.add("sip.connections_refused");
+      socket.destroy();
+      return;
+    }
+    socket.once("close", () => sources.disconnect(plainAddress(address)));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host: listen.address, port: listen.port, ipv6Only: true, exclusive: true, backlog: 1024 }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  }).catch((error: unknown) => {
+    throw bindError(error, listen);
+  });
+  // Errors after binding are of single connections that could not be accepted: the peer tries again.
+  server.on("error", () => counters.add("sip.accept_failures"));
+  return { ...listen, port: (server.address() as { port: number }).port };
 }

@@ -1,19 +1,11 @@
 import { isIP } from "node:net";
-import type { Counters } from "../../runtime/metrics.ts";
-import type { Timers } from "../../runtime/timers.ts";
 import type { Flow, ListenAddress, MeshTransport } from "../stack.ts";
 import { listenerName, sentByAddress } from "./addresses.ts";
 import { MeshChannel } from "./mesh-channel.ts";
-import { TcpTransport } from "./tcp-transport.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import { StreamTransport } from "./stream-transport.ts";
+import type { Transport, TransportComponents } from "./transport.ts";
 import { UdpTransport } from "./udp-transport.ts";
 import { WsTransport } from "./ws-transport.ts";
-
-interface Components {
-  readonly events: TransportEvents;
-  readonly timers: Timers;
-  readonly counters: Counters;
-}
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
@@ -24,7 +16,7 @@ export class Transports {
   #mesh: Transport | undefined;
   #started = false;
 
-  constructor(listen: readonly ListenAddress[], mesh: MeshTransport | undefined, components: Components) {
+  constructor(listen: readonly ListenAddress[], mesh: MeshTransport | undefined, components: TransportComponents) {
     const sockets = listen.map((each) => createTransport(each, components));
     if (mesh !== undefined) this.#mesh = new MeshChannel(mesh, components.events);
     this.#all = this.#mesh === undefined ? sockets : [...sockets, this.#mesh];
@@ -83,13 +75,15 @@ export class Transports {
   }
 }
 
-function createTransport(listen: ListenAddress, components: Components): Transport {
+function createTransport(listen: ListenAddress, components: TransportComponents): Transport {
   switch (listen.transport) {
     case "UDP":
-      return new UdpTransport(listen, components.events);
+      return new UdpTransport(listen, components);
     case "TCP":
-      return new TcpTransport(listen, components);
+    case "TLS":
+      return new StreamTransport(listen.transport, listen, components);
     case "WS":
-      return new WsTransport(listen, components);
+    case "WSS":
+      return new WsTransport(listen.transport, listen, components);
   }
 }

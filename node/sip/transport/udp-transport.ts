@@ -6,7 +6,7 @@ import { limits } from "../../runtime/limits.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { bindError, listenerName, plainAddress } from "./addresses.ts";
 import { isKeepAlive } from "./keep-alive.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import type { Transport, TransportComponents } from "./transport.ts";
 
 /**
  * SIP over UDP: a datagram is a message.
@@ -17,13 +17,13 @@ import type { Transport, TransportEvents } from "./transport.ts";
 export class UdpTransport implements Transport {
   readonly name = "UDP";
   readonly #listen: ListenAddress;
-  readonly #events: TransportEvents;
+  readonly #components: TransportComponents;
   #socket: Socket | undefined;
   #bound: ListenAddress | undefined;
 
-  constructor(listen: ListenAddress, events: TransportEvents) {
+  constructor(listen: ListenAddress, components: TransportComponents) {
     this.#listen = listen;
-    this.#events = events;
+    this.#components = components;
   }
 
   async start(): Promise<void> {
@@ -50,7 +50,7 @@ export class UdpTransport implements Transport {
     socket.on("message", (bytes, remote) => {
       // Nothing can be sent to port 0: whoever sends from it wants no answer.
       if (isKeepAlive(bytes) || remote.port === 0) return;
-      this.#events.received(bytes, {
+      this.#receive(bytes, {
         transport: "UDP",
         address: plainAddress(remote.address),
         port: remote.port,
@@ -60,6 +60,19 @@ export class UdpTransport implements Transport {
     // Errors of one datagram come to its callback; an error here means that the peer's host refused an earlier one.
     socket.on("error", () => {});
     this.#socket = socket;
+  }
+
+  #receive(bytes: Uint8Array, flow: Flow & { readonly transport: "UDP" }): void {
+    const { events, sources, clock, counters } = this.#components;
+    switch (sources.datagram(flow.address, clock.monotonicMs())) {
+      case "serve":
+        return events.received(bytes, flow);
+      case "refuse":
+        counters.add("sip.flood_refused");
+        return events.excess(bytes, flow);
+      case "drop":
+        counters.add("sip.flood_dropped");
+    }
   }
 
   async stop(): Promise<void> {

@@ -2,21 +2,20 @@ import { isUtf8 } from "node:buffer";
 import { once } from "node:events";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { WebSocketServer } from "ws";
+import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
-import type { Counters } from "../../runtime/metrics.ts";
 import { randomTag } from "../message/tags.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
-import { bindError, listenerName, plainAddress } from "./addresses.ts";
+import { listenerName, plainAddress } from "./addresses.ts";
 import { isKeepAlive } from "./keep-alive.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import type { Transport, TransportComponents } from "./transport.ts";
+import { listenOn } from "./transport.ts";
 
-interface Components {
-  readonly events: TransportEvents;
-  readonly counters: Counters;
-}
+type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const PONG = "\r\n";
 
@@ -25,9 +24,9 @@ const PONG = "\r\n";
  * @see RFC 7118
  */
 export class WsTransport implements Transport {
-  readonly name = "WS";
+  readonly name: "WS" | "WSS";
   readonly #listen: ListenAddress;
-  readonly #components: Components;
+  readonly #components: TransportComponents;
   readonly #byName = new Map<string, WebSocket>();
   readonly #upgrades = new WebSocketServer({
     noServer: true,
@@ -38,32 +37,23 @@ export class WsTransport implements Transport {
   });
   #server: Server | undefined;
   #bound: ListenAddress | undefined;
+  #forgetCertificates = (): void => {};
 
-  constructor(listen: ListenAddress, components: Components) {
+  constructor(name: "WS" | "WSS", listen: ListenAddress, components: TransportComponents) {
+    this.name = name;
     this.#listen = listen;
     this.#components = components;
   }
 
   async start(): Promise<void> {
-    const { address, port } = this.#listen;
-    const server = createServer({
-      headersTimeout: limits.sip.partialMessageMs,
-      requestTimeout: limits.sip.partialMessageMs,
-    });
+    const server = this.#createServer();
     server.on("request", (_request, response) => {
       response
         .writeHead(426, { Upgrade: "websocket", Connection: "close" })
         .end("SIP over WebSocket (RFC 7118) is spoken here.\n");
     });
     server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
-    try {
-      server.listen({ host: address, port, ipv6Only: true, exclusive: true, backlog: 1024 });
-      await once(server, "listening");
-    } catch (error) {
-      throw bindError(error, this.#listen);
-    }
-    this.#bound = { ...this.#listen, port: (server.address() as { port: number }).port };
-    server.on("error", () => this.#components.counters.add("sip.accept_failures"));
+    this.#bound = await listenOn(server, this.#listen, this.#components);
     this.#server = server;
   }
 
@@ -71,6 +61,7 @@ export class WsTransport implements Transport {
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
+    this.#forgetCertificates();
     const closed = once(server, "close");
     server.close();
     server.closeAllConnections();
@@ -94,6 +85,17 @@ export class WsTransport implements Transport {
     socket.send(bytes, { binary: !isUtf8(bytes) });
   }
 
+  #createServer(): Server {
+    const { tls, counters } = this.#components;
+    const bounds = { headersTimeout: limits.sip.partialMessageMs, requestTimeout: limits.sip.partialMessageMs };
+    if (this.name === "WS") return createServer(bounds);
+    assert(tls !== undefined, "a WSS listener has certificates");
+    const server = createTlsServer({ ...bounds, ...tls.serverOptions() });
+    server.on("tlsClientError", () => counters.add("sip.tls_failures"));
+    this.#forgetCertificates = tls.onLoaded(() => server.setSecureContext(tls.defaultOptions()));
+    return server;
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Nobody else listens for the errors of this socket from here on: a reset would end the process.
     socket.on("error", () => {});
@@ -102,17 +104,13 @@ export class WsTransport implements Transport {
       .map((each) => each.trim().toLowerCase());
     // RFC 7118 §4.1: without the sub-protocol there is no SIP on this connection.
     if (!protocols.includes("sip")) return refuse(socket, "400 Bad Request");
-    if (this.#byName.size >= limits.sip.connections) {
-      this.#components.counters.add("sip.connections_refused");
-      return refuse(socket, "503 Service Unavailable");
-    }
     this.#upgrades.handleUpgrade(request, socket, head, (client) => this.#adopt(client, request));
   }
 
   #adopt(socket: WebSocket, request: IncomingMessage): void {
     const name = randomTag();
-    const flow: Flow = {
-      transport: "WS",
+    const flow: SocketFlow = {
+      transport: this.name,
       address: plainAddress(request.socket.remoteAddress ?? ""),
       port: request.socket.remotePort ?? 0,
       listener: listenerName(this.#bound as ListenAddress),
@@ -122,7 +120,10 @@ export class WsTransport implements Transport {
     request.socket.setKeepAlive(true, limits.sip.keepAliveMs);
     request.socket.setTimeout(limits.sip.idleConnectionMs, () => socket.terminate());
     socket.binaryType = "nodebuffer";
-    socket.on("message", (data) => this.#receive(socket, data as Buffer, flow));
+    const connection = new WsConnection(socket, flow, this.#components);
+    // Before the one by which `ws` reads: what it makes of the octets comes after.
+    request.socket.prependListener("data", () => connection.expectMessage());
+    connection.expectMessage();
     // A frame that breaks RFC 6455 or is too long: `ws` closes with the right code, and that is all there is to do.
     socket.on("error", () => this.#components.counters.add("sip.malformed"));
     socket.on("close", () => {
@@ -130,11 +131,54 @@ export class WsTransport implements Transport {
       this.#components.events.closed(flow);
     });
   }
+}
 
-  #receive(socket: WebSocket, bytes: Buffer, flow: Flow): void {
-    if (!isKeepAlive(bytes)) this.#components.events.received(bytes, flow);
+/** What arrives on one WebSocket: as with other streams, a message once begun has to end, and a flood is read slowly. */
+class WsConnection {
+  readonly #socket: WebSocket;
+  readonly #flow: SocketFlow;
+  readonly #components: TransportComponents;
+  #cancelDeadline: (() => void) | undefined;
+
+  constructor(socket: WebSocket, flow: SocketFlow, components: TransportComponents) {
+    this.#socket = socket;
+    this.#flow = flow;
+    this.#components = components;
+    const whole = (): void => this.#endDeadline();
+    socket.on("message", (data) => this.#receive(data as Buffer));
+    socket.on("ping", whole).on("pong", whole).on("close", whole);
+  }
+
+  /** Octets have come: the message that they begin has a deadline, unless it is whole in a moment. */
+  expectMessage(): void {
+    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => this.#socket.terminate());
+  }
+
+  #endDeadline(): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
+  }
+
+  #receive(bytes: Buffer): void {
+    const { events, sources, clock } = this.#components;
+    this.#endDeadline();
+    const waitMs = sources.message(this.#flow.address, clock.monotonicMs());
+    if (!isKeepAlive(bytes)) events.received(bytes, this.#flow);
     // Browsers cannot send WebSocket pings, so clients use those of RFC 5626 §3.5.1.
-    else if (bytes.length === 4) socket.send(PONG, { binary: false });
+    else if (bytes.length === 4) this.#socket.send(PONG, { binary: false });
+    if (waitMs > 0) this.#rest(waitMs);
+  }
+
+  #rest(waitMs: number): void {
+    const { timers, counters } = this.#components;
+    if (this.#socket.isPaused) return;
+    counters.add("sip.flood_slowed");
+    this.#socket.pause();
+    const cancel = timers.after(waitMs, () => {
+      this.#socket.off("close", cancel);
+      this.#socket.resume();
+    });
+    this.#socket.once("close", cancel);
   }
 }
 

@@ -68,6 +68,22 @@ describe("a message to a user", () => {
     expect(bob.client.received[0]?.headers.has("Route")).to.equal(false);
   });
 
+  it("to a SIPS address goes only to a device that registered with one over TLS (RFC 5630)", async () => {
+    const { domain, one, two } = threeServers();
+    const joe = domain.device("joe", one, { transport: "TLS" });
+    const [phone, desk] = [domain.device("bob", two), domain.device("bob", two, { transport: "TLS" })];
+    const secret = "sips:bob@example.com";
+    await phone.register();
+    const refused = await joe.message(secret, "for nobody");
+    expect(refused.status).to.equal(480);
+    expect(refused.headers.get("Warning")).to.match(/^380 /);
+    await desk.sendRegister([["Contact", `<${desk.client.contact.replace(/^sip:/, "sips:")}>`]]);
+    expect((await joe.message(secret, "for one")).status).to.equal(200);
+    expect([phone.texts(), desk.texts()]).to.deep.equal([[], ["for one"]]);
+    expect((await joe.message(BOB, "for all")).status).to.equal(200);
+    expect([phone.texts(), desk.texts()]).to.deep.equal([["for all"], ["for one", "for all"]]);
+  });
+
   it("goes to all devices at once and is accepted with the first that takes it", async () => {
     const { domain, one, two } = threeServers();
     const [joe, deaf, desk, busy] = [

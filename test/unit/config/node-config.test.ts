@@ -60,13 +60,23 @@ describe("the configuration", () => {
 
   // One line for every setting: its text in all three sources, and what comes of it.
   const peer = "12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf";
-  const settings: Record<(typeof optionNames)[number], [text: string, key: string, value: unknown]> = {
+  const certificate = { certificate: "/srv/cert.pem", key: "/srv/key.pem" };
+  const pair = { "tls-cert": certificate.certificate, "tls-key": certificate.key };
+  const settings: Record<
+    (typeof optionNames)[number],
+    [text: string, key: string, value: unknown, withThese?: Record<string, string>]
+  > = {
     domain: ["Example.com", "domain", "example.com"],
     join: ["aorta1-abc", "joinToken", "aorta1-abc"],
     data: ["/srv/aorta", "dataFolder", "/srv/aorta"],
     name: ["berlin-1", "name", "berlin-1"],
     sip: ["127.0.0.1:5062", "sip", [{ address: "127.0.0.1", port: 5062 }]],
     ws: ["127.0.0.1:8080", "ws", [{ address: "127.0.0.1", port: 8080 }]],
+    tls: ["[::1]:5061", "tls", [{ address: "::1", port: 5061 }], pair],
+    wss: ["127.0.0.1:8443", "wss", [{ address: "127.0.0.1", port: 8443 }], pair],
+    "tls-cert": [certificate.certificate, "certificates", [certificate], { "tls-key": certificate.key }],
+    "tls-key": [certificate.key, "certificates", [certificate], { "tls-cert": certificate.certificate }],
+    "tls-ca": ["/srv/ca.pem", "authorities", "/srv/ca.pem"],
     mesh: ["[::1]:4061", "mesh", [{ address: "::1", port: 4061 }]],
     announce: ["/dns4/berlin.example.com/tcp/4060", "announce", ["/dns4/berlin.example.com/tcp/4060"]],
     mdns: ["on", "mdns", true],
@@ -80,15 +90,15 @@ describe("the configuration", () => {
     "log-level": ["debug", "logLevel", "debug"],
   };
   for (const name of optionNames) {
-    const [text, key, value] = settings[name];
+    const [text, key, value, flags = {}] = settings[name];
     it(`takes ${name} from a flag, from the environment and from a file`, () => {
-      expect(load({ flags: { [name]: text } }))
+      expect(load({ flags: { ...flags, [name]: text } }))
         .to.have.property(key)
         .that.deep.equals(value);
-      expect(load({ environment: { [variableOf(name)]: text } }))
+      expect(load({ flags, environment: { [variableOf(name)]: text } }))
         .to.have.property(key)
         .that.deep.equals(value);
-      expect(load({ file: file(`${name}: "${text}"\n`) }))
+      expect(load({ flags, file: file(`${name}: "${text}"\n`) }))
         .to.have.property(key)
         .that.deep.equals(value);
     });
@@ -190,6 +200,14 @@ describe("the configuration", () => {
     "the same address twice": [
       { flags: { sip: ["127.0.0.1:5060"], mesh: ["127.0.0.1:5060"] } },
       "--sip, --mesh: 127.0.0.1:5060 is given twice",
+    ],
+    "TLS without a certificate": [
+      { flags: { tls: ["127.0.0.1:5061"] } },
+      "--tls: a certificate is needed: tls-cert and tls-key name its files",
+    ],
+    "a certificate without its key": [
+      { flags: { "tls-cert": ["a.pem", "b.pem"], "tls-key": ["a.key"] } },
+      "--tls-cert, --tls-key: each certificate needs its key, in the same order",
     ],
     "an empty list of addresses": [{ flags: { sip: [] } }, "--sip: at least one address is needed"],
     "a malformed multiaddr": [

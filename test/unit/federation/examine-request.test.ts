@@ -7,7 +7,8 @@ import { request } from "./requests.ts";
 
 const BOB = "sip:bob@example.com";
 const own = ownAddresses("12D3KooWServer" as ServerId, [{ transport: "UDP", address: "127.0.0.1", port: 5060 }], []);
-const examine = (message: SipRequest) => examineRequest(message, { domain: "example.com", own });
+const examine = (message: SipRequest, secure = false) =>
+  examineRequest(message, { domain: "example.com", own, secure });
 const statusOf = (message: SipRequest): unknown => {
   const result = examine(message);
   return result.kind === "refused" ? result.status : result.target;
@@ -38,6 +39,12 @@ describe("examination of a request at the edge", () => {
     const refresh = request("SUBSCRIBE", "sip:127.0.0.1:5060", { to: `<${BOB}>;tag=2` });
     expect(statusOf(refresh)).to.deep.equal({ kind: "dialog" });
     expect(statusOf(request("NOTIFY", "sip:anything@10.0.0.1"))).to.deep.equal({ kind: "dialog" });
+  });
+
+  it("believes in a SIPS address only what came by a secure transport (RFC 3261 §26.2.2)", () => {
+    const message = request("MESSAGE", "sips:bob@example.com");
+    expect(examine(message)).to.deep.include({ kind: "refused", status: 403 });
+    expect(examine(message, true)).to.deep.include({ kind: "examined", target: { kind: "user", aor: BOB } });
   });
 
   it("answers methods that it does not serve with those that it does", () => {

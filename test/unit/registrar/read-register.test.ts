@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { readRegister } from "../../../node/registrar/read-register.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
+import type { Flow } from "../../../node/sip/stack.ts";
 import { FLOW } from "./bindings.ts";
 
 const RULES = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
@@ -43,6 +44,23 @@ describe("reading a REGISTER", () => {
         { uri: "sip:c@127.0.0.1:3", expiresSeconds: 0, q: 1000, instance: "" },
       ],
     });
+  });
+
+  it("takes a SIPS contact over TLS, and refuses it where anybody could listen (RFC 5630)", () => {
+    const read = (flow: Flow) =>
+      readRegister(
+        createRequest({
+          method: "REGISTER",
+          uri: "sips:example.com",
+          from: "<sips:alice@example.com>;tag=1",
+          to: "<sips:alice@example.com>",
+          headers: [["Contact", "<sips:alice@127.0.0.1:5061>"]],
+        }),
+        flow,
+        RULES,
+      );
+    expect(read({ transport: "TLS", address: "127.0.0.1", port: 1, connection: "c" })).to.include({ kind: "bind" });
+    expect(read(FLOW)).to.include({ status: 400 });
   });
 
   const expiries: [string, [string, string][], number][] = [

@@ -1,9 +1,11 @@
 import { relative } from "node:path";
+import type { AortaNode } from "../../../aorta-node.ts";
 import type { NodeStatus } from "../../../admin/node-view.ts";
 import type { NodeConfig } from "../../../config/node-config.ts";
 import { loadConfig } from "../../../config/node-config.ts";
 import type { Flags } from "../../../config/sources.ts";
 import { formatSocketAddress } from "../../../config/values.ts";
+import { ConfigurationError } from "../../../runtime/errors.ts";
 import { limits } from "../../../runtime/limits.ts";
 import { exitCode } from "../../exit-code.ts";
 import { facts, note, paint, print, withProgress } from "../../terminal.ts";
@@ -14,7 +16,10 @@ export interface UpOptions {
   readonly json: boolean;
 }
 
-/** Runs a node until SIGINT or SIGTERM, then drains it; a second signal ends the process at once. */
+/**
+ * Runs a node until SIGINT or SIGTERM, then drains it; a second signal ends the process at once. Without a terminal, SIGHUP makes it
+ * read its TLS certificates again.
+ */
 export async function up({ flags, file, json }: UpOptions): Promise<void> {
   const config = loadConfig({ flags, environment: process.env, ...(file !== undefined && { file }) });
   // Loaded only now: it brings libp2p along, which a mistake in the settings need not wait for.
@@ -29,6 +34,8 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   if (json) print(JSON.stringify({ ...status, data: config.dataFolder, admin: config.adminSocket }));
   else greet(config, status);
 
+  // A terminal that is closed sends this signal too: then nobody would be left to stop the node.
+  if (!process.stdout.isTTY) process.on("SIGHUP", () => reload(node));
   await stopAsked;
   const impatience = setTimeout(() => {
     note(`aorta: not drained within ${limits.node.drainMs / 1000} s; ending anyway`);
@@ -39,6 +46,17 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   if (!json) print(`${status.server.name} has let go of its users and left.`);
   // Nothing is left to do; what libraries still wait for is of no interest.
   process.exit(exitCode.ok);
+}
+
+/** An operator who has just renewed a certificate must not lose the node over a mistake in it. */
+function reload(node: AortaNode): void {
+  try {
+    node.reload();
+    note("aorta: certificates read again");
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    note(`aorta: ${error.message}; the certificates of before stay in use`);
+  }
 }
 
 /** Resolves at the first signal; the second is not caught. */

@@ -1,0 +1,143 @@
+import { isIP } from "node:net";
+import { limits } from "../../runtime/limits.ts";
+import { isLoopback } from "./addresses.ts";
+
+/** What one source may do. */
+export interface SourceRules {
+  /** Stream connections of all sources together. */
+  readonly connections: number;
+  /** Stream connections of one source. */
+  readonly connectionsPerSource: number;
+  /** Messages of one source, on the average. */
+  readonly messagesPerSecond: number;
+  /** Messages that it may send at once after a time of silence. */
+  readonly burstMessages: number;
+  /** Sources remembered. Beyond, the one seen first is forgotten, and begins anew with a whole burst. */
+  readonly remembered: number;
+  /** Whether an address has no limits of its own. */
+  isExempt(address: string): boolean;
+}
+
+/** What a node is set up with: what runs on this machine is no stranger. */
+export const DEFAULT_SOURCE_RULES: SourceRules = { ...limits.sip.sources, isExempt: isLoopback };
+
+/** What becomes of a datagram. */
+export type DatagramVerdict =
+  | "serve"
+  /** Above the limit: to be answered 503. */
+  | "refuse"
+  /** Far above the limit: answers would double the flood. */
+  | "drop";
+
+interface Bucket {
+  /** Messages that may be sent now; negative after a stream's burst. */
+  tokens: number;
+  filledAtMs: number;
+  refusedAtMs: number;
+}
+
+/** At most one refusal in this time goes to one source: a client with a fault learns of it, a flood gets no echo. */
+const REFUSAL_EVERY_MS = 100;
+
+/**
+ * Counts what each source does, and says when it is too much. Streams are read more slowly then, datagrams are refused.
+ * Time comes in with each call. A source is an IPv4 address, or the /64 network of an IPv6 address, which one host has for itself.
+ */
+export class Sources {
+  readonly #rules: SourceRules;
+  readonly #connections = new Map<string, number>();
+  readonly #buckets = new Map<string, Bucket>();
+  #all = 0;
+
+  constructor(rules: SourceRules) {
+    this.#rules = rules;
+  }
+
+  /** Open stream connections. */
+  get connections(): number {
+    return this.#all;
+  }
+
+  /** Sources whose messages are being counted. */
+  get remembered(): number {
+    return this.#buckets.size;
+  }
+
+  /** A new connection; false when it is one too many, and is to be closed. */
+  connect(address: string): boolean {
+    const source = sourceOf(address);
+    const open = this.#connections.get(source) ?? 0;
+    if (this.#all >= this.#rules.connections) return false;
+    if (open >= this.#rules.connectionsPerSource && !this.#rules.isExempt(address)) return false;
+    this.#connections.set(source, open + 1);
+    this.#all++;
+    return true;
+  }
+
+  /** A connection that {@link connect} let in has closed. */
+  disconnect(address: string): void {
+    const source = sourceOf(address);
+    const open = (this.#connections.get(source) ?? 1) - 1;
+    if (open === 0) this.#connections.delete(source);
+    else this.#connections.set(source, open);
+    this.#all--;
+  }
+
+  /** A message of a stream; how long, ms, no more is to be read from it. */
+  message(address: string, nowMs: number): number {
+    const bucket = this.#bucket(address, nowMs);
+    if (bucket === undefined) return 0;
+    bucket.tokens--;
+    return bucket.tokens >= 0 ? 0 : Math.ceil((-bucket.tokens * 1000) / this.#rules.messagesPerSecond);
+  }
+
+  datagram(address: string, nowMs: number): DatagramVerdict {
+    const bucket = this.#bucket(address, nowMs);
+    if (bucket === undefined) return "serve";
+    if (bucket.tokens >= 1) {
+      bucket.tokens--;
+      return "serve";
+    }
+    if (nowMs - bucket.refusedAtMs < REFUSAL_EVERY_MS) return "drop";
+    bucket.refusedAtMs = nowMs;
+    return "refuse";
+  }
+
+  /** The source's bucket, filled up to this moment; `undefined` where there is no limit. */
+  #bucket(address: string, nowMs: number): Bucket | undefined {
+    const { burstMessages, messagesPerSecond, remembered, isExempt } = this.#rules;
+    if (isExempt(address)) return undefined;
+    const source = sourceOf(address);
+    let bucket = this.#buckets.get(source);
+    if (bucket === undefined) {
+      if (this.#buckets.size >= remembered) this.#forgetFirst();
+      bucket = { tokens: burstMessages, filledAtMs: nowMs, refusedAtMs: Number.NEGATIVE_INFINITY };
+      this.#buckets.set(source, bucket);
+    }
+    const added = ((nowMs - bucket.filledAtMs) * messagesPerSecond) / 1000;
+    bucket.tokens = Math.min(burstMessages, bucket.tokens + added);
+    bucket.filledAtMs = nowMs;
+    return bucket;
+  }
+
+  #forgetFirst(): void {
+    for (const source of this.#buckets.keys()) {
+      this.#buckets.delete(source);
+      return;
+    }
+  }
+}
+
+/** What is limited as one: an IPv4 address, or a /64 of IPv6. */
+export function sourceOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const zone = address.indexOf("%");
+  const [head = "", tail] = (zone < 0 ? address : address.slice(0, zone)).split("::");
+  const left = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const right = tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
+    while (left.length < 8 - right) left.push("0");
+  }
+  const network = left.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${network.join(":")}::/64`;
+}

@@ -1,0 +1,150 @@
+import { once } from "node:events";
+import type { Server, Socket } from "node:net";
+import { connect, createServer, isIP } from "node:net";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import type { Server as TlsServer } from "node:tls";
+import { assert } from "../../runtime/errors.ts";
+import { limits } from "../../runtime/limits.ts";
+import { randomTag } from "../message/tags.ts";
+import { formatHostPort } from "../message/uri.ts";
+import type { Flow, ListenAddress } from "../stack.ts";
+import { isWildcard, listenerName, plainAddress } from "./addresses.ts";
+import { StreamConnection } from "./stream-connection.ts";
+import type { Transport, TransportComponents } from "./transport.ts";
+import { listenOn } from "./transport.ts";
+
+type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
+
+interface Peer {
+  readonly address: string;
+  readonly port: number;
+  readonly host?: string | undefined;
+}
+
+/** A connection is reused only for whom the peer has proven to be. */
+function peerKey({ address, port, host = address }: Peer): string {
+  return `${host} ${formatHostPort(address, port)}`;
+}
+
+/**
+ * SIP over TCP or TLS: connections in both directions, reused by address.
+ *
+ * An `alias` in Via (RFC 5923) is not obeyed: it would let whoever shares a host with a server receive what is meant for
+ * that server. Clients are reached over the connection they registered by, which a flow names.
+ * @see RFC 3261 §18.1, §18.2, §26.3.1; RFC 5626 §5
+ */
+export class StreamTransport implements Transport {
+  readonly name: "TCP" | "TLS";
+  readonly #listen: ListenAddress;
+  readonly #components: TransportComponents;
+  readonly #byName = new Map<string, StreamConnection>();
+  /** By the peer's name and address, to find a connection to reuse. */
+  readonly #byPeer = new Map<string, StreamConnection>();
+  #server: Server | undefined;
+  #bound: ListenAddress | undefined;
+  #forgetCertificates = (): void => {};
+
+  constructor(name: "TCP" | "TLS", listen: ListenAddress, components: TransportComponents) {
+    this.name = name;
+    this.#listen = listen;
+    this.#components = components;
+  }
+
+  async start(): Promise<void> {
+    const server = this.name === "TLS" ? this.#createTlsServer() : createServer((socket) => this.#accept(socket));
+    this.#bound = await listenOn(server, this.#listen, this.#components);
+    this.#server = server;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    this.#forgetCertificates();
+    const closed = once(server, "close");
+    server.close();
+    for (const connection of this.#byName.values()) connection.close();
+    await closed;
+  }
+
+  address(): ListenAddress | undefined {
+    return this.#bound;
+  }
+
+  send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
+    if (flow.transport === "MESH" || this.#server === undefined) return failed("not listening");
+    if (flow.connection !== undefined) {
+      const connection = this.#byName.get(flow.connection);
+      if (connection === undefined) return failed("connection closed");
+      return connection.send(bytes, failed);
+    }
+    const open = this.#byPeer.get(peerKey(flow)) ?? this.#connect(flow);
+    if (open === undefined) return failed("too many connections");
+    open.send(bytes, failed);
+  }
+
+  #createTlsServer(): TlsServer {
+    const { tls, counters } = this.#components;
+    assert(tls !== undefined, "a TLS listener has certificates");
+    const server = createTlsServer(tls.serverOptions(), (socket) => this.#accept(socket));
+    server.on("tlsClientError", () => counters.add("sip.tls_failures"));
+    this.#forgetCertificates = tls.onLoaded(() => server.setSecureContext(tls.defaultOptions()));
+    return server;
+  }
+
+  #accept(socket: Socket): void {
+    // One that the listener has refused, or that has ended since.
+    if (socket.destroyed || socket.remoteAddress === undefined) return void socket.destroy();
+    const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
+    this.#adopt(socket, peer).expectMessage();
+  }
+
+  #connect(flow: SocketFlow): StreamConnection | undefined {
+    const { address, port } = flow;
+    const { sources, counters, timers } = this.#components;
+    if (!sources.connect(address)) {
+      counters.add("sip.connections_refused");
+      return undefined;
+    }
+    const { address: own } = this.#listen;
+    // Peers that know us by address see the one we listen on.
+    const to = { host: address, port, ...(isWildcard(own) ? undefined : { localAddress: own }) };
+    const socket = this.name === "TLS" ? this.#connectTls(to, flow.host ?? address) : connect(to);
+    const cancel = timers.after(limits.sip.connectMs, () => socket.destroy());
+    socket.once(this.name === "TLS" ? "secureConnect" : "connect", cancel).once("close", () => {
+      cancel();
+      sources.disconnect(address);
+    });
+    return this.#adopt(socket, flow);
+  }
+
+  /** @param name whom the peer's certificate has to be for. @see RFC 5922 §7.2 */
+  #connectTls(to: { host: string; port: number; localAddress?: string }, name: string): Socket {
+    const { tls, counters } = this.#components;
+    const isName = isIP(name) === 0;
+    const socket = connectTls({ ...to, ...tls?.clientOptions(), ...(isName ? { servername: name } : undefined) });
+    socket.once("error", () => counters.add("sip.tls_failures"));
+    // Not an octet leaves before it is certain who the peer is.
+    socket.cork();
+    socket.once("secureConnect", () => socket.uncork());
+    return socket;
+  }
+
+  #adopt(socket: Socket, { address, port, host }: Peer): StreamConnection {
+    const connectionName = randomTag();
+    const listener = listenerName(this.#bound as ListenAddress);
+    const flow: Flow = { transport: this.name, address, port, listener, connection: connectionName };
+    const connection = new StreamConnection(socket, flow, this.#components);
+    const peer = peerKey({ address, port, host });
+    this.#byName.set(connectionName, connection);
+    this.#byPeer.set(peer, connection);
+    // What waits for an answer over this connection learns of the failure from the close that follows.
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#byName.delete(connectionName);
+      if (this.#byPeer.get(peer) === connection) this.#byPeer.delete(peer);
+      this.#components.events.closed(flow);
+    });
+    return connection;
+  }
+}

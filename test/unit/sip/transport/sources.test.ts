@@ -1,0 +1,105 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import type { SourceRules } from "../../../../node/sip/transport/sources.ts";
+import { DEFAULT_SOURCE_RULES, sourceOf, Sources } from "../../../../node/sip/transport/sources.ts";
+
+const RULES: SourceRules = {
+  connections: 5,
+  connectionsPerSource: 3,
+  messagesPerSecond: 10,
+  burstMessages: 20,
+  remembered: 4,
+  isExempt: (address) => address === "127.0.0.1",
+};
+const A = "192.0.2.1";
+const B = "192.0.2.2";
+
+describe("limits of one source", () => {
+  it("let in as many connections as a source and all sources may have, and again when one has closed", () => {
+    const sources = new Sources(RULES);
+    expect([A, A, A, A, B, B, B].map((address) => sources.connect(address))).to.deep.equal([
+      true,
+      true,
+      true,
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect(sources.connections).to.equal(5);
+    sources.disconnect(A);
+    expect(sources.connect(B)).to.equal(true);
+    expect(sources.connect(A)).to.equal(false);
+  });
+
+  it("let an exempt source have all connections, and send what it likes", () => {
+    const sources = new Sources(RULES);
+    const home = "127.0.0.1";
+    expect(Array.from({ length: 6 }, () => sources.connect(home)).filter(Boolean)).to.have.length(5);
+    for (let i = 0; i < 1000; i++) {
+      expect(sources.message(home, 0)).to.equal(0);
+      expect(sources.datagram(home, 0)).to.equal("serve");
+    }
+    expect(sources.remembered).to.equal(0);
+  });
+
+  it("serve a burst of datagrams, refuse ten a second of what is above it, drop the rest, and serve again in time", () => {
+    const sources = new Sources(RULES);
+    const verdicts = Array.from({ length: 30 }, () => sources.datagram(A, 0));
+    expect(verdicts.filter((each) => each === "serve")).to.have.length(20);
+    expect(verdicts.filter((each) => each === "refuse")).to.have.length(1);
+    expect(sources.datagram(B, 0), "another source").to.equal("serve");
+    expect(sources.datagram(A, 99)).to.equal("drop");
+    expect(sources.datagram(A, 100)).to.equal("serve");
+    expect(sources.datagram(A, 100)).to.equal("refuse");
+    expect(sources.datagram(A, 10_000)).to.equal("serve");
+  });
+
+  it("slow a stream down to the rate of a source, however it sends", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 300 }), (gaps) => {
+        const sources = new Sources(RULES);
+        let nowMs = 0;
+        let served = 0;
+        for (const gapMs of gaps) {
+          nowMs += gapMs;
+          const waitMs = sources.message(A, nowMs);
+          served++;
+          nowMs += waitMs;
+          expect(served).to.be.at.most(RULES.burstMessages + (nowMs * RULES.messagesPerSecond) / 1000 + 1);
+        }
+      }),
+    );
+  });
+
+  it("remember no more sources than they may, and forget the one seen first", () => {
+    const sources = new Sources(RULES);
+    while (sources.datagram(A, 0) === "serve");
+    for (let i = 0; i < 4; i++) sources.datagram(`198.51.100.${i}`, 0);
+    expect(sources.remembered).to.equal(4);
+    expect(sources.datagram(A, 0)).to.equal("serve");
+  });
+
+  it("take a /64 of IPv6 for one source", () => {
+    for (const [address, source] of [
+      ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+      ["2001:db8:1:2::1", "2001:db8:1:2::/64"],
+      ["2001:0DB8::1", "2001:db8:0:0::/64"],
+      ["::1", "0:0:0:0::/64"],
+      ["fe80::1%eth0", "fe80:0:0:0::/64"],
+      ["1::192.0.2.1", "1:0:0:0::/64"],
+      ["192.0.2.1", "192.0.2.1"],
+    ] as const) {
+      expect(sourceOf(address), address).to.equal(source);
+    }
+  });
+
+  it("exempt this machine, whose programs are no strangers", () => {
+    expect(["127.0.0.1", "127.5.5.5", "::1", "192.0.2.1"].map(DEFAULT_SOURCE_RULES.isExempt)).to.deep.equal([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+});
