@@ -26,10 +26,8 @@ import { listenerUri } from "./sip/transport/addresses.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
-type SipConfig = Pick<
-  NodeConfig,
-  "sip" | "ws" | "tls" | "wss" | "certificates" | "authorities" | "authentication" | "onConflict"
->;
+type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict"> &
+  Partial<Pick<NodeConfig, "tls" | "wss" | "certificates" | "authorities">>;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -69,7 +67,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers };
 
-  const tls = new TlsCertificates(config.certificates, config.authorities);
+  const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
   const stack = createSipStack({
     listen: listenAddresses(config),
     tls,
@@ -183,7 +181,7 @@ function secret(settings: Settings, name: string): Uint8Array {
   return key;
 }
 
-function listenAddresses({ sip, ws, tls, wss }: SipConfig): ListenAddress[] {
+function listenAddresses({ sip, ws, tls = [], wss = [] }: SipConfig): ListenAddress[] {
   return [
     ...sip.flatMap((address) => [
       { transport: "UDP" as const, ...address },
