@@ -154,6 +154,8 @@ export const limits = {
   registrar: {
     /** Devices of one user; a client that makes a new Contact at each start fills it. One more gets 403. */
     contactsPerAor: 16,
+    /** Proxies between a device and its registrar; each is repeated in every request to the device. More get 400. */
+    pathHops: 10,
     /** Users with contacts on one server: about 1 kB each. One more gets 503 with Retry-After. */
     aors: 200_000,
     /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */

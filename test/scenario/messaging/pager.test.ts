@@ -68,6 +68,40 @@ describe("a message to a user", () => {
     expect(bob.client.received[0]?.headers.has("Route")).to.equal(false);
   });
 
+  it("takes the path that the device's REGISTER came by (RFC 3327)", async () => {
+    const { domain, one } = threeServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    const path = ["<sip:token@192.0.2.1;lr>", "<sip:192.0.2.2;lr>"];
+    const registered = await bob.sendRegister([
+      ["Contact", "<sip:bob@10.0.0.1>"],
+      ["Supported", "path"],
+      ...path.map((hop): [string, string] => ["Path", hop]),
+    ]);
+    expect(registered.headers.all("Path")).to.deep.equal(path);
+    expect((await joe.message(BOB, "by proxy")).status).to.equal(200);
+    expect(bob.client.received[0]?.uri).to.equal("sip:bob@10.0.0.1");
+    expect(bob.client.received[0]?.headers.all("Route")).to.deep.equal(path);
+  });
+
+  it("goes once to a device of several flows: by the one registered last, while that lasts (RFC 5626)", async () => {
+    const { domain, one } = threeServers();
+    const joe = domain.device("joe", one);
+    const flows = [1, 2].map((regId) => ({ regId, device: domain.device("bob", one, { transport: "WS" }) }));
+    for (const { regId, device } of flows) {
+      const registered = await device.sendRegister([
+        ["Contact", `<${device.client.contact}>;reg-id=${regId};+sip.instance="<urn:uuid:1>"`],
+        ["Supported", "outbound, path"],
+      ]);
+      expect(registered.headers.get("Require")).to.equal("outbound");
+    }
+    const [first, second] = flows.map(({ device }) => device);
+    await joe.message(BOB, "one");
+    expect([first?.texts(), second?.texts()]).to.deep.equal([[], ["one"]]);
+    second?.client.close();
+    await joe.message(BOB, "two");
+    expect([first?.texts(), second?.texts()]).to.deep.equal([["two"], ["one"]]);
+  });
+
   it("to a SIPS address goes only to a device that registered with one over TLS (RFC 5630)", async () => {
     const { domain, one, two } = threeServers();
     const joe = domain.device("joe", one, { transport: "TLS" });
