@@ -164,6 +164,10 @@ export class Directory implements Locator {
     return this.#stopped ? undefined : this.#core.owned(this.#nowMs(), aor);
   }
 
+  ownedSince(aor: Aor): Epoch | undefined {
+    return this.#stopped ? undefined : this.#core.ownedSince(this.#nowMs(), aor);
+  }
+
   claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
     const epoch = this.owned(aor);
     if (epoch !== undefined) return Promise.resolve({ kind: "owned", epoch });
