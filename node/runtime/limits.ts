@@ -172,6 +172,18 @@ export const limits = {
     bodyBytes: 32 * 1024,
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
+    /** How long a message waits for its recipient, where its sender does not want less: a holiday. Then it is dropped. */
+    heldMs: 14 * 24 * 3600 * 1000,
+    /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */
+    heldPerUser: 1000,
+    heldBytesPerUser: 2 * 1024 * 1024,
+    /** Recipients that messages wait for on one server, each with a watch in the directory. Beyond, 480 for another. */
+    heldRecipients: 50_000,
+    /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
+    heldRetryMinMs: 2_000,
+    heldRetryMaxMs: 5 * 60_000,
+    /** How long a node that stops waits for the answers to held messages that it has sent; without them they are sent again. */
+    stopMs: 2_000,
   },
   session: {
     /** Body of an INVITE: an SDP of some kilobytes. A larger one gets 413. */

@@ -5,6 +5,8 @@ import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
+/** Of a message that is not to be held. */
+const NOW_OR_NEVER: [string, string][] = [["Expires", "0"]];
 
 /** Requests of a method that went from server to server; clients are named by their address. */
 function crossed(domain: SimulatedDomain, method: string): string[] {
@@ -153,20 +155,20 @@ describe("a message to a user", () => {
     await bob.register();
     bob.client.onRequest(() => {});
     const startMs = domain.time.monotonicMs();
-    expect((await joe.message(BOB, "hm")).status).to.equal(480);
+    expect((await joe.message(BOB, "hm", NOW_OR_NEVER)).status).to.equal(480);
     expect(domain.time.monotonicMs() - startMs).to.be.lessThan(32_000);
   });
 
   it("who is nowhere is answered 480, with when to try again", async () => {
     const { domain, one } = threeServers();
-    const answer = await domain.device("joe", one).message(BOB, "hm");
+    const answer = await domain.device("joe", one).message(BOB, "hm", NOW_OR_NEVER);
     expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([480, "30"]);
   });
 
   it("is answered 503 while the directory cannot be reached", async () => {
     const { domain, one } = threeServers();
     one.locator.cutOff();
-    const answer = await domain.device("joe", one).message(BOB, "hm");
+    const answer = await domain.device("joe", one).message(BOB, "hm", NOW_OR_NEVER);
     expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([503, "10"]);
   });
 
@@ -259,7 +261,7 @@ describe("a message to a user who moves", () => {
     await old.register();
     domain.network.kill(two.id);
     two.locator.kill();
-    expect((await joe.message(BOB, "lost")).status).to.equal(480);
+    expect((await joe.message(BOB, "lost", NOW_OR_NEVER)).status).to.equal(480);
     await current.register();
     expect((await joe.message(BOB, "found")).status).to.equal(200);
     expect(current.texts()).to.deep.equal(["found"]);
