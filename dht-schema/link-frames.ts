@@ -37,8 +37,13 @@ export const frameType = {
   bye: 7,
 } as const;
 
-/** Which roster a server has. */
-const rosterMark = { rosterVersion: uint(0xffff_ffff), rosterRevision: uint(0xffff_ffff) };
+/** Which roster a server has. Of one version and revision there is one roster; the digest shows where that rule was broken. */
+const rosterMark = {
+  rosterVersion: uint(0xffff_ffff),
+  rosterRevision: uint(0xffff_ffff),
+  /** @see rosterDigest */
+  rosterDigest: uint(2 ** 48 - 1),
+};
 
 const helloCodec = struct({
   /** Lowest and highest protocol version the sender speaks. These two stay first in all versions to come. */

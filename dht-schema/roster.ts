@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { publicKeyFromRaw } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromString } from "@libp2p/peer-id";
@@ -55,6 +56,8 @@ const rosterCodec = struct({
   oldVoters: numbers,
   /** Numbers of the servers that are to go, ascending: they own nobody any more, vote no longer after the next change, and are then dropped. */
   leaving: numbers,
+  /** Numbers of those leaving of whom an operator vouches that they are switched off for good: nobody waits for them. */
+  gone: numbers,
 });
 
 /**
@@ -67,6 +70,11 @@ const signedRosterCodec = struct({ roster: bytes(ROSTER_MAX_BYTES), signature: b
 
 /** Signed by the domain's Ed25519 key over {@link ROSTER_CONTEXT} and the encoded roster. */
 export const ROSTER_CONTEXT = new TextEncoder().encode("aorta-roster-1\0");
+
+/** Tells signed rosters of the same version and revision apart: the first six octets of SHA-256, as a number. */
+export function rosterDigest(signed: Uint8Array): number {
+  return createHash("sha256").update(signed).digest().readUIntBE(0, 6);
+}
 
 /** Whether `a` comes after `b`. */
 export function isNewerRoster(a: Roster, b: Roster): boolean {
@@ -123,7 +131,9 @@ export function checkRoster(roster: Roster): void {
   if (roster.leaseMs < 100) throw new SchemaError("BAD_ROSTER", "lease term under 100 ms");
   if (roster.lastNumber < last) throw new SchemaError("BAD_ROSTER", "a server has a number that was never given");
   if (roster.leaving.includes(roster.steward)) throw new SchemaError("BAD_ROSTER", "the steward cannot leave");
-  for (const set of [roster.voters, roster.oldVoters, roster.leaving]) {
+  if (roster.gone.some((number) => !roster.leaving.includes(number)))
+    throw new SchemaError("BAD_ROSTER", "only who is leaving can be gone");
+  for (const set of [roster.voters, roster.oldVoters, roster.leaving, roster.gone]) {
     let previous = 0;
     for (const number of set) {
       if (number <= previous) throw new SchemaError("BAD_ROSTER", "numbers must ascend");
@@ -133,22 +143,11 @@ export function checkRoster(roster: Roster): void {
   }
 }
 
-/** Places by server id: they never change, and to decode a peer id takes longer than all else that a new roster asks for. */
-const places = new Map<string, Uint8Array>();
-
-function placeOf(id: string): Uint8Array {
-  let place = places.get(id);
-  if (place === undefined) {
-    place = kadIdOfPeer(peerIdFromString(id).toMultihash().bytes);
-    // Two rosters' worth: more are of servers that have left.
-    if (places.size >= 2 * ROSTER_SERVERS_MAX) places.clear();
-    places.set(id, place);
-  }
-  return place;
-}
-
-/** The voters of a set with their places in the Kademlia space, for a replica group. */
+/** The voters of a set with their places in the Kademlia space, for {@link replicaGroup}. */
 export function kadMembers(roster: Roster, voters: readonly number[]): KadMember[] {
   const byNumber = new Map(roster.servers.map((server) => [server.number, server]));
-  return voters.map((number) => ({ number, kadId: placeOf((byNumber.get(number) as RosterServer).id) }));
+  return voters.map((number) => {
+    const server = byNumber.get(number) as RosterServer;
+    return { number, kadId: kadIdOfPeer(peerIdFromString(server.id).toMultihash().bytes) };
+  });
 }

@@ -3,14 +3,13 @@ import { createAdminServer } from "./admin/admin-server.ts";
 import { createLiveView } from "./admin/live-view.ts";
 import type { NodeState, NodeView } from "./admin/node-view.ts";
 import type { NodeConfig } from "./config/node-config.ts";
+import type { Departed } from "./departure.ts";
+import { Departure } from "./departure.ts";
 import type { SocketAddress } from "./config/values.ts";
 import { formatDuration } from "./config/values.ts";
-import type { OwnershipWon } from "./directory/directory.ts";
 import { Directory } from "./directory/directory.ts";
-import type { OwnershipLost } from "./federation/locator.ts";
 import type { Membership } from "./mesh/create-mesh.ts";
 import { createMesh } from "./mesh/create-mesh.ts";
-import type { TransportFactory } from "./mesh/host.ts";
 import type { MeshNode } from "./mesh/mesh-node.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
@@ -40,6 +39,8 @@ export interface AortaNode {
   reload(): void;
   /** What operators see. @throws unless the node is running */
   view(): NodeView;
+  /** Resolves when the running node is no longer in the roster of its domain: it serves nobody, and there is nothing left but to stop it. @throws unless the node is running */
+  departed(): Promise<Departed>;
 }
 
 export interface AortaNodeOptions {
@@ -47,14 +48,7 @@ export interface AortaNodeOptions {
   readonly logger?: Logger;
   /** @default the clocks of this machine */
   readonly clock?: Clock;
-  /** What carries the connections to the other servers. @default TCP */
-  readonly meshTransport?: TransportFactory;
-  /** Follows what this server owns; called in the same turn of the event loop in which that changes. */
-  readonly onOwnership?: (change: OwnershipChange) => void;
 }
-
-/** This server began to own a user, or no longer does. */
-export type OwnershipChange = ({ readonly kind: "won" } & OwnershipWon) | ({ readonly kind: "lost" } & OwnershipLost);
 
 type Life =
   | { readonly kind: "idle" }
@@ -66,18 +60,21 @@ type Life =
 interface Running {
   readonly view: NodeView;
   reload(): void;
+  readonly departed: Promise<Departed>;
   stop(): Promise<void>;
 }
 
 /** A node that is not started yet; it can be started again after a stop. */
 export function createAortaNode(config: NodeConfig, options: AortaNodeOptions = {}): AortaNode {
+  const logger = options.logger ?? createLogger(config.logLevel);
+  const clock = options.clock ?? systemClock;
   let life: Life = { kind: "idle" };
 
   return {
     async start() {
       if (life.kind === "stopping") await life.done;
       if (life.kind === "running") return;
-      if (life.kind === "idle") life = { kind: "starting", done: bringUp(config, options) };
+      if (life.kind === "idle") life = { kind: "starting", done: bringUp(config, logger, clock) };
       const { done } = life as Life & { kind: "starting" };
       try {
         const running = await done;
@@ -110,6 +107,10 @@ export function createAortaNode(config: NodeConfig, options: AortaNodeOptions = 
       assert(life.kind === "running", "the node is not running");
       return life.running.view;
     },
+    departed() {
+      assert(life.kind === "running", "the node is not running");
+      return life.running.departed;
+    },
   };
 }
 
@@ -123,8 +124,7 @@ interface Parts {
 }
 
 /** Starts every part in order: from the disk up to the operators. */
-async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<Running> {
-  const { logger = createLogger(config.logLevel), clock = systemClock, meshTransport, onOwnership } = options;
+async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promise<Running> {
   const parts: Parts = {};
   let state: NodeState = "starting";
   const stop = async () => {
@@ -145,23 +145,19 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       mdns: config.mdns,
       bootstrap: config.bootstrap,
       observers: config.observers,
-      ...(meshTransport !== undefined && { transport: meshTransport }),
       software,
       clock,
       logger: logger.child({ part: "mesh" }),
       counters,
     }));
     checkLease(config, mesh.roster().leaseMs);
+    const departure = new Departure(mesh, logger);
 
     const directory = (parts.directory = new Directory(
       { boot: mesh.boot },
       { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
     ));
     mesh.serveBindings(directory);
-    if (onOwnership !== undefined) {
-      directory.onWon((won) => onOwnership({ kind: "won", ...won }));
-      directory.onLost((lost) => onOwnership({ kind: "lost", ...lost }));
-    }
 
     const sip = (parts.sip = createSipSide({
       config,
@@ -178,6 +174,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
     directory.start();
     await mesh.start();
     await sip.start();
+    departure.serve(sip);
 
     const view = createLiveView({
       mesh,
@@ -185,6 +182,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       users: storage.users,
       counters,
       clock,
+      departure,
       state: () => state,
       sip,
     });
@@ -198,7 +196,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
 
     state = "running";
     logger.info({ name: config.name, domain: mesh.roster().domain, boot: mesh.boot }, "node is up");
-    return { view, reload: () => sip.reload(), stop };
+    return { view, reload: () => sip.reload(), stop, departed: departure.over };
   } catch (error) {
     await stop();
     throw error;

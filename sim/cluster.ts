@@ -78,6 +78,7 @@ export class Cluster {
       steward: founder.number,
       lastNumber: founder.number,
       leaving: [],
+      gone: [],
       servers: [founder],
       voters: [founder.number],
       oldVoters: [],

@@ -7,7 +7,7 @@ import { AortaError, ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { User } from "../storage/ports.ts";
-import type { NodeView, UserView } from "./node-view.ts";
+import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
@@ -33,6 +33,36 @@ const userBody = z.strictObject({
 });
 const bindingsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(limits.admin.bindings).default(1000),
+});
+
+/** Nothing failed: as the domain stands, what was asked for would do harm, or is for another node to do. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  "CHANGE_UNDER_WAY",
+  "IS_LEAVING",
+  "IS_STEWARD",
+  "IS_VOTER",
+  "LAST_VOTER",
+  "NOT_A_STEWARD",
+  "NOT_A_VOTER",
+  "NO_DOMAIN_KEY",
+  "TOO_FEW_VOTERS",
+  "SERVER_DOWN",
+  "SERVER_UP",
+  "STALE_ROSTER",
+  "STEWARD_ALONE",
+  "STEWARD_CONTESTED",
+  "STEWARD_DOWN",
+  "STEWARD_UP",
+]);
+
+const serverName = z.string().min(1).max(128);
+const removeBody = z.strictObject({ servers: z.array(serverName).min(1).max(64), force: z.boolean().default(false) });
+const promoteBody = z.strictObject({ server: serverName });
+const replaceBody = z.strictObject({ old: serverName, by: serverName });
+const stewardBody = z.strictObject({
+  server: serverName,
+  seize: z.boolean().default(false),
+  gone: z.array(serverName).max(64).default([]),
 });
 
 type AorParams = { Params: { aor: string } };
@@ -66,6 +96,32 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
   });
   api.get("/v1/status", async () => view.status());
   api.get("/v1/roster", async () => view.roster());
+  api.post("/v1/roster/remove", async (request) => {
+    const { servers, force } = removeBody.parse(request.body);
+    await view.control.remove(servers, force);
+    return view.roster();
+  });
+  api.post("/v1/roster/promote", async (request) => {
+    await view.control.promote(promoteBody.parse(request.body).server);
+    return view.roster();
+  });
+  api.post("/v1/roster/replace", async (request) => {
+    const { old, by } = replaceBody.parse(request.body);
+    await view.control.replace(old, by);
+    return view.roster();
+  });
+  api.post("/v1/roster/steward", async (request) => {
+    const { server, seize, gone } = stewardBody.parse(request.body);
+    if (!seize) await view.control.handOn(server);
+    else if (isNamed(view.status().server, server)) await view.control.seize(gone);
+    else throw new ConfigurationError("OTHER_SERVER", `the role can only be seized on ${server} itself: ask its node`);
+    return view.roster();
+  });
+  api.get("/v1/drain", async () => view.drainView());
+  api.post("/v1/drain", async () => {
+    await view.drain();
+    return view.drainView();
+  });
   api.get("/v1/peers", async () => view.peers());
   api.get<{ Params: { id: string } }>("/v1/peers/:id", async (request, reply) => {
     const { id } = request.params;
@@ -117,6 +173,8 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
   return api;
 }
 
+const isNamed = ({ id, name, number }: ServerRef, named: string): boolean =>
+  id === named || name === named || String(number) === named;
 const withoutSecrets = ({ aor, username, realm }: User): UserView => ({ aor, username, realm });
 
 function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
@@ -134,7 +192,7 @@ function describeError(error: unknown): { readonly status: number; readonly code
     return { status: 400, code: "BAD_REQUEST", message: problems.join("; ") };
   }
   if (error instanceof AortaError && error.family !== "programmer") {
-    const status = error.family === "operational" ? 503 : 400;
+    const status = error.family !== "operational" ? 400 : REFUSALS.has(error.code) ? 409 : 503;
     return { status, code: error.code, message: error.message };
   }
   // What fastify refuses by itself: malformed JSON, a body too large, …

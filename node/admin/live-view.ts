@@ -13,12 +13,15 @@ import type { SipSide } from "../sip-side.ts";
 import type { UserStore } from "../storage/ports.ts";
 import type { ReplicaAnswer } from "./explain-lookup.ts";
 import { explainLookup, serverOf } from "./explain-lookup.ts";
+import type { Departure } from "../departure.ts";
 import type {
+  DrainView,
   NodeState,
   NodeStatus,
   NodeView,
   PeerDetail,
   PeerView,
+  RosterControl,
   RosterView,
   ServerRef,
   WatchEvent,
@@ -31,9 +34,10 @@ export interface LiveViewComponents {
   readonly users: UserStore;
   readonly counters: Counters;
   readonly clock: Clock;
+  readonly departure: Pick<Departure, "state">;
   /** What the node is doing at this instant. */
   readonly state: () => NodeState;
-  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence" | "held">;
+  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence">;
 }
 
 /** The view of a running node. */
@@ -43,13 +47,17 @@ export function createLiveView(components: LiveViewComponents): NodeView {
 
 class LiveView implements NodeView {
   readonly users: UserStore;
+  readonly control: RosterControl;
   readonly #parts: LiveViewComponents;
   readonly #startedAtMs: number;
+  readonly #self: ServerRef;
 
   constructor(components: LiveViewComponents) {
     this.#parts = components;
     this.users = components.users;
+    this.control = components.mesh.stewardship;
     this.#startedAtMs = components.clock.wallMs();
+    this.#self = this.#server(components.mesh.self);
   }
 
   status(): NodeStatus {
@@ -61,7 +69,7 @@ class LiveView implements NodeView {
     return {
       server: this.#server(mesh.self),
       domain: roster.domain,
-      state: this.#parts.state(),
+      state: this.#state(),
       software,
       startedAtMs: this.#startedAtMs,
       boot: mesh.boot,
@@ -72,6 +80,7 @@ class LiveView implements NodeView {
         revision: roster.revision,
         servers: roster.servers.length,
         voters: roster.voters.length,
+        forks: mesh.forks().map((server) => this.#server(server)),
       },
       peers: { up: peers.filter(({ state }) => state === "up").length, all: peers.length },
       sip: sip.stack.listening().map(describeListener),
@@ -79,7 +88,6 @@ class LiveView implements NodeView {
       owned: directory.stats().owned,
       registrar: sip.registrar.status(),
       presence: sip.presence.status(),
-      held: sip.held.status,
       replica: { registers, sessions, watches },
       memory: { rssBytes: rss, heapBytes: heapUsed },
       counters: counters.snapshot(),
@@ -141,17 +149,46 @@ class LiveView implements NodeView {
   }
 
   roster(): RosterView {
-    const roster = this.#parts.mesh.roster();
-    const { domain, version, revision, leaseMs, driftPpm, steward, voters, oldVoters, leaving } = roster;
-    const servers = roster.servers.map(({ number, addresses }) => ({
+    const { mesh, directory } = this.#parts;
+    const roster = mesh.roster();
+    const { domain, version, revision, leaseMs, driftPpm, steward, voters, oldVoters, leaving, gone } = roster;
+    const reports = directory.stewardReports();
+    const servers = roster.servers.map(({ number, id, addresses }) => ({
       ...serverOf(roster, number),
       addresses,
       steward: number === steward,
       voter: voters.includes(number),
       oldVoter: oldVoters.includes(number),
       leaving: leaving.includes(number),
+      gone: gone.includes(number),
+      up: id === mesh.self || mesh.isUp(id as ServerId),
+      ...withOwned(reports.get(number)),
     }));
     return { domain, version, revision, leaseMs, driftPpm, joint: isJoint(roster), servers };
+  }
+
+  async drain(): Promise<void> {
+    const { mesh, departure } = this.#parts;
+    if (departure.state.kind === "staying") await mesh.stewardship.leave();
+  }
+
+  drainView(): DrainView {
+    const { mesh, directory, departure, sip } = this.#parts;
+    const roster = mesh.roster();
+    const { state } = departure;
+    const server = this.#server(mesh.self);
+    const steward = serverOf(roster, roster.steward);
+    return {
+      server,
+      domain: roster.domain,
+      state: state.kind === "over" ? (state.departed.inOrder ? "left" : "removed") : state.kind,
+      voter: roster.voters.includes(server.number) || roster.oldVoters.includes(server.number),
+      joint: isJoint(roster),
+      owned: directory.stats().owned,
+      watchers: sip.presence.status().watchers,
+      steward,
+      stewardUp: mesh.isSteward || mesh.isUp(steward.id),
+    };
   }
 
   watch(aor: Aor, listener: (event: WatchEvent) => void): () => void {
@@ -169,11 +206,24 @@ class LiveView implements NodeView {
     return { token: mesh.createInvite({ ttlMs, steward }), expiresAtMs: clock.wallMs() + ttlMs };
   }
 
+  #state(): NodeState {
+    const state = this.#parts.state();
+    if (state !== "running") return state;
+    const { kind } = this.#parts.departure.state;
+    return kind === "staying" ? "running" : kind === "leaving" ? "draining" : "removed";
+  }
+
   #server(id: ServerId): ServerRef {
     const roster = this.#parts.mesh.roster();
-    const number = roster.servers.find((server) => server.id === id)?.number ?? 0;
-    return { ...serverOf(roster, number), id };
+    const number = roster.servers.find((server) => server.id === id)?.number;
+    // Once it is out of the roster it still has a name.
+    if (number === undefined && id === this.#parts.mesh.self) return this.#self;
+    return { ...serverOf(roster, number ?? 0), id };
   }
+}
+
+function withOwned(report: { readonly owned: number } | undefined): { owned?: number } {
+  return report === undefined ? {} : { owned: report.owned };
 }
 
 function describeListener({ transport, address, port }: ListenAddress): string {

@@ -13,8 +13,8 @@ export interface ServerRef {
   readonly name: string;
 }
 
-/** What a node is doing. */
-export type NodeState = "starting" | "running" | "draining";
+/** What a node is doing. `draining`: it stops, or leaves the domain. `removed`: it is no longer in the roster and serves nobody. */
+export type NodeState = "starting" | "running" | "draining" | "removed";
 
 /** `aorta status` */
 export interface NodeStatus {
@@ -35,6 +35,8 @@ export interface NodeStatus {
     readonly revision: number;
     readonly servers: number;
     readonly voters: number;
+    /** Servers that have a different roster of the same version and revision, signed by the same key. */
+    readonly forks: readonly ServerRef[];
   };
   /** Links to the other servers of the roster. */
   readonly peers: { readonly up: number; readonly all: number };
@@ -46,8 +48,6 @@ export interface NodeStatus {
   readonly owned: number;
   readonly registrar: RegistrarStatus;
   readonly presence: PresenceStatus;
-  /** Messages that wait here for users who are not there. */
-  readonly held: { readonly recipients: number; readonly messages: number };
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
   readonly memory: { readonly rssBytes: number; readonly heapBytes: number };
@@ -144,8 +144,47 @@ export interface RosterView {
       readonly oldVoter: boolean;
       /** Whether it is to go. */
       readonly leaving: boolean;
+      /** Whether an operator vouches that it is switched off for good. */
+      readonly gone: boolean;
+      /** Whether there is a link to it, or it is the one asked. */
+      readonly up: boolean;
+      /** How many users it owns, as it last told the steward: only there, and while a change is under way. */
+      readonly owned?: number;
     }
   >;
+}
+
+/** `aorta drain`: how far a server is on its way out of the domain. */
+export interface DrainView {
+  readonly server: ServerRef;
+  readonly domain: string;
+  /** `left`: it let go of its users and was taken out. `removed`: it was taken out while it could not be reached. */
+  readonly state: "staying" | "leaving" | "left" | "removed";
+  /** Whether others still keep replicas here. */
+  readonly voter: boolean;
+  /** Whether a change of voters is under way. */
+  readonly joint: boolean;
+  /** Users that it still owns. */
+  readonly owned: number;
+  /** Subscriptions of its clients that have not ended yet. */
+  readonly watchers: number;
+  readonly steward: ServerRef;
+  /** Whether there is a link to the steward. */
+  readonly stewardUp: boolean;
+}
+
+/** What operators change in the roster. Servers are given by name, number or peer id. Errors are those of `Stewardship`. */
+export interface RosterControl {
+  /** Servers are to go. @param force whether the operator vouches that they are switched off for good */
+  remove(servers: readonly string[], force: boolean): Promise<void>;
+  /** A server holds replicas from now on. */
+  promote(server: string): Promise<void>;
+  /** A server leaves, and another holds replicas in its place. */
+  replace(old: string, by: string): Promise<void>;
+  /** Another server makes the rosters. */
+  handOn(server: string): Promise<void>;
+  /** This server makes the rosters, because the steward is switched off for good. @param gone others that are so too */
+  seize(gone: readonly string[]): Promise<void>;
 }
 
 /** One line of `aorta watch <aor>`. */
@@ -174,6 +213,10 @@ export interface NodeView {
   lookup(aor: Aor): Promise<LookupView>;
   bindings(): Iterable<BindingView>;
   roster(): RosterView;
+  readonly control: RosterControl;
+  /** Asks the steward to take this server out of the domain; nothing happens when it is leaving already. @throws {OperationalError} why not */
+  drain(): Promise<void>;
+  drainView(): DrainView;
   /** Calls `listener` with the present state and with every change; returns how to stop. */
   watch(aor: Aor, listener: (event: WatchEvent) => void): () => void;
   /** @throws {ConfigurationError} when this server may not invite or the term is out of range */

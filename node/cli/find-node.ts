@@ -17,7 +17,15 @@ export interface NodeOptions {
   readonly json?: true;
 }
 
+/** Options of a command that changes the roster and waits until that is done. */
+export interface ChangeOptions extends NodeOptions {
+  /** How long to wait, ms. */
+  readonly timeout: number;
+}
+
 const POLL_MS = 50;
+/** A change waits for two lease terms at most when all goes well; ten minutes are no lease that anybody founds a domain with. */
+const CHANGE_TIMEOUT = "2m";
 
 /** A command that asks a running node. */
 export function nodeCommand(name: string, summary: string): Command {
@@ -27,6 +35,24 @@ export function nodeCommand(name: string, summary: string): Command {
     .option("--admin <address>", "admin socket or loopback address:port of the node, instead of --data")
     .option("--wait <duration>", "wait for the node to come up, as long as this at most", parseWait)
     .option("--json", "print JSON");
+}
+
+/** Adds the options of {@link ChangeOptions}. */
+export function changeOptions(command: Command): Command {
+  const timeout = new Option("--timeout <duration>", "how long to wait until it is done; it goes on after that")
+    .argParser(parseWait)
+    .default(parseWait(CHANGE_TIMEOUT), CHANGE_TIMEOUT);
+  return command.addOption(timeout);
+}
+
+/** The options of a command below another one that has the same: what was given before its name counts too. */
+export function withParent<Options>(command: Command): Options {
+  const options: Record<string, unknown> = { ...command.opts() };
+  for (const name of Object.keys(command.parent?.opts() ?? {})) {
+    if (command.parent?.getOptionValueSource(name) === "cli" && command.getOptionValueSource(name) !== "cli")
+      options[name] = command.parent.getOptionValue(name);
+  }
+  return options as Options;
 }
 
 /**

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { version } from "../runtime/version.ts";
 import { bindingsCommand } from "./commands/bindings/options.ts";
 import { completionCommand } from "./commands/completion/options.ts";
+import { drainCommand } from "./commands/drain/options.ts";
 import { inviteCommand } from "./commands/invite/options.ts";
 import { lookupCommand } from "./commands/lookup/options.ts";
 import { peerCommand } from "./commands/peer/options.ts";
@@ -21,6 +22,7 @@ export function createProgram(): Command {
     .helpCommand("help [command]", "show help for a command");
   program.addCommand(upCommand());
   program.addCommand(inviteCommand());
+  program.addCommand(drainCommand());
   program.addCommand(statusCommand());
   program.addCommand(peersCommand());
   program.addCommand(peerCommand());

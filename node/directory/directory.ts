@@ -15,6 +15,7 @@ import type {
 } from "../federation/locator.ts";
 import type { Mesh } from "../mesh/mesh.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -30,6 +31,7 @@ import type {
 } from "./core/context.ts";
 import { DirectoryCore } from "./core/directory-core.ts";
 import { SeenEpochs } from "./core/seen-epochs.ts";
+import type { Report } from "./core/steward.ts";
 
 /** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
 export const defaultTuning: DirectoryTuning = {
@@ -58,14 +60,6 @@ export interface DirectoryComponents {
   readonly counters: Counters;
 }
 
-/** A claim of this server succeeded. */
-export interface OwnershipWon {
-  readonly aor: Aor;
-  readonly epoch: Epoch;
-  /** How long the claim took. */
-  readonly tookMs: number;
-}
-
 /** What one replica says of an AoR, for operators. */
 export interface ReplicaInspection {
   readonly server: ServerId;
@@ -87,7 +81,6 @@ export class Directory implements Locator {
   readonly #watches = new Map<Aor, Set<(change: OwnerChange) => void>>();
   readonly #lostListeners = new Set<(lost: OwnershipLost) => void>();
   readonly #seen: SeenEpochs;
-  readonly #wonListeners = new Set<(won: OwnershipWon) => void>();
   #serverByNumber = new Map<number, ServerId>();
   #numberByServer = new Map<ServerId, number>();
   #nextId = 1;
@@ -119,7 +112,7 @@ export class Directory implements Locator {
       ceiling: readCeiling(settings),
       tuning,
       random: Math.random,
-      steward: mesh.isSteward,
+      steward: mesh.holdsDomainKey,
     });
     this.#seen = new SeenEpochs(this.#core, tuning.observedEpochs);
   }
@@ -142,6 +135,7 @@ export class Directory implements Locator {
       this.#flushSoon();
     });
     this.#stopListening = mesh.on((event) => {
+      if (event.kind === "removed") return this.stop();
       if (event.kind === "roster") {
         this.#learnServers(event.roster);
         this.#core.installRoster(this.#nowMs(), event.roster);
@@ -173,10 +167,6 @@ export class Directory implements Locator {
     return this.#stopped ? undefined : this.#core.owned(this.#nowMs(), aor);
   }
 
-  ownedSince(aor: Aor): Epoch | undefined {
-    return this.#stopped ? undefined : this.#core.ownedSince(this.#nowMs(), aor);
-  }
-
   claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
     const epoch = this.owned(aor);
     if (epoch !== undefined) return Promise.resolve({ kind: "owned", epoch });
@@ -194,7 +184,6 @@ export class Directory implements Locator {
       this.#claims.set(id, (outcome) => {
         options.signal?.removeEventListener("abort", cancel);
         this.#claims.delete(id);
-        if (outcome.kind === "owned") this.#won({ aor, epoch: outcome.epoch, tookMs: this.#nowMs() - nowMs });
         resolve(outcome);
       });
       options.signal?.addEventListener("abort", cancel, { once: true });
@@ -247,12 +236,6 @@ export class Directory implements Locator {
   onLost(listener: (lost: OwnershipLost) => void): () => void {
     this.#lostListeners.add(listener);
     return () => this.#lostListeners.delete(listener);
-  }
-
-  /** Calls `listener` in the turn of the event loop in which a claim succeeds; also for a user owned already, with the epoch that they have. */
-  onWon(listener: (won: OwnershipWon) => void): () => void {
-    this.#wonListeners.add(listener);
-    return () => this.#wonListeners.delete(listener);
   }
 
   newestEpoch(aor: Aor): Epoch | undefined {
@@ -315,6 +298,11 @@ export class Directory implements Locator {
       const server = this.#serverByNumber.get(member);
       return server === undefined ? [] : [{ server, leaseLeftMs }];
     });
+  }
+
+  /** What each server last said to this one as the steward; empty unless it is, and a change is under way. */
+  stewardReports(): ReadonlyMap<number, Report> {
+    return this.#core.stewardReports();
   }
 
   stats(): ReturnType<DirectoryCore["stats"]> {
@@ -451,10 +439,6 @@ export class Directory implements Locator {
     return { kind: "owned-elsewhere", owner, epoch: result.epoch };
   }
 
-  #won(won: OwnershipWon): void {
-    for (const listener of this.#wonListeners) listener(won);
-  }
-
   #lost({ aor, epoch, reason, to }: DirectoryEvent & { kind: "lost" }): void {
     this.#components.counters.add(`directory.lost.${reason}`);
     const server = to && this.#serverByNumber.get(to.member);
@@ -484,7 +468,9 @@ export class Directory implements Locator {
       await mesh.publishRoster(roster);
       logger.info({ version: roster.version, voters: roster.voters, old: roster.oldVoters }, "roster published");
     } catch (error) {
-      logger.warn({ version: roster.version, error: String(error) }, "roster not published");
+      // Once enough voters are in touch it is published: no reason to warn at every look until then.
+      const level = error instanceof AortaError && error.code === "STEWARD_ALONE" ? "debug" : "warn";
+      logger[level]({ version: roster.version, error: String(error) }, "roster not published");
     } finally {
       this.#publishing = false;
     }

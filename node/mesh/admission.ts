@@ -9,12 +9,16 @@ export type Standing =
   | "observer"
   /** May ask to join, because an invite is open. */
   | "stranger"
+  /** Was taken out of the roster: may connect to be told so. */
+  | "former"
   | "refused";
 
 /** What admission asks of its surroundings. */
 export interface AdmissionSources {
   /** Whether the roster in force has the peer. */
   isServer(peer: string): boolean;
+  /** Whether the peer was in the roster once. */
+  isFormer(peer: string): boolean;
   /** Whether an invite is open. */
   isDoorOpen(): boolean;
 }
@@ -42,7 +46,8 @@ export class Admission {
   standing(peer: string): Standing {
     if (peer === this.#inviter || this.#sources.isServer(peer)) return "server";
     if (this.#observers.has(peer)) return "observer";
-    return this.#sources.isDoorOpen() ? "stranger" : "refused";
+    if (this.#sources.isDoorOpen()) return "stranger";
+    return this.#sources.isFormer(peer) ? "former" : "refused";
   }
 
   /** Whether the peer may connect to us. */
@@ -64,6 +69,7 @@ export class Admission {
         return OBSERVER_PROTOCOLS.has(protocol);
       case "stranger":
         return protocol === JOIN_PROTOCOL;
+      case "former":
       case "refused":
         return false;
     }

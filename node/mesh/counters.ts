@@ -24,7 +24,9 @@ export const meshCounter = {
   rostersAccepted: "mesh.rosters_accepted",
   /** Rosters refused: not signed by the domain's key, or malformed. */
   rostersRefused: "mesh.rosters_refused",
-  /** Different rosters of the same version and revision: two stewards acted at once. */
+  /** Questions about the roster that were refused, or ended without an answer. */
+  rosterQuestionsRefused: "mesh.roster_questions_refused",
+  /** Servers found to have a different roster of our version and revision: a steward was restored from an old copy, or runs twice. */
   rosterConflicts: "mesh.roster_conflicts",
   /** kad-dht PUT_VALUEs, which are checked and never stored. */
   kadPutsIgnored: "mesh.kad_puts_ignored",

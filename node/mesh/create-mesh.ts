@@ -22,11 +22,13 @@ import { InviteBook } from "./invite-book.ts";
 import { JoinDoor } from "./join-door.ts";
 import { joinDomain, readToken } from "./join-domain.ts";
 import { MeshDatastore } from "./kad-records.ts";
+import type { Roster } from "../../dht-schema/roster.ts";
 import type { GuestComponents, MeshHost } from "./mesh-host.ts";
 import { guestHost } from "./mesh-host.ts";
 import type { MeshNode, MeshParts } from "./mesh-node.ts";
 import { LibP2pMesh } from "./mesh-node.ts";
 import { RosterKeeper } from "./roster-keeper.ts";
+import { VoterContact } from "./voter-contact.ts";
 
 /** How a server that belongs to no domain yet gets into one. */
 export type Membership =
@@ -69,7 +71,7 @@ export interface MeshOptions extends MeshInit {
 /**
  * A mesh node that belongs to its domain: restored from the settings, founded, or joined. It listens; links begin with its
  * `start`. Whoever creates one stops it.
- * @throws {ConfigurationError} `NO_DOMAIN`, `OTHER_DOMAIN`, `BAD_DOMAIN`, `BAD_NAME`, `BAD_ADDRESS`, `PORT_IN_USE`, `CANNOT_LISTEN`, `BAD_INVITE`,
+ * @throws {ConfigurationError} `NO_DOMAIN`, `REMOVED`, `OTHER_DOMAIN`, `BAD_DOMAIN`, `BAD_NAME`, `BAD_ADDRESS`, `PORT_IN_USE`, `CANNOT_LISTEN`, `BAD_INVITE`,
  *   `INVITE_EXPIRED`, `INVITE_USED`, `NAME_TAKEN`, `ALREADY_MEMBER`, `JOIN_REFUSED`
  * @throws {OperationalError} `DAMAGED_KEY`, `DAMAGED_ROSTER`, `DAMAGED_SETTING`, `JOIN_UNREACHABLE`, `JOIN_FAILED`
  */
@@ -130,16 +132,19 @@ async function prepare(init: MeshInit, privateKey: PrivateKey, observers: readon
   const { clock = systemClock, logger = silentLogger, counters = createCounters(), random = Math.random } = init;
   checkServerName(name);
   const bootstrap = parseAddresses(init.bootstrap ?? [], "bootstrap address");
-  const keeper = new RosterKeeper(settings, peerIdFromPrivateKey(privateKey).toString());
+  const self = peerIdFromPrivateKey(privateKey).toString();
+  const contact = new VoterContact(self);
+  const keeper = new RosterKeeper(settings, self, contact);
   await keeper.load();
   const book = new InviteBook(init.invites, settings, clock);
   const isServer = (id: string): boolean => keeper.isServer(id);
   const isDoorOpen = (): boolean => keeper.isMember && keeper.isSteward && book.isOpen();
-  const admission = new Admission({ isServer, isDoorOpen }, observers);
+  const isFormer = (id: string): boolean => keeper.isMember && keeper.isFormer(id);
+  const admission = new Admission({ isServer, isFormer, isDoorOpen }, observers);
   const guard = new Guard(admission, counters, logger);
   const datastore = new MeshDatastore(counters);
-  const parts = { privateKey, name, software, keeper, book, guard, datastore, clock, logger, counters, random };
-  return { ...parts, bootstrap, admission, init };
+  const parts = { privateKey, name, software, keeper, book, contact, guard, datastore };
+  return { ...parts, clock, logger, counters, random, bootstrap, admission, init };
 }
 
 /** Opens the door on a node that listens, enters the domain, and counts this start. */
@@ -165,9 +170,11 @@ async function enterDomain(
 ): Promise<void> {
   const id = host.peerId.toString();
   const addresses = addressesOf(host);
-  if (keeper.isMember) {
-    checkSameDomain(keeper.roster.domain, membership);
-    return;
+  if (keeper.hasRoster) {
+    checkSameDomain(keeper.roster.domain, membership, keeper.isMember, clock);
+    if (keeper.isMember) return;
+    // Taken out, and let in anew: under a new number, with the key that it has.
+    if (membership?.kind !== "join") throw removed(keeper.roster);
   }
   switch (membership?.kind) {
     case undefined:
@@ -192,10 +199,24 @@ async function enterDomain(
 }
 
 /** A server belongs to one domain: an option that names another is a mistake; one that names the same, or a token, is spent. */
-function checkSameDomain(domain: string, membership: Membership | undefined): void {
-  if (membership?.kind !== "found" || membership.domain.toLowerCase() === domain) return;
+function checkSameDomain(domain: string, membership: Membership | undefined, isMember: boolean, clock: Clock): void {
+  const wanted = domainWanted(membership, isMember, clock);
+  if (wanted === undefined || wanted === domain) return;
   throw new ConfigurationError(
     "OTHER_DOMAIN",
-    `this server belongs to ${domain}, not to ${membership.domain}: use another data folder`,
+    `this server belongs to ${domain}, not to ${wanted}: use another data folder`,
+  );
+}
+
+/** A token is spent once the server is in the domain, whichever it was for. */
+function domainWanted(membership: Membership | undefined, isMember: boolean, clock: Clock): string | undefined {
+  if (membership?.kind === "found") return membership.domain.toLowerCase();
+  return membership === undefined || isMember ? undefined : readToken(membership.token, clock).domain;
+}
+
+function removed({ domain, version }: Roster): ConfigurationError {
+  return new ConfigurationError(
+    "REMOVED",
+    `this server was taken out of ${domain} (roster version ${version}). To join it anew: aorta invite on its steward, then aorta up --join <token> here`,
   );
 }

@@ -24,6 +24,7 @@ export function foundingRoster(
     voters: [1],
     oldVoters: [],
     leaving: [],
+    gone: [],
   };
 }
 

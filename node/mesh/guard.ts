@@ -2,7 +2,7 @@ import type { Connection, ConnectionGater, Libp2p, Stream, StreamHandler } from 
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, Standing } from "./admission.ts";
 import { meshCounter } from "./counters.ts";
 
 /** The part of libp2p's registrar that takes handlers. */
@@ -73,30 +73,31 @@ export class Guard {
     return this.#admission.standing(peer) === "observer";
   }
 
-  /** Watches the host's connections: strangers stay `strangerMs` at most. */
+  /** Watches the host's connections: strangers and former servers stay `strangerMs` at most. */
   watch(host: Libp2p): void {
     host.addEventListener("connection:open", (event) => {
       const connection = event.detail;
       const peer = connection.remotePeer.toString();
-      if (this.#admission.standing(peer) !== "stranger") return;
+      if (!isPassing(this.#admission.standing(peer))) return;
       if (this.#strangers.size >= limits.mesh.strangers) {
         this.#refuse(peer, "refused: too many at once");
         connection.abort(new Error("too many strangers at once"));
         return;
       }
-      this.#strangers.set(
-        connection,
-        setTimeout(() => this.#timeUp(host, connection), limits.mesh.strangerMs),
-      );
+      this.#stayBriefly(host, connection);
     });
     host.addEventListener("connection:close", (event) => this.#forget(event.detail));
   }
 
-  /** Closes the connections of peers that may no longer be connected. To be called when the roster has changed. */
+  /** Closes the connections of peers that may no longer be connected, soon or at once. To be called when the roster has changed. */
   review(host: Libp2p): void {
     for (const connection of host.getConnections()) {
       const standing = this.#admission.standing(connection.remotePeer.toString());
-      if (standing !== "stranger") this.#forget(connection);
+      if (isPassing(standing)) {
+        if (!this.#strangers.has(connection)) this.#stayBriefly(host, connection);
+        continue;
+      }
+      this.#forget(connection);
       if (standing === "refused") connection.abort(new Error("no longer a server of the domain"));
     }
   }
@@ -106,12 +107,17 @@ export class Guard {
     for (const connection of this.#strangers.keys()) this.#forget(connection);
   }
 
+  #stayBriefly(host: Libp2p, connection: Connection): void {
+    const timer = setTimeout(() => this.#timeUp(host, connection), limits.mesh.strangerMs);
+    this.#strangers.set(connection, timer);
+  }
+
   #timeUp(host: Libp2p, connection: Connection): void {
     this.#strangers.delete(connection);
     const peer = connection.remotePeer;
     const standing = this.#admission.standing(peer.toString());
     if (standing === "server" || standing === "observer") return;
-    this.#refuse(peer.toString(), "has not joined in time");
+    if (standing !== "former") this.#refuse(peer.toString(), "has not joined in time");
     connection.abort(new Error("strangers may only join"));
     void host.peerStore.delete(peer).catch(() => undefined);
   }
@@ -125,4 +131,9 @@ export class Guard {
     this.#counters.add(meshCounter.strangersRefused);
     this.#logger.warn({ peer }, `stranger ${what}`);
   }
+}
+
+/** Whether such a peer may be connected for a moment only. */
+function isPassing(standing: Standing): boolean {
+  return standing === "stranger" || standing === "former";
 }

@@ -67,7 +67,7 @@ export function nextBoot(settings: Settings): number {
 }
 
 /** A decimal number of the settings, 0 where there is none. @throws {OperationalError} `DAMAGED_SETTING` */
-function readCounter(settings: Settings, name: string): number {
+export function readCounter(settings: Settings, name: string): number {
   const stored = settings.get(name);
   if (stored === undefined) return 0;
   const text = new TextDecoder().decode(stored);
@@ -80,7 +80,8 @@ function readCounter(settings: Settings, name: string): number {
   return Number(text);
 }
 
-function writeCounter(settings: Settings, name: string, value: number): void {
+/** Makes a decimal number of the settings durable. */
+export function writeCounter(settings: Settings, name: string, value: number): void {
   settings.set(name, new TextEncoder().encode(String(value)));
 }
 

@@ -15,6 +15,7 @@ import { checkServerName } from "./founding.ts";
 import type { InviteBook } from "./invite-book.ts";
 import { readFrame } from "./one-frame.ts";
 import type { RosterKeeper } from "./roster-keeper.ts";
+import type { VoterContact } from "./voter-contact.ts";
 
 /** Why a join is not granted; nothing has changed. */
 class Refusal extends Error {
@@ -29,6 +30,7 @@ class Refusal extends Error {
 export interface JoinDoorParts {
   readonly book: InviteBook;
   readonly keeper: RosterKeeper;
+  readonly contact: VoterContact;
   readonly counters: Counters;
   readonly logger: Logger;
 }
@@ -78,7 +80,8 @@ export class JoinDoor {
   }
 
   async #admit(request: JoinRequest, peer: string): Promise<JoinAnswer> {
-    const { book, keeper, counters, logger } = this.#parts;
+    const { book, keeper, contact, counters, logger } = this.#parts;
+    await contact.until(() => contact.isConfirmed(keeper.roster));
     const secretHash = inviteSecretHash(request.secret);
     let steward = false;
     let admitted = false;
@@ -95,6 +98,10 @@ export class JoinDoor {
     if (admitted) {
       counters.add(meshCounter.joinsAccepted);
       logger.info({ peer, name: request.name, steward }, "server admitted");
+    }
+    // A number counts once a majority of the voters has it: then nobody who takes the steward's role gives it to another.
+    if (!(await contact.until(() => contact.isHeld(keeper.roster)))) {
+      throw new Refusal("TRY_AGAIN", "too few voters have stored the roster so far: repeat with the same token");
     }
     const domainKey = steward && keeper.domainKey !== undefined ? privateKeyToProtobuf(keeper.domainKey) : undefined;
     return { accepted: { roster: keeper.signed, domainKey }, refused: undefined };

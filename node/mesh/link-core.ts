@@ -17,6 +17,13 @@ import { Liveness } from "./liveness.ts";
 export interface RosterMark {
   readonly rosterVersion: number;
   readonly rosterRevision: number;
+  readonly rosterDigest: number;
+}
+
+/** Whether the roster of `a` is newer than that of `b`. */
+export function isNewerMark(a: RosterMark, b: RosterMark): boolean {
+  if (a.rosterVersion !== b.rosterVersion) return a.rosterVersion > b.rosterVersion;
+  return a.rosterRevision > b.rosterRevision;
 }
 
 export type LinkState =
@@ -49,6 +56,8 @@ export type LinkEffect =
   | { readonly kind: "roster"; readonly signed: Uint8Array }
   /** The peer has an older roster than ours: push the signed one. */
   | { readonly kind: "push-roster" }
+  /** The peer said that it has another roster than before: see `peerRoster`. */
+  | { readonly kind: "peer-mark" }
   /** The link is over; `counter` is what to count, if anything. */
   | { readonly kind: "close"; readonly bye: Bye; readonly counter?: string };
 
@@ -60,6 +69,9 @@ export class LinkCore {
   readonly #hello: Hello;
   readonly #liveness: Liveness;
   #ours: RosterMark;
+  /** What the peer last said. */
+  #said: RosterMark | undefined;
+  /** What it is taken to have: what it said, or was sent since. */
   #theirs: RosterMark | undefined;
   #state: LinkState;
 
@@ -82,7 +94,7 @@ export class LinkCore {
 
   /** The roster the peer last said it has. */
   get peerRoster(): RosterMark | undefined {
-    return this.#theirs;
+    return this.#said;
   }
 
   /** First effects of a link. */
@@ -138,6 +150,18 @@ export class LinkCore {
     return push ? this.#pushIfOlder() : NOTHING;
   }
 
+  /** We have what the peer pushed, or something newer: it learns so at once. */
+  rosterTaken(nowMs: number): readonly LinkEffect[] {
+    return this.#state.kind === "up" ? [this.#ping(nowMs)] : NOTHING;
+  }
+
+  /** any → closed: the peer is no longer in the roster, and this roster shows it. */
+  removed(): readonly LinkEffect[] {
+    const isGreeted = this.#state.kind === "up" || this.#state.kind === "attaching";
+    const push: LinkEffect[] = isGreeted ? [{ kind: "push-roster" }] : [];
+    return [...push, ...this.#close({ code: "REMOVED", reason: "the server is no longer in the roster" })];
+  }
+
   tick(nowMs: number): readonly LinkEffect[] {
     switch (this.#state.kind) {
       case "closed":
@@ -156,14 +180,7 @@ export class LinkCore {
     }
     const verdict = this.#liveness.tick(nowMs);
     if (verdict === "well") return NOTHING;
-    if (verdict === "ping")
-      return [
-        {
-          kind: "send",
-          type: frameType.ping,
-          body: encodePing({ token: this.#liveness.pinged(nowMs), ...this.#mark() }),
-        },
-      ];
+    if (verdict === "ping") return [this.#ping(nowMs)];
     return this.#close(
       { code: "SILENT", reason: `nothing heard for ${limits.mesh.silentMs} ms` },
       { counter: meshCounter.linksSilent },
@@ -213,6 +230,11 @@ export class LinkCore {
     }
   }
 
+  #ping(nowMs: number): LinkEffect {
+    const body = encodePing({ token: this.#liveness.pinged(nowMs), ...this.#mark() });
+    return { kind: "send", type: frameType.ping, body };
+  }
+
   /** greeting → attaching */
   #greeted(peer: PeerHello, nowMs: number): readonly LinkEffect[] {
     this.#state = { kind: "attaching", untilMs: nowMs + limits.mesh.greetMs, peer, attached: false, peerReady: false };
@@ -235,23 +257,25 @@ export class LinkCore {
     return [{ kind: "up", peer }];
   }
 
-  #learn(mark: RosterMark): readonly LinkEffect[] {
-    this.#theirs = { rosterVersion: mark.rosterVersion, rosterRevision: mark.rosterRevision };
-    return this.#pushIfOlder();
+  #learn({ rosterVersion, rosterRevision, rosterDigest }: RosterMark): readonly LinkEffect[] {
+    const said = this.#said;
+    this.#said = this.#theirs = { rosterVersion, rosterRevision, rosterDigest };
+    const isNews = said?.rosterDigest !== rosterDigest && this.#state.kind === "up";
+    return [...(isNews ? [{ kind: "peer-mark" } as const] : []), ...this.#pushIfOlder()];
   }
 
   #pushIfOlder(): readonly LinkEffect[] {
     const [ours, theirs] = [this.#ours, this.#theirs];
     if (theirs === undefined || this.#state.kind === "closed" || this.#state.kind === "greeting") return NOTHING;
-    if (ours.rosterVersion < theirs.rosterVersion) return NOTHING;
-    if (ours.rosterVersion === theirs.rosterVersion && ours.rosterRevision <= theirs.rosterRevision) return NOTHING;
+    if (!isNewerMark(ours, theirs)) return NOTHING;
     // Until the peer says otherwise it is taken to have what it was sent.
     this.#theirs = this.#mark();
     return [{ kind: "push-roster" }];
   }
 
   #mark(): RosterMark {
-    return { rosterVersion: this.#ours.rosterVersion, rosterRevision: this.#ours.rosterRevision };
+    const { rosterVersion, rosterRevision, rosterDigest } = this.#ours;
+    return { rosterVersion, rosterRevision, rosterDigest };
   }
 
   #close(

@@ -21,6 +21,8 @@ export interface LinkOwner {
   message(channel: MeshChannel, message: Uint8Array): void;
   /** The peer pushed a roster. */
   roster(link: Link, signed: Uint8Array): void;
+  /** The peer said that it has another roster than before. */
+  rosterMark(link: Link): void;
   /** Our roster, to push. */
   signedRoster(): Uint8Array;
 }
@@ -105,6 +107,16 @@ export class Link {
     this.#run(this.#core.rosterChanged(mark, push));
   }
 
+  /** We have what the peer pushed, or something newer. */
+  rosterTaken(): void {
+    this.#run(this.#core.rosterTaken(this.#context.clock.monotonicMs()));
+  }
+
+  /** The peer is no longer in the roster: it is shown so, and the link ends. */
+  removed(): void {
+    this.#run(this.#core.removed());
+  }
+
   tick(nowMs: number): void {
     this.#run(this.#core.tick(nowMs));
   }
@@ -182,6 +194,9 @@ export class Link {
           break;
         case "roster":
           this.#owner.roster(this, effect.signed);
+          break;
+        case "peer-mark":
+          this.#owner.rosterMark(this);
           break;
         case "push-roster":
           this.#control.control(frameType.roster, this.#owner.signedRoster());

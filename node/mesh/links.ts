@@ -14,7 +14,7 @@ import type { Dialer } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
 import type { LinkOwner } from "./link.ts";
 import { Link } from "./link.ts";
-import type { PeerHello } from "./link-core.ts";
+import type { PeerHello, RosterMark } from "./link-core.ts";
 import type { MeshChannel, PeerStatus } from "./mesh.ts";
 import type { MeshHost } from "./mesh-host.ts";
 import type { PeerEffect } from "./peer-core.ts";
@@ -26,6 +26,8 @@ export interface LinksOwner {
   linkDown(server: ServerId, reason: string): void;
   message(from: ServerId, channel: MeshChannel, message: Uint8Array): void;
   roster(from: ServerId, signed: Uint8Array): void;
+  /** A server said that it has another roster than before. */
+  rosterMark(from: ServerId): void;
   signedRoster(): Uint8Array;
   hello(): Hello;
 }
@@ -80,7 +82,7 @@ export class Links {
   }
 
   /** Accepts links and begins to dial. */
-  async start(roster: Roster): Promise<void> {
+  async start(roster: Roster, mark: RosterMark): Promise<void> {
     // A link that the peer has given up may still be closing when its successor opens.
     const options = { maxInboundStreams: 4, maxOutboundStreams: 4 };
     const onLink = this.#guard.wrap(LINK_PROTOCOL, (stream, connection) => this.#linkArrived(stream, connection));
@@ -88,7 +90,7 @@ export class Links {
     await this.#host.handle(LINK_PROTOCOL, onLink, options);
     await this.#host.handle(SIP_PROTOCOL, onSip, options);
     this.#host.addEventListener("connection:open", this.#connected);
-    this.setRoster(roster, false);
+    this.setRoster(roster, mark, false);
     this.#timer = setInterval(() => this.#tick(), limits.mesh.tickMs);
     this.#tick();
   }
@@ -113,15 +115,15 @@ export class Links {
     await Promise.race([Promise.all(parting), delay(limits.mesh.goodbyeMs, undefined, { ref: false })]);
   }
 
-  /** Follows the roster; `push` when it is for us to tell the others. */
-  setRoster(roster: Roster, push: boolean): void {
+  /** Follows the roster; `push` when it is for us to tell the others. Who is no longer in it is told so in any case. */
+  setRoster(roster: Roster, mark: RosterMark, push: boolean): void {
     const nowMs = this.#context.clock.monotonicMs();
     const servers = new Map(roster.servers.map((server) => [server.id, server]));
     servers.delete(this.#self);
     for (const peer of this.#peers.values()) {
       if (servers.has(peer.id)) continue;
-      peer.link?.end({ code: "REMOVED", reason: "the server is no longer in the roster" });
       this.#peers.delete(peer.id);
+      peer.link?.removed();
     }
     for (const server of servers.values()) {
       const known = this.#peers.get(server.id);
@@ -129,8 +131,28 @@ export class Links {
       else known.server = server;
     }
     for (const peer of this.#peers.values()) {
-      peer.link?.rosterChanged({ rosterVersion: roster.version, rosterRevision: roster.revision }, push);
+      peer.link?.rosterChanged(mark, push);
     }
+  }
+
+  /** We have the roster that a server pushed, or a newer one. */
+  rosterTaken(from: ServerId): void {
+    this.#peers.get(from)?.link?.rosterTaken();
+  }
+
+  /** Which roster each server has that a link is up to, as it said last. */
+  marks(): ReadonlyMap<ServerId, RosterMark> {
+    const marks = new Map<ServerId, RosterMark>();
+    for (const { id, link } of this.#peers.values()) {
+      if (link?.state.kind === "up" && link.peerRoster !== undefined) marks.set(id, link.peerRoster);
+    }
+    return marks;
+  }
+
+  /** Where each server listens that a link is up to, by its own HELLO. */
+  helloAddresses(): ReadonlyMap<ServerId, readonly string[]> {
+    const up = [...this.#peers.values()].filter(({ link }) => link?.state.kind === "up");
+    return new Map(up.flatMap(({ id, hello }) => (hello === undefined ? [] : [[id, hello.hello.addresses] as const])));
   }
 
   send(to: ServerId, channel: MeshChannel, message: Uint8Array): boolean {
@@ -258,6 +280,7 @@ export class Links {
       closed: (link, bye) => this.#linkClosed(peer, link, bye),
       message: (channel, message) => this.#owner.message(peer.id, channel, message),
       roster: (_link, signed) => this.#owner.roster(peer.id, signed),
+      rosterMark: () => this.#owner.rosterMark(peer.id),
       signedRoster: () => this.#owner.signedRoster(),
     };
     peer.link = new Link(role, connection, stream, this.#owner.hello(), owner, this.#context);
@@ -307,11 +330,12 @@ export class Links {
 
   /** What becomes of the connection under a link that has ended. */
   #endConnection(peer: Peer, connection: Connection, { code, reason }: Bye): void {
-    // The successor may be on it. And when this server stops, it is for the peer to hang up once it has heard so.
-    if (code === "REPLACED" || this.#stopping.signal.aborted) return;
+    // The successor may be on it. And when this server stops, or the peer was taken out of the roster, it is for the
+    // peer to hang up once it has heard so.
+    if (code === "REPLACED" || this.#stopping.signal.aborted || this.#peers.get(peer.id) !== peer) return;
     if (code === "SILENT") return this.#hangUp(peer, reason);
     // A peer that stops sends nothing more; what kad-dht and identify still wait for on this connection is to fail at once.
-    if (code === "STOPPING") return connection.abort(new Error(reason));
+    if (code === "STOPPING" || code === "REMOVED") return connection.abort(new Error(reason));
     void connection.close().catch((error: Error) => connection.abort(error));
   }
 

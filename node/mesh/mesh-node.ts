@@ -1,8 +1,9 @@
-import type { PrivateKey } from "@libp2p/interface";
+import type { Connection, PrivateKey } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { formatInviteToken } from "../../dht-schema/invite-token.ts";
 import type { Hello } from "../../dht-schema/link-frames.ts";
 import { PROTOCOL_VERSIONS } from "../../dht-schema/link-frames.ts";
+import { ROSTER_PROTOCOL } from "../../dht-schema/roster-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -14,12 +15,17 @@ import type { Guard } from "./guard.ts";
 import { addressesOf, fullAddressesOf } from "./host.ts";
 import type { InviteBook } from "./invite-book.ts";
 import type { BindingRecords, MeshDatastore } from "./kad-records.ts";
-import type { PeerHello } from "./link-core.ts";
+import type { PeerHello, RosterMark } from "./link-core.ts";
+import { isNewerMark } from "./link-core.ts";
 import { Links } from "./links.ts";
 import type { Mesh, MeshChannel, MeshEvent, PeerStatus } from "./mesh.ts";
 import type { MeshHost } from "./mesh-host.ts";
+import { showRemoved } from "./ask-roster.ts";
+import { RosterDoor } from "./roster-door.ts";
 import type { RosterKeeper, RosterOrigin } from "./roster-keeper.ts";
 import { notSteward } from "./roster-keeper.ts";
+import { Stewardship } from "./stewardship.ts";
+import type { VoterContact } from "./voter-contact.ts";
 
 /** A mesh with its life cycle. */
 export interface MeshNode extends Mesh {
@@ -37,6 +43,10 @@ export interface MeshNode extends Mesh {
   createInvite(invite: { readonly ttlMs: number; readonly steward: boolean }): string;
   /** What kad-dht answers to GET_VALUE from now on. */
   serveBindings(records: BindingRecords): void;
+  /** Changes of the roster by operators. */
+  readonly stewardship: Stewardship;
+  /** Servers that have a different roster of the version and revision in force here. There are none unless a steward was restored from an old copy. */
+  forks(): readonly ServerId[];
 }
 
 export interface MeshParts {
@@ -47,6 +57,7 @@ export interface MeshParts {
   readonly host: MeshHost;
   readonly keeper: RosterKeeper;
   readonly book: InviteBook;
+  readonly contact: VoterContact;
   readonly guard: Guard;
   /** Addresses that an operator gave. */
   readonly bootstrap: readonly Multiaddr[];
@@ -60,10 +71,14 @@ export interface MeshParts {
 /** The mesh on libp2p. @see createMesh */
 export class LibP2pMesh implements MeshNode {
   readonly self: ServerId;
+  readonly stewardship: Stewardship;
   readonly #parts: MeshParts;
   readonly #links: Links;
+  readonly #rosterDoor: RosterDoor;
   readonly #receivers = new Map<MeshChannel, (from: ServerId, message: Uint8Array) => void>();
   readonly #listeners = new Set<(event: MeshEvent) => void>();
+  readonly #forked = new Set<ServerId>();
+  #wasConfirmed = false;
   #life: "created" | "started" | "stopped" = "created";
 
   constructor(parts: MeshParts) {
@@ -75,11 +90,20 @@ export class LibP2pMesh implements MeshNode {
       message: (from: ServerId, channel: MeshChannel, message: Uint8Array) =>
         this.#receivers.get(channel)?.(from, message),
       roster: (from: ServerId, signed: Uint8Array) => void this.#rosterPushed(from, signed),
+      rosterMark: () => this.#marksChanged(),
       signedRoster: () => parts.keeper.signed,
       hello: () => this.#hello(),
     };
     this.#links = new Links(parts.host, new Dialer(parts.host, parts.bootstrap), parts.guard, owner, parts);
     parts.keeper.onChange((roster, origin) => this.#rosterChanged(roster, origin));
+    parts.contact.look({ own: () => this.#mark(), others: () => this.#links.marks() });
+    const isUp = (server: ServerId) => this.isUp(server);
+    this.stewardship = new Stewardship({ ...parts, isUp });
+    this.#rosterDoor = new RosterDoor(parts, {
+      leave: (peer) => this.stewardship.takeLeave(peer),
+      removed: (peer, signed) => void this.#rosterPushed(peer as ServerId, signed),
+    });
+    parts.host.addEventListener("connection:open", this.#connected);
   }
 
   get privateKey(): PrivateKey {
@@ -94,6 +118,10 @@ export class LibP2pMesh implements MeshNode {
     return this.#parts.keeper.isSteward;
   }
 
+  get holdsDomainKey(): boolean {
+    return this.#parts.keeper.domainKey !== undefined;
+  }
+
   roster(): Roster {
     return this.#parts.keeper.roster;
   }
@@ -101,13 +129,18 @@ export class LibP2pMesh implements MeshNode {
   async start(): Promise<void> {
     if (this.#life !== "created") return;
     this.#life = "started";
-    await this.#links.start(this.roster());
-    await this.#correctAddresses(this.self, this.addresses());
+    const { host, guard } = this.#parts;
+    const onQuestion = guard.wrap(ROSTER_PROTOCOL, (stream, connection) => this.#rosterDoor.handle(stream, connection));
+    await host.handle(ROSTER_PROTOCOL, onQuestion);
+    await this.#links.start(this.roster(), this.#mark());
+    this.#marksChanged();
   }
 
   async stop(): Promise<void> {
     if (this.#life === "stopped") return;
     this.#life = "stopped";
+    this.#parts.host.removeEventListener("connection:open", this.#connected);
+    await this.#parts.host.unhandle([ROSTER_PROTOCOL]);
     await this.#links.stop();
     await this.#parts.host.stop();
   }
@@ -155,27 +188,40 @@ export class LibP2pMesh implements MeshNode {
     });
   }
 
+  forks(): readonly ServerId[] {
+    const own = this.#mark();
+    const isForked = (mark: RosterMark) =>
+      mark.rosterDigest !== own.rosterDigest && !isNewerMark(mark, own) && !isNewerMark(own, mark);
+    return [...this.#links.marks()].flatMap(([server, mark]) => (isForked(mark) ? [server] : []));
+  }
+
   serveBindings(records: BindingRecords): void {
     this.#parts.datastore.records = records;
   }
 
   #hello(): Hello {
-    const { version, revision } = this.roster();
     return {
       minVersion: PROTOCOL_VERSIONS.min,
       maxVersion: PROTOCOL_VERSIONS.max,
       software: this.#parts.software,
       name: this.#parts.name,
       boot: this.boot,
-      rosterVersion: version,
-      rosterRevision: revision,
+      ...this.#mark(),
       addresses: this.addresses(),
     };
   }
 
+  /** Which roster is in force here. */
+  #mark(): RosterMark {
+    const { keeper } = this.#parts;
+    const { version, revision } = keeper.roster;
+    return { rosterVersion: version, rosterRevision: revision, rosterDigest: keeper.digest };
+  }
+
   #linkUp(server: ServerId, peer: PeerHello): void {
     this.#emit({ kind: "link-up", server });
-    void this.#correctAddresses(server, peer.hello.addresses);
+    this.#marksChanged();
+    if (this.#wasConfirmed) void this.#correctAddresses(server, peer.hello.addresses);
     for (const connection of this.#parts.host.getConnections()) {
       if (connection.remotePeer.toString() === server) this.#parts.host.linked(connection);
     }
@@ -186,12 +232,10 @@ export class LibP2pMesh implements MeshNode {
     try {
       const verdict = await keeper.accept(signed);
       if (verdict === "accepted") counters.add(meshCounter.rostersAccepted);
-      if (verdict !== "conflict") return;
-      counters.add(meshCounter.rosterConflicts);
-      logger.error(
-        { from },
-        "two stewards signed different rosters of the same revision; this server keeps the first it saw",
-      );
+      if (verdict === "promised") {
+        counters.add(meshCounter.rostersRefused);
+        logger.warn({ from }, "roster refused: another server is taking the steward's role over");
+      } else this.#links.rosterTaken(from);
     } catch (error) {
       counters.add(meshCounter.rostersRefused);
       logger.warn({ from, reason: (error as Error).message }, "roster refused");
@@ -199,11 +243,53 @@ export class LibP2pMesh implements MeshNode {
   }
 
   #rosterChanged(roster: Roster, origin: RosterOrigin): void {
-    if (!this.#parts.keeper.isServer(this.self))
-      this.#parts.logger.error({}, "this server was taken out of the roster");
-    this.#parts.host.review();
-    if (this.#life === "started") this.#links.setRoster(roster, origin === "here");
+    const { keeper, host, logger } = this.#parts;
+    if (!keeper.isMember) {
+      logger.warn({ version: roster.version }, "this server is no longer in the roster");
+      this.#emit({ kind: "removed", roster });
+      // Nobody takes a link from it any more.
+      void this.#links.stop();
+      return;
+    }
+    if (this.#life === "started") this.#links.setRoster(roster, this.#mark(), origin === "here");
+    host.review();
     this.#emit({ kind: "roster", roster });
+    this.#marksChanged();
+  }
+
+  /** A server that was taken out comes back: it learns so. */
+  readonly #connected = ({ detail: connection }: CustomEvent<Connection>): void => {
+    const { keeper, logger } = this.#parts;
+    const peer = connection.remotePeer.toString();
+    if (this.#life !== "started" || connection.direction !== "inbound" || !keeper.isFormer(peer)) return;
+    logger.info({ peer }, "a server that was taken out of the roster is told so");
+    showRemoved(connection, keeper.signed).catch((error: Error) => {
+      logger.debug({ peer, reason: error.message }, "a former server could not be told");
+    });
+  };
+
+  /** What servers say of their rosters, or who is linked, has changed. */
+  #marksChanged(): void {
+    const { contact, keeper, counters, logger } = this.#parts;
+    if (!keeper.isMember) return;
+    contact.changed();
+    const forks = new Set(this.forks());
+    for (const server of forks) {
+      if (this.#forked.has(server)) continue;
+      counters.add(meshCounter.rosterConflicts);
+      logger.error(
+        { server },
+        "this server has a different roster of the same version and revision, signed by the domain's key",
+      );
+    }
+    this.#forked.clear();
+    for (const server of forks) this.#forked.add(server);
+    const isConfirmed = keeper.isSteward && contact.isConfirmed(keeper.roster);
+    if (isConfirmed && !this.#wasConfirmed) {
+      void this.#correctAddresses(this.self, this.addresses());
+      for (const [server, addresses] of this.#links.helloAddresses()) void this.#correctAddresses(server, addresses);
+    }
+    this.#wasConfirmed = isConfirmed;
   }
 
   /** A steward keeps the addresses in the roster true: a server's own HELLO is what it believes. */

@@ -35,7 +35,9 @@ export type MeshEvent =
   /** Everything not yet acknowledged by the protocols above may be lost. */
   | { readonly kind: "link-down"; readonly server: ServerId; readonly reason: string }
   /** A newer roster, verified and stored, is in force. */
-  | { readonly kind: "roster"; readonly roster: Roster };
+  | { readonly kind: "roster"; readonly roster: Roster }
+  /** A roster came that this server is no longer in: nothing it does counts any more. */
+  | { readonly kind: "removed"; readonly roster: Roster };
 
 /** The mesh as the parts above see it: an ordered, lossy-on-disconnect datagram service between the servers of the roster. */
 export interface Mesh {
@@ -53,8 +55,10 @@ export interface Mesh {
   peers(): readonly PeerStatus[];
   /** Where the mesh listens, multiaddrs without peer id. */
   addresses(): readonly string[];
-  /** Signs, stores and distributes the next roster. @throws {OperationalError} `NOT_A_STEWARD` */
+  /** Signs, stores and distributes the next roster. @throws {OperationalError} `NOT_A_STEWARD`, `STEWARD_ALONE`, `STEWARD_CONTESTED`, `STALE_ROSTER` */
   publishRoster(next: Roster): Promise<void>;
+  /** Whether this server holds a copy of the domain's key, and so may become the steward. */
+  readonly holdsDomainKey: boolean;
   /** Whether this server is the one that admits servers and changes the roster. */
   readonly isSteward: boolean;
 }

@@ -1,12 +1,16 @@
 import { generateKeyPair, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
+import { decode, encode, list, text } from "../../dht-schema/codec.ts";
 import type { Roster } from "../../dht-schema/roster.ts";
-import { isNewerRoster, openRoster, signRoster } from "../../dht-schema/roster.ts";
+import { isNewerRoster, openRoster, rosterDigest, signRoster } from "../../dht-schema/roster.ts";
 import { OperationalError, assert } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Settings } from "../storage/ports.ts";
-import { loadDomainKey } from "./identity.ts";
+import { loadDomainKey, readCounter, writeCounter } from "./identity.ts";
 import { setting } from "./settings-names.ts";
+import { VoterContact } from "./voter-contact.ts";
+
+const formerCodec = list(text(128), limits.mesh.formerServers);
 
 /** What belonging to a domain means: its public key, and a roster that key has signed. */
 interface Membership {
@@ -16,8 +20,14 @@ interface Membership {
   readonly signed: Uint8Array;
 }
 
-/** What became of a roster that a peer pushed. */
-export type RosterVerdict = "accepted" | "known" | "older" | "conflict";
+/**
+ * What became of a roster that a peer pushed. `promised`: it is newer, but another server, which is taking the steward's role
+ * over, was promised that nothing below its own first roster would be taken.
+ */
+export type RosterVerdict = "accepted" | "known" | "older" | "conflict" | "promised";
+
+/** What became of the request to promise a version. */
+export type PromiseVerdict = "promised" | "too-low";
 
 /** By whom a roster came into force: by this server, or by a peer that pushed it. */
 export type RosterOrigin = "here" | "peer";
@@ -25,16 +35,22 @@ export type RosterOrigin = "here" | "peer";
 /** Holds the roster in force: verified, and stored before it takes effect. One change at a time. */
 export class RosterKeeper {
   readonly #settings: Settings;
-  readonly #self: string | undefined;
+  readonly #self: string;
+  readonly #contact: VoterContact;
   readonly #listeners = new Set<(roster: Roster, origin: RosterOrigin) => void>();
   #membership: Membership | undefined;
   #servers: ReadonlySet<string> = new Set();
+  #former: readonly string[] = [];
+  #digest = 0;
+  /** No roster of a lower version is taken or made any more. */
+  #floor = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param self peer id of this server; without it nothing can be signed */
-  constructor(settings: Settings, self?: string) {
+  /** @param self peer id of this server; without it, rosters can only be read */
+  constructor(settings: Settings, self = "", contact = new VoterContact(self)) {
     this.#settings = settings;
     this.#self = self;
+    this.#contact = contact;
   }
 
   /** Restores what is stored; false when this node is not yet a member. @throws {OperationalError} `DAMAGED_ROSTER`, `DAMAGED_KEY` */
@@ -45,6 +61,8 @@ export class RosterKeeper {
     try {
       if (domainPublicKey?.length !== 32) throw new Error("the domain's public key is missing");
       const roster = await openRoster(signed, domainPublicKey);
+      this.#former = readFormer(this.#settings);
+      this.#floor = readCounter(this.#settings, setting.rosterFloor);
       this.#hold({ domainPublicKey, domainKey: loadDomainKey(this.#settings), roster, signed });
     } catch (cause) {
       if (cause instanceof OperationalError) throw cause;
@@ -67,14 +85,38 @@ export class RosterKeeper {
     this.#store({ domainPublicKey: domainKey.publicKey.raw, domainKey, roster, signed }, "here");
   }
 
-  /** Takes part in the domain that a join opened. @throws {SchemaError} when its key has not signed the roster */
+  /**
+   * Takes part in the domain that a join opened: one that this server never belonged to, or was taken out of.
+   * @throws {SchemaError} when the domain's key has not signed the roster
+   */
   async adopt(domainPublicKey: Uint8Array, signed: Uint8Array, domainKey: PrivateKey | undefined): Promise<void> {
-    assert(this.#membership === undefined, "joining a domain while belonging to one");
-    this.#store({ domainPublicKey, domainKey, roster: await openRoster(signed, domainPublicKey), signed }, "peer");
+    assert(!this.isServer(this.#self), "joining a domain while belonging to one");
+    const roster = await openRoster(signed, domainPublicKey);
+    const before = this.#membership;
+    const isSameKey = before !== undefined && Buffer.compare(before.domainPublicKey, domainPublicKey) === 0;
+    this.#membership = undefined;
+    const key = domainKey ?? (isSameKey ? before.domainKey : undefined);
+    this.#store({ domainPublicKey, domainKey: key, roster, signed }, "peer");
   }
 
-  get isMember(): boolean {
+  /** Whether this server belongs to a domain, or did. */
+  get hasRoster(): boolean {
     return this.#membership !== undefined;
+  }
+
+  /** Whether this server belongs to a domain. */
+  get isMember(): boolean {
+    return this.isServer(this.#self);
+  }
+
+  /** Whether the server was taken out of the roster while this one was in it. */
+  isFormer(id: string): boolean {
+    return this.#former.includes(id);
+  }
+
+  /** The lowest version of a roster that is taken or made here. */
+  get floor(): number {
+    return this.#floor;
   }
 
   /** Whether the roster in force has the server. */
@@ -90,6 +132,11 @@ export class RosterKeeper {
   /** The roster in force as it was signed. */
   get signed(): Uint8Array {
     return this.#member().signed;
+  }
+
+  /** Tells the roster in force from any other. */
+  get digest(): number {
+    return this.#digest;
   }
 
   get domainPublicKey(): Uint8Array {
@@ -116,13 +163,17 @@ export class RosterKeeper {
 
   /**
    * Takes a roster that a peer pushed, if it is newer.
+   * @param options.belowFloor whether to take it although nothing so low was to be taken any more
    * @throws {SchemaError} when it is malformed or not signed by the domain's key
+   * @throws {OperationalError} `OTHER_TERMS`
    */
-  accept(signed: Uint8Array): Promise<RosterVerdict> {
+  accept(signed: Uint8Array, { belowFloor = false } = {}): Promise<RosterVerdict> {
     return this.#inTurn(async () => {
       const held = this.#member();
       const roster = await openRoster(signed, held.domainPublicKey);
       if (isNewerRoster(roster, held.roster)) {
+        checkSameTerms(roster, held.roster);
+        if (roster.version < this.#floor && !belowFloor) return "promised";
         this.#store({ ...held, roster, signed: signed.slice() }, "peer");
         return "accepted";
       }
@@ -132,30 +183,72 @@ export class RosterKeeper {
   }
 
   /**
-   * Changes the roster in force: `change` sees it and returns the next one, or `undefined` to leave it. Changes queue up, so
-   * none is lost.
-   * @throws {OperationalError} `NOT_A_STEWARD`; `STALE_ROSTER` when what `change` returned is not newer; `ROSTER_TOO_LARGE`
+   * Changes the roster in force, as its steward: `change` sees it and returns the next one, or `undefined` to leave it. Changes
+   * queue up, so none is lost.
+   * @throws {OperationalError} `NOT_A_STEWARD`; `STEWARD_ALONE` while too few voters are in touch; `STEWARD_CONTESTED` when
+   *   another server is taking the role over; `STALE_ROSTER` when what `change` returned is not newer; `ROSTER_TOO_LARGE`
    */
   update(change: (roster: Roster) => Roster | undefined): Promise<Roster> {
     return this.#inTurn(async () => {
-      const held = this.#member();
-      const key = held.domainKey;
-      if (key === undefined || !this.isSteward) throw notSteward(held.roster);
-      const next = change(held.roster);
-      if (next === undefined) return held.roster;
-      if (!isNewerRoster(next, held.roster) || next.domain !== held.roster.domain) {
+      const { domainKey, roster } = this.#member();
+      if (domainKey === undefined || !this.isSteward) throw notSteward(roster);
+      const next = change(roster);
+      if (next === undefined) return roster;
+      if (!this.#contact.isConfirmed(next)) {
         throw new OperationalError(
-          "STALE_ROSTER",
-          "the roster has changed meanwhile: read it again and repeat the change",
+          "STEWARD_ALONE",
+          "the steward has no link to a majority of the voters, or they have a newer roster: nothing is changed until it has",
         );
       }
-      const signed = await signRoster(next, key);
-      if (signed.length >= limits.mesh.frameBytes) {
-        throw new OperationalError("ROSTER_TOO_LARGE", `a roster of ${signed.length} octets does not fit in a frame`);
+      if (next.version < this.#floor) {
+        throw new OperationalError(
+          "STEWARD_CONTESTED",
+          "another server has begun to take the steward's role over; should it have given up: aorta roster steward <this server> --seize",
+        );
       }
-      this.#store({ ...held, roster: next, signed }, "here");
-      return next;
+      return this.#publish(next);
     });
+  }
+
+  /**
+   * Makes a roster as the new steward, with the promise of the voters and not as the successor that the roster in force names.
+   * @throws {OperationalError} `NO_DOMAIN_KEY`, `STALE_ROSTER`
+   */
+  seize(version: number, change: (roster: Roster) => Roster): Promise<Roster> {
+    return this.#inTurn(async () => {
+      const next = change(this.#member().roster);
+      if (next.version !== version || version < this.#floor) throw stale();
+      return this.#publish(next);
+    });
+  }
+
+  /** Promises, for good, to take and make no roster of a lower version. */
+  promise(version: number): Promise<PromiseVerdict> {
+    return this.#inTurn(async () => {
+      if (version <= this.#floor || version <= this.#member().roster.version) return "too-low";
+      writeCounter(this.#settings, setting.rosterFloor, version);
+      this.#floor = version;
+      return "promised";
+    });
+  }
+
+  async #publish(next: Roster): Promise<Roster> {
+    const held = this.#member();
+    const { roster, domainKey } = held;
+    if (domainKey === undefined) {
+      throw new OperationalError(
+        "NO_DOMAIN_KEY",
+        "this server holds no copy of the domain's key: only servers that joined by `aorta invite --steward` do",
+      );
+    }
+    if (!isNewerRoster(next, roster) || next.domain !== roster.domain) throw stale();
+    checkSameTerms(next, roster);
+    const signed = await signRoster(next, domainKey);
+    if (signed.length >= limits.mesh.frameBytes) {
+      throw new OperationalError("ROSTER_TOO_LARGE", `a roster of ${signed.length} octets does not fit in a frame`);
+    }
+    this.#store({ ...held, roster: next, signed }, "here");
+    return next;
   }
 
   #member(): Membership {
@@ -168,14 +261,25 @@ export class RosterKeeper {
     if (this.#membership === undefined) {
       this.#settings.set(setting.domainPublicKey, membership.domainPublicKey);
       if (domainKey !== undefined) this.#settings.set(setting.domainKey, privateKeyToProtobuf(domainKey));
-    }
+    } else this.#remember(this.#membership.roster, membership.roster);
     this.#settings.set(setting.roster, membership.signed);
     this.#hold(membership);
     for (const listener of this.#listeners) listener(membership.roster, origin);
   }
 
+  /** Keeps the ids of servers that were taken out, so that they can be told when they come back. */
+  #remember(before: Roster, next: Roster): void {
+    const present = new Set(next.servers.map(({ id }) => id));
+    const left = before.servers.map(({ id }) => id).filter((id) => !present.has(id));
+    if (left.length === 0) return;
+    const all = [...new Set([...this.#former, ...left])].filter((id) => !present.has(id));
+    this.#former = all.slice(-limits.mesh.formerServers);
+    this.#settings.set(setting.former, encode(formerCodec, this.#former));
+  }
+
   #hold(membership: Membership): void {
     this.#membership = membership;
+    this.#digest = rosterDigest(membership.signed);
     this.#servers = new Set(membership.roster.servers.map((server) => server.id));
   }
 
@@ -190,4 +294,26 @@ export class RosterKeeper {
 export function notSteward(roster: Roster): OperationalError {
   const steward = roster.servers.find(({ number }) => number === roster.steward);
   return new OperationalError("NOT_A_STEWARD", `only ${steward?.name} makes the rosters of ${roster.domain}: ask it`);
+}
+
+function stale(): OperationalError {
+  return new OperationalError("STALE_ROSTER", "the roster has changed meanwhile: read it again and repeat the change");
+}
+
+/**
+ * The lease term and the drift are the domain's for good: leases that were granted under one term and counted under
+ * another would overlap.
+ * @throws {OperationalError} `OTHER_TERMS`
+ */
+function checkSameTerms(next: Roster, before: Roster): void {
+  if (next.leaseMs === before.leaseMs && next.driftPpm === before.driftPpm) return;
+  throw new OperationalError(
+    "OTHER_TERMS",
+    `a roster with a lease of ${next.leaseMs} ms and a drift of ${next.driftPpm} ppm, not ${before.leaseMs} and ${before.driftPpm}: a domain keeps those that it was founded with`,
+  );
+}
+
+function readFormer(settings: Settings): readonly string[] {
+  const stored = settings.get(setting.former);
+  return stored === undefined ? [] : decode(formerCodec, stored);
 }

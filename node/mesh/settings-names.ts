@@ -12,4 +12,8 @@ export const setting = {
   boot: "mesh.boot",
   /** Invites redeemed and not yet expired. */
   redeemed: "mesh.redeemed-invites",
+  /** Promise to take no roster of a lower version, decimal. */
+  rosterFloor: "mesh.roster-floor",
+  /** Peer ids of servers that were taken out of the roster. */
+  former: "mesh.former-servers",
 } as const;

@@ -221,6 +221,7 @@ function rosterOf(numbers: readonly number[]): Roster {
     steward: 1,
     lastNumber: numbers.length,
     leaving: [],
+    gone: [],
     servers,
     voters: [...numbers],
     oldVoters: [],

@@ -39,6 +39,7 @@ describe("the explanation of a lookup", () => {
       steward: 1,
       lastNumber: 3,
       leaving: [],
+      gone: [],
       voters: [1, 2, 3],
       oldVoters: [],
     };

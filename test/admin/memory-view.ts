@@ -4,6 +4,7 @@ import type {
   BindingView,
   NodeState,
   NodeView,
+  RosterControl,
   RosterView,
   ServerRef,
   WatchEvent,
@@ -33,14 +34,13 @@ export class MemoryView implements NodeView {
       boot: 1,
       steward: true,
       leaseMs: 10_000,
-      roster: { version: 1, revision: 1, servers: 2, voters: 1 },
+      roster: { version: 1, revision: 1, servers: 2, voters: 1, forks: [] },
       peers: { up: 1, all: 1 },
       sip: [],
       mesh: [],
       owned: this.owned.length,
       registrar: { users: 0, contacts: 0, reclaiming: 0 },
       presence: { presentities: 0, publications: 0, watchers: 0, peerSubscriptions: 0, views: {} },
-      held: { recipients: 0, messages: 0 },
       replica: { registers: 0, sessions: 0, watches: 0 },
       memory: { rssBytes: 1, heapBytes: 1 },
       counters: {},
@@ -66,8 +66,39 @@ export class MemoryView implements NodeView {
       voter: true,
       oldVoter: false,
       leaving: false,
+      gone: false,
+      up: true,
     }));
     return { domain: "example.com", version: 1, revision: 1, leaseMs: 10_000, driftPpm: 10_000, joint: false, servers };
+  }
+  /** What was asked of the roster, in order. */
+  readonly asked: unknown[][] = [];
+  readonly control: RosterControl = {
+    remove: async (...given) => this.#ask("remove", given),
+    promote: async (...given) => this.#ask("promote", given),
+    replace: async (...given) => this.#ask("replace", given),
+    handOn: async (...given) => this.#ask("handOn", given),
+    seize: async (...given) => this.#ask("seize", given),
+  };
+  #ask(what: string, given: unknown[]) {
+    if (this.failure !== undefined) throw this.failure;
+    this.asked.push([what, ...given]);
+  }
+  async drain() {
+    this.#ask("drain", []);
+  }
+  drainView() {
+    return {
+      server: berlin,
+      domain: "example.com",
+      state: "leaving" as const,
+      voter: true,
+      joint: false,
+      owned: this.owned.length,
+      watchers: 0,
+      steward: paris,
+      stewardUp: true,
+    };
   }
   watch(_aor: Aor, listener: (event: WatchEvent) => void) {
     this.watchers.add(listener);

@@ -32,6 +32,7 @@ export function testRoster(servers: number, changes: Partial<Roster> = {}): Rost
     steward: 1,
     lastNumber: servers,
     leaving: [],
+    gone: [],
     servers: numbersTo(servers).map(testServer),
     voters: numbersTo(servers),
     oldVoters: [],

@@ -72,6 +72,7 @@ describe("a peer that breaks the rules of a link", function () {
         boot: 1,
         rosterVersion: 1,
         rosterRevision: 1,
+        rosterDigest: 0,
         addresses: [],
         ...change,
       }),

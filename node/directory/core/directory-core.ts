@@ -16,6 +16,7 @@ import { startInspection, startLookup } from "./lookup.ts";
 import { Ownerships } from "./ownerships.ts";
 import { Quorums } from "./quorum.ts";
 import { Replica } from "./replica.ts";
+import type { Report } from "./steward.ts";
 import { startSteward } from "./steward.ts";
 import { Watches } from "./watches.ts";
 
@@ -31,7 +32,7 @@ export interface CoreInit {
   readonly tuning: DirectoryTuning;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Whether this server drives changes of the roster: it holds the domain's key. */
+  /** Whether this server holds the domain's key: it drives changes of the roster while the roster names it as the steward. */
   readonly steward: boolean;
 }
 
@@ -70,6 +71,7 @@ export class DirectoryCore {
   readonly #forwarding = new Map<Aor, Epoch>();
   readonly #held: HeldBatches;
 
+  readonly #stewardReports: ReadonlyMap<number, Report>;
   #outgoing = new Map<number, DirectoryMessage[]>();
   readonly #toSelf: DirectoryMessage[] = [];
   #events: DirectoryEvent[] = [];
@@ -126,7 +128,12 @@ export class DirectoryCore {
     this.#claims = new Claims(context, components, (...end) => this.#claimEnded(...end));
     this.#watches = new Watches(context, this.#leases);
     this.#lookForLapses(nowMs);
-    if (init.steward) startSteward(context, nowMs);
+    this.#stewardReports = init.steward ? startSteward(context, nowMs) : new Map();
+  }
+
+  /** What each server last said to the steward, when that is this server and it is at work. */
+  stewardReports(): ReadonlyMap<number, Report> {
+    return this.#stewardReports;
   }
 
   get roster(): Roster {
@@ -265,11 +272,6 @@ export class DirectoryCore {
   /** The epoch under which this server owns the AoR at this instant. */
   owned(nowMs: number, aor: Aor): Epoch | undefined {
     return this.#ownerships.epoch(nowMs, aor);
-  }
-
-  /** The epoch with which the unbroken ownership of this instant began. */
-  ownedSince(nowMs: number, aor: Aor): Epoch | undefined {
-    return this.#ownerships.firstEpoch(nowMs, aor);
   }
 
   /** The epoch that another server claimed an AoR with, for some time after it was handed over. */

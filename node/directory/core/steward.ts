@@ -29,10 +29,12 @@ export interface Sight {
 
 /**
  * Drives the roster from one stable version to the next: servers that joined become voters, servers that are leaving stop
- * being voters, by a joint version each time; servers that have left are dropped. It runs at the roster's steward, keeps nothing durable,
- * and may stop at any moment: all that is wanted stands in the roster, and it goes on from there.
+ * being voters, by a joint version each time; servers that have left are dropped. It runs at every server that holds the domain's
+ * key and does something only while the roster names that server as its steward. It keeps nothing durable, and may stop at any
+ * moment: all that is wanted stands in the roster, and it, or the next steward, goes on from there.
+ * @returns what the servers last said, while it asks them
  */
-export function startSteward(context: Context, nowMs: number): void {
+export function startSteward(context: Context, nowMs: number): ReadonlyMap<number, Report> {
   const { stewardMs, promoteAfterMs, votersTarget } = context.tuning;
   const patienceMs = stewardMs * 4;
   const reports = new Map<number, Report>();
@@ -53,8 +55,15 @@ export function startSteward(context: Context, nowMs: number): void {
   };
 
   const look = (atMs: number) => {
+    context.agenda.add(atMs + stewardMs, look);
     const roster = context.roster();
+    if (roster.steward !== context.self) {
+      reports.clear();
+      askingSinceMs = undefined;
+      return;
+    }
     askingSinceMs = isAtWork(roster, votersTarget) ? (askingSinceMs ?? atMs) : undefined;
+    if (askingSinceMs === undefined) reports.clear();
     const sinceMs = askingSinceMs ?? atMs;
     const sight: Sight = {
       nowMs: atMs,
@@ -65,13 +74,13 @@ export function startSteward(context: Context, nowMs: number): void {
     if (joined.lastNumber !== roster.lastNumber) joined = { lastNumber: roster.lastNumber, atMs };
     const target = atMs - joined.atMs >= promoteAfterMs ? votersTarget : 0;
     const next = isJoint(roster)
-      ? leaveJoint(roster, sight)
+      ? (amendJoint(roster) ?? leaveJoint(roster, sight))
       : (dropLeft(roster, sight) ?? enterJoint(roster, target, sight));
     if (next !== undefined) context.emit({ kind: "publish-roster", roster: next });
     if (askingSinceMs !== undefined) for (const { number } of roster.servers) ask(atMs, number);
-    context.agenda.add(atMs + stewardMs, look);
   };
   context.agenda.add(nowMs + stewardMs, look);
+  return reports;
 }
 
 /** Whether the roster is on its way to another: only then the servers are asked. */
@@ -85,7 +94,10 @@ function termMs({ leaseMs, driftPpm }: Roster): number {
   return leaseMs * (1 + (4 * driftPpm) / 1e6);
 }
 
-/** stable → joint: who is leaving votes no longer; who is up and votes not yet does, up to the target. Some voter always stays. */
+/**
+ * stable → joint: who is leaving votes no longer; who is up and votes not yet does, up to the target. Some voter always stays.
+ * It is not entered before it could be left again as things stand: in a joint version two majorities are needed for every claim.
+ */
 export function enterJoint(roster: Roster, votersTarget: number, sight: Sight): Roster | undefined {
   const leaving = new Set(roster.leaving);
   const isVoter = new Set(roster.voters);
@@ -98,26 +110,47 @@ export function enterJoint(roster: Roster, votersTarget: number, sight: Sight): 
     .slice(0, Math.max(0, votersTarget - staying.length));
   const voters = [...staying, ...promoted].sort((a, b) => a - b);
   if (voters.length === 0 || (promoted.length === 0 && staying.length === roster.voters.length)) return undefined;
-  return { ...roster, version: roster.version + 1, voters, oldVoters: roster.voters };
+  const next = { ...roster, version: roster.version + 1, voters, oldVoters: roster.voters };
+  const silent = next.oldVoters.filter((number) => !sight.isUp(number) && !roster.gone.includes(number));
+  return silent.length <= lateAllowed(next) && isMajorityUp(voters, sight.isUp) ? next : undefined;
+}
+
+/**
+ * joint → joint: new voters of whom an operator says meanwhile that they are switched off for good are none. The old voters stay
+ * the same, so every owner goes on needing a majority of them.
+ */
+export function amendJoint(roster: Roster): Roster | undefined {
+  const voters = roster.voters.filter((number) => !roster.gone.includes(number));
+  if (voters.length === 0 || voters.length === roster.voters.length) return undefined;
+  return { ...roster, version: roster.version + 1, voters };
 }
 
 /**
  * joint → stable: when no server can still own by the old voters alone, and a majority of the new is up.
  * Either every server says that nothing of its own counts under an earlier version; or all but a minority of the old voters
  * have held the joint version for T·(1 + 4ρ), so that no lease that they granted to a server unaware of it is left (rule ●).
+ * Those who are switched off for good say nothing and grant nothing: once they have been silent as long, they do not count.
  */
 export function leaveJoint(roster: Roster, sight: Sight): Roster | undefined {
   const { nowMs, reports } = sight;
+  const isGone = (number: number) => roster.gone.includes(number) && sight.silentForMs(number) > termMs(roster);
   const holds = (member: number) => (reports.get(member)?.version ?? 0) >= roster.version;
-  const isSettled = ({ number }: { number: number }) => holds(number) && reports.get(number)?.settled === true;
-  const late = roster.oldVoters.filter(
-    (member) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster),
-  );
-  const lateAllowed = (replicaGroupSize(roster.oldVoters.length) - 1) / 2;
-  if (!roster.servers.every(isSettled) && late.length > lateAllowed) return undefined;
-  const newUp = roster.voters.filter((member) => sight.isUp(member) && holds(member)).length;
-  if (newUp < majorityOf(roster.voters.length)) return undefined;
+  const isSettled = ({ number }: { number: number }) =>
+    isGone(number) || (holds(number) && reports.get(number)?.settled === true);
+  const isLate = (member: number) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster);
+  const late = roster.oldVoters.filter((member) => !isGone(member) && isLate(member));
+  if (!roster.servers.every(isSettled) && late.length > lateAllowed(roster)) return undefined;
+  if (!isMajorityUp(roster.voters, (member) => sight.isUp(member) && holds(member))) return undefined;
   return { ...roster, version: roster.version + 1, oldVoters: [] };
+}
+
+/** ⌊(n−1)/2⌋: so many of a group of old voters are no majority of it. */
+function lateAllowed({ oldVoters }: Roster): number {
+  return (replicaGroupSize(oldVoters.length) - 1) / 2;
+}
+
+function isMajorityUp(voters: readonly number[], isUp: (member: number) => boolean): boolean {
+  return voters.filter(isUp).length >= majorityOf(voters.length);
 }
 
 /** Takes out of the roster who is leaving, votes no longer, and owns nobody: by its own word, or because it has been silent for longer than a lease. */
@@ -135,5 +168,6 @@ export function dropLeft(roster: Roster, sight: Sight): Roster | undefined {
     revision: roster.revision + 1,
     servers: roster.servers.filter(({ number }) => !left.has(number)),
     leaving: roster.leaving.filter((number) => !left.has(number)),
+    gone: roster.gone.filter((number) => !left.has(number)),
   };
 }

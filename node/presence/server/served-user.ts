@@ -21,9 +21,7 @@ export interface ServedUserListener {
 
 /** The state of the user for as long as one ownership lasts. */
 interface Ownership {
-  readonly since: Epoch;
-  /** Grows where the owner goes on under a higher one. */
-  epoch: Epoch;
+  readonly epoch: Epoch;
   readonly presence: OwnPresence;
 }
 
@@ -153,28 +151,18 @@ export class ServedUser implements Subject {
   #check(): Ownership | undefined {
     const epoch = servingEpoch(this.#context.locator, this.aor);
     const known = this.#ownership;
-    const since = epoch && this.#context.locator.ownedSince(this.aor);
-    if (known !== undefined && (since === undefined || !sameBallot(since, known.since))) this.lose();
-    if (epoch === undefined || since === undefined) return undefined;
-    if (this.#ownership === undefined) this.#own(epoch, since);
-    else if (!sameBallot(epoch, this.#ownership.epoch)) this.#goOn(this.#ownership, epoch);
+    if (known !== undefined && (epoch === undefined || !sameBallot(epoch, known.epoch))) this.lose();
+    if (epoch !== undefined && this.#ownership === undefined) this.#own(epoch);
     return this.#ownership;
   }
 
-  /** Under a higher epoch: the user's state stays, the dialogs of the lower one are over. */
-  #goOn(ownership: Ownership, epoch: Epoch): void {
-    ownership.epoch = epoch;
-    this.endPeers();
-    this.#listener.owned(epoch);
-  }
-
-  #own(epoch: Epoch, since: Epoch): void {
+  #own(epoch: Epoch): void {
     const { times } = this.#context;
     const presence = new OwnPresence(
       { presentity: this.aor, expiry: times.publication, openingMs: times.openingMs, contacts: this.#contacts() },
       this.#nowMs(),
     );
-    const ownership = { since, epoch, presence };
+    const ownership = { epoch, presence };
     this.#ownership = ownership;
     this.#listener.owned(epoch);
     this.#changed(ownership);

@@ -1,8 +1,10 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { connect } from "node:net";
 import type { Load, Timing } from "../load.ts";
 import { runLoad } from "../load.ts";
 import { serveCommands } from "../process/serve-commands.ts";
-import { connectAll } from "./pipes.ts";
-import type { Framing, Pipe, Transport } from "./record.ts";
+import type { Framing } from "./record.ts";
 import { ACK_BYTES, cutter, RECORD_BYTES } from "./record.ts";
 
 interface Write {
@@ -12,16 +14,20 @@ interface Write {
 
 /** Long-lived connections to replicas, each record to all of them. */
 class Replicas {
-  readonly #pipes: readonly Pipe[];
+  readonly #sockets: readonly Socket[];
   readonly #framing: Framing;
   readonly #writes = new Map<number, Write>();
   #queue: Buffer[] = [];
   #lastNumber = 0;
 
-  constructor(pipes: readonly Pipe[], framing: Framing) {
-    this.#pipes = pipes;
+  constructor(sockets: readonly Socket[], framing: Framing) {
+    this.#sockets = sockets;
     this.#framing = framing;
-    for (const pipe of pipes) pipe.onData(cutter(ACK_BYTES, (ack) => this.#acknowledged(ack.readUInt32LE())));
+    for (const socket of sockets) {
+      socket.setNoDelay(true);
+      const cut = cutter(ACK_BYTES, (ack) => this.#acknowledged(ack.readUInt32LE()));
+      socket.on("data", cut);
+    }
   }
 
   /** Resolves when so many replicas have acknowledged a record. */
@@ -29,7 +35,7 @@ class Replicas {
     const number = (this.#lastNumber = (this.#lastNumber + 1) >>> 0);
     const record = Buffer.alloc(RECORD_BYTES);
     record.writeUInt32LE(number);
-    if (this.#framing === "single") for (const pipe of this.#pipes) pipe.write(record);
+    if (this.#framing === "single") for (const socket of this.#sockets) socket.write(record);
     else this.#enqueue(record);
     return new Promise((done) => this.#writes.set(number, { missing: acknowledgements, done }));
   }
@@ -39,7 +45,7 @@ class Replicas {
     queueMicrotask(() => {
       const batch = Buffer.concat(this.#queue);
       this.#queue = [];
-      for (const pipe of this.#pipes) pipe.write(batch);
+      for (const socket of this.#sockets) socket.write(batch);
     });
   }
 
@@ -51,18 +57,14 @@ class Replicas {
   }
 }
 
-interface Connect {
-  readonly transport: Transport;
-  readonly addresses: readonly string[];
-  readonly framing: Framing;
-}
-
 const connected: Replicas[] = [];
 
 const commands = {
   /** Connects to replicas, and tells the handle to use them by. */
-  async connect({ transport, addresses, framing }: Connect): Promise<number> {
-    return connected.push(new Replicas(await connectAll[transport](addresses), framing)) - 1;
+  async connect({ ports, framing }: { ports: readonly number[]; framing: Framing }): Promise<number> {
+    const sockets = ports.map((port) => connect(port, "127.0.0.1"));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    return connected.push(new Replicas(sockets, framing)) - 1;
   },
   write({ handle, acknowledgements, load }: { handle: number; acknowledgements: number; load: Load }): Promise<Timing> {
     const replicas = connected[handle] as Replicas;

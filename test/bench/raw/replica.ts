@@ -1,6 +1,8 @@
+import type { AddressInfo, Socket } from "node:net";
+import { createServer } from "node:net";
+import { once } from "node:events";
 import { serveCommands } from "../process/serve-commands.ts";
-import { listen } from "./pipes.ts";
-import type { Framing, Pipe, Transport } from "./record.ts";
+import type { Framing } from "./record.ts";
 import { ACK_BYTES, cutter, RECORD_BYTES } from "./record.ts";
 
 /** Records that are kept: the newest ones. */
@@ -14,25 +16,31 @@ function store(record: Buffer): Buffer {
   return record.subarray(0, ACK_BYTES);
 }
 
-function serve(pipe: Pipe, framing: Framing): void {
+function serve(socket: Socket, framing: Framing): void {
+  socket.setNoDelay(true);
+  socket.on("error", () => socket.destroy());
   let acks: Buffer[] = [];
   const cut = cutter(RECORD_BYTES, (record) => {
     const ack = store(record);
-    if (framing === "single") pipe.write(ack);
+    if (framing === "single") socket.write(ack);
     else acks.push(ack);
   });
-  pipe.onData((chunk) => {
+  socket.on("data", (chunk) => {
     cut(chunk);
     if (acks.length === 0) return;
-    pipe.write(Buffer.concat(acks));
+    socket.write(Buffer.concat(acks));
     acks = [];
   });
 }
 
 const commands = {
-  /** Listens, and tells where. */
-  listen: ({ transport, framing }: { transport: Transport; framing: Framing }): Promise<string> =>
-    listen[transport]((pipe) => serve(pipe, framing)),
+  /** Listens, and tells the port. */
+  async listen(framing: Framing): Promise<number> {
+    const server = createServer((socket) => serve(socket, framing));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as AddressInfo).port;
+  },
 };
 
 /** What a replica can be asked. */

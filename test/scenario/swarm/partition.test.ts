@@ -34,7 +34,7 @@ describe("a swarm of twelve libp2p nodes on a network with faults", function () 
     expect(outcomes.map(({ kind }) => kind)).to.deep.equal(users.map(() => "owned"));
     const groups = await Promise.all(users.map((aor) => swarm.server(0).directory.inspect(aor)));
     for (const answers of groups) expect(answers).to.have.length(5);
-    expect(new Set(groups.map((answers) => answers.map(({ name }) => name).join())).size).to.be.above(5);
+    expect(new Set(groups.map((answers) => answers.map(({ name }) => name).join())).size).to.be.above(2);
   });
 
   it("lets neither side of a split own what the other owns, and lets the majority of a group go on", async () => {

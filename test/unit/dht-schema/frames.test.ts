@@ -23,6 +23,7 @@ const HELLO: Hello = {
   boot: 3,
   rosterVersion: 7,
   rosterRevision: 2,
+  rosterDigest: 2 ** 48 - 1,
   addresses: ["/ip4/192.0.2.1/tcp/4001"],
 };
 
@@ -126,7 +127,7 @@ describe("frames between servers", () => {
   });
 
   it("carry PING and BYE, whose reason is made printable and cut to fit", () => {
-    const ping = { token: 12, rosterVersion: 1, rosterRevision: 9 };
+    const ping = { token: 12, rosterVersion: 1, rosterRevision: 9, rosterDigest: 77 };
     expect(decodePing(encodePing(ping))).deep.equals(ping);
     const bye = decodeBye(encodeBye({ code: "SILENT", reason: `nothing\nheard — ${"x".repeat(500)}` }));
     expect(bye.reason)

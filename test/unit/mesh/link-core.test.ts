@@ -15,6 +15,7 @@ const hello = (name: string, rosterRevision = 0): Hello => ({
   boot: 1,
   rosterVersion: 1,
   rosterRevision,
+  rosterDigest: rosterRevision,
   addresses: [],
 });
 
@@ -105,7 +106,7 @@ describe("the state machine of a link", () => {
       core.frame(frameType.ping, new Uint8Array(), 0),
       core.tick(1e9),
       core.attached(),
-      core.rosterChanged({ rosterVersion: 9, rosterRevision: 9 }, true),
+      core.rosterChanged({ rosterVersion: 9, rosterRevision: 9, rosterDigest: 9 }, true),
     ];
     expect(later.flat()).deep.equals([]);
   });
@@ -161,14 +162,17 @@ describe("the state machine of a link", () => {
   it("pushes a roster of ours at once, and one that came from a peer only to whoever turns out not to have it", () => {
     const pair = new Pair().open();
     pair.seen.length = 0;
-    const mark = { rosterVersion: 2, rosterRevision: 0 };
+    const mark = { rosterVersion: 2, rosterRevision: 0, rosterDigest: 20 };
     pair.run(pair.opener, pair.opener.rosterChanged(mark, false));
     expect(pair.seen).deep.equals([]);
     pair.nowMs = limits.mesh.tickMs;
     pair.run(pair.acceptor, pair.acceptor.tick(pair.nowMs));
-    expect(pair.seen).deep.equals(["opener push-roster", "acceptor roster"]);
-    pair.run(pair.acceptor, pair.acceptor.rosterChanged({ rosterVersion: 3, rosterRevision: 0 }, true));
-    expect(pair.seen.slice(2)).deep.equals(["acceptor push-roster", "opener roster"]);
+    expect(pair.seen).deep.equals(["opener push-roster", "acceptor peer-mark", "acceptor roster"]);
+    pair.run(
+      pair.acceptor,
+      pair.acceptor.rosterChanged({ rosterVersion: 3, rosterRevision: 0, rosterDigest: 30 }, true),
+    );
+    expect(pair.seen.slice(3)).deep.equals(["acceptor push-roster", "opener roster"]);
   });
 
   it("answers PING with its token and our roster, and measures the answer to its own", () => {
@@ -180,6 +184,7 @@ describe("the state machine of a link", () => {
       token: decodePing(ping.body).token,
       rosterVersion: 1,
       rosterRevision: 4,
+      rosterDigest: 4,
     });
     pair.opener.frame(pong.type, pong.body, 106);
     expect(pair.opener.roundTripMs).equals(6);

@@ -52,9 +52,11 @@ describe("the keeper of the roster", () => {
 
   it("loses none of many changes made at once", async () => {
     await Promise.all(
-      Array.from({ length: 20 }, () => keeper.update((roster) => revised(roster, { leaseMs: roster.leaseMs + 1 }))),
+      Array.from({ length: 20 }, () =>
+        keeper.update((roster) => revised(roster, { lastNumber: roster.lastNumber + 1 })),
+      ),
     );
-    expect(keeper.roster).include({ revision: 20, leaseMs: FIRST.leaseMs + 20 });
+    expect(keeper.roster).include({ revision: 20, lastNumber: FIRST.lastNumber + 20 });
     expect(heard).lengthOf(20);
   });
 
@@ -78,9 +80,9 @@ describe("the keeper of the roster", () => {
 
   it("tells a different roster of the same revision from the same one, and keeps the first", async () => {
     await keeper.update(revised);
-    const rival = await signedHere(revised(FIRST, { leaseMs: 5000 }));
+    const rival = await signedHere(revised(FIRST, { lastNumber: 9 }));
     expect(await keeper.accept(rival)).equals("conflict");
-    expect(keeper.roster.leaseMs).equals(FIRST.leaseMs);
+    expect(keeper.roster.lastNumber).equals(FIRST.lastNumber);
   });
 
   it("refuses a roster that another key has signed, or that breaks the rules of rosters", async () => {
@@ -94,7 +96,7 @@ describe("the keeper of the roster", () => {
     const addresses = Array.from({ length: 16 }, () => `/dns4/${"x".repeat(240)}/tcp/1`);
     const servers = Array.from({ length: 300 }, (_, i) => ({
       number: i + 1,
-      id: `peer-${i}`,
+      id: i === 0 ? (FIRST.servers[0]?.id ?? "") : `peer-${i}`,
       name: `server-${i}`,
       addresses,
     }));

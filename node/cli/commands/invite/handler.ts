@@ -11,7 +11,11 @@ interface InviteOptions extends NodeOptions {
 /** Prints a token alone on standard output, so that a script can take it; what to do with it goes to standard error. */
 export async function invite(options: InviteOptions): Promise<void> {
   const body = { ttl: options.ttl, steward: options.steward === true };
-  const made = await (await clientOf(options)).post<InviteView>("/v1/invites", body);
+  printInvite(await (await clientOf(options)).post<InviteView>("/v1/invites", body), options);
+}
+
+/** A token as people and programs take it. */
+export function printInvite(made: InviteView, options: NodeOptions): void {
   if (options.json) return printJson(made);
   print(made.token);
   if (process.stdout.isTTY) {

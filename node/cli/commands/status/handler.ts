@@ -10,7 +10,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   const status = await (await clientOf(options)).get<NodeStatus>("/v1/status");
   if (status.state !== "running") process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
-  const { server, roster, peers, registrar, presence, held, replica, memory } = status;
+  const { server, roster, peers, registrar, presence, replica, memory } = status;
   const sinceMs = Date.now() - status.startedAtMs;
   print(
     `${paint("strong", server.name)} of ${paint("strong", status.domain)} is ${status.state}, for ${formatDuration(sinceMs)}`,
@@ -21,10 +21,18 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["software", `${status.software}, start ${status.boot}`],
     ["peers", { text: `${peers.up} of ${peers.all} up`, style: peers.up === peers.all ? "good" : "bad" }],
     ["roster", `${roster.version}.${roster.revision}: ${roster.servers} servers, ${roster.voters} of them voters`],
+    [
+      "forked",
+      roster.forks.length === 0
+        ? undefined
+        : {
+            text: `${roster.forks.map(({ name }) => name).join(", ")}: another roster ${roster.version}.${roster.revision}, also signed; see aorta roster steward --help`,
+            style: "bad",
+          },
+    ],
     ["lease term", formatDuration(status.leaseMs)],
     ["users here", `${status.owned}, with ${registrar.contacts} contacts and ${presence.publications} publications`],
     ["claiming back", registrar.reclaiming > 0 ? `${registrar.reclaiming} users with contacts from before` : undefined],
-    ["messages held", held.messages > 0 ? `${held.messages}, for ${held.recipients} users` : undefined],
     ["subscriptions", `${presence.watchers} of clients, ${presence.peerSubscriptions} of other servers`],
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
     ["memory", `${Math.round(memory.rssBytes / 1e6)} MB, heap ${Math.round(memory.heapBytes / 1e6)} MB`],

@@ -1,4 +1,6 @@
 import { relative } from "node:path";
+import { setTimeout as startTimeout } from "node:timers";
+import { setTimeout } from "node:timers/promises";
 import type { AortaNode } from "../../../aorta-node.ts";
 import type { NodeStatus } from "../../../admin/node-view.ts";
 import type { NodeConfig } from "../../../config/node-config.ts";
@@ -6,6 +8,7 @@ import { loadConfig } from "../../../config/node-config.ts";
 import type { Flags } from "../../../config/sources.ts";
 import { formatSocketAddress } from "../../../config/values.ts";
 import { ConfigurationError } from "../../../runtime/errors.ts";
+import type { Departed } from "../../../departure.ts";
 import { limits } from "../../../runtime/limits.ts";
 import { exitCode } from "../../exit-code.ts";
 import { facts, note, paint, print, withProgress } from "../../terminal.ts";
@@ -36,16 +39,21 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
 
   // A terminal that is closed sends this signal too: then nobody would be left to stop the node.
   if (!process.stdout.isTTY) process.on("SIGHUP", () => reload(node));
-  await stopAsked;
-  const impatience = setTimeout(() => {
+  const departed = await Promise.race([node.departed(), stopAsked.then(() => undefined)]);
+  if (departed !== undefined) {
+    tellDeparture(departed, status, json);
+    // Whoever waits for the end of the drain shall see it.
+    await Promise.race([setTimeout(limits.node.farewellMs), stopAsked]);
+  }
+  const impatience = startTimeout(() => {
     note(`aorta: not drained within ${limits.node.drainMs / 1000} s; ending anyway`);
     process.exit(exitCode.failure);
   }, limits.node.drainMs);
   await withProgress("draining", node.stop());
   clearTimeout(impatience);
-  if (!json) print(`${status.server.name} has let go of its users and left.`);
+  if (!json && departed === undefined) print(`${status.server.name} has let go of its users and stopped.`);
   // Nothing is left to do; what libraries still wait for is of no interest.
-  process.exit(exitCode.ok);
+  process.exit(departed === undefined || departed.inOrder ? exitCode.ok : exitCode.failure);
 }
 
 /** An operator who has just renewed a certificate must not lose the node over a mistake in it. */
@@ -72,6 +80,16 @@ function signalled(): Promise<void> {
     };
     for (const signal of signals) process.on(signal, first);
   });
+}
+
+function tellDeparture({ domain, version, inOrder }: Departed, { server }: NodeStatus, json: boolean): void {
+  if (json) print(JSON.stringify({ server, domain, state: inOrder ? "left" : "removed", rosterVersion: version }));
+  else if (inOrder) print(`${server.name} has let go of its users and left ${domain}.`);
+  if (inOrder) return;
+  note(
+    `aorta: ${server.name} was taken out of ${domain} (roster version ${version}) and serves nobody any more. ` +
+      "To join it anew: aorta invite on the steward, then aorta up --join <token> here",
+  );
 }
 
 function greet(config: NodeConfig, status: NodeStatus): void {

@@ -57,7 +57,7 @@ async function offlineBook(folder: string): Promise<UserBook> {
   try {
     const roster = new RosterKeeper(storage.settings);
     await roster.load();
-    if (!roster.isMember) {
+    if (!roster.hasRoster) {
       throw new ConfigurationError("NO_DOMAIN", `${folder} belongs to no domain yet: found or join one with aorta up`);
     }
     const { users } = storage;
