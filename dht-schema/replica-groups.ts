@@ -4,6 +4,9 @@ import { compareDistance, replicaGroupSize } from "./replica-group.ts";
 /** A range of so few members is searched one by one. */
 const FEW = 8;
 
+/** The distance from it is the id itself. */
+const ORIGIN = new Uint8Array(32);
+
 /**
  * The replica groups of one set of members, for many keys: what `replicaGroup` says, without looking at every
  * member for every key. Sorted by id, members that share a prefix stand together, and all that share the key's next
@@ -15,7 +18,7 @@ export class ReplicaGroups {
   readonly #size: number;
 
   constructor(members: readonly KadMember[]) {
-    this.#members = members.toSorted((a, b) => Buffer.compare(a.kadId, b.kadId));
+    this.#members = members.toSorted((a, b) => compareDistance(ORIGIN, a.kadId, b.kadId));
     this.#size = replicaGroupSize(members.length);
   }
 

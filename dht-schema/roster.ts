@@ -143,11 +143,22 @@ export function checkRoster(roster: Roster): void {
   }
 }
 
-/** The voters of a set with their places in the Kademlia space, for {@link replicaGroup}. */
+/** Places by server id: they never change, and to decode a peer id takes longer than all else that a new roster asks for. */
+const places = new Map<string, Uint8Array>();
+
+function placeOf(id: string): Uint8Array {
+  let place = places.get(id);
+  if (place === undefined) {
+    place = kadIdOfPeer(peerIdFromString(id).toMultihash().bytes);
+    // Two rosters' worth: more are of servers that have left.
+    if (places.size >= 2 * ROSTER_SERVERS_MAX) places.clear();
+    places.set(id, place);
+  }
+  return place;
+}
+
+/** The voters of a set with their places in the Kademlia space, for a replica group. */
 export function kadMembers(roster: Roster, voters: readonly number[]): KadMember[] {
   const byNumber = new Map(roster.servers.map((server) => [server.number, server]));
-  return voters.map((number) => {
-    const server = byNumber.get(number) as RosterServer;
-    return { number, kadId: kadIdOfPeer(peerIdFromString(server.id).toMultihash().bytes) };
-  });
+  return voters.map((number) => ({ number, kadId: placeOf((byNumber.get(number) as RosterServer).id) }));
 }

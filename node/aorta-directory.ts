@@ -197,6 +197,10 @@ class DirectoryService implements AortaDirectory, Startable {
     return this.#running?.directory.owned(aor);
   }
 
+  ownedSince(aor: Aor): Epoch | undefined {
+    return this.#running?.directory.ownedSince(aor);
+  }
+
   async claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
     return this.#running?.directory.claim(aor, options) ?? { kind: "unavailable", reason: NOT_RUNNING };
   }

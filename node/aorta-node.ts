@@ -7,9 +7,12 @@ import type { Departed } from "./departure.ts";
 import { Departure } from "./departure.ts";
 import type { SocketAddress } from "./config/values.ts";
 import { formatDuration } from "./config/values.ts";
+import type { OwnershipWon } from "./directory/directory.ts";
 import { Directory } from "./directory/directory.ts";
+import type { OwnershipLost } from "./federation/locator.ts";
 import type { Membership } from "./mesh/create-mesh.ts";
 import { createMesh } from "./mesh/create-mesh.ts";
+import type { TransportFactory } from "./mesh/host.ts";
 import type { MeshNode } from "./mesh/mesh-node.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { systemClock } from "./runtime/clock.ts";
@@ -48,7 +51,14 @@ export interface AortaNodeOptions {
   readonly logger?: Logger;
   /** @default the clocks of this machine */
   readonly clock?: Clock;
+  /** What carries the connections to the other servers. @default TCP */
+  readonly meshTransport?: TransportFactory;
+  /** Follows what this server owns; called in the same turn of the event loop in which that changes. */
+  readonly onOwnership?: (change: OwnershipChange) => void;
 }
+
+/** This server began to own a user, or no longer does. */
+export type OwnershipChange = ({ readonly kind: "won" } & OwnershipWon) | ({ readonly kind: "lost" } & OwnershipLost);
 
 type Life =
   | { readonly kind: "idle" }
@@ -66,15 +76,13 @@ interface Running {
 
 /** A node that is not started yet; it can be started again after a stop. */
 export function createAortaNode(config: NodeConfig, options: AortaNodeOptions = {}): AortaNode {
-  const logger = options.logger ?? createLogger(config.logLevel);
-  const clock = options.clock ?? systemClock;
   let life: Life = { kind: "idle" };
 
   return {
     async start() {
       if (life.kind === "stopping") await life.done;
       if (life.kind === "running") return;
-      if (life.kind === "idle") life = { kind: "starting", done: bringUp(config, logger, clock) };
+      if (life.kind === "idle") life = { kind: "starting", done: bringUp(config, options) };
       const { done } = life as Life & { kind: "starting" };
       try {
         const running = await done;
@@ -124,7 +132,8 @@ interface Parts {
 }
 
 /** Starts every part in order: from the disk up to the operators. */
-async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promise<Running> {
+async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<Running> {
+  const { logger = createLogger(config.logLevel), clock = systemClock, meshTransport, onOwnership } = options;
   const parts: Parts = {};
   let state: NodeState = "starting";
   const stop = async () => {
@@ -145,6 +154,7 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
       mdns: config.mdns,
       bootstrap: config.bootstrap,
       observers: config.observers,
+      ...(meshTransport !== undefined && { transport: meshTransport }),
       software,
       clock,
       logger: logger.child({ part: "mesh" }),
@@ -158,6 +168,10 @@ async function bringUp(config: NodeConfig, logger: Logger, clock: Clock): Promis
       { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
     ));
     mesh.serveBindings(directory);
+    if (onOwnership !== undefined) {
+      directory.onWon((won) => onOwnership({ kind: "won", ...won }));
+      directory.onLost((lost) => onOwnership({ kind: "lost", ...lost }));
+    }
 
     const sip = (parts.sip = createSipSide({
       config,

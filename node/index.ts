@@ -16,7 +16,7 @@ export { compareBallots, formatBallot, parseBallot } from "../dht-schema/ballot.
 export type { Roster, RosterServer, ServerId } from "../dht-schema/roster.ts";
 export type { AortaDirectory, AortaDirectoryComponents, AortaDirectoryInit } from "./aorta-directory.ts";
 export { aortaDirectory, directoryKey } from "./aorta-directory.ts";
-export type { AortaNode, AortaNodeOptions } from "./aorta-node.ts";
+export type { AortaNode, AortaNodeOptions, OwnershipChange } from "./aorta-node.ts";
 export type { Departed } from "./departure.ts";
 export { createAortaNode } from "./aorta-node.ts";
 export type * from "./admin/node-view.ts";

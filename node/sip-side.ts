@@ -7,6 +7,7 @@ import { createEdge } from "./federation/edge.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
 import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import type { Mesh } from "./mesh/mesh.ts";
+import { HeldMessages } from "./messaging/held-messages.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
 import { createPager } from "./messaging/pager.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
@@ -34,7 +35,7 @@ export interface SipSideComponents {
   readonly domain: string;
   readonly mesh: Mesh;
   readonly directory: Directory;
-  readonly storage: Pick<Storage, "contacts" | "settings" | "users">;
+  readonly storage: Pick<Storage, "contacts" | "messages" | "settings" | "users">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: Counters;
@@ -53,6 +54,7 @@ export interface SipSide {
   readonly stack: Pick<SipStack, "listening">;
   readonly registrar: Pick<Registrar, "status">;
   readonly presence: Pick<PresenceServer, "status">;
+  readonly held: Pick<HeldMessages, "status">;
 }
 
 /** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
@@ -101,7 +103,14 @@ export function createSipSide(components: SipSideComponents): SipSide {
     deliver: createDeviceFork({ ...shared, stack, contacts: registrar }),
     logger: part("router"),
   });
-  const pager = createPager({ router, counters });
+  const held = new HeldMessages({
+    ...shared,
+    store: storage.messages,
+    router,
+    contacts: registrar,
+    logger: part("messaging"),
+  });
+  const pager = createPager({ ...shared, router, held });
   const sessions = createSessionProxy({
     ...shared,
     stack,
@@ -143,6 +152,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async start() {
       registrar.start();
       presence.start();
+      held.start();
       await stack.start();
       noteExpiry();
     },
@@ -152,12 +162,13 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     async drain() {
       registrar.stop();
-      await presence.stop();
+      await Promise.all([held.stop(), presence.stop()]);
     },
     stop: () => stack.stop(),
     stack,
     registrar,
     presence,
+    held,
   };
 }
 

@@ -37,7 +37,7 @@ export interface LiveViewComponents {
   readonly departure: Pick<Departure, "state">;
   /** What the node is doing at this instant. */
   readonly state: () => NodeState;
-  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence">;
+  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence" | "held">;
 }
 
 /** The view of a running node. */
@@ -88,6 +88,7 @@ class LiveView implements NodeView {
       owned: directory.stats().owned,
       registrar: sip.registrar.status(),
       presence: sip.presence.status(),
+      held: sip.held.status,
       replica: { registers, sessions, watches },
       memory: { rssBytes: rss, heapBytes: heapUsed },
       counters: counters.snapshot(),

@@ -48,6 +48,8 @@ export interface NodeStatus {
   readonly owned: number;
   readonly registrar: RegistrarStatus;
   readonly presence: PresenceStatus;
+  /** Messages that wait here for users who are not there. */
+  readonly held: { readonly recipients: number; readonly messages: number };
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
   readonly memory: { readonly rssBytes: number; readonly heapBytes: number };

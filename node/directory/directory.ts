@@ -60,6 +60,14 @@ export interface DirectoryComponents {
   readonly counters: Counters;
 }
 
+/** A claim of this server succeeded. */
+export interface OwnershipWon {
+  readonly aor: Aor;
+  readonly epoch: Epoch;
+  /** How long the claim took. */
+  readonly tookMs: number;
+}
+
 /** What one replica says of an AoR, for operators. */
 export interface ReplicaInspection {
   readonly server: ServerId;
@@ -81,6 +89,7 @@ export class Directory implements Locator {
   readonly #watches = new Map<Aor, Set<(change: OwnerChange) => void>>();
   readonly #lostListeners = new Set<(lost: OwnershipLost) => void>();
   readonly #seen: SeenEpochs;
+  readonly #wonListeners = new Set<(won: OwnershipWon) => void>();
   #serverByNumber = new Map<number, ServerId>();
   #numberByServer = new Map<ServerId, number>();
   #nextId = 1;
@@ -167,6 +176,10 @@ export class Directory implements Locator {
     return this.#stopped ? undefined : this.#core.owned(this.#nowMs(), aor);
   }
 
+  ownedSince(aor: Aor): Epoch | undefined {
+    return this.#stopped ? undefined : this.#core.ownedSince(this.#nowMs(), aor);
+  }
+
   claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
     const epoch = this.owned(aor);
     if (epoch !== undefined) return Promise.resolve({ kind: "owned", epoch });
@@ -184,6 +197,7 @@ export class Directory implements Locator {
       this.#claims.set(id, (outcome) => {
         options.signal?.removeEventListener("abort", cancel);
         this.#claims.delete(id);
+        if (outcome.kind === "owned") this.#won({ aor, epoch: outcome.epoch, tookMs: this.#nowMs() - nowMs });
         resolve(outcome);
       });
       options.signal?.addEventListener("abort", cancel, { once: true });
@@ -236,6 +250,12 @@ export class Directory implements Locator {
   onLost(listener: (lost: OwnershipLost) => void): () => void {
     this.#lostListeners.add(listener);
     return () => this.#lostListeners.delete(listener);
+  }
+
+  /** Calls `listener` in the turn of the event loop in which a claim succeeds; also for a user owned already, with the epoch that they have. */
+  onWon(listener: (won: OwnershipWon) => void): () => void {
+    this.#wonListeners.add(listener);
+    return () => this.#wonListeners.delete(listener);
   }
 
   newestEpoch(aor: Aor): Epoch | undefined {
@@ -437,6 +457,10 @@ export class Directory implements Locator {
     if (owner === undefined)
       return { kind: "unavailable", reason: `owner ${result.epoch.member} is not in the roster` };
     return { kind: "owned-elsewhere", owner, epoch: result.epoch };
+  }
+
+  #won(won: OwnershipWon): void {
+    for (const listener of this.#wonListeners) listener(won);
   }
 
   #lost({ aor, epoch, reason, to }: DirectoryEvent & { kind: "lost" }): void {

@@ -10,6 +10,9 @@ export const AORTA_EPOCH = "Aorta-Epoch";
 /** Of a 302 between servers: the server that owns the user now. */
 export const AORTA_OWNER = "Aorta-Owner";
 
+/** Of a MESSAGE that a server has held: names it, so that it is delivered once however often it is sent. */
+export const AORTA_MESSAGE = "Aorta-Message";
+
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
 export function epochIn(headers: SipHeaders): Epoch | undefined {
   const text = headers.get(AORTA_EPOCH);
@@ -53,5 +56,5 @@ export function notOwnerIn(
 
 /** Removes what only servers may say, from a message that came from or goes to a client. */
 export function stripAortaHeaders(headers: SipHeaders): void {
-  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER);
+  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER).delete(AORTA_MESSAGE);
 }

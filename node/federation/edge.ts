@@ -11,7 +11,7 @@ import type { IncomingRequest, SipStack } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
-import { ALLOW, examineRequest, isProxied } from "./examine-request.ts";
+import { ALLOW, examineRequest, isProxied, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -166,7 +166,7 @@ class Edge {
       ["Accept", "application/pidf+xml"],
       ["Accept-Encoding", "identity"],
       ["Allow-Events", "presence"],
-      ["Supported", ""],
+      ["Supported", SUPPORTED.join(", ")],
     ];
     const contacts = contactsOfListeners(this.#components.stack.listening(), incoming.flow);
     for (const contact of contacts) headers.push(["Contact", contact]);

@@ -136,12 +136,22 @@ export function isProxied(method: ServedMethod): boolean {
   return method === "MESSAGE" || method === "OPTIONS" || method === "INVITE";
 }
 
-/** No extension is supported that a request could require. @see RFC 3261 §8.2.2.3, §16.3 step 5 */
+/** Extensions of the registrar. @see RFC 3327, RFC 5626 */
+export const SUPPORTED = ["path", "outbound"] as const;
+
+/** Extensions that a request may require are those of the registrar. @see RFC 3261 §8.2.2.3, §16.3 step 5 */
 function extensionProblem({ headers }: SipRequest, target: RequestTarget): Refusal | undefined {
   // What a device has to support is its own affair.
-  const required = [...headers.all("Proxy-Require"), ...(target.kind === "user" ? [] : headers.all("Require"))];
+  const required = [
+    ...headers.all("Proxy-Require"),
+    ...(target.kind === "user" ? [] : headers.all("Require").filter((option) => !isSupported(option))),
+  ];
   if (required.length === 0) return undefined;
   return { status: 420, reason: "Bad Extension", headers: [["Unsupported", required.join(", ")]] };
+}
+
+function isSupported(option: string): boolean {
+  return (SUPPORTED as readonly string[]).includes(option.toLowerCase());
 }
 
 function isServed(method: string): method is ServedMethod {

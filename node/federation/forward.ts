@@ -23,11 +23,15 @@ export function toServer(request: SipRequest, epoch: Epoch): SipRequest {
 }
 
 /**
- * The copy that goes to a device: its Contact becomes the Request-URI (RFC 3261 §16.5), and what only servers may see is
- * removed. Who asked for privacy is not named (RFC 3325 §7).
+ * The copy that goes to a device: its Contact becomes the Request-URI (RFC 3261 §16.5), the path to it the Route (RFC 3327 §5.2), and
+ * what only servers may see is removed. Who asked for privacy is not named (RFC 3325 §7).
  */
-export function toDevice(request: SipRequest, contactUri: string): SipRequest {
-  const copy = { ...forwarded(request), uri: requestUriOf(contactUri) };
+export function toDevice(
+  request: SipRequest,
+  { uri, path = [] }: { readonly uri: string; readonly path?: readonly string[] },
+): SipRequest {
+  const copy = { ...forwarded(request), uri: requestUriOf(uri) };
+  for (const hop of path) copy.headers.append("Route", hop);
   stripAortaHeaders(copy.headers);
   const privacy = copy.headers.get("Privacy");
   if (privacy !== undefined && /(?:^|[;,\s])id(?:$|[;,\s])/i.test(privacy)) copy.headers.delete("P-Asserted-Identity");
@@ -44,10 +48,11 @@ export function fromDevice(response: SipResponse): SipResponse {
 
 /**
  * The devices that a request for their user goes to, at least one; else the answer to it. Nothing goes back to where it came
- * from, and what was promised to be secured goes only to who registered with that promise.
- * @see RFC 3261 §16.5; RFC 5630 §5.3, §6.1
+ * from, what was promised to be secured goes only to who registered with that promise, and of the flows of one device only
+ * the one registered last is used.
+ * @see RFC 3261 §16.5; RFC 5626 §7; RFC 5630 §5.3, §6.1
  */
-export function branchesOf<Contact extends { readonly uri: string; readonly flow: Flow }>(
+export function branchesOf<Contact extends DeviceContact>(
   request: SipRequest,
   contacts: readonly Contact[],
   from: Flow,
@@ -58,9 +63,23 @@ export function branchesOf<Contact extends { readonly uri: string; readonly flow
       ? contacts.filter(({ uri, flow }) => schemeOf(uri) === "sips" && isSecure(flow))
       : contacts;
   if (eligible.length === 0) return createResponse(request, 480, { headers: [["Warning", NOT_SECURED]] });
-  const others = eligible.filter(({ flow }) => !isSameFlow(flow, from));
+  const others = eligible.filter(
+    (contact, at) =>
+      !isSameFlow(contact.flow, from) && !eligible.slice(at + 1).some((later) => isSameDevice(contact, later)),
+  );
   // The sender's own device is the only one there is.
   return others.length === 0 ? createResponse(request, 482) : others;
+}
+
+interface DeviceContact {
+  readonly uri: string;
+  readonly flow: Flow;
+  readonly instance?: string;
+  readonly regId?: number;
+}
+
+function isSameDevice(a: DeviceContact, b: DeviceContact): boolean {
+  return a.regId !== undefined && b.regId !== undefined && a.instance === b.instance;
 }
 
 const NOT_SECURED = '380 aorta "SIPS Not Allowed: no device of this user is registered with SIPS"';

@@ -52,6 +52,12 @@ export interface Locator {
   readonly self: ServerId;
   /** The epoch under which this server owns the user at this instant, else `undefined`. Costs no message: ask before every side effect. */
   owned(aor: Aor): Epoch | undefined;
+  /**
+   * The epoch with which the ownership of this instant began: the same at two instants exactly when the user was not lost in between.
+   * {@link owned} can grow meanwhile, where the owner needs a higher epoch because a replica has restarted; what belongs to the
+   * ownership, such as a user's publications, outlives that.
+   */
+  ownedSince(aor: Aor): Epoch | undefined;
   claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome>;
   /** Lets go of a user this server owns; nothing happens when it does not. */
   release(aor: Aor): Promise<void>;

@@ -46,7 +46,7 @@ function fork(
   const cancel = timers.after(limits.messaging.deliveryMs, () => giveUp.abort());
   for (const [at, contact] of contacts.entries()) {
     counters.add("messaging.branches");
-    const branch = toDevice(request, contact.uri);
+    const branch = toDevice(request, contact);
     branch.headers.set("Max-Breadth", String(breadths[at]));
     void stack.send(branch, contact.flow, { signal: giveUp.signal }).then((response) => {
       // RFC 4320 §4.2: a 408 to a non-INVITE request is of no use to anybody.

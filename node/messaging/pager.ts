@@ -1,15 +1,21 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
+import type { Locator } from "../federation/locator.ts";
 import type { OwnerRouter } from "../federation/route-to-owner.ts";
+import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
+import type { HeldMessages } from "./held-messages.ts";
+import { isForNow } from "./verdict.ts";
 
 export interface PagerComponents {
   readonly router: OwnerRouter;
+  readonly held: HeldMessages;
+  readonly locator: Pick<Locator, "owned" | "newestEpoch">;
   readonly counters: Counters;
 }
 
@@ -19,8 +25,16 @@ export interface Pager {
   handleMessage(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
 }
 
-/** Proxies messages to the devices of their user. What a message says, CPIM and IMDN included, is not looked at. */
-export function createPager({ router, counters }: PagerComponents): Pager {
+/**
+ * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
+ * not looked at.
+ */
+export function createPager({ router, held, locator, counters }: PagerComponents): Pager {
+  const hold = (incoming: IncomingRequest, to: Aor): boolean => {
+    if (!held.hold(incoming.request, to)) return false;
+    incoming.respond(createResponse(incoming.request, 202));
+    return true;
+  };
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -31,8 +45,18 @@ export function createPager({ router, counters }: PagerComponents): Pager {
         return;
       }
       counters.add("messaging.received");
+      if (identity.from !== "client" && held.wasDelivered(request)) {
+        counters.add("messaging.repeated");
+        incoming.respond(createResponse(request, 200));
+        return;
+      }
+      // Of two servers that could hold a message it is the owner; where there is none, the sender's.
+      const mayHold = () => identity.from === "client" || servingEpoch(locator, to) !== undefined;
+      if (held.isHolding(to) && mayHold() && hold(incoming, to)) return;
       void router.route(request, to, identity, flow).then((response) => {
+        if (isForNow(response.status) && mayHold() && hold(incoming, to)) return;
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
+        if (response.status < 300 && identity.from !== "client") held.delivered(request);
         incoming.respond(response);
       });
     },

@@ -42,6 +42,8 @@ export function applyOrder(
           q: contact.q,
           userAgent: order.userAgent,
           instance: contact.instance,
+          ...(order.path.length === 0 ? undefined : { path: order.path }),
+          ...(contact.regId === 0 ? undefined : { regId: contact.regId }),
         },
       ];
     }
@@ -62,8 +64,8 @@ function isLate(binding: Binding, order: RegisterOrder): boolean {
 }
 
 /**
- * The same URI; or the same device after a restart (its instance with another Call-ID), which would otherwise leave a dead
- * contact behind until that expires.
+ * The same URI; the same flow of a device (RFC 5626 §6), made anew; or the same device after a restart (its instance with
+ * another Call-ID), which would otherwise leave a dead contact behind until that expires.
  */
 function isReplaced(binding: Binding, contact: ContactOrder, callId: string): boolean {
   return (
@@ -71,6 +73,6 @@ function isReplaced(binding: Binding, contact: ContactOrder, callId: string): bo
     (contact.instance !== "" &&
       contact.expiresSeconds > 0 &&
       binding.instance === contact.instance &&
-      binding.callId !== callId)
+      (contact.regId === 0 ? binding.callId !== callId : binding.regId === contact.regId))
   );
 }

@@ -11,7 +11,6 @@ export interface Binding extends RegisteredContact {
   /** Preference, 0–1000. */
   readonly q: number;
   readonly userAgent: string;
-  /** `+sip.instance`, else empty: names the device across its restarts. @see RFC 5626 §4.1 */
   readonly instance: string;
 }
 
@@ -22,6 +21,8 @@ export interface ContactOrder {
   readonly expiresSeconds: number;
   readonly q: number;
   readonly instance: string;
+  /** Which of its flows the device means, where it knows RFC 5626; else 0. */
+  readonly regId: number;
 }
 
 /** What a REGISTER asks for. */
@@ -35,6 +36,10 @@ export type RegisterOrder =
       readonly callId: string;
       readonly cseq: number;
       readonly flow: Flow;
+      /** Proxies between the device and the flow. */
+      readonly path: readonly string[];
+      /** Whether the device knows RFC 5626 and is at the other end of the flow. */
+      readonly outbound: boolean;
       readonly userAgent: string;
       readonly contacts: readonly ContactOrder[];
     };

@@ -6,10 +6,11 @@ import type { Binding } from "./binding.ts";
  * @see RFC 3261 §10.3 step 8
  */
 export function formatContacts(bindings: readonly Binding[], nowMs: number): string[] {
-  return bindings.map(({ uri, expiresAtMs, q, instance }) => {
+  return bindings.map(({ uri, expiresAtMs, q, instance, regId }) => {
     const params = new Map([["expires", String(Math.ceil((expiresAtMs - nowMs) / 1000))]]);
     if (q < 1000) params.set("q", (q / 1000).toString());
     if (instance !== "") params.set("+sip.instance", `<${instance}>`);
+    if (regId !== undefined) params.set("reg-id", String(regId));
     return formatNameAddr({ uri, params });
   });
 }

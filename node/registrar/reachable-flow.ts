@@ -4,11 +4,11 @@ import type { Flow } from "../sip/stack.ts";
 const DEFAULT_PORT = 5060;
 
 /**
- * How a contact can be reached once the stream connection that it registered over is gone; `undefined` when it cannot.
+ * How a contact, or the first proxy on the path to it, can be reached once the stream connection that it registered over is gone; `undefined` when it cannot.
  * A WebSocket or TLS client can only come again by itself: it has no certificate to be known by. A TCP client is called back at the port of its Contact, but only on the
  * host that it registered from: otherwise a registration could make this server connect to any address.
  */
-export function flowWithoutConnection(contactUri: string, flow: Flow): Flow | undefined {
+export function flowWithoutConnection(contactUri: string, flow: Flow, path: readonly string[] = []): Flow | undefined {
   switch (flow.transport) {
     case "MESH":
     case "UDP":
@@ -18,7 +18,7 @@ export function flowWithoutConnection(contactUri: string, flow: Flow): Flow | un
     case "TLS":
       return undefined;
     case "TCP": {
-      const uri = tryParseUri(contactUri);
+      const uri = tryParseUri(path[0]?.replace(/^[^<]*<|>.*$/g, "") ?? contactUri);
       if (uri?.host !== flow.address) return undefined;
       const { address, listener } = flow;
       return {

@@ -1,8 +1,10 @@
 import type { Refusal } from "../federation/refusal.ts";
+import { limits } from "../runtime/limits.ts";
 import type { Contact } from "../sip/message/contact.ts";
 import { expiresOf, parseContacts } from "../sip/message/contact.ts";
 import { parseCSeq } from "../sip/message/cseq.ts";
 import type { SipRequest } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import { parseUri, schemeOf } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
@@ -43,7 +45,15 @@ export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules
       if ("status" in order) return order;
       orders.push(order);
     }
-    return { kind: "bind", callId, cseq, flow, userAgent: headers.get("User-Agent") ?? "", contacts: orders };
+    const path = headers.all("Path");
+    for (const hop of path) parseUri(parseNameAddr(hop).uri);
+    if (path.length > limits.registrar.pathHops) return { status: 400, reason: "Path Too Long" };
+    const outbound =
+      headers.all("Via").length === 1 &&
+      headers.all("Supported").some((option) => option.toLowerCase() === "outbound") &&
+      orders.some(({ regId }) => regId > 0);
+    const userAgent = headers.get("User-Agent") ?? "";
+    return { kind: "bind", callId, cseq, flow, path, outbound, userAgent, contacts: orders };
   } catch (error) {
     if (error instanceof SipParseError) return { status: 400, reason: `Bad Request: ${error.message}` };
     throw error;
@@ -61,6 +71,8 @@ function readContact(contact: Contact, expiresHeader: number | undefined, rules:
     expiresSeconds: Math.min(asked, rules.maxSeconds),
     q: contact.q,
     instance: contact.instance ?? "",
+    // RFC 5626 §4.2: it means something only together with an instance.
+    regId: contact.instance === undefined ? 0 : (contact.regId ?? 0),
   };
 }
 

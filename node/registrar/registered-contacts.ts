@@ -7,6 +7,12 @@ export interface RegisteredContact {
   readonly uri: string;
   /** The path it registered over. */
   readonly flow: Flow;
+  /** Route that requests to it take from the other end of the flow, first hop first; absent where the device is there. @see RFC 3327 */
+  readonly path?: readonly string[];
+  /** `+sip.instance`, else empty: names the device across its restarts. @see RFC 5626 §4.1 */
+  readonly instance?: string;
+  /** Of one instance and `reg-id` there is one binding; absent where the device gave none. @see RFC 5626 §6 */
+  readonly regId?: number;
 }
 
 /** What presence and messaging see of the registrar: the contacts that live on this server at this instant. */

@@ -159,7 +159,7 @@ class RegistrarDriver implements Registrar {
       this.#change(aor, (bindings) =>
         bindings.flatMap((binding) => {
           if (binding.flow.transport === "MESH" || binding.flow.connection !== connection) return [binding];
-          const left = flowWithoutConnection(binding.uri, binding.flow);
+          const left = flowWithoutConnection(binding.uri, binding.flow, binding.path);
           return left === undefined ? [] : [{ ...binding, flow: left }];
         }),
       );
@@ -258,12 +258,17 @@ class RegistrarDriver implements Registrar {
     this.#table.set(aor, result.bindings);
     if (isOwned) this.#reclaims.done(aor);
     this.#counters.add("registrar.accepted");
-    this.#accept(incoming, isOwned ? result.bindings : [], nowMs);
+    this.#accept(incoming, order, isOwned ? result.bindings : [], nowMs);
     this.#changed(aor, before, result.bindings);
   }
 
-  #accept(incoming: IncomingRequest, bindings: readonly Binding[], nowMs: number): void {
+  #accept(incoming: IncomingRequest, order: RegisterOrder, bindings: readonly Binding[], nowMs: number): void {
     const headers = formatContacts(bindings, nowMs).map((value) => ["Contact", value] as [string, string]);
+    if (order.kind === "bind") {
+      // RFC 3327 §5.3, RFC 5626 §6
+      for (const hop of order.path) headers.push(["Path", hop]);
+      if (order.outbound) headers.push(["Require", "outbound"]);
+    }
     headers.push(["Date", new Date(this.#clock.wallMs()).toUTCString()]);
     incoming.respond(createResponse(incoming.request, 200, { headers }));
   }

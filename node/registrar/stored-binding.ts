@@ -11,9 +11,19 @@ export interface Instant {
 }
 
 export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContact {
-  const { uri, callId, cseq, q, userAgent, instance } = binding;
+  const { uri, callId, cseq, q, userAgent, instance, path, regId } = binding;
   const expiresAtMs = Math.round(now.wallMs + binding.expiresAtMs - now.monotonicMs);
-  return { aor, uri, flow: JSON.stringify(binding.flow), callId, cseq, expiresAtMs, q, userAgent, instance };
+  return {
+    aor,
+    uri,
+    flow: JSON.stringify({ ...binding.flow, path, regId }),
+    callId,
+    cseq,
+    expiresAtMs,
+    q,
+    userAgent,
+    instance,
+  };
 }
 
 /**
@@ -24,14 +34,16 @@ export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContac
 export function fromStored(stored: StoredContact, now: Instant, maxSeconds: number): Binding | undefined {
   const leftMs = Math.min(stored.expiresAtMs - now.wallMs, maxSeconds * 1000);
   if (leftMs <= 0) return undefined;
-  const storedFlow = readFlow(stored.flow);
-  const flow = storedFlow && flowWithoutConnection(stored.uri, storedFlow);
+  const way = readWay(stored.flow);
+  const flow = way && flowWithoutConnection(stored.uri, way.flow, way.path);
   if (flow === undefined) return undefined;
   const { uri, callId, cseq, q, userAgent, instance } = stored;
-  return { uri, flow, callId, cseq, q, userAgent, instance, expiresAtMs: now.monotonicMs + leftMs };
+  const expiresAtMs = now.monotonicMs + leftMs;
+  return { uri, callId, cseq, q, userAgent, instance, expiresAtMs, ...way, flow };
 }
 
-function readFlow(json: string): Flow | undefined {
+/** What is stored as the flow: with it, how the device is reached from its other end. */
+function readWay(json: string): Pick<Binding, "flow" | "path" | "regId"> | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -39,9 +51,12 @@ function readFlow(json: string): Flow | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { transport, address, port, listener } = value as Record<string, unknown>;
+  const { transport, address, port, listener, path, regId } = value as Record<string, unknown>;
   // The others end with the process.
   if (transport !== "UDP" && transport !== "TCP") return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
-  return { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
+  const flow: Flow = { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
+  const isPath = (hops: unknown): hops is string[] =>
+    Array.isArray(hops) && hops.every((hop) => typeof hop === "string");
+  return { flow, ...(isPath(path) ? { path } : {}), ...(typeof regId === "number" ? { regId } : {}) };
 }

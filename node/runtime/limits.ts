@@ -160,6 +160,8 @@ export const limits = {
   registrar: {
     /** Devices of one user; a client that makes a new Contact at each start fills it. One more gets 403. */
     contactsPerAor: 16,
+    /** Proxies between a device and its registrar; each is repeated in every request to the device. More get 400. */
+    pathHops: 10,
     /** Users with contacts on one server: about 1 kB each. One more gets 503 with Retry-After. */
     aors: 200_000,
     /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */
@@ -176,6 +178,18 @@ export const limits = {
     bodyBytes: 32 * 1024,
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
+    /** How long a message waits for its recipient, where its sender does not want less: a holiday. Then it is dropped. */
+    heldMs: 14 * 24 * 3600 * 1000,
+    /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */
+    heldPerUser: 1000,
+    heldBytesPerUser: 2 * 1024 * 1024,
+    /** Recipients that messages wait for on one server, each with a watch in the directory. Beyond, 480 for another. */
+    heldRecipients: 50_000,
+    /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
+    heldRetryMinMs: 2_000,
+    heldRetryMaxMs: 5 * 60_000,
+    /** How long a node that stops waits for the answers to held messages that it has sent; without them they are sent again. */
+    stopMs: 2_000,
   },
   session: {
     /** Body of an INVITE: an SDP of some kilobytes. A larger one gets 413. */

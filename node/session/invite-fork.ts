@@ -73,11 +73,11 @@ class InviteFork {
     return promise;
   }
 
-  async #branch({ uri, flow }: RegisteredContact, breadth: number): Promise<SipResponse> {
+  async #branch(contact: RegisteredContact, breadth: number): Promise<SipResponse> {
     const { invite, timers, counters } = this.#components;
     const { onProvisional, onSuccess } = this.#progress;
     counters.add("session.branches");
-    const request = toDevice(this.#request, uri);
+    const request = toDevice(this.#request, contact);
     request.headers.set("Max-Breadth", String(breadth));
     const giveUp = new AbortController();
     const abort = () => giveUp.abort();
@@ -85,7 +85,7 @@ class InviteFork {
     this.#cancelAll.signal.addEventListener("abort", abort);
     // Timer C, anew at each sign of life: RFC 3261 §16.7 step 2.
     let endTimerC = timers.after(limits.session.ringMs, abort);
-    const response = await invite(request, flow, this.#from, {
+    const response = await invite(request, contact.flow, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
         if (provisional.status === 100) return;

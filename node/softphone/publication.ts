@@ -1,4 +1,4 @@
-import { type Core, Publisher, type URI, type UserAgent } from "sip.js";
+import { type Core, Publisher, PublisherState, type URI, type UserAgent } from "sip.js";
 import { PendingOutcome, type SipOutcome } from "./outcome.ts";
 
 /** SIP.js's publisher, which keeps the entity-tag and refreshes, made to tell how each PUBLISH ended. @see RFC 3903 §4 */
@@ -47,9 +47,15 @@ class ReportingPublisher extends Publisher {
   }
 
   protected override receiveResponse(response: Core.IncomingResponseMessage): void {
+    // The time-out of a request that nobody waits for any more: SIP.js would throw.
+    if (this.#isOver()) return;
     const pending = this.#pending; // a 412 or 423 makes SIP.js try again within this call: its answer counts
     const retries = response.statusCode === 412 || response.statusCode === 423;
     super.receiveResponse(response);
-    if (!retries || this.state === "Terminated") pending?.settleWith(response);
+    if (!retries || this.#isOver()) pending?.settleWith(response);
+  }
+
+  #isOver(): boolean {
+    return this.state === PublisherState.Terminated;
   }
 }

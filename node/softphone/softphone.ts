@@ -210,7 +210,8 @@ export class Softphone {
     await this.#transport.disconnect();
     for (const subscription of this.#subscriptions) subscription.dispose();
     await this.#publication?.dispose();
-    await this.#registerer.dispose();
+    // SIP.js would wait for the answer to a REGISTER that is under way, 32 s at worst.
+    await Promise.race([this.#registerer.dispose(), after(farewellMs)]);
     await this.#agent.stop();
   }
 

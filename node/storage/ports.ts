@@ -66,11 +66,37 @@ export interface InviteStore {
   list(): readonly Invite[];
 }
 
+/** A message that waits for its recipient. */
+export interface HeldMessage {
+  /** Names the message on every server that it passes. */
+  readonly key: string;
+  readonly recipient: Aor;
+  /** Wall clock, ms since 1970: then it is of no use any more. */
+  readonly expiresAtMs: number;
+  /** The MESSAGE request as octets. */
+  readonly message: Uint8Array;
+}
+
+export interface MessageStore {
+  /** Keeps a message behind those of the same recipient; false when it is kept already. */
+  hold(message: HeldMessage): boolean;
+  /** The oldest message of a recipient. */
+  next(recipient: Aor): (HeldMessage & { readonly id: number }) | undefined;
+  remove(id: number): void;
+  recipients(): readonly { readonly recipient: Aor; readonly messages: number; readonly bytes: number }[];
+  /** Removes what has expired, and returns the recipient of each message. */
+  expire(nowMs: number): readonly Aor[];
+  /** Remembers that a message has reached its recipient. @param forgetAtMs wall clock */
+  delivered(key: string, forgetAtMs: number): void;
+  wasDelivered(key: string): boolean;
+}
+
 /** All that a node keeps on disk. */
 export interface Storage {
   readonly settings: Settings;
   readonly users: UserStore;
   readonly contacts: ContactStore;
   readonly invites: InviteStore;
+  readonly messages: MessageStore;
   close(): void;
 }

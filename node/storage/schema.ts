@@ -43,6 +43,21 @@ export const migrations: readonly string[] = [
     steward INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE held_message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    recipient TEXT NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    message BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX held_message_recipient ON held_message (recipient, id);
+
+  CREATE TABLE delivered_message (
+    key TEXT PRIMARY KEY,
+    forget_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

@@ -4,6 +4,7 @@ import type { Database } from "./database.ts";
 import { openDatabase, openMemoryDatabase } from "./database.ts";
 import type { FolderLock } from "./folder.ts";
 import { lockFolder, makeFolder } from "./folder.ts";
+import { createMessageStore } from "./message-store.ts";
 import type { Storage } from "./ports.ts";
 import { createContactStore, createInviteStore, createSettings, createUserStore } from "./stores.ts";
 
@@ -46,6 +47,7 @@ function createStorage(database: Database, lock?: FolderLock): Storage {
     users: createUserStore(database),
     contacts: createContactStore(database),
     invites: createInviteStore(database),
+    messages: createMessageStore(database),
     close() {
       database.close();
       lock?.release();

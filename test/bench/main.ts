@@ -3,6 +3,9 @@ import { cpus } from "node:os";
 import { Aorta } from "./aorta/aorta.ts";
 import { readOptions } from "./options.ts";
 import { summarizeProfiles } from "./profile.ts";
+import type { PeerName } from "./peers/clusters.ts";
+import { peerKinds } from "./peers/clusters.ts";
+import { Peer } from "./peers/peer.ts";
 import { RawLimit } from "./raw/raw-limit.ts";
 import { judge } from "./report/goals.ts";
 import { report } from "./report/table.ts";
@@ -10,7 +13,10 @@ import { Results } from "./report/results.ts";
 import type { Plan, System } from "./system.ts";
 
 const folder = process.argv.find((_, index, all) => all[index - 1] === "--profile");
-const available: readonly System[] = [new RawLimit(), new Aorta(3, folder), new Aorta(5, folder)];
+const peerNames = Object.keys(peerKinds) as readonly PeerName[];
+const peers = (await Promise.all(peerNames.map((name) => Peer.find(name)))).filter((peer) => peer !== undefined);
+const absent = peerNames.filter((name) => !peers.some((peer) => peer.name === name));
+const available: readonly System[] = [new RawLimit(), new Aorta(3, folder), new Aorta(5, folder), ...peers];
 const systemNames = new Set(available.map(({ name }) => name));
 const operationNames = new Set(available.flatMap(({ operations }) => operations.map(({ name }) => name)));
 const { plan, rounds, only, json, profile } = readOptions(new Set([...systemNames, ...operationNames]));
@@ -41,6 +47,7 @@ async function runRound(round: number, of: Plan): Promise<void> {
   }
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 const startMs = performance.now();
 try {
   if (profile !== undefined) await mkdir(profile, { recursive: true });
@@ -58,6 +65,8 @@ progress("");
 process.stdout.write(
   `${report(results)}\nMedians of ${rounds} rounds on ${cpus().length} cores, Node ${process.version}, ${Math.round(seconds)} s. Compare ratios: absolutes are of this machine, now.\n`,
 );
+for (const peer of peers) if (systems.includes(peer)) process.stdout.write(`${peer.name}: ${peer.how}.\n`);
+if (absent.length > 0) process.stdout.write(`Not installed, so not compared: ${absent.join(", ")}.\n`);
 if (profile !== undefined) process.stdout.write(`\n${await summarizeProfiles(profile)}`);
 if (json !== undefined) {
   const { samples } = results;

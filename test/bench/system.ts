@@ -16,6 +16,10 @@ export interface Figures {
   readonly ownerHeapBytes?: number;
   /** Resident memory of the process that owns the bindings, MiB. */
   readonly rssMebibytes?: number;
+  /** Of {@link RACE}: keys that more than one claimant believed to have. */
+  readonly twoBelievers?: number;
+  /** Longest time without a successful claim while a member is killed, ms. */
+  readonly outageMs?: number;
 }
 
 export type Metric = keyof Figures;
@@ -53,6 +57,12 @@ export interface System {
   /** Ends every process it started. Idempotent. */
   stop(): Promise<void>;
 }
+
+/** Many who want the same at the same instant. */
+export const RACE = { claimants: 20, keys: 200 } as const;
+
+/** A member is killed while claims go on. */
+export const OUTAGE = { forMs: 12_000, killAfterMs: 1_000 } as const;
 
 const IN_FLIGHT = 64;
 

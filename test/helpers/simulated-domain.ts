@@ -4,6 +4,7 @@ import type { ClientAuthenticator } from "../../node/federation/edge.ts";
 import { createEdge } from "../../node/federation/edge.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
+import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/messaging/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
@@ -17,7 +18,7 @@ import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
 import type { SocketTransport } from "../../node/sip/stack.ts";
-import type { ContactStore } from "../../node/storage/ports.ts";
+import type { ContactStore, MessageStore } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 import { SimulatedDirectory } from "./simulated-locator.ts";
 import type { SimulatedLocator } from "./simulated-locator.ts";
@@ -31,6 +32,8 @@ export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
   /** The contacts of an earlier run. */
   readonly store?: ContactStore;
+  /** The messages that an earlier run held. */
+  readonly messages?: MessageStore;
   /** Sees each answer to a REGISTER in the turn of the event loop in which it leaves. */
   readonly onRegistered?: (user: Aor, response: SipResponse) => void;
 }
@@ -42,6 +45,7 @@ export interface SimulatedServer {
   readonly stack: ServerStack;
   readonly registrar: Registrar;
   readonly presence: PresenceServer;
+  readonly held: HeldMessages;
   readonly store: ContactStore;
   readonly counters: Counters;
 }
@@ -83,7 +87,13 @@ export class SimulatedDomain {
       send: (request, to) => stack.send(request, to),
       deliver: createDeviceFork({ ...shared, contacts: registrar }),
     });
-    const pager = createPager({ router, counters });
+    const held = new HeldMessages({
+      ...shared,
+      store: options.messages ?? openMemoryStorage().messages,
+      router,
+      contacts: registrar,
+    });
+    const pager = createPager({ ...shared, router, held });
     createEdge({
       ...shared,
       self: locator.self,
@@ -117,7 +127,8 @@ export class SimulatedDomain {
     stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
     registrar.start();
     presence.start();
-    return { id: locator.self, locator, stack, registrar, presence, store, counters };
+    held.start();
+    return { id: locator.self, locator, stack, registrar, presence, held, store, counters };
   }
 
   /** A device of a user, at one server. */

@@ -16,6 +16,8 @@ import type { VirtualTime } from "./virtual-time.ts";
 interface Ownership {
   readonly owner: SimulatedLocator;
   readonly epoch: Epoch;
+  /** The epoch with which it began. */
+  readonly since: Epoch;
 }
 
 interface Options {
@@ -61,11 +63,21 @@ export class SimulatedDirectory {
     const from = this.#owners.get(aor);
     this.#counter += 1;
     const epoch: Epoch = { version: 1, counter: this.#counter, member: to.number };
-    this.#owners.set(aor, { owner: to, epoch });
+    this.#owners.set(aor, { owner: to, epoch, since: epoch });
     if (from !== undefined && from.owner !== to) from.owner.handOver(aor, from.epoch, { server: to.self, epoch });
     to.observeEpoch(aor, epoch);
     this.#push(aor);
     return epoch;
+  }
+
+  /** The owner goes on under a higher epoch, as when a replica that restarted refuses the present one. */
+  raise(aor: Aor): void {
+    const { owner, since } = this.#owners.get(aor) as Ownership;
+    this.#counter += 1;
+    const epoch: Epoch = { version: 1, counter: this.#counter, member: owner.number };
+    this.#owners.set(aor, { owner, epoch, since });
+    owner.observeEpoch(aor, epoch);
+    this.#push(aor);
   }
 
   /** Nobody owns the user any more. */
@@ -143,6 +155,10 @@ export class SimulatedLocator implements Locator {
   owned(aor: Aor): Epoch | undefined {
     const ownership = this.#directory.ownerOf(aor);
     return ownership?.owner === this && this.#state !== "dead" ? ownership.epoch : undefined;
+  }
+
+  ownedSince(aor: Aor): Epoch | undefined {
+    return this.owned(aor) && this.#directory.ownerOf(aor)?.since;
   }
 
   async claim(aor: Aor, options: { mode: ClaimMode; signal?: AbortSignal }): Promise<ClaimOutcome> {

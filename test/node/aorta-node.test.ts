@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { AortaNode, ConfigInput } from "../../node/index.ts";
+import type { AortaNode, AortaNodeOptions, ConfigInput } from "../../node/index.ts";
 import { createAortaNode, loadConfig } from "../../node/index.ts";
+import { Phone } from "../cli/phone.ts";
 import { codeOf } from "../helpers/codes.ts";
 
 describe("a node in a process of another program", function () {
@@ -18,10 +19,10 @@ describe("a node in a process of another program", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const create = (flags: ConfigInput["flags"]): AortaNode => {
+  const create = (flags: ConfigInput["flags"], options: AortaNodeOptions = {}): AortaNode => {
     const ports = { sip: "127.0.0.1:0", mesh: "127.0.0.1:0", "log-level": "silent" };
     const config = loadConfig({ flags: { ...ports, data: join(folder, "data"), ...flags }, environment: {} });
-    const node = createAortaNode(config);
+    const node = createAortaNode(config, options);
     nodes.push(node);
     return node;
   };
@@ -81,6 +82,22 @@ describe("a node in a process of another program", function () {
     expect(await codeOf(homeless.start())).to.equal("NO_DOMAIN");
     const founder = create({ domain: "example.com" });
     await founder.start();
+  });
+
+  it("tells its program what it owns, and what no longer", async () => {
+    const changes: string[] = [];
+    const node = create(
+      { domain: "example.com", auth: "none" },
+      { onOwnership: ({ kind, aor }) => changes.push(`${kind} ${aor}`) },
+    );
+    await node.start();
+    const port = Number(node.view().status().sip[0]?.split(":").at(-1));
+    const alice = await Phone.open("alice");
+    expect(await alice.register(port)).to.equal(200);
+    expect(changes).to.deep.equal(["won sip:alice@example.com"]);
+    await node.stop();
+    expect(changes).to.deep.equal(["won sip:alice@example.com", "lost sip:alice@example.com"]);
+    alice.close();
   });
 
   it("joins another node's domain by its invite", async () => {

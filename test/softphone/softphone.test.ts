@@ -178,19 +178,25 @@ describe("The softphone", () => {
     expect(phone.faults).to.equal(1);
   });
 
-  it("settles what it waits for when it vanishes", async () => {
-    let reached = (): void => {};
-    const arrived = new Promise<void>((resolve) => (reached = resolve));
-    const responder = await listen("TCP", () => {
-      reached();
-      return undefined;
+  for (const [what, ask] of [
+    ["a MESSAGE", (phone: Softphone) => phone.sendMessage("sip:alice@example.com", "hello")],
+    ["a REGISTER", (phone: Softphone) => phone.register()],
+    ["a PUBLISH", (phone: Softphone) => phone.publishPresence({ basic: "open" })],
+  ] as const) {
+    it(`vanishes although ${what} is unanswered, and settles what waits for it`, async () => {
+      let reached = (): void => {};
+      const arrived = new Promise<void>((resolve) => (reached = resolve));
+      const responder = await listen("TCP", () => {
+        reached();
+        return undefined;
+      });
+      const phone = await connect(responder, "TCP");
+      const outcome = ask(phone);
+      await arrived;
+      await phone.vanish();
+      expect(await outcome).to.deep.equal({ status: 503, reason: "The client closed" });
     });
-    const phone = await connect(responder, "TCP");
-    const outcome = phone.sendMessage("sip:alice@example.com", "hello");
-    await arrived;
-    await phone.vanish();
-    expect(await outcome).to.deep.equal({ status: 503, reason: "The client closed" });
-  });
+  }
 
   it("does not open without a server", async () => {
     const responder = await SipResponder.listen("TCP", () => undefined);

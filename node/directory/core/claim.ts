@@ -56,8 +56,12 @@ const BACKOFF_MAX_MS = 1_000;
 const FIRST_BACKOFF_MS = 4;
 /** Pause after a replica refused for a reason that time alone will mend, ms. */
 const PATIENT_MS = 100;
-/** While an owner that cannot be asked holds leases, how often the replicas are asked again at most, ms. */
-const RULE_OUT_POLL_MS = 250;
+/**
+ * While an owner that cannot be asked holds leases, pause before the replicas are asked again, ms. It doubles: when a server dies,
+ * all that its users' claims can do is wait, and there may be a hundred thousand of them.
+ */
+const FIRST_WAIT_MS = 250;
+const WAIT_MAX_MS = 2_000;
 
 /**
  * One claim of one AoR: prepare, rule out every value that may still be owned, accept.
@@ -77,6 +81,8 @@ export class Claim {
   #phase: Phase = { name: "waiting" };
   #alarm: Appointment | undefined;
   #collisions = 0;
+  /** Pauses made for owners that did not answer. */
+  #waits = 0;
   #from: number | undefined;
   #lastProblem = "no majority of the replicas answered";
 
@@ -358,7 +364,7 @@ export class Claim {
     }
     this.#lastProblem = `server ${value.member} holds it for up to ${leftMs} ms more and does not answer`;
     this.#leaveRound();
-    this.#wake(nowMs + Math.min(RULE_OUT_POLL_MS, Math.max(1, leftMs)));
+    this.#wake(nowMs + Math.min(WAIT_MAX_MS, FIRST_WAIT_MS * 2 ** this.#waits++, Math.max(1, leftMs)));
   }
 
   #end(nowMs: number, result: ClaimResult): void {

@@ -274,6 +274,11 @@ export class DirectoryCore {
     return this.#ownerships.epoch(nowMs, aor);
   }
 
+  /** The epoch with which the unbroken ownership of this instant began. */
+  ownedSince(nowMs: number, aor: Aor): Epoch | undefined {
+    return this.#ownerships.firstEpoch(nowMs, aor);
+  }
+
   /** The epoch that another server claimed an AoR with, for some time after it was handed over. */
   forwardingNote(aor: Aor): Epoch | undefined {
     return this.#forwarding.get(aor);

@@ -17,6 +17,8 @@ interface Former {
 interface Ownership {
   readonly aor: Aor;
   readonly epoch: Epoch;
+  /** Of the claim with which the unbroken ownership began. */
+  readonly firstEpoch: Epoch;
   quorum: Quorum;
   /** For each of `quorum.members`: generation of the lease under which it accepted, 0 where it has not. */
   generations: number[];
@@ -66,6 +68,12 @@ export class Ownerships {
     return ownership !== undefined && this.#stands(nowMs, ownership) ? ownership.epoch : undefined;
   }
 
+  /** The epoch with which the ownership began that stands at this instant. */
+  firstEpoch(nowMs: number, aor: Aor): Epoch | undefined {
+    const ownership = this.#owned.get(aor);
+    return ownership !== undefined && this.#stands(nowMs, ownership) ? ownership.firstEpoch : undefined;
+  }
+
   /** The ballot this server goes by for the AoR, whether or not it stands. */
   ballot(aor: Aor): Ballot | undefined {
     return this.#owned.get(aor)?.epoch;
@@ -109,7 +117,8 @@ export class Ownerships {
       this.#lose(nowMs, before, "expired", undefined);
       before = undefined;
     }
-    const ownership: Ownership = { aor, epoch, quorum, generations, former: undefined, sinceMs: nowMs };
+    const firstEpoch = before?.firstEpoch ?? epoch;
+    const ownership: Ownership = { aor, epoch, firstEpoch, quorum, generations, former: undefined, sinceMs: nowMs };
     if (!this.#stands(nowMs, ownership)) return false;
     // Under a higher ballot of our own the ownership goes on; its leases stay in use.
     if (before === undefined) for (const member of quorum.members) this.#leases.use(nowMs, member);

@@ -21,7 +21,9 @@ export interface ServedUserListener {
 
 /** The state of the user for as long as one ownership lasts. */
 interface Ownership {
-  readonly epoch: Epoch;
+  readonly since: Epoch;
+  /** Grows where the owner goes on under a higher one. */
+  epoch: Epoch;
   readonly presence: OwnPresence;
 }
 
@@ -151,18 +153,28 @@ export class ServedUser implements Subject {
   #check(): Ownership | undefined {
     const epoch = servingEpoch(this.#context.locator, this.aor);
     const known = this.#ownership;
-    if (known !== undefined && (epoch === undefined || !sameBallot(epoch, known.epoch))) this.lose();
-    if (epoch !== undefined && this.#ownership === undefined) this.#own(epoch);
+    const since = epoch && this.#context.locator.ownedSince(this.aor);
+    if (known !== undefined && (since === undefined || !sameBallot(since, known.since))) this.lose();
+    if (epoch === undefined || since === undefined) return undefined;
+    if (this.#ownership === undefined) this.#own(epoch, since);
+    else if (!sameBallot(epoch, this.#ownership.epoch)) this.#goOn(this.#ownership, epoch);
     return this.#ownership;
   }
 
-  #own(epoch: Epoch): void {
+  /** Under a higher epoch: the user's state stays, the dialogs of the lower one are over. */
+  #goOn(ownership: Ownership, epoch: Epoch): void {
+    ownership.epoch = epoch;
+    this.endPeers();
+    this.#listener.owned(epoch);
+  }
+
+  #own(epoch: Epoch, since: Epoch): void {
     const { times } = this.#context;
     const presence = new OwnPresence(
       { presentity: this.aor, expiry: times.publication, openingMs: times.openingMs, contacts: this.#contacts() },
       this.#nowMs(),
     );
-    const ownership = { epoch, presence };
+    const ownership = { since, epoch, presence };
     this.#ownership = ownership;
     this.#listener.owned(epoch);
     this.#changed(ownership);

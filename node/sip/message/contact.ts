@@ -12,6 +12,8 @@ export interface Contact extends NameAddr {
   readonly q: number;
   /** `+sip.instance` without its angle brackets. @see RFC 5626 §4.1 */
   readonly instance?: string;
+  /** `reg-id`, 1 to 2^31 − 1. @see RFC 5626 §4.2 */
+  readonly regId?: number;
 }
 
 /**
@@ -30,11 +32,13 @@ export function parseContact(text: string): Contact {
   const address = parseNameAddr(text);
   const expires = address.params.get("expires");
   const instance = address.params.get("+sip.instance");
+  const regId = address.params.get("reg-id");
   return {
     ...address,
     q: parseQ(address.params.get("q")),
     // A malformed value counts as 3600 (§20.10), which is what an absent one gets from the registrar.
     ...(expires !== undefined && /^\d+$/.test(expires) ? { expiresSeconds: parseDeltaSeconds(expires) } : undefined),
+    ...(regId === undefined ? undefined : { regId: parseRegId(regId) }),
     ...(instance === undefined ? undefined : { instance: instance.replace(/^<|>$/g, "") }),
   };
 }
@@ -44,6 +48,12 @@ function parseQ(text: string | undefined): number {
   if (!/^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text))
     throw new SipParseError("BAD_CONTACT", `malformed q: ${quote(text)}`);
   return Math.round(Number(text) * 1000);
+}
+
+function parseRegId(text: string): number {
+  const regId = parseDecimal(text, 2 ** 31 - 1, "reg-id");
+  if (regId === 0) throw new SipParseError("BAD_CONTACT", "reg-id 0");
+  return regId;
 }
 
 /**

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { withDeadline } from "../deadline.ts";
 import { median, percentile } from "../load.ts";
 import { Child, totalCpu } from "../process/child.ts";
 import { sharedClockMs } from "../process/commands.ts";
 import type { Bout, Figures, Operation, Plan, System } from "../system.ts";
-import { measure } from "../system.ts";
+import { measure, OUTAGE, RACE } from "../system.ts";
 import type { ServerCommands, Users } from "./server.ts";
 
 type Server = Child<ServerCommands>;
@@ -35,6 +36,8 @@ export class Aorta implements System {
       { name: "notice-1", run: (plan) => this.#notice(plan.notices, 1) },
       { name: "notice-1000", run: (plan) => this.#notice(Math.ceil(plan.notices / 4), 1000) },
       { name: "idle", once: true, run: (plan) => this.#idle(plan) },
+      { name: "race", once: true, run: () => this.#race() },
+      { name: "outage", once: true, run: () => this.#outage() },
     ];
   }
 
@@ -127,6 +130,24 @@ export class Aorta implements System {
     return { p50Ms: median(latencies), p99Ms: percentile(latencies, 0.99) };
   }
 
+  /** Every server claims every user at once, several times over, so that there are as many claimants as with a peer. */
+  async #race(): Promise<Figures> {
+    const users = this.#users(RACE.keys);
+    const times = Math.ceil(RACE.claimants / this.#size);
+    const owned = await Promise.all(this.#servers.map((server) => server.call("race", { users, times })));
+    const believers = Map.groupBy(owned.flat(), (index) => index);
+    await Promise.all(this.#servers.map((server) => server.call("release")));
+    return { twoBelievers: [...believers.values()].filter(({ length }) => length > 1).length };
+  }
+
+  /** A replica of every user is killed, which owns none of those that are claimed. There is no leader. */
+  async #outage(): Promise<Figures> {
+    const gap = this.#edge.call("outage", { users: this.#users(1_000_000), forMs: OUTAGE.forMs });
+    await sleep(OUTAGE.killAfterMs);
+    await this.#other.kill();
+    return { outageMs: await gap };
+  }
+
   /** What bindings cost that nobody uses. */
   async #idle(plan: Plan): Promise<Figures> {
     const before = await this.#rest(plan);
@@ -183,17 +204,5 @@ export class Aorta implements System {
       const there = await server.call("clock");
       if (there < before || there > sharedClockMs()) throw new Error("the processes do not share a monotonic clock");
     }
-  }
-}
-
-async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no ${what} within ${deadlineMs} ms`)), deadlineMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -13,6 +13,7 @@ import { memoryInvites, memorySettings } from "../../helpers/memory-storage.ts";
 import { until } from "../../helpers/meshes.ts";
 import type { Load, Timing } from "../load.ts";
 import { runLoad } from "../load.ts";
+import { longestGapMs } from "../outage.ts";
 import { sharedClockMs } from "../process/commands.ts";
 import { serveCommands } from "../process/serve-commands.ts";
 
@@ -69,6 +70,19 @@ class Server {
       doneMs.push(sharedClockMs());
     }
     return doneMs;
+  }
+
+  /** Claims users who are free, each so many times at once; those, by index, that this server then believes to own. */
+  async race(users: Users, times: number): Promise<readonly number[]> {
+    const aors = aorsOf(users);
+    await Promise.all(
+      aors.flatMap((aor) => Array.from({ length: times }, () => this.directory.claim(aor, { mode: "if-free" }))),
+    );
+    return aors.flatMap((aor, index) => (this.directory.owned(aor) === undefined ? [] : index));
+  }
+
+  outage({ first }: Users, forMs: number): Promise<number> {
+    return longestGapMs(forMs, (index) => this.#own(aorOf(first + index)));
   }
 
   async release(): Promise<void> {
@@ -146,7 +160,11 @@ class Countdown {
 }
 
 function aorsOf({ first, count }: Users): Aor[] {
-  return Array.from({ length: count }, (_, index) => parseAor(`sip:user${first + index}@example.com`));
+  return Array.from({ length: count }, (_, index) => aorOf(first + index));
+}
+
+function aorOf(number: number): Aor {
+  return parseAor(`sip:user${number}@example.com`);
 }
 
 let server: Server;
@@ -162,6 +180,8 @@ const commands = {
   complete: (size: number) => server.complete(size),
   claim: ({ users, load }: { users: Users; load: Load }) => server.claim(users, load),
   claimTimed: (users: Users) => server.claimTimed(users),
+  race: ({ users, times }: { users: Users; times: number }) => server.race(users, times),
+  outage: ({ users, forMs }: { users: Users; forMs: number }) => server.outage(users, forMs),
   release: () => server.release(),
   locate: ({ users, load }: { users: Users; load: Load }) => server.locate(users, load),
   locateOften: ({ users, times }: { users: Users; times: number }) => server.locateOften(users, times),

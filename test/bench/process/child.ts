@@ -45,6 +45,13 @@ export class Child<C extends Commands> {
     });
   }
 
+  /** Kills the process as a crash would. */
+  async kill(): Promise<void> {
+    const exit = once(this.#process, "exit");
+    this.#process.kill("SIGKILL");
+    await exit;
+  }
+
   /** Ends the process and waits until it has. */
   async end(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;

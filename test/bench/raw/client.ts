@@ -1,10 +1,8 @@
-import { once } from "node:events";
-import type { Socket } from "node:net";
-import { connect } from "node:net";
 import type { Load, Timing } from "../load.ts";
 import { runLoad } from "../load.ts";
 import { serveCommands } from "../process/serve-commands.ts";
-import type { Framing } from "./record.ts";
+import { connectAll } from "./pipes.ts";
+import type { Framing, Pipe, Transport } from "./record.ts";
 import { ACK_BYTES, cutter, RECORD_BYTES } from "./record.ts";
 
 interface Write {
@@ -14,20 +12,16 @@ interface Write {
 
 /** Long-lived connections to replicas, each record to all of them. */
 class Replicas {
-  readonly #sockets: readonly Socket[];
+  readonly #pipes: readonly Pipe[];
   readonly #framing: Framing;
   readonly #writes = new Map<number, Write>();
   #queue: Buffer[] = [];
   #lastNumber = 0;
 
-  constructor(sockets: readonly Socket[], framing: Framing) {
-    this.#sockets = sockets;
+  constructor(pipes: readonly Pipe[], framing: Framing) {
+    this.#pipes = pipes;
     this.#framing = framing;
-    for (const socket of sockets) {
-      socket.setNoDelay(true);
-      const cut = cutter(ACK_BYTES, (ack) => this.#acknowledged(ack.readUInt32LE()));
-      socket.on("data", cut);
-    }
+    for (const pipe of pipes) pipe.onData(cutter(ACK_BYTES, (ack) => this.#acknowledged(ack.readUInt32LE())));
   }
 
   /** Resolves when so many replicas have acknowledged a record. */
@@ -35,7 +29,7 @@ class Replicas {
     const number = (this.#lastNumber = (this.#lastNumber + 1) >>> 0);
     const record = Buffer.alloc(RECORD_BYTES);
     record.writeUInt32LE(number);
-    if (this.#framing === "single") for (const socket of this.#sockets) socket.write(record);
+    if (this.#framing === "single") for (const pipe of this.#pipes) pipe.write(record);
     else this.#enqueue(record);
     return new Promise((done) => this.#writes.set(number, { missing: acknowledgements, done }));
   }
@@ -45,7 +39,7 @@ class Replicas {
     queueMicrotask(() => {
       const batch = Buffer.concat(this.#queue);
       this.#queue = [];
-      for (const socket of this.#sockets) socket.write(batch);
+      for (const pipe of this.#pipes) pipe.write(batch);
     });
   }
 
@@ -57,14 +51,18 @@ class Replicas {
   }
 }
 
+interface Connect {
+  readonly transport: Transport;
+  readonly addresses: readonly string[];
+  readonly framing: Framing;
+}
+
 const connected: Replicas[] = [];
 
 const commands = {
   /** Connects to replicas, and tells the handle to use them by. */
-  async connect({ ports, framing }: { ports: readonly number[]; framing: Framing }): Promise<number> {
-    const sockets = ports.map((port) => connect(port, "127.0.0.1"));
-    await Promise.all(sockets.map((socket) => once(socket, "connect")));
-    return connected.push(new Replicas(sockets, framing)) - 1;
+  async connect({ transport, addresses, framing }: Connect): Promise<number> {
+    return connected.push(new Replicas(await connectAll[transport](addresses), framing)) - 1;
   },
   write({ handle, acknowledgements, load }: { handle: number; acknowledgements: number; load: Load }): Promise<Timing> {
     const replicas = connected[handle] as Replicas;

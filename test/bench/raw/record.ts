@@ -9,6 +9,18 @@ export const ACK_BYTES = 4;
  */
 export type Framing = "single" | "batched";
 
+/**
+ * - `tcp`: a bare socket
+ * - `libp2p`: a stream of Aorta's transport: TCP, Noise and yamux, tuned as in `node/mesh/`
+ */
+export type Transport = "tcp" | "libp2p";
+
+/** A connection, whatever carries it. */
+export interface Pipe {
+  write(octets: Uint8Array): void;
+  onData(listener: (chunk: Buffer) => void): void;
+}
+
 /** Calls `onPart` for each part of `size` octets, however the stream was chopped up. */
 export function cutter(size: number, onPart: (part: Buffer) => void): (chunk: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);

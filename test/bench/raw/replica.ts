@@ -1,8 +1,6 @@
-import type { AddressInfo, Socket } from "node:net";
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { serveCommands } from "../process/serve-commands.ts";
-import type { Framing } from "./record.ts";
+import { listen } from "./pipes.ts";
+import type { Framing, Pipe, Transport } from "./record.ts";
 import { ACK_BYTES, cutter, RECORD_BYTES } from "./record.ts";
 
 /** Records that are kept: the newest ones. */
@@ -16,31 +14,25 @@ function store(record: Buffer): Buffer {
   return record.subarray(0, ACK_BYTES);
 }
 
-function serve(socket: Socket, framing: Framing): void {
-  socket.setNoDelay(true);
-  socket.on("error", () => socket.destroy());
+function serve(pipe: Pipe, framing: Framing): void {
   let acks: Buffer[] = [];
   const cut = cutter(RECORD_BYTES, (record) => {
     const ack = store(record);
-    if (framing === "single") socket.write(ack);
+    if (framing === "single") pipe.write(ack);
     else acks.push(ack);
   });
-  socket.on("data", (chunk) => {
+  pipe.onData((chunk) => {
     cut(chunk);
     if (acks.length === 0) return;
-    socket.write(Buffer.concat(acks));
+    pipe.write(Buffer.concat(acks));
     acks = [];
   });
 }
 
 const commands = {
-  /** Listens, and tells the port. */
-  async listen(framing: Framing): Promise<number> {
-    const server = createServer((socket) => serve(socket, framing));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return (server.address() as AddressInfo).port;
-  },
+  /** Listens, and tells where. */
+  listen: ({ transport, framing }: { transport: Transport; framing: Framing }): Promise<string> =>
+    listen[transport]((pipe) => serve(pipe, framing)),
 };
 
 /** What a replica can be asked. */

@@ -11,6 +11,8 @@ const COLUMNS: readonly (readonly [string, Metric])[] = [
   ["replica B", "replicaHeapBytes"],
   ["owner B", "ownerHeapBytes"],
   ["RSS MiB", "rssMebibytes"],
+  ["two owners", "twoBelievers"],
+  ["outage ms", "outageMs"],
 ];
 
 /** The raw operation that an operation is compared with: what waits for a majority with the write, what asks or tells with the round trip. */

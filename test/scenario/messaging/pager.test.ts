@@ -5,6 +5,8 @@ import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
+/** Of a message that is not to be held. */
+const NOW_OR_NEVER: [string, string][] = [["Expires", "0"]];
 
 /** Requests of a method that went from server to server; clients are named by their address. */
 function crossed(domain: SimulatedDomain, method: string): string[] {
@@ -68,6 +70,40 @@ describe("a message to a user", () => {
     expect(bob.client.received[0]?.headers.has("Route")).to.equal(false);
   });
 
+  it("takes the path that the device's REGISTER came by (RFC 3327)", async () => {
+    const { domain, one } = threeServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    const path = ["<sip:token@192.0.2.1;lr>", "<sip:192.0.2.2;lr>"];
+    const registered = await bob.sendRegister([
+      ["Contact", "<sip:bob@10.0.0.1>"],
+      ["Supported", "path"],
+      ...path.map((hop): [string, string] => ["Path", hop]),
+    ]);
+    expect(registered.headers.all("Path")).to.deep.equal(path);
+    expect((await joe.message(BOB, "by proxy")).status).to.equal(200);
+    expect(bob.client.received[0]?.uri).to.equal("sip:bob@10.0.0.1");
+    expect(bob.client.received[0]?.headers.all("Route")).to.deep.equal(path);
+  });
+
+  it("goes once to a device of several flows: by the one registered last, while that lasts (RFC 5626)", async () => {
+    const { domain, one } = threeServers();
+    const joe = domain.device("joe", one);
+    const flows = [1, 2].map((regId) => ({ regId, device: domain.device("bob", one, { transport: "WS" }) }));
+    for (const { regId, device } of flows) {
+      const registered = await device.sendRegister([
+        ["Contact", `<${device.client.contact}>;reg-id=${regId};+sip.instance="<urn:uuid:1>"`],
+        ["Supported", "outbound, path"],
+      ]);
+      expect(registered.headers.get("Require")).to.equal("outbound");
+    }
+    const [first, second] = flows.map(({ device }) => device);
+    await joe.message(BOB, "one");
+    expect([first?.texts(), second?.texts()]).to.deep.equal([[], ["one"]]);
+    second?.client.close();
+    await joe.message(BOB, "two");
+    expect([first?.texts(), second?.texts()]).to.deep.equal([["two"], ["one"]]);
+  });
+
   it("to a SIPS address goes only to a device that registered with one over TLS (RFC 5630)", async () => {
     const { domain, one, two } = threeServers();
     const joe = domain.device("joe", one, { transport: "TLS" });
@@ -119,20 +155,20 @@ describe("a message to a user", () => {
     await bob.register();
     bob.client.onRequest(() => {});
     const startMs = domain.time.monotonicMs();
-    expect((await joe.message(BOB, "hm")).status).to.equal(480);
+    expect((await joe.message(BOB, "hm", NOW_OR_NEVER)).status).to.equal(480);
     expect(domain.time.monotonicMs() - startMs).to.be.lessThan(32_000);
   });
 
   it("who is nowhere is answered 480, with when to try again", async () => {
     const { domain, one } = threeServers();
-    const answer = await domain.device("joe", one).message(BOB, "hm");
+    const answer = await domain.device("joe", one).message(BOB, "hm", NOW_OR_NEVER);
     expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([480, "30"]);
   });
 
   it("is answered 503 while the directory cannot be reached", async () => {
     const { domain, one } = threeServers();
     one.locator.cutOff();
-    const answer = await domain.device("joe", one).message(BOB, "hm");
+    const answer = await domain.device("joe", one).message(BOB, "hm", NOW_OR_NEVER);
     expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([503, "10"]);
   });
 
@@ -225,7 +261,7 @@ describe("a message to a user who moves", () => {
     await old.register();
     domain.network.kill(two.id);
     two.locator.kill();
-    expect((await joe.message(BOB, "lost")).status).to.equal(480);
+    expect((await joe.message(BOB, "lost", NOW_OR_NEVER)).status).to.equal(480);
     await current.register();
     expect((await joe.message(BOB, "found")).status).to.equal(200);
     expect(current.texts()).to.deep.equal(["found"]);

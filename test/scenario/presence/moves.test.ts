@@ -132,6 +132,26 @@ describe("a watched user who moves", () => {
   });
 });
 
+describe("a watched user whose server goes on under a higher epoch", () => {
+  it("keeps the publications: watchers here and elsewhere see no change, and the next one at once", async () => {
+    const { world, two, joe, alice } = await joeWatchesAlice();
+    const zeke = world.phone("zeke", two);
+    await world.time.until(zeke.subscribe(alice.aor));
+    await world.time.advance(20);
+    zeke.news();
+    world.directory.raise(alice.aor);
+    await world.time.advance(1000);
+    expect(joe.news().filter(({ note }) => note !== "on two")).to.deep.equal([]);
+    expect(zeke.news().filter(({ note }) => note !== "on two")).to.deep.equal([]);
+    // With the entity-tag of before: the server still has the publication.
+    expect((await world.time.until(alice.publish("still on two"))).status).to.equal(200);
+    await world.time.advance(20);
+    const now = { state: "active", basic: "open", note: "still on two" };
+    expect([joe.news(), zeke.news()]).to.deep.equal([[now], [now]]);
+    expect(epochOf(world.crossed("NOTIFY").at(-1))).to.deep.equal({ version: 1, counter: 2, member: 2 });
+  });
+});
+
 describe("the epoch that crosses servers", () => {
   it("is on every SUBSCRIBE and NOTIFY between them", async () => {
     const { world } = await joeWatchesAlice();

@@ -99,8 +99,8 @@ describe("examination of a request at the edge", () => {
   });
 
   it("names the extensions that it lacks, and leaves to devices what is theirs", () => {
-    const register = request("REGISTER", "sip:example.com", { headers: [["Require", "path, outbound"]] });
-    expect(examine(register)).to.deep.include({ status: 420, headers: [["Unsupported", "path, outbound"]] });
+    const register = request("REGISTER", "sip:example.com", { headers: [["Require", "path, gruu, Outbound, x"]] });
+    expect(examine(register)).to.deep.include({ status: 420, headers: [["Unsupported", "gruu, x"]] });
     expect(statusOf(request("MESSAGE", BOB, { headers: [["Require", "x"]] }))).to.deep.equal({
       kind: "user",
       aor: BOB,

@@ -32,10 +32,9 @@ describe("the copy of a request that goes on", () => {
   });
 
   it("to a device has its Contact as Request-URI, without what only servers may see", () => {
-    const copy = toDevice(
-      request("MESSAGE", BOB, { headers: [["Aorta-Epoch", "1.2.3"]] }),
-      "sip:bob@127.0.0.1:7;method=X;ob?Subject=z",
-    );
+    const copy = toDevice(request("MESSAGE", BOB, { headers: [["Aorta-Epoch", "1.2.3"]] }), {
+      uri: "sip:bob@127.0.0.1:7;method=X;ob?Subject=z",
+    });
     expect(copy.uri).to.equal("sip:bob@127.0.0.1:7;ob");
     expect(copy.headers.has("Aorta-Epoch")).to.equal(false);
   });
@@ -43,7 +42,9 @@ describe("the copy of a request that goes on", () => {
   it("to a device names the sender, unless the sender asked for privacy", () => {
     const paid: [string, string] = ["P-Asserted-Identity", "<sip:alice@example.com>"];
     const has = (...headers: [string, string][]) =>
-      toDevice(request("MESSAGE", BOB, { headers: [paid, ...headers] }), "sip:b@127.0.0.1").headers.has(paid[0]);
+      toDevice(request("MESSAGE", BOB, { headers: [paid, ...headers] }), { uri: "sip:b@127.0.0.1" }).headers.has(
+        paid[0],
+      );
     expect([has(), has(["Privacy", "none"]), has(["Privacy", "header;id"])]).to.deep.equal([true, true, false]);
   });
 });

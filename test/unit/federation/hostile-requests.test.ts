@@ -91,7 +91,7 @@ describe("requests made up to break the edge", () => {
         if ("status" in order) expect(order.status).to.be.within(400, 499);
         assertedIn(message.headers);
         toServer(message, { version: 1, counter: 1, member: 1 });
-        toDevice(message, message.uri);
+        toDevice(message, { uri: message.uri });
       }),
       { numRuns: 2000 },
     );

@@ -12,6 +12,19 @@ function applied(bindings: readonly Binding[], order: RegisterOrder, nowMs = 0):
 }
 
 describe("what a REGISTER does to the bindings (RFC 3261 §10.3)", () => {
+  it("binds a flow of a device once, however its Contact and Call-ID change, and another flow of it beside it (RFC 5626 §6)", () => {
+    const instance = "urn:uuid:1";
+    const first = binding({ uri: "sip:a@1.invalid", callId: "c", instance, regId: 1 });
+    const again = bindOrder([contact({ uri: "sip:a@2.invalid", instance, regId: 1 })], { callId: "c", cseq: 2 });
+    const other = bindOrder([contact({ uri: "sip:a@3.invalid", instance, regId: 2 })], { callId: "d" });
+    const urisAfter = (order: RegisterOrder) => {
+      const result = applyOrder([first], order, 0, 5);
+      return result.kind === "applied" && result.bindings.map(({ uri }) => uri);
+    };
+    expect(urisAfter(again)).to.deep.equal(["sip:a@2.invalid"]);
+    expect(urisAfter(other)).to.deep.equal(["sip:a@1.invalid", "sip:a@3.invalid"]);
+  });
+
   it("adds a contact that expires when the order says", () => {
     const [added] = applied([], bindOrder([contact({ expiresSeconds: 60, q: 500 })]), 1000);
     expect(added).to.include({ uri: "sip:alice@127.0.0.1:5070", expiresAtMs: 61_000, q: 500, cseq: 1 });

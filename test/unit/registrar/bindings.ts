@@ -18,12 +18,22 @@ export function binding(fields: Partial<Binding> = {}): Binding {
 }
 
 export function contact(fields: Partial<ContactOrder> = {}): ContactOrder {
-  return { uri: "sip:alice@127.0.0.1:5070", expiresSeconds: 3600, q: 1000, instance: "", ...fields };
+  return { uri: "sip:alice@127.0.0.1:5070", expiresSeconds: 3600, q: 1000, instance: "", regId: 0, ...fields };
 }
 
 export function bindOrder(
   contacts: readonly ContactOrder[],
   fields: { readonly callId?: string; readonly cseq?: number } = {},
 ): RegisterOrder {
-  return { kind: "bind", callId: "call-1", cseq: 1, flow: FLOW, userAgent: "", contacts, ...fields };
+  return {
+    kind: "bind",
+    callId: "call-1",
+    cseq: 1,
+    flow: FLOW,
+    path: [],
+    outbound: false,
+    userAgent: "",
+    contacts,
+    ...fields,
+  };
 }

@@ -37,14 +37,44 @@ describe("reading a REGISTER", () => {
       callId: "c",
       cseq: 7,
       flow: FLOW,
+      path: [],
+      outbound: false,
       userAgent: "phone/1",
       contacts: [
-        { uri: "sip:a@127.0.0.1:1", expiresSeconds: 1200, q: 500, instance: "urn:uuid:1" },
-        { uri: "sip:b@127.0.0.1:2", expiresSeconds: 90, q: 1000, instance: "" },
-        { uri: "sip:c@127.0.0.1:3", expiresSeconds: 0, q: 1000, instance: "" },
+        { uri: "sip:a@127.0.0.1:1", expiresSeconds: 1200, q: 500, instance: "urn:uuid:1", regId: 0 },
+        { uri: "sip:b@127.0.0.1:2", expiresSeconds: 90, q: 1000, instance: "", regId: 0 },
+        { uri: "sip:c@127.0.0.1:3", expiresSeconds: 0, q: 1000, instance: "", regId: 0 },
       ],
     });
   });
+
+  it("reads the path to the device, and whether the device knows RFC 5626 and nobody is on the way to it", () => {
+    const flow: [string, string][] = [
+      ["Contact", '<sip:a@127.0.0.1:1>;reg-id=2;+sip.instance="<urn:uuid:1>"'],
+      ["Supported", "gruu, Outbound"],
+    ];
+    const via: [string, string] = ["Via", "SIP/2.0/TCP a"];
+    expect(read(via, ...flow)).to.deep.include({ outbound: true, path: [] });
+    expect(read(via, ...flow)).to.have.nested.property("contacts[0].regId", 2);
+    expect(read(via, via, ["Path", "<sip:p@b;lr>, <sip:c;lr>"], ...flow)).to.deep.include({
+      outbound: false,
+      path: ["<sip:p@b;lr>", "<sip:c;lr>"],
+    });
+    // RFC 5626 §4.2: without an instance the number says nothing.
+    const alone = read(via, ["Contact", "<sip:a@127.0.0.1:1>;reg-id=2"], ["Supported", "outbound"]);
+    expect(alone).to.deep.include({ outbound: false }).and.to.have.nested.property("contacts[0].regId", 0);
+  });
+
+  for (const [what, header] of [
+    ["a reg-id of 0", ["Contact", '<sip:a@b>;reg-id=0;+sip.instance="<urn:uuid:1>"']],
+    ["a reg-id that is no number", ["Contact", '<sip:a@b>;reg-id=x;+sip.instance="<urn:uuid:1>"']],
+    ["a path that is none", ["Path", "<sip:p"]],
+    ["a path through too many", ["Path", Array(11).fill("<sip:p;lr>").join(",")]],
+  ] as const) {
+    it(`refuses ${what} with 400`, () => {
+      expect(read(["Contact", "<sip:c@d>"], [header[0], header[1]])).to.include({ status: 400 });
+    });
+  }
 
   it("takes a SIPS contact over TLS, and refuses it where anybody could listen (RFC 5630)", () => {
     const read = (flow: Flow) =>

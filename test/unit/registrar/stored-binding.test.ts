@@ -21,6 +21,17 @@ describe("a binding on disk", () => {
     expect(restored).to.deep.equal(binding({ flow: UDP, expiresAtMs: 500_010, q: 300, instance: "urn:uuid:1" }));
   });
 
+  it("comes back with the path to the device, and is called back at the first proxy on it", () => {
+    const path = ["<sip:token@127.0.0.1:5071;transport=tcp;lr>", "<sip:192.0.2.7;lr>"];
+    const flow: Flow = { transport: "TCP", address: "127.0.0.1", port: 40_000, connection: "c" };
+    const kept = toStored(ALICE, binding({ uri: "sip:alice@10.0.0.1", flow, path, regId: 1 }), saved);
+    expect(fromStored(kept, saved, MAX_SECONDS)).to.deep.include({
+      flow: { transport: "TCP", address: "127.0.0.1", port: 5071 },
+      path,
+      regId: 1,
+    });
+  });
+
   it("does not come back after it has expired", () => {
     expect(fromStored(stored(UDP), { monotonicMs: 0, wallMs: saved.wallMs + 600_000 }, MAX_SECONDS)).to.equal(
       undefined,

@@ -10,7 +10,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   const status = await (await clientOf(options)).get<NodeStatus>("/v1/status");
   if (status.state !== "running") process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
-  const { server, roster, peers, registrar, presence, replica, memory } = status;
+  const { server, roster, peers, registrar, presence, held, replica, memory } = status;
   const sinceMs = Date.now() - status.startedAtMs;
   print(
     `${paint("strong", server.name)} of ${paint("strong", status.domain)} is ${status.state}, for ${formatDuration(sinceMs)}`,
@@ -33,6 +33,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["lease term", formatDuration(status.leaseMs)],
     ["users here", `${status.owned}, with ${registrar.contacts} contacts and ${presence.publications} publications`],
     ["claiming back", registrar.reclaiming > 0 ? `${registrar.reclaiming} users with contacts from before` : undefined],
+    ["messages held", held.messages > 0 ? `${held.messages}, for ${held.recipients} users` : undefined],
     ["subscriptions", `${presence.watchers} of clients, ${presence.peerSubscriptions} of other servers`],
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
     ["memory", `${Math.round(memory.rssBytes / 1e6)} MB, heap ${Math.round(memory.heapBytes / 1e6)} MB`],

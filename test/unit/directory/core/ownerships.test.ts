@@ -234,6 +234,7 @@ describe("an ownership", () => {
     bench.own(ALICE, ballot(2), 2, 3);
     expect(bench.epoch()).to.deep.equal(ballot(2));
     expect(bench.ownerships.ballot(ALICE)).to.deep.equal(ballot(2));
+    expect(bench.ownerships.firstEpoch(0, ALICE)).to.deep.equal(ballot(1));
     expect(bench.losses()).to.deep.equal([]);
     expect(bench.ownerships.size).to.equal(1);
   });
@@ -248,6 +249,7 @@ describe("an ownership", () => {
     bench.own(ALICE, ballot(2), 1, 2);
     expect(bench.losses()).to.deep.equal([{ reason: "expired", epoch: ballot(1), to: undefined }]);
     expect(bench.epoch()).to.deep.equal(ballot(2));
+    expect(bench.ownerships.firstEpoch(bench.nowMs, ALICE)).to.deep.equal(ballot(2));
   });
 
   it("ends on purpose with the reason given, and tells whom to tell", () => {

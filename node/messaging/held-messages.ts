@@ -1,0 +1,244 @@
+import { randomUUID } from "node:crypto";
+import type { Aor } from "../../dht-schema/aor.ts";
+import { AORTA_MESSAGE } from "../federation/aorta-headers.ts";
+import { assertedIn } from "../federation/edge-identity.ts";
+import type { Locator, OwnerWatch } from "../federation/locator.ts";
+import type { OwnerRouter } from "../federation/route-to-owner.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { expiresOf } from "../sip/message/contact.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { parseMessage } from "../sip/message/parse-message.ts";
+import { serializeMessage } from "../sip/message/serialize-message.ts";
+import type { MessageStore } from "../storage/ports.ts";
+import { isForNow } from "./verdict.ts";
+
+export interface HeldMessagesComponents {
+  readonly store: MessageStore;
+  readonly router: OwnerRouter;
+  readonly locator: Pick<Locator, "self" | "watch">;
+  readonly contacts: Pick<RegisteredContacts, "onChange">;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/** What waits for one recipient, and how its delivery goes. */
+interface Recipient {
+  readonly aor: Aor;
+  readonly watch: OwnerWatch;
+  messages: number;
+  bytes: number;
+  state:
+    | { readonly kind: "waiting"; readonly cancel: () => void }
+    /** `again`: the recipient appeared meanwhile. */
+    | { readonly kind: "delivering"; again: boolean };
+  /** In a row. */
+  failures: number;
+}
+
+const SWEEP_MS = 60_000;
+
+/**
+ * Messages for users who cannot be reached: kept on disk, in order, until the recipient appears on this server or on another.
+ * A message keeps one name on its way, so that the server that has delivered it can tell it from a new one.
+ */
+export class HeldMessages {
+  readonly #components: HeldMessagesComponents;
+  readonly #recipients = new Map<Aor, Recipient>();
+  readonly #deliveries = new Set<Promise<void>>();
+  #endSweep = () => {};
+  #stopListening = () => {};
+  #stopped = true;
+
+  constructor(components: HeldMessagesComponents) {
+    this.#components = components;
+  }
+
+  /** Goes on with what was held by an earlier run. */
+  start(): void {
+    const { store, contacts } = this.#components;
+    this.#stopped = false;
+    this.#stopListening = contacts.onChange((aor) => this.#appeared(aor));
+    for (const { recipient, messages, bytes } of store.recipients()) {
+      const held = this.#recipientOf(recipient);
+      held.messages = messages;
+      held.bytes = bytes;
+    }
+    this.#sweep();
+  }
+
+  /** What is held stays on disk. Resolves when it is known of each message on its way whether it was delivered, or after a moment. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#endSweep();
+    this.#stopListening();
+    for (const recipient of this.#recipients.values()) this.#forget(recipient);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#components.timers.after(limits.messaging.stopMs, resolve);
+    await Promise.race([Promise.all(this.#deliveries), promise]);
+    cancel();
+  }
+
+  get status(): { readonly recipients: number; readonly messages: number } {
+    let messages = 0;
+    for (const recipient of this.#recipients.values()) messages += recipient.messages;
+    return { recipients: this.#recipients.size, messages };
+  }
+
+  /** Whether messages wait for a user: a new one has to queue behind them. */
+  isHolding(aor: Aor): boolean {
+    return this.#recipients.has(aor);
+  }
+
+  /** Whether a message that another server has held was delivered by this one before. */
+  wasDelivered(request: SipRequest): boolean {
+    const key = request.headers.get(AORTA_MESSAGE);
+    return key !== undefined && this.#components.store.wasDelivered(key);
+  }
+
+  /** Notes that a message that another server has held was delivered by this one. */
+  delivered(request: SipRequest): void {
+    const key = request.headers.get(AORTA_MESSAGE);
+    // No message is older than that: its holder drops it then.
+    if (key !== undefined)
+      this.#components.store.delivered(key, this.#components.clock.wallMs() + limits.messaging.heldMs);
+  }
+
+  /**
+   * Keeps a message until it can be delivered.
+   * @returns false when there is no room, or its sender wants it to be delivered at once or not at all
+   */
+  hold(request: SipRequest, to: Aor): boolean {
+    const { store, clock, counters } = this.#components;
+    const lifeMs = Math.min((expiresOf(request.headers) ?? Infinity) * 1000, limits.messaging.heldMs);
+    if (this.#stopped || lifeMs === 0) return false;
+    const nowMs = clock.wallMs();
+    const key = request.headers.get(AORTA_MESSAGE) ?? randomUUID();
+    const message = serializeMessage(asHeld(request, key, nowMs));
+    const before = this.#recipients.get(to);
+    const isFull =
+      before === undefined
+        ? this.#recipients.size >= limits.messaging.heldRecipients
+        : before.messages >= limits.messaging.heldPerUser ||
+          before.bytes + message.length > limits.messaging.heldBytesPerUser;
+    if (isFull) {
+      counters.add("messaging.held_full");
+      return false;
+    }
+    if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMs, message })) return true;
+    counters.add("messaging.held");
+    const recipient = before ?? this.#recipientOf(to);
+    recipient.messages++;
+    recipient.bytes += message.length;
+    return true;
+  }
+
+  #recipientOf(aor: Aor): Recipient {
+    const watch = this.#components.locator.watch(aor, (change) => {
+      if (change.kind !== "nobody") this.#appeared(aor);
+    });
+    const state = { kind: "waiting", cancel: this.#after(limits.messaging.heldRetryMinMs, aor) } as const;
+    const recipient: Recipient = { aor, watch, messages: 0, bytes: 0, state, failures: 0 };
+    this.#recipients.set(aor, recipient);
+    return recipient;
+  }
+
+  #after(delayMs: number, aor: Aor): () => void {
+    return this.#components.timers.after(delayMs, () => this.#appeared(aor));
+  }
+
+  /** waiting → delivering */
+  #appeared(aor: Aor): void {
+    const recipient = this.#recipients.get(aor);
+    if (recipient === undefined) return;
+    if (recipient.state.kind === "delivering") recipient.state.again = true;
+    else {
+      recipient.state.cancel();
+      recipient.state = { kind: "delivering", again: false };
+      const delivery = this.#deliver(recipient).finally(() => this.#deliveries.delete(delivery));
+      this.#deliveries.add(delivery);
+    }
+  }
+
+  /** delivering → waiting, or gone when nothing is left */
+  async #deliver(recipient: Recipient): Promise<void> {
+    const { store, logger } = this.#components;
+    try {
+      for (;;) {
+        const held = store.next(recipient.aor);
+        if (held === undefined) return this.#forget(recipient);
+        const isDone = await this.#deliverOne(recipient.aor, held.message);
+        if (isDone) store.remove(held.id);
+        if (this.#stopped) return;
+        if (!isDone) break;
+        recipient.messages--;
+        recipient.bytes -= held.message.length;
+        recipient.failures = 0;
+      }
+    } catch (error) {
+      logger.error({ err: error, recipient: recipient.aor }, "held messages could not be delivered");
+    }
+    this.#wait(recipient);
+  }
+
+  /** Whether the message is dealt with: delivered, held by another server now, or refused for good. */
+  async #deliverOne(aor: Aor, octets: Uint8Array): Promise<boolean> {
+    const { router, locator, counters, logger } = this.#components;
+    const message = parseMessage(octets);
+    if (message.kind !== "request") return true;
+    const identity = { asserted: assertedIn(message.headers), from: "client" } as const;
+    const { status } = await router.route(message, aor, identity, { transport: "MESH", server: locator.self });
+    // Who did not answer may have delivered it; asked again, it will know by the message's name.
+    if (isForNow(status) || status === 504) return false;
+    counters.add(status < 300 ? "messaging.held_delivered" : "messaging.held_refused");
+    if (status >= 300) logger.info({ recipient: aor, status }, "a held message was refused");
+    return true;
+  }
+
+  #wait(recipient: Recipient): void {
+    if (this.#stopped) return;
+    const { heldRetryMinMs, heldRetryMaxMs } = limits.messaging;
+    const hasAppeared = recipient.state.kind === "delivering" && recipient.state.again;
+    const pauseMs = hasAppeared ? 0 : Math.min(heldRetryMinMs * 2 ** recipient.failures, heldRetryMaxMs);
+    recipient.failures = hasAppeared ? 0 : recipient.failures + 1;
+    recipient.state = { kind: "waiting", cancel: this.#after(pauseMs, recipient.aor) };
+  }
+
+  #forget(recipient: Recipient): void {
+    recipient.watch.close();
+    if (recipient.state.kind === "waiting") recipient.state.cancel();
+    this.#recipients.delete(recipient.aor);
+  }
+
+  #sweep(): void {
+    const { store, clock, counters, timers } = this.#components;
+    const expired = store.expire(clock.wallMs());
+    if (expired.length > 0) {
+      counters.add("messaging.held_expired", expired.length);
+      const left = new Map(store.recipients().map((each) => [each.recipient, each]));
+      for (const aor of new Set(expired)) {
+        const recipient = this.#recipients.get(aor);
+        if (recipient === undefined) continue;
+        ({ messages: recipient.messages, bytes: recipient.bytes } = left.get(aor) ?? { messages: 0, bytes: 0 });
+        // A delivery that is under way finds out by itself.
+        if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
+      }
+    }
+    this.#endSweep = timers.after(SWEEP_MS, () => this.#sweep());
+  }
+}
+
+/** The request as it will go out again: from this server, with its name, and the time when it was sent. */
+function asHeld(request: SipRequest, key: string, nowMs: number): SipRequest {
+  const headers = request.headers.clone();
+  for (const name of ["Via", "Route", "Record-Route", "Max-Forwards", "Max-Breadth"]) headers.delete(name);
+  headers.set(AORTA_MESSAGE, key);
+  if (!headers.has("Date")) headers.append("Date", new Date(nowMs).toUTCString());
+  return { ...request, headers };
+}

@@ -1,0 +1,53 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Database, Row } from "./database.ts";
+import type { HeldMessage, MessageStore } from "./ports.ts";
+
+/**
+ * Messages in the database. What is held is on disk before its sender is told so: it cannot be asked for again. That one was
+ * delivered is safe from a crash of the process at once.
+ */
+export function createMessageStore(database: Database): MessageStore {
+  const hold = database.prepare(
+    "INSERT INTO held_message (key, recipient, expires_at_ms, message) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+  );
+  const next = database.prepare("SELECT * FROM held_message WHERE recipient = ? ORDER BY id LIMIT 1");
+  const remove = database.prepare("DELETE FROM held_message WHERE id = ?");
+  const recipients = database.prepare(
+    "SELECT recipient, count(*) AS messages, sum(length(message)) AS bytes FROM held_message GROUP BY recipient",
+  );
+  const expire = database.prepare("DELETE FROM held_message WHERE expires_at_ms <= ? RETURNING recipient");
+  const delivered = database.prepare("INSERT INTO delivered_message VALUES (?, ?) ON CONFLICT (key) DO NOTHING");
+  const wasDelivered = database.prepare("SELECT 1 FROM delivered_message WHERE key = ?");
+  const forget = database.prepare("DELETE FROM delivered_message WHERE forget_at_ms <= ?");
+  return {
+    hold: ({ key, recipient, expiresAtMs, message }) =>
+      database.durably(() => hold.run(key, recipient, expiresAtMs, message)) > 0,
+    next(recipient) {
+      const row = next.get(recipient);
+      return row && heldOf(row);
+    },
+    remove: (id) => void remove.run(id),
+    recipients: () =>
+      recipients.all().map((row) => ({
+        recipient: row["recipient"] as Aor,
+        messages: row["messages"] as number,
+        bytes: row["bytes"] as number,
+      })),
+    expire(nowMs) {
+      forget.run(nowMs);
+      return expire.all(nowMs).map((row) => row["recipient"] as Aor);
+    },
+    delivered: (key, forgetAtMs) => void delivered.run(key, forgetAtMs),
+    wasDelivered: (key) => wasDelivered.get(key) !== undefined,
+  };
+}
+
+function heldOf(row: Row): HeldMessage & { readonly id: number } {
+  return {
+    id: row["id"] as number,
+    key: row["key"] as string,
+    recipient: row["recipient"] as Aor,
+    expiresAtMs: row["expires_at_ms"] as number,
+    message: row["message"] as Uint8Array,
+  };
+}

@@ -1,0 +1,162 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
+import { openMemoryStorage } from "../../../node/storage/storage.ts";
+import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+const BOB = "sip:bob@example.com" as Aor;
+
+function twoServers() {
+  const domain = new SimulatedDomain();
+  return { domain, one: domain.server("one"), two: domain.server("two") };
+}
+
+describe("a message to a user who is not there", () => {
+  it("is accepted with 202, and delivered in order and once when they register on whatever server", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    for (const text of ["1", "2", "3"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    expect(one.held.status).to.deep.equal({ recipients: 1, messages: 3 });
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["1", "2", "3"]);
+    expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+    const [received] = bob.client.received;
+    expect(received?.headers.get("Date")).to.match(/GMT$/);
+    expect(received?.headers.get("From")).to.contain("<sip:joe@example.com>");
+    expect(received?.headers.has("Aorta-Message")).to.equal(false);
+    await domain.time.advance(600_000);
+    expect(bob.texts()).to.deep.equal(["1", "2", "3"]);
+    expect((await joe.message(BOB, "4")).status).to.equal(200);
+  });
+
+  it("waits at their server while their devices are silent, and follows them to the next", async () => {
+    const { domain, one, two } = twoServers();
+    const three = domain.server("three");
+    const [joe, bob, elsewhere] = [domain.device("joe", one), domain.device("bob", two), domain.device("bob", three)];
+    await bob.register();
+    bob.client.onRequest(() => {});
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    expect([one.held.status.messages, two.held.status.messages]).to.deep.equal([0, 1]);
+    await elsewhere.register();
+    // The silent device, asked once more, has as long as at first.
+    await domain.time.advance(limits.messaging.deliveryMs + 1_000);
+    expect(elsewhere.texts()).to.deep.equal(["hello?"]);
+    expect(two.held.status.messages).to.equal(0);
+  });
+
+  it("is delivered as soon as a device of theirs comes back to the same server", async () => {
+    const { domain, one } = twoServers();
+    const [joe, bob, other] = [domain.device("joe", one), domain.device("bob", one), domain.device("bob", one)];
+    await bob.register();
+    bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 480)));
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    await domain.time.advance(60_000);
+    await other.register();
+    await domain.time.advance(100);
+    expect(other.texts()).to.deep.equal(["hello?"]);
+  });
+
+  it("is not overtaken by later ones", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    const slow: (() => void)[] = [];
+    bob.client.onRequest((incoming) => slow.push(() => incoming.respond(createResponse(incoming.request, 200))));
+    expect((await joe.message(BOB, "first")).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["first"]);
+    expect((await joe.message(BOB, "second")).status, "behind the first").to.equal(202);
+    expect(bob.texts()).to.deep.equal(["first"]);
+    slow.shift()?.();
+    await domain.time.advance(100);
+    expect(bob.texts()).to.deep.equal(["first", "second"]);
+  });
+
+  it("survives a restart of the server that holds it", async () => {
+    const domain = new SimulatedDomain();
+    const { messages } = openMemoryStorage();
+    const before = domain.server("one", { messages });
+    expect((await domain.device("joe", before).message(BOB, "held")).status).to.equal(202);
+    await domain.time.until(before.held.stop());
+    domain.network.kill(before.id);
+    domain.server("uno", { messages });
+    const bob = domain.device("bob", domain.server("two"));
+    await bob.register();
+    await domain.time.advance(5_000);
+    expect(bob.texts()).to.deep.equal(["held"]);
+  });
+
+  it("is dropped when its time is over, and never held when it has none", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    expect((await joe.message(BOB, "now", [["Expires", "0"]])).status).to.equal(480);
+    expect((await joe.message(BOB, "soon", [["Expires", "60"]])).status).to.equal(202);
+    expect((await joe.message(BOB, "some day")).status).to.equal(202);
+    await domain.time.advance(180_000);
+    expect(one.held.status).to.deep.equal({ recipients: 1, messages: 1 });
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["some day"]);
+    expect(one.counters.get("messaging.held_expired")).to.equal(1);
+  });
+
+  it("is refused as before when too many wait already", async () => {
+    const { domain, one } = twoServers();
+    const joe = domain.device("joe", one);
+    for (let i = 0; i < limits.messaging.heldPerUser; i++) {
+      const answer = await joe.message(BOB, String(i));
+      if (answer.status !== 202) expect.fail(`message ${i} was answered ${answer.status}`);
+    }
+    expect((await joe.message(BOB, "one too many")).status).to.equal(480);
+  });
+
+  it("that their device refuses for good is not tried again", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 415)));
+    for (const text of ["odd", "odder"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(600_000);
+    expect(bob.texts()).to.deep.equal(["odd", "odder"]);
+    expect(one.held.status.messages).to.equal(0);
+  });
+
+  it("is delivered once, though its holder sends it again because the answer was lost", async () => {
+    const { domain, one, two } = twoServers();
+    const bob = domain.device("bob", two);
+    await bob.register();
+    const epoch = two.locator.owned(BOB)!;
+    const send = () =>
+      domain.time.until(
+        one.stack.send(
+          createRequest({
+            method: "MESSAGE",
+            uri: BOB,
+            from: "<sip:joe@example.com>;tag=1",
+            to: `<${BOB}>`,
+            headers: [
+              ["Aorta-Message", "m-1"],
+              ["Aorta-Epoch", `${epoch.version}.${epoch.counter}.${epoch.member}`],
+              ["P-Asserted-Identity", "<sip:joe@example.com>"],
+            ],
+          }),
+          { transport: "MESH", server: two.id },
+        ),
+      );
+    expect((await send()).status).to.equal(200);
+    expect((await send()).status).to.equal(200);
+    expect(bob.client.received).to.have.length(1);
+    expect(two.counters.get("messaging.repeated")).to.equal(1);
+  });
+
+  it("cannot be given the name of another by a client", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    for (const text of ["1", "2"])
+      expect((await joe.message(BOB, text, [["Aorta-Message", "m-1"]])).status).to.equal(200);
+    expect(bob.texts()).to.deep.equal(["1", "2"]);
+  });
+});
