@@ -45,6 +45,11 @@ export const limits = {
     serverTransactions: 200_000,
     /** Requests sent and not yet answered. Beyond, a local 503. */
     clientTransactions: 50_000,
+    /**
+     * Requests to one UDP address that are on their way at once; the rest waits until they are answered. The usual socket buffer of Linux (212,992 octets, which counts
+     * the kernel's own memory with each datagram) holds 90 NOTIFYs. What is not answered within `holdMs` makes room all the same, so 800 a second go to who answers nothing.
+     */
+    udpWindow: { requests: 40, holdMs: 50 },
     /** How long a client may use a challenge; then it is challenged again with `stale=true`, which no person notices. */
     nonceMs: 5 * 60_000,
     /** Used nonces that are remembered so that credentials cannot be replayed, about 150 bytes each. Beyond, older ones count as stale. */

@@ -103,6 +103,7 @@ class Stack implements SipStack, SipSessions {
     this.#clients = new ClientTransactions({
       ...shared,
       capacity: limits.sip.clientTransactions,
+      window: limits.sip.udpWindow,
       transmit: (flow, bytes, failed) => this.#transports.send(flow, bytes, failed),
     });
     this.#servers = new ServerTransactions({

@@ -9,14 +9,19 @@ import type { Flow, InviteProgress } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
+import type { Place, WindowRules } from "./send-windows.ts";
+import { SendWindows } from "./send-windows.ts";
 import type { ClientEffect, TimerSettings, TransactionOptions } from "./timer-settings.ts";
+import { lifetimeMs } from "./timer-settings.ts";
 
 interface Components {
   readonly scheduler: Scheduler;
   readonly counters: Counters;
   readonly timers: TimerSettings;
-  /** How many at a time; beyond, requests fail with a local 503. */
+  /** How many at a time, those that wait for their turn included; beyond, requests fail with a local 503. */
   readonly capacity: number;
+  /** How many go to one address over an unreliable transport at once. */
+  readonly window: WindowRules;
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (flow: Flow, bytes: Uint8Array, failed: (reason: string) => void) => void;
 }
@@ -33,9 +38,12 @@ export class ClientTransactions {
   readonly #byKey = new Map<string, ClientTransaction>();
   /** Those that wait on a connection or link, to fail at once when it closes. */
   readonly #byFlow = new Map<string, Set<ClientTransaction>>();
+  readonly #windows: SendWindows;
+  readonly #waiting = new Set<WaitingRequest>();
 
   constructor(components: Components) {
     this.#components = components;
+    this.#windows = new SendWindows(components.scheduler, components.window);
     this.#reliable = { reliable: true, timers: components.timers };
     this.#unreliable = { reliable: false, timers: components.timers };
     this.#surroundings = {
@@ -56,10 +64,11 @@ export class ClientTransactions {
   send(request: SipRequest, flow: Flow, options: InviteProgress = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
-    else if (this.#byKey.size >= this.#components.capacity) {
+    else if (this.#byKey.size + this.#waiting.size >= this.#components.capacity) {
       this.#components.counters.add("sip.client_overload");
       resolve(localResponse(request, 503));
-    } else this.#start(request, flow, options, resolve);
+    } else if (this.#components.isReliable(flow)) this.#start(request, flow, { ...options, resolve });
+    else this.#startInTurn(request, flow, { ...options, resolve });
     return promise;
   }
 
@@ -77,18 +86,49 @@ export class ClientTransactions {
 
   /** Ends all with a local 503. */
   stop(): void {
+    for (const waiting of this.#waiting) waiting.giveUp(503);
     for (const transaction of this.#byKey.values()) transaction.failed();
   }
 
-  #start(request: SipRequest, flow: Flow, options: InviteProgress, resolve: (response: SipResponse) => void): void {
+  /** Where datagrams can be lost for their number, a request waits for its turn. Its timers begin when it is sent. */
+  #startInTurn(request: SipRequest, flow: Flow, user: User): void {
+    const { scheduler, counters, timers } = this.#components;
+    let waiting: WaitingRequest | undefined;
+    let transaction: ClientTransaction | undefined;
+    let hasLeft = false;
+    const leave = (): void => {
+      hasLeft = true;
+      place?.leave();
+    };
+    const place: Place | undefined = this.#windows.enter(flowKey(flow), () => {
+      waiting?.end();
+      transaction = this.#start(request, flow, user, leave);
+    });
+    // It may have failed within the call already.
+    if (hasLeft) place.leave();
+    if (transaction !== undefined) return;
+    counters.add("sip.requests_paced");
+    waiting = new WaitingRequest(request, user, {
+      ended: (each) => {
+        this.#waiting.delete(each);
+        scheduler.remove(each);
+      },
+      gaveUp: () => place.leave(),
+    });
+    this.#waiting.add(waiting);
+    scheduler.schedule(waiting, scheduler.nowMs() + lifetimeMs(timers));
+  }
+
+  #start(request: SipRequest, flow: Flow, user: User, heardOf?: () => void): ClientTransaction {
     const { scheduler, isReliable } = this.#components;
     const reliable = isReliable(flow);
     const Machine = request.method === "INVITE" ? InviteClientTransaction : NonInviteClientTransaction;
     const machine = new Machine(scheduler.nowMs(), reliable ? this.#reliable : this.#unreliable);
-    const transaction = new ClientTransaction(request, flow, machine, { ...options, resolve }, this.#surroundings);
+    const transaction = new ClientTransaction(request, flow, machine, user, this.#surroundings, heardOf);
     this.#byKey.set(transaction.key, transaction);
     if (reliable) this.#link(flowKey(flow), transaction);
     transaction.start();
+    return transaction;
   }
 
   #link(key: string, transaction: ClientTransaction): void {
@@ -113,6 +153,44 @@ interface User extends InviteProgress {
   readonly resolve: (response: SipResponse) => void;
 }
 
+/** A request that waits for its turn to be sent. */
+class WaitingRequest implements Task {
+  dueMs = 0;
+  heapIndex = -1;
+  readonly #request: SipRequest;
+  readonly #user: User;
+  readonly #surroundings: { readonly ended: (waiting: WaitingRequest) => void; readonly gaveUp: () => void };
+  readonly #onAbort = (): void => this.giveUp(487);
+
+  constructor(
+    request: SipRequest,
+    user: User,
+    surroundings: { readonly ended: (waiting: WaitingRequest) => void; readonly gaveUp: () => void },
+  ) {
+    this.#request = request;
+    this.#user = user;
+    this.#surroundings = surroundings;
+    user.signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** As long as the request itself would be tried. */
+  due(): void {
+    this.giveUp(408);
+  }
+
+  giveUp(status: 408 | 487 | 503): void {
+    this.end();
+    this.#surroundings.gaveUp();
+    this.#user.resolve(localResponse(this.#request, status));
+  }
+
+  /** It is sent, or will not be. */
+  end(): void {
+    this.#user.signal?.removeEventListener("abort", this.#onAbort);
+    this.#surroundings.ended(this);
+  }
+}
+
 class ClientTransaction implements Task {
   dueMs = 0;
   heapIndex = -1;
@@ -123,6 +201,8 @@ class ClientTransaction implements Task {
   readonly #surroundings: Surroundings;
   readonly #request: SipRequest;
   readonly #bytes: Uint8Array;
+  /** Told at the first sign that the request is not on its way any more. */
+  readonly #heardOf: () => void;
   readonly #onAbort = (): void => this.#abort();
   #ended = false;
   #provisional = false;
@@ -134,7 +214,9 @@ class ClientTransaction implements Task {
     machine: InviteClientTransaction | NonInviteClientTransaction,
     user: User,
     surroundings: Surroundings,
+    heardOf: () => void = () => {},
   ) {
+    this.#heardOf = heardOf;
     this.key = clientKey(request);
     this.flow = flow;
     this.#request = request;
@@ -152,6 +234,7 @@ class ClientTransaction implements Task {
 
   receive(response: SipResponse, nowMs: number): void {
     this.#provisional = true;
+    this.#heardOf();
     this.#carryOut(this.#machine.response(response.status, nowMs), response);
   }
 
@@ -233,6 +316,7 @@ class ClientTransaction implements Task {
 
   #end(): void {
     this.#ended = true;
+    this.#heardOf();
     this.#user.signal?.removeEventListener("abort", this.#onAbort);
     this.#surroundings.scheduler.remove(this);
     this.#surroundings.ended(this);

@@ -42,6 +42,7 @@ function pair(
   const clients = new ClientTransactions({
     ...shared,
     capacity: CAPACITY.clients,
+    window: { requests: 100, holdMs: 20 },
     transmit: (_flow, bytes) =>
       carry(bytes, (octets) => {
         const request = parseMessage(octets) as SipRequest;
