@@ -8,6 +8,7 @@ import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
@@ -26,8 +27,11 @@ export type Authentication =
 
 /** Finds out which user a client is. */
 export interface ClientAuthenticator {
-  /** @param as `registrar`: we serve the request (401); `proxy`: we send it on (407). */
-  authenticate(request: SipRequest, as: "registrar" | "proxy"): Authentication;
+  /**
+   * @param as `registrar`: we serve the request (401); `proxy`: we send it on (407).
+   * @param source the address that it came from
+   */
+  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): Authentication;
 }
 
 /** Handlers of what has passed the edge. Each answers every request. */
@@ -107,7 +111,7 @@ class Edge {
     const identity =
       incoming.flow.transport === "MESH"
         ? this.#ofServer(request, incoming.flow.server)
-        : this.#ofClient(request, examined);
+        : this.#ofClient(request, examined, incoming.flow.address);
     if ("status" in identity) return this.#refuse(incoming, identity);
     this.#dispatch(incoming, examined, identity);
   }
@@ -116,7 +120,7 @@ class Edge {
     return { asserted: assertedIn(request.headers), from: { server } };
   }
 
-  #ofClient(request: SipRequest, examined: Examined): RequestIdentity | Refusal {
+  #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {
     stripAssertions(request.headers);
     const { method, target } = examined;
     // A NOTIFY is judged by its dialog; what the node can do, anybody may ask.
@@ -126,7 +130,7 @@ class Edge {
     const result =
       authenticator === "none"
         ? believe(examined, domain)
-        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar");
+        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar", sourceOf(address));
     if (result.kind === "refused") return result.refusal;
     const problem = identityProblem(examined, result.aor, domain);
     if (problem !== undefined) return problem;

@@ -41,6 +41,10 @@ export const limits = {
     unsentBytes: 1024 * 1024,
     /** Requests being served at one time. Beyond, 503 with Retry-After. */
     pendingRequests: 10_000,
+    /** Of these, for requests within a dialog only: who is being served already goes on being served. */
+    reservedRequests: 1_000,
+    /** An event loop that is so late, so often in a row, has more to do than it can: a growing share of the requests that begin something gets 503 with Retry-After. */
+    overload: { sampleMs: 100, lateMs: 300, samples: 3 },
     /** Server transactions in memory, the answered ones kept for retransmissions included, at about 1 KiB each. Beyond, 503 with Retry-After. */
     serverTransactions: 200_000,
     /** Requests sent and not yet answered. Beyond, a local 503. */
@@ -54,6 +58,18 @@ export const limits = {
     nonceMs: 5 * 60_000,
     /** Used nonces that are remembered so that credentials cannot be replayed, about 150 bytes each. Beyond, older ones count as stale. */
     nonces: 50_000,
+    /**
+     * Wrong passwords for one user, or from one address, that cost nothing; after each further one no credentials of theirs are looked at for a time, which doubles up to five minutes: 503
+     * with Retry-After. One is forgotten a minute. A user who has shown the right password from an address is not kept waiting there. About 200 B each.
+     */
+    guesses: {
+      perUser: 5,
+      perSource: 30,
+      firstMs: 1000,
+      longestMs: 5 * 60_000,
+      forgetMs: 60_000,
+      remembered: 20_000,
+    },
     /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
     retryAfterSeconds: 5,
   },

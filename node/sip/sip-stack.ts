@@ -25,6 +25,7 @@ import type {
   SipStack,
 } from "./stack.ts";
 import { AORTA_LOCAL, ClientTransactions } from "./transaction/client-transactions.ts";
+import { Overload } from "./transaction/overload.ts";
 import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
@@ -69,6 +70,10 @@ class Stack implements SipStack, SipSessions {
   readonly #clients: ClientTransactions;
   readonly #servers: ServerTransactions;
   #handler: ((incoming: IncomingRequest) => void) | undefined;
+  readonly #overload = new Overload(limits.sip.overload);
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  #cancelSample = (): void => {};
   readonly #flowClosed: ((flow: Flow) => void)[] = [];
   #stopping = false;
   /** Makes tags of stateless responses: the same for each retransmission of a request. */
@@ -80,6 +85,8 @@ class Stack implements SipStack, SipSessions {
     this.#counters = counters;
     this.#mesh = mesh;
     this.#tls = options.tls;
+    this.#clock = clock;
+    this.#timers = timers;
     this.#transports = new Transports(options.listen, mesh, {
       clock,
       counters,
@@ -108,7 +115,12 @@ class Stack implements SipStack, SipSessions {
     });
     this.#servers = new ServerTransactions({
       ...shared,
-      capacity: { pending: limits.sip.pendingRequests, kept: limits.sip.serverTransactions },
+      capacity: {
+        pending: limits.sip.pendingRequests,
+        reserved: limits.sip.reservedRequests,
+        kept: limits.sip.serverTransactions,
+      },
+      sheds: () => this.#overload.sheds(),
       transmit: (path, bytes, failed) => this.#respond(path, bytes, failed),
       deliver: (incoming) => this.#deliver(incoming),
       answerStateless: (request, path, status) => this.#answerStateless(request, path, status),
@@ -119,14 +131,26 @@ class Stack implements SipStack, SipSessions {
     this.#stopping = false;
     this.#tls?.load();
     await this.#transports.start();
+    this.#cancelSample();
+    this.#sample();
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#cancelSample();
     this.#clients.stop();
     this.#servers.stop();
     this.#scheduler.stop();
     await this.#transports.stop();
+  }
+
+  /** A timer is as late as whatever waits for the event loop. */
+  #sample(): void {
+    const dueMs = this.#clock.monotonicMs() + limits.sip.overload.sampleMs;
+    this.#cancelSample = this.#timers.after(limits.sip.overload.sampleMs, () => {
+      this.#overload.sample(this.#clock.monotonicMs() - dueMs);
+      this.#sample();
+    });
   }
 
   listening(): readonly ListenAddress[] {

@@ -39,7 +39,11 @@ function serve(server: TestStack): { readonly accepted: Inbox<IncomingRequest> }
   });
   server.stack.onRequest((incoming) => {
     const { request } = incoming;
-    const result = authenticator.authenticate(request, request.method === "REGISTER" ? "registrar" : "proxy");
+    const result = authenticator.authenticate(
+      request,
+      request.method === "REGISTER" ? "registrar" : "proxy",
+      "127.0.0.1",
+    );
     if (result.kind === "refused") {
       const { status, reason, headers } = result.refusal;
       return incoming.respond(createResponse(request, status, { reason, headers }));

@@ -10,6 +10,7 @@ import type { Params } from "../message/params.ts";
 import { tryParseUri } from "../message/uri.ts";
 import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
 import { digestResponse, sameResponse } from "./digest-response.ts";
+import { GuessThrottle } from "./guess-throttle.ts";
 import { NonceCounts } from "./nonce-counts.ts";
 import { NonceIssuer } from "./nonce.ts";
 
@@ -19,7 +20,7 @@ export interface DigestAuthenticatorOptions {
   readonly findUser: (username: string, realm: string) => User | undefined;
   /** Signs nonces; keep it secret, and between restarts, or clients are challenged once more. At least 16 octets. */
   readonly nonceKey: Uint8Array;
-  readonly clock: Pick<Clock, "wallMs">;
+  readonly clock: Clock;
   readonly counters: Counters;
 }
 
@@ -36,7 +37,9 @@ export type RefusalCause =
   /** The password is right, the nonce is too old or not ours. */
   | "stale"
   /** The password is right, but these very credentials were used before. */
-  | "replayed";
+  | "replayed"
+  /** Too many wrong ones went before: it was not looked at. */
+  | "throttled";
 
 export type DigestResult =
   | { readonly kind: "user"; readonly aor: Aor; readonly user: User }
@@ -44,7 +47,7 @@ export type DigestResult =
       readonly kind: "refused";
       readonly cause: RefusalCause;
       readonly refusal: {
-        readonly status: 400 | 401 | 407;
+        readonly status: 400 | 401 | 407 | 503;
         readonly reason: string;
         readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
       };
@@ -54,9 +57,10 @@ export type DigestResult =
 export interface DigestAuthenticator {
   /**
    * Finds out whose request it is.
+   * @param source who sends it, as far as that is known: guesses of passwords are counted by it
    * @param as `registrar`: we serve the request (401, Authorization); `proxy`: we send it on (407, Proxy-Authorization)
    */
-  authenticate(request: SipRequest, as: "registrar" | "proxy"): DigestResult;
+  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult;
 }
 
 export function createDigestAuthenticator(options: DigestAuthenticatorOptions): DigestAuthenticator {
@@ -86,35 +90,46 @@ class Authenticator implements DigestAuthenticator {
   readonly #options: DigestAuthenticatorOptions;
   readonly #nonces: NonceIssuer;
   readonly #counts = new NonceCounts(limits.sip.nonces);
+  readonly #guesses = new GuessThrottle(limits.sip.guesses);
 
   constructor(options: DigestAuthenticatorOptions) {
     this.#options = options;
     this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
   }
 
-  authenticate(request: SipRequest, as: "registrar" | "proxy"): DigestResult {
-    const result = this.#judge(request, FIELDS[as].credentials);
+  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult {
+    const result = this.#judge(request, FIELDS[as].credentials, source);
+    if (typeof result === "number") return this.#refuseFor(result);
     if (typeof result !== "string") return { kind: "user", aor: result.aor, user: result };
     this.#options.counters.add(`sip.auth.${result}`);
     return this.#refuse(as, result);
   }
 
-  #judge(request: SipRequest, field: string): User | RefusalCause {
+  /** @returns the user; why not; or for how many milliseconds no credentials are looked at */
+  #judge(request: SipRequest, field: string, source: string): User | RefusalCause | number {
     const claim = this.#claimIn(request, field);
     if (typeof claim === "string") return claim;
     if (!isForRequest(claim.uri, request.uri)) return "other-uri";
+    const monotonicMs = this.#options.clock.monotonicMs();
+    const waitMs = this.#guesses.waitMs(claim.username, source, monotonicMs);
+    if (waitMs > 0) return waitMs;
     const user = this.#options.findUser(claim.username, this.#options.realm);
     // An unknown user costs the same time as a wrong password.
     const ha1 = (claim.algorithm === "MD5" ? user?.ha1Md5 : user?.ha1Sha256) ?? "";
     const isRight = sameResponse(digestResponse(ha1, claim), claim.response);
-    if (user === undefined || !isRight) return "wrong";
+    if (user === undefined || !isRight) {
+      this.#guesses.wrong(claim.username, source, monotonicMs);
+      return "wrong";
+    }
     const nowMs = this.#options.clock.wallMs();
     const nonce = this.#nonces.check(claim.nonce, nowMs);
     if (nonce.kind !== "fresh") return "stale";
     this.#counts.expire(nowMs - limits.sip.nonceMs);
     // Without qop there is no count: such a client may use a nonce once.
     const count = claim.qop === undefined ? 1 : Number.parseInt(claim.qop.nc, 16);
-    return this.#counts.use(claim.nonce, nonce.issuedAtMs, count) ? user : "replayed";
+    if (!this.#counts.use(claim.nonce, nonce.issuedAtMs, count)) return "replayed";
+    this.#guesses.right(claim.username, source, monotonicMs);
+    return user;
   }
 
   /** The credentials for our realm: a request may carry others for proxies further on. @see RFC 3261 §22.3 */
@@ -134,6 +149,16 @@ class Authenticator implements DigestAuthenticator {
       if (algorithm !== undefined) return claimOf(params, algorithm, request.method) ?? "malformed";
     }
     return malformed ? "malformed" : "no-credentials";
+  }
+
+  #refuseFor(waitMs: number): DigestResult {
+    const headers = [["Retry-After", String(Math.ceil(waitMs / 1000))]] as const;
+    this.#options.counters.add("sip.auth.throttled");
+    return {
+      kind: "refused",
+      cause: "throttled",
+      refusal: { status: 503, reason: "Too Many Wrong Passwords", headers },
+    };
   }
 
   #refuse(as: "registrar" | "proxy", cause: RefusalCause): DigestResult {

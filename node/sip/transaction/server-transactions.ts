@@ -18,7 +18,14 @@ interface Components {
   readonly counters: Counters;
   readonly timers: TimerSettings;
   /** How many are served at a time, and kept in memory with those answered; beyond, requests get 503. */
-  readonly capacity: { readonly pending: number; readonly kept: number };
+  readonly capacity: {
+    readonly pending: number;
+    /** Of the pending ones, for requests within a dialog only. */
+    readonly reserved: number;
+    readonly kept: number;
+  };
+  /** Whether a request that begins something is to be refused. */
+  readonly sheds: () => boolean;
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (path: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void) => void;
   /** Hands a new request to the node. */
@@ -92,9 +99,11 @@ export class ServerTransactions {
   }
 
   #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {
-    const { counters, scheduler, isReliable, deliver, answerStateless, capacity } = this.#components;
+    const { counters, scheduler, isReliable, deliver, answerStateless, capacity, sheds } = this.#components;
     const path = responsePath(flow, via);
-    if (this.#pending >= capacity.pending || this.#byKey.size >= capacity.kept) {
+    const isNew = !continues(request);
+    const pending = isNew ? capacity.pending - capacity.reserved : capacity.pending;
+    if (this.#pending >= pending || this.#byKey.size >= capacity.kept || (isNew && sheds())) {
       counters.add("sip.overload");
       answerStateless(request, path, 503);
       return undefined;
@@ -119,6 +128,11 @@ export class ServerTransactions {
 interface Surroundings extends Components {
   readonly answered: () => void;
   readonly ended: (key: string) => void;
+}
+
+/** Whether a request belongs to what is there already: a dialog, a call that is to end, a publication. */
+function continues({ method, headers }: SipRequest): boolean {
+  return method === "CANCEL" || hasTag(headers.get("to") ?? "") || headers.has("sip-if-match");
 }
 
 /** Kept for 32 s after its answer on UDP, so it holds little then: the octets of the answer and where they go. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import type { Aor } from "../../../../dht-schema/aor.ts";
+import type { MonotonicMs } from "../../../../node/runtime/clock.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 import { createCounters } from "../../../../node/runtime/metrics.ts";
 import type { DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
@@ -30,10 +31,12 @@ function userNamed(username: string, password: string): User {
   };
 }
 
+const SOURCE = "192.0.2.1";
+
 const alice = userNamed("alice", "secret");
 
 function setUp(nonceKey = Buffer.alloc(32, 7)) {
-  const clock = { nowMs: 1_700_000_000_000, wallMs: () => clock.nowMs };
+  const clock = { nowMs: 1_700_000_000_000, wallMs: () => clock.nowMs, monotonicMs: () => clock.nowMs as MonotonicMs };
   const authenticator = createDigestAuthenticator({
     realm: REALM,
     findUser: (username, realm) => (username === "alice" && realm === REALM ? alice : undefined),
@@ -89,7 +92,7 @@ function causeOf(result: DigestResult): string {
 describe("digest authentication", () => {
   it("challenges a request without credentials, SHA-256 before MD5", () => {
     const { authenticator } = setUp();
-    const result = authenticator.authenticate(request(), "registrar");
+    const result = authenticator.authenticate(request(), "registrar", SOURCE);
     expect(result).to.deep.include({ kind: "refused", cause: "no-credentials" });
     expect(result).to.have.nested.property("refusal.status", 401);
     expect(result).to.have.nested.property("refusal.headers[0][0]", "WWW-Authenticate");
@@ -103,7 +106,7 @@ describe("digest authentication", () => {
 
   it("challenges as a proxy with 407", () => {
     const { authenticator } = setUp();
-    const result = authenticator.authenticate(request([["Authorization", credentials("x")]]), "proxy");
+    const result = authenticator.authenticate(request([["Authorization", credentials("x")]]), "proxy", SOURCE);
     expect(result).to.have.nested.property("refusal.status", 407);
     expect(result).to.have.nested.property("refusal.headers[0][0]", "Proxy-Authenticate");
   });
@@ -111,10 +114,10 @@ describe("digest authentication", () => {
   for (const algorithm of ["SHA-256", "MD5", "sha-256"]) {
     it(`knows a user by ${algorithm}`, () => {
       const { authenticator } = setUp();
-      const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+      const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
       const value = credentials(first?.get("nonce") as string, { algorithm: algorithm.toUpperCase() });
       const given = value.replace(`"${algorithm.toUpperCase()}"`, algorithm);
-      expect(authenticator.authenticate(request([["Authorization", given]]), "registrar")).to.deep.include({
+      expect(authenticator.authenticate(request([["Authorization", given]]), "registrar", SOURCE)).to.deep.include({
         kind: "user",
         aor: alice.aor,
       });
@@ -123,28 +126,34 @@ describe("digest authentication", () => {
 
   it("takes MD5 when no algorithm is named", () => {
     const { authenticator } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const value = credentials(first?.get("nonce") as string, { algorithm: "MD5" }).replace('algorithm="MD5", ', "");
-    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal("user");
+    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE))).to.equal(
+      "user",
+    );
   });
 
   it("finds its own realm among others' credentials", () => {
     const { authenticator } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const headers: [string, string][] = [
       ["Authorization", "Bearer abc"],
       ["Authorization", 'Digest username="x", realm="other.com", nonce="n", uri="u", response="r"'],
       ["Authorization", credentials(first?.get("nonce") as string)],
     ];
-    expect(causeOf(authenticator.authenticate(request(headers), "registrar"))).to.equal("user");
+    expect(causeOf(authenticator.authenticate(request(headers), "registrar", SOURCE))).to.equal("user");
   });
 
   it("tells a wrong password and an unknown user apart to nobody", () => {
     const { authenticator } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const nonce = first?.get("nonce") as string;
     for (const change of [{ password: "guess" }, { username: "mallory" }, { response: "" }, { response: "0" }]) {
-      const result = authenticator.authenticate(request([["Authorization", credentials(nonce, change)]]), "registrar");
+      const result = authenticator.authenticate(
+        request([["Authorization", credentials(nonce, change)]]),
+        "registrar",
+        SOURCE,
+      );
       expect(causeOf(result)).to.be.oneOf(["wrong", "malformed"]);
       if (causeOf(result) === "wrong") expect(challenges(result)[0]?.has("stale")).to.equal(false);
     }
@@ -157,27 +166,31 @@ describe("digest authentication", () => {
       qop: { nc: "00000001", cnonce: "abc" },
     });
     const forged = credentials(nonce, { username: "mallory", response });
-    expect(causeOf(authenticator.authenticate(request([["Authorization", forged]]), "registrar"))).to.equal("wrong");
+    expect(causeOf(authenticator.authenticate(request([["Authorization", forged]]), "registrar", SOURCE))).to.equal(
+      "wrong",
+    );
   });
 
   it("asks for a newer nonce, with stale, when the password is right", () => {
     const { authenticator, clock } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const nonce = first?.get("nonce") as string;
     clock.nowMs += limits.sip.nonceMs;
-    const result = authenticator.authenticate(request([["Authorization", credentials(nonce)]]), "registrar");
+    const result = authenticator.authenticate(request([["Authorization", credentials(nonce)]]), "registrar", SOURCE);
     expect(causeOf(result)).to.equal("stale");
     const [again] = challenges(result);
     expect(again?.get("stale")).to.equal("true");
     const retry = credentials(again?.get("nonce") as string);
-    expect(causeOf(authenticator.authenticate(request([["Authorization", retry]]), "registrar"))).to.equal("user");
+    expect(causeOf(authenticator.authenticate(request([["Authorization", retry]]), "registrar", SOURCE))).to.equal(
+      "user",
+    );
   });
 
   it("holds nonces of the future, of another key, of another realm, and invented ones for stale", () => {
     const { authenticator, clock } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const nonce = first?.get("nonce") as string;
-    const [foreign] = challenges(setUp(Buffer.alloc(32, 8)).authenticator.authenticate(request(), "registrar"));
+    const [foreign] = challenges(setUp(Buffer.alloc(32, 8)).authenticator.authenticate(request(), "registrar", SOURCE));
     const other = createDigestAuthenticator({
       realm: "other.com",
       findUser: () => alice,
@@ -185,7 +198,7 @@ describe("digest authentication", () => {
       clock,
       counters: createCounters(),
     });
-    const [ofOtherRealm] = challenges(other.authenticate(request(), "registrar"));
+    const [ofOtherRealm] = challenges(other.authenticate(request(), "registrar", SOURCE));
     const candidates = [
       foreign?.get("nonce") as string,
       ofOtherRealm?.get("nonce") as string,
@@ -195,22 +208,24 @@ describe("digest authentication", () => {
     ];
     for (const each of candidates) {
       expect(
-        causeOf(authenticator.authenticate(request([["Authorization", credentials(each)]]), "registrar")),
+        causeOf(authenticator.authenticate(request([["Authorization", credentials(each)]]), "registrar", SOURCE)),
         each,
       ).to.equal("stale");
     }
     clock.nowMs -= 60_000;
-    expect(causeOf(authenticator.authenticate(request([["Authorization", credentials(nonce)]]), "registrar"))).to.equal(
-      "stale",
-    );
+    expect(
+      causeOf(authenticator.authenticate(request([["Authorization", credentials(nonce)]]), "registrar", SOURCE)),
+    ).to.equal("stale");
   });
 
   it("accepts each nonce count once, in a little disorder", () => {
     const { authenticator } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const nonce = first?.get("nonce") as string;
     const use = (nc: string) =>
-      causeOf(authenticator.authenticate(request([["Authorization", credentials(nonce, { nc })]]), "registrar"));
+      causeOf(
+        authenticator.authenticate(request([["Authorization", credentials(nonce, { nc })]]), "registrar", SOURCE),
+      );
     expect(["00000001", "00000003", "00000002", "0000000a"].map(use)).to.deep.equal(["user", "user", "user", "user"]);
     expect(["00000001", "00000002", "00000003", "0000000A"].map(use)).to.deep.equal([
       "replayed",
@@ -224,21 +239,25 @@ describe("digest authentication", () => {
 
   it("lets a client without qop use a nonce once", () => {
     const { authenticator } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const value = credentials(first?.get("nonce") as string, { qop: "", nc: "", cnonce: "" });
-    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal("user");
-    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal("replayed");
+    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE))).to.equal(
+      "user",
+    );
+    expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE))).to.equal(
+      "replayed",
+    );
   });
 
   it("refuses credentials made for another request", () => {
     const { authenticator } = setUp();
-    const [first] = challenges(authenticator.authenticate(request(), "registrar"));
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
     const value = credentials(first?.get("nonce") as string, { uri: "sip:bob@example.com" });
-    const result = authenticator.authenticate(request([["Authorization", value]]), "registrar");
+    const result = authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE);
     expect(result).to.have.nested.property("refusal.status", 400);
     expect(causeOf(result)).to.equal("other-uri");
     const widened = request([["Authorization", credentials(first?.get("nonce") as string)]], "sip:example.com:5060;lr");
-    expect(causeOf(authenticator.authenticate(widened, "registrar"))).to.equal("user");
+    expect(causeOf(authenticator.authenticate(widened, "registrar", SOURCE))).to.equal("user");
   });
 
   for (const value of [
@@ -251,7 +270,7 @@ describe("digest authentication", () => {
   ]) {
     it(`answers 400 to ${value}`, () => {
       const { authenticator } = setUp();
-      const result = authenticator.authenticate(request([["Authorization", value]]), "registrar");
+      const result = authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE);
       expect(causeOf(result)).to.equal("malformed");
       expect(result).to.have.nested.property("refusal.status", 400);
     });
@@ -260,7 +279,7 @@ describe("digest authentication", () => {
   it("challenges again for an algorithm it did not offer, and for another scheme", () => {
     const { authenticator } = setUp();
     for (const value of [credentials("n", { algorithm: "SHA-512-256" }), "NoOneKnowsThisScheme opaque-data=here"]) {
-      expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar"))).to.equal(
+      expect(causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE))).to.equal(
         "no-credentials",
       );
     }
@@ -284,5 +303,25 @@ describe("digest responses", () => {
     expect(digestResponse(h("SHA-256", secret), { ...input, algorithm: "SHA-256" })).to.equal(
       "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
     );
+  });
+
+  it("looks at no more passwords after too many wrong ones, not even the right one, until the wait is over", () => {
+    const { authenticator, clock } = setUp();
+    const attempt = (password: string, from = SOURCE) => {
+      const [first] = challenges(authenticator.authenticate(request(), "registrar", from));
+      const value = credentials(first?.get("nonce") ?? "", { password });
+      return authenticator.authenticate(request([["Authorization", value]]), "registrar", from);
+    };
+    const home = "198.51.100.1";
+    expect(causeOf(attempt("secret", home))).to.equal("user");
+    for (let i = 0; i <= limits.sip.guesses.perUser; i++) expect(causeOf(attempt(`guess ${i}`))).to.equal("wrong");
+    const throttled = attempt("secret");
+    expect(causeOf(throttled)).to.equal("throttled");
+    expect(throttled).to.have.deep.nested.property("refusal.headers", [["Retry-After", "1"]]);
+    expect(throttled).to.have.nested.property("refusal.status", 503);
+    expect(causeOf(attempt("secret", home)), "where the user is known").to.equal("user");
+    expect(causeOf(attempt("secret", "203.0.113.9")), "where the user is not").to.equal("throttled");
+    clock.nowMs += limits.sip.guesses.firstMs;
+    expect(causeOf(attempt("secret"))).to.equal("user");
   });
 });

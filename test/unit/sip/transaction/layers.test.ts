@@ -16,7 +16,7 @@ import { VirtualTime } from "../../../helpers/virtual-time.ts";
 const UDP: Flow = { transport: "UDP", address: "127.0.0.1", port: 5060 };
 const TCP: Flow = { transport: "TCP", address: "127.0.0.1", port: 5060 };
 
-const CAPACITY = { clients: 20, pending: 10, kept: 30 };
+const CAPACITY = { clients: 20, pending: 10, reserved: 0, kept: 30 };
 
 /** What happens to the n-th datagram: when its copies arrive; none is a loss. */
 type Fate = readonly number[];
@@ -53,6 +53,7 @@ function pair(
     ...shared,
     capacity: CAPACITY,
     transmit: (_path, bytes) => carry(bytes, (octets) => void clients.receive(parseMessage(octets) as SipResponse)),
+    sheds: () => false,
     deliver: (incoming) => {
       handled.push(incoming);
       serve(incoming, time);
