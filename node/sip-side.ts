@@ -4,6 +4,7 @@ import { parseSocketAddress } from "./config/values.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { ClientAuthenticator } from "./federation/edge.ts";
 import { createEdge } from "./federation/edge.ts";
+import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
 import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import type { Mesh } from "./mesh/mesh.ts";
@@ -35,7 +36,7 @@ export interface SipSideComponents {
   readonly domain: string;
   readonly mesh: Mesh;
   readonly directory: Directory;
-  readonly storage: Pick<Storage, "contacts" | "messages" | "settings" | "users">;
+  readonly storage: Storage;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: Counters;
@@ -82,6 +83,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
     {
       ...shared,
       store: storage.contacts,
+      shed: storage.shed,
+      resting: () => presence.resting,
+      registrationEpoch: createRegistrationEpoch({ stack, domain, timers: systemTimers }),
       logger: part("registrar"),
       hasPublications: (aor) => presence.hasPublications(aor),
       addressesOf: createServerAddresses({ stack, domain, timers: systemTimers }),
@@ -92,6 +96,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     stack,
     contacts: registrar,
+    storage,
     links: { onUp: (listener) => mesh.on((event) => event.kind === "link-up" && listener(event.server)) },
     random: Math.random,
     logger: part("presence"),
@@ -129,6 +134,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     counters,
     services: {
       register: (incoming, user) => registrar.handleRegister(incoming, user),
+      askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
       publish: (incoming, identity) => presence.handlePublish(incoming, identity),
       subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
       notify: (incoming, identity) => presence.handleNotify(incoming, identity),

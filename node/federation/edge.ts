@@ -38,6 +38,8 @@ export interface ClientAuthenticator {
 export interface EdgeServices {
   /** A REGISTER for the user who sent it. */
   register(incoming: IncomingRequest, user: Aor): void;
+  /** A REGISTER of another server that binds nothing: it asks what is registered here. */
+  askRegistration(incoming: IncomingRequest, user: Aor): void;
   publish(incoming: IncomingRequest, identity: RequestIdentity): void;
   subscribe(incoming: IncomingRequest, identity: RequestIdentity): void;
   notify(incoming: IncomingRequest, identity: RequestIdentity): void;
@@ -145,6 +147,8 @@ class Edge {
     const { target } = examined;
     switch (examined.method) {
       case "REGISTER":
+        if (identity.from !== "client" && examined.to !== undefined && !incoming.request.headers.has("Contact"))
+          return services.askRegistration(incoming, examined.to);
         if (identity.from !== "client" || identity.asserted === undefined) {
           return this.#refuse(incoming, { status: 403, reason: "Servers Do Not Register Users" });
         }

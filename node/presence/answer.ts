@@ -5,11 +5,21 @@ export interface Answer {
   readonly headers?: ReadonlyArray<readonly [name: string, value: string]>;
 }
 
-/** The one event package served here. @see RFC 3856 */
+/** The event package of users' state. @see RFC 3856 */
 export const PRESENCE_EVENT = "presence";
 
-/** @see RFC 6665 §7.3.2, RFC 3903 §6 step 2 */
-export const BAD_EVENT: Answer = { status: 489, reason: "Bad Event", headers: [["Allow-Events", PRESENCE_EVENT]] };
+/** Value of Allow-Events. @see RFC 6665 §8.2.2 */
+export const ALLOW_EVENTS = PRESENCE_EVENT;
+
+/** @see RFC 3903 §6 step 2 */
+export const BAD_PUBLISH_EVENT: Answer = {
+  status: 489,
+  reason: "Bad Event",
+  headers: [["Allow-Events", PRESENCE_EVENT]],
+};
+
+/** @see RFC 6665 §7.3.2 */
+export const BAD_EVENT: Answer = { status: 489, reason: "Bad Event", headers: [["Allow-Events", ALLOW_EVENTS]] };
 
 /** 400 that says what is wrong. The reason may quote the request: nothing of it can end the line. */
 export function badRequest(reason: string): Answer {

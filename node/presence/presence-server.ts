@@ -1,5 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
+import type { RestingState } from "../registrar/resting-state.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
 
 /** Counts for operators; see the counters `presence.*` for what happened since start. */
@@ -22,7 +23,10 @@ export interface PresenceStatus {
  */
 export interface PresenceServer {
   start(): void;
-  /** Ends every subscription (`terminated;reason=deactivated`, so that subscribers come again elsewhere) and resolves when they have answered, or a moment later. */
+  /**
+   * Leaves clients' subscriptions on disk, where the next run of this process takes them up, ends those of other servers
+   * (`terminated;reason=deactivated`), and resolves when these have answered, or a moment later.
+   */
   stop(): Promise<void>;
   /** Any PUBLISH. @see RFC 3903 */
   handlePublish(incoming: IncomingRequest, identity: RequestIdentity): void;
@@ -35,5 +39,7 @@ export interface PresenceServer {
    * When the last publication ends and no contact is registered, presence releases the user itself.
    */
   hasPublications(aor: Aor): boolean;
+  /** Publications of users who are not owned at present: the registrar claims their users again. */
+  readonly resting: RestingState;
   status(): PresenceStatus;
 }

@@ -1,3 +1,4 @@
+import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { Binding, ContactOrder, RegisterOrder } from "./binding.ts";
 import { sameUri, tryParseUri } from "../sip/message/uri.ts";
 
@@ -11,6 +12,7 @@ export type OrderResult =
 /**
  * The bindings after an order, all of it or nothing.
  * @param bindings the unexpired ones, of one AoR
+ * @param epoch under which the user is owned
  * @see RFC 3261 §10.3 steps 6 and 7
  */
 export function applyOrder(
@@ -18,6 +20,7 @@ export function applyOrder(
   order: RegisterOrder,
   nowMs: number,
   contactsPerAor: number,
+  epoch?: Epoch,
 ): OrderResult {
   if (order.kind === "query") return { kind: "applied", bindings };
   if (order.kind === "remove-all") {
@@ -44,6 +47,7 @@ export function applyOrder(
           instance: contact.instance,
           ...(order.path.length === 0 ? undefined : { path: order.path }),
           ...(contact.regId === 0 ? undefined : { regId: contact.regId }),
+          epoch,
         },
       ];
     }

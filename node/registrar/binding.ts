@@ -1,3 +1,4 @@
+import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { Flow } from "../sip/stack.ts";
 import type { RegisteredContact } from "./registered-contacts.ts";
 
@@ -12,6 +13,8 @@ export interface Binding extends RegisteredContact {
   readonly q: number;
   readonly userAgent: string;
   readonly instance: string;
+  /** The epoch under which the client bound or refreshed it last; `undefined` where an older release stored it. */
+  readonly epoch: Epoch | undefined;
 }
 
 /** One Contact of a REGISTER. */

@@ -1,7 +1,11 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { compareBallots, formatBallot } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
+import { AORTA_EPOCH, notOwner } from "../federation/aorta-headers.ts";
 import type { Refusal } from "../federation/refusal.ts";
+import type { RegistrationEpoch } from "../federation/registration-epoch.ts";
 import type { ServerAddresses } from "../federation/server-addresses.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -11,7 +15,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
-import type { ContactStore } from "../storage/ports.ts";
+import type { ContactStore, ShedStore } from "../storage/ports.ts";
 import { applyOrder } from "./apply-order.ts";
 import type { Binding, RegisterOrder } from "./binding.ts";
 import { binds } from "./binding.ts";
@@ -25,18 +29,24 @@ import type { ExpiryRules } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import type { RegisteredContact, RegisteredContacts } from "./registered-contacts.ts";
-import { ShedRegistrations } from "./shed-registrations.ts";
+import type { RestingState } from "./resting-state.ts";
+import { newestOf } from "./resting-state.ts";
+import { ShedJournal } from "./shed-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 
 export interface RegistrarComponents {
   readonly locator: Locator;
   readonly store: ContactStore;
+  readonly shed: ShedStore;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
   readonly counters: Counters;
   /** Whether presence still needs the user here when the last contact has gone. */
   readonly hasPublications: (aor: Aor) => boolean;
+  /** What presence keeps of users who are not owned at present. */
+  readonly resting: () => RestingState;
+  readonly registrationEpoch: RegistrationEpoch;
   /** Where clients reach another server: the Contacts of a redirection. */
   readonly addressesOf: ServerAddresses;
 }
@@ -63,6 +73,8 @@ export interface Registrar extends RegisteredContacts {
   stop(): void;
   /** A REGISTER for a user whom the edge has authenticated. Every request is answered. */
   handleRegister(incoming: IncomingRequest, aor: Aor): void;
+  /** A REGISTER of another server, which may ask but not bind: answered with the epoch of the newest registration here. */
+  handleServerQuery(incoming: IncomingRequest, aor: Aor): void;
   /** A stream connection is gone: contacts that can only be reached over it are removed. */
   handleFlowClosed(flow: Flow): void;
   status(): RegistrarStatus;
@@ -94,7 +106,9 @@ class RegistrarDriver implements Registrar {
   readonly #expiry: ExpiryRules;
   readonly #journal: ContactJournal;
   readonly #table = new BindingTable();
-  readonly #shed = new ShedRegistrations(limits.registrar.shedRegistrations);
+  readonly #shed: ShedJournal;
+  readonly #resting: () => RestingState;
+  readonly #registrationEpoch: RegistrationEpoch;
   readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   readonly #listeners = new Set<(aor: Aor) => void>();
@@ -109,10 +123,13 @@ class RegistrarDriver implements Registrar {
     this.#logger = components.logger;
     this.#counters = components.counters;
     this.#hasPublications = components.hasPublications;
+    this.#resting = components.resting;
+    this.#registrationEpoch = components.registrationEpoch;
     this.#addressesOf = components.addressesOf;
     this.#policy = options.policy ?? "takeover";
     this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
     this.#journal = new ContactJournal(components.store, components.logger);
+    this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
   }
 
   start(): void {
@@ -123,6 +140,8 @@ class RegistrarDriver implements Registrar {
       this.#table.set(aor, bindings);
       this.#reclaims.add(aor);
     }
+    for (const aor of this.#resting().aors()) this.#reclaims.add(aor);
+    this.#shed.restore(this.#now(), this.#expiry.maxSeconds);
     this.#sweep();
   }
 
@@ -150,6 +169,12 @@ class RegistrarDriver implements Registrar {
     if ("status" in order) return this.#refuse(incoming, order);
     if (this.#queue.waiting(aor) >= limits.registrar.pendingPerAor) return this.#refuse(incoming, RETRY_LATER);
     this.#queue.run(aor, () => this.#register(incoming, aor, order));
+  }
+
+  handleServerQuery(incoming: IncomingRequest, aor: Aor): void {
+    const epoch = this.#isServed(aor) ? (this.#newestEpoch(aor) ?? this.#locator.owned(aor)) : undefined;
+    if (epoch === undefined) return this.#refuse(incoming, notOwner(aor, this.#locator));
+    incoming.respond(createResponse(incoming.request, 200, { headers: [[AORTA_EPOCH, formatBallot(epoch)]] }));
   }
 
   handleFlowClosed(flow: Flow): void {
@@ -212,7 +237,9 @@ class RegistrarDriver implements Registrar {
       handedOver: this.#locator.forwardingNote(aor) !== undefined,
       policy: this.#policy,
     });
-    if (outcome.kind === "owned-elsewhere") this.#shedAll(aor);
+    // What rests here is older than what was said there.
+    if (outcome.kind === "owned-elsewhere" || (outcome.kind === "owned" && outcome.from !== undefined))
+      this.#shedResting(aor);
     switch (verdict.kind) {
       case "apply":
         return this.#apply(incoming, aor, order);
@@ -249,7 +276,8 @@ class RegistrarDriver implements Registrar {
     // Never a 200 that binds without owning the user at this instant.
     if (binds(order) && !isOwned) return this.#refuse(incoming, RETRY_LATER);
     const before = this.#table.get(aor, nowMs);
-    const result = applyOrder(before, order, nowMs, limits.registrar.contactsPerAor);
+    const epoch = this.#locator.owned(aor);
+    const result = applyOrder(before, order, nowMs, limits.registrar.contactsPerAor, epoch);
     if (result.kind !== "applied") {
       return this.#refuse(incoming, result.kind === "out-of-order" ? OUT_OF_ORDER : TOO_MANY_CONTACTS);
     }
@@ -296,18 +324,34 @@ class RegistrarDriver implements Registrar {
     if (order.kind !== "bind") return;
     const expiresSeconds = Math.max(...order.contacts.map((contact) => contact.expiresSeconds));
     const expiresAtMs = this.#clock.monotonicMs() + expiresSeconds * 1000;
-    this.#shed.add(aor, [{ callId: order.callId, expiresAtMs }]);
+    this.#shed.add(aor, [{ callId: order.callId, expiresAtMs }], this.#now());
   }
 
   /** This server has stopped owning a user; runs in the same turn of the event loop. */
   #lost(lost: OwnershipLost): void {
     const { aor, reason } = lost;
-    if (!this.#table.has(aor)) return;
     if (reason !== "expired") return this.#shedAll(aor);
+    if (!this.#rests(aor)) return;
     // Nobody asked for the user, the directory could not be reached: the contacts rest until the user is claimed again.
     this.#counters.add("registrar.suspended");
     this.#reclaims.add(aor);
     this.#tell(aor);
+  }
+
+  /** Whether anything is kept here of a user who is not owned. */
+  #rests(aor: Aor): boolean {
+    return this.#table.has(aor) || this.#resting().has(aor);
+  }
+
+  #shedResting(aor: Aor): void {
+    this.#shedAll(aor);
+    this.#resting().shed(aor);
+  }
+
+  /** When the user's clients last said anything here. */
+  #newestEpoch(aor: Aor): Epoch | undefined {
+    const epochs = this.#table.get(aor, this.#clock.monotonicMs()).map(({ epoch }) => epoch);
+    return newestOf([...epochs, this.#resting().epochOf(aor)]);
   }
 
   /** The user is on another server: what registered here is registered no more. */
@@ -315,7 +359,7 @@ class RegistrarDriver implements Registrar {
     this.#reclaims.done(aor);
     if (!this.#table.has(aor)) return;
     const bindings = this.#table.get(aor, this.#clock.monotonicMs());
-    this.#shed.add(aor, bindings);
+    this.#shed.add(aor, bindings, this.#now());
     this.#table.set(aor, []);
     this.#journal.removeAll(aor);
     this.#counters.add("registrar.shed", bindings.length);
@@ -362,7 +406,7 @@ class RegistrarDriver implements Registrar {
       this.#tell(aor);
       if (!this.#table.has(aor)) this.#releaseSoon(aor);
     }
-    this.#shed.expire(nowMs);
+    this.#shed.expire(this.#now());
     this.#reclaimDue();
     this.#cancelSweep = this.#timers.after(SWEEP_MS, () => this.#sweep());
   }
@@ -374,17 +418,30 @@ class RegistrarDriver implements Registrar {
     }
   }
 
-  /** Takes a user back only if nobody has them: they may have moved while this server was away. */
+  /** Takes a user back only if nobody has them, or only a server that the user was on earlier: they may have moved while this one was away. */
   async #reclaim(aor: Aor): Promise<void> {
     if (this.#state !== "running") return;
-    if (this.#isServed(aor) || !this.#table.has(aor)) return this.#reclaims.done(aor);
-    const outcome = await this.#claim(aor, "if-free");
+    if (this.#isServed(aor) || !this.#rests(aor)) return this.#reclaims.done(aor);
+    let outcome = await this.#claim(aor, "if-free");
+    if (outcome.kind === "owned-elsewhere" && (await this.#isNewerThan(outcome.owner, aor)))
+      outcome = await this.#claim(aor, "take-over");
     if (outcome.kind === "unavailable") return this.#reclaims.retry(aor, this.#clock.monotonicMs());
-    if (outcome.kind === "owned-elsewhere") return this.#shedAll(aor);
     this.#reclaims.done(aor);
+    if (outcome.kind === "owned-elsewhere") return this.#shedResting(aor);
     this.#counters.add("registrar.reclaimed");
-    if (this.#table.has(aor)) this.#tell(aor);
+    if (this.#rests(aor)) this.#tell(aor);
     else this.#releaseSoon(aor);
+  }
+
+  /**
+   * Whether the registrations here are newer than those for which another server has the user. When servers restart together, one that
+   * the user has left can be the first to claim them.
+   */
+  async #isNewerThan(owner: ServerId, aor: Aor): Promise<boolean> {
+    const ours = this.#newestEpoch(aor);
+    if (ours === undefined) return false;
+    const theirs = await this.#registrationEpoch(owner, aor);
+    return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
   }
 
   async #claim(aor: Aor, mode: ClaimMode): Promise<ClaimOutcome> {

@@ -39,14 +39,16 @@ export class ShedRegistrations {
     return untilMs !== undefined && untilMs > nowMs;
   }
 
-  /** The registration is no longer a shed one: it was made anew, or taken back by the client. */
-  forget(aor: Aor, callId: string): void {
-    this.#untilMs.delete(keyOf(aor, callId));
+  /** The registration is no longer a shed one: it was made anew, or taken back by the client. True when there was a note. */
+  forget(aor: Aor, callId: string): boolean {
+    return this.#untilMs.delete(keyOf(aor, callId));
   }
 
-  /** Forgets notes that have run out. */
-  expire(nowMs: number): void {
+  /** Forgets notes that have run out; true when there were any. */
+  expire(nowMs: number): boolean {
+    const before = this.#untilMs.size;
     for (const [key, untilMs] of this.#untilMs) if (untilMs <= nowMs) this.#untilMs.delete(key);
+    return this.#untilMs.size < before;
   }
 }
 

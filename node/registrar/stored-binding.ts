@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { formatBallot, parseBallot } from "../../dht-schema/ballot.ts";
 import type { StoredContact } from "../storage/ports.ts";
 import type { Flow } from "../sip/stack.ts";
 import type { Binding } from "./binding.ts";
@@ -11,7 +12,7 @@ export interface Instant {
 }
 
 export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContact {
-  const { uri, callId, cseq, q, userAgent, instance, path, regId } = binding;
+  const { uri, callId, cseq, q, userAgent, instance, path, regId, epoch } = binding;
   const expiresAtMs = Math.round(now.wallMs + binding.expiresAtMs - now.monotonicMs);
   return {
     aor,
@@ -23,6 +24,7 @@ export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContac
     q,
     userAgent,
     instance,
+    epoch: epoch === undefined ? "" : formatBallot(epoch),
   };
 }
 
@@ -39,7 +41,13 @@ export function fromStored(stored: StoredContact, now: Instant, maxSeconds: numb
   if (flow === undefined) return undefined;
   const { uri, callId, cseq, q, userAgent, instance } = stored;
   const expiresAtMs = now.monotonicMs + leftMs;
-  return { uri, callId, cseq, q, userAgent, instance, expiresAtMs, ...way, flow };
+  const epoch = parseBallot(stored.epoch);
+  return { uri, callId, cseq, q, userAgent, instance, expiresAtMs, epoch, ...way, flow };
+}
+
+/** A flow as it was stored, if it can be read and outlives the process. */
+export function readStoredFlow(json: string): Flow | undefined {
+  return readWay(json)?.flow;
 }
 
 /** What is stored as the flow: with it, how the device is reached from its other end. */

@@ -149,6 +149,10 @@ export const limits = {
     watchersPerUser: 20_000,
     /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */
     subscriptions: 200_000,
+    /** Buddy lists. A request for more gets 413, a stored list of more is refused when it is made. What does not fit into one NOTIFY goes with the next. */
+    lists: { members: 500, documentBytes: 32 * 1024, depth: 8, notifyBytes: 48 * 1024 },
+    /** Changes of a state in parts (watchers, registrations) that are remembered: who has missed more gets all of it. */
+    changesRemembered: 1000,
     /** Presence documents are flat; depth is how parsers are attacked. Beyond any of these: 400. */
     xml: { depth: 32, elements: 2000, attributesPerElement: 64 },
     /** A composed document from another server: all its publications and contacts in one, namespace declarations gathered at the root. Beyond: 413 or 400. */

@@ -41,6 +41,92 @@ export interface StoredContact {
   readonly userAgent: string;
   /** `+sip.instance`, else empty. */
   readonly instance: string;
+  /** The epoch under which the client registered it last, as text: whose contacts are out of date. Empty where an older release wrote it. */
+  readonly epoch: string;
+}
+
+/** A registration that ended because its user went to another server, remembered for as long as it would have lasted. */
+export interface ShedRegistration {
+  readonly aor: Aor;
+  readonly callId: string;
+  /** Wall clock, ms since 1970. */
+  readonly expiresAtMs: number;
+}
+
+export interface ShedStore {
+  put(shed: ShedRegistration): void;
+  remove(aor: Aor, callId: string): void;
+  /** Removes all that expire at that time or before. */
+  expire(wallMs: number): void;
+  list(): readonly ShedRegistration[];
+}
+
+/** A publication as stored. @see RFC 3903 */
+export interface StoredPublication {
+  readonly aor: Aor;
+  /** Its first entity-tag. */
+  readonly key: string;
+  readonly entityTag: string;
+  readonly document: Uint8Array;
+  /** Names the path it came by. */
+  readonly path: string;
+  /** Wall clock, ms since 1970. */
+  readonly expiresAtMs: number;
+  /** The epoch under which the client published it last, as text. */
+  readonly epoch: string;
+}
+
+export interface PublicationStore {
+  put(publication: StoredPublication): void;
+  remove(aor: Aor, key: string): void;
+  removeAll(aor: Aor): void;
+  /** Those of one user. */
+  of(aor: Aor): readonly StoredPublication[];
+  list(): readonly StoredPublication[];
+}
+
+/** A subscription of a client as stored. @see RFC 6665 */
+export interface StoredSubscription {
+  /** Our tag of the dialog. */
+  readonly localTag: string;
+  /** Event package. */
+  readonly event: string;
+  /** What is subscribed to. */
+  readonly aor: Aor;
+  /** Who did. */
+  readonly subscriber: Aor;
+  /** The fields that a NOTIFY needs, JSON. */
+  readonly dialog: string;
+  readonly remoteCseq: number;
+  /** No NOTIFY has had a higher one. */
+  readonly localCseq: number;
+  /** Wall clock, ms since 1970. */
+  readonly expiresAtMs: number;
+  /** Whether the subscriber has been told `active`. */
+  readonly active: boolean;
+}
+
+export interface SubscriptionStore {
+  put(subscription: StoredSubscription): void;
+  remove(localTag: string): void;
+  list(): readonly StoredSubscription[];
+}
+
+/** A buddy list: one address that stands for several. @see RFC 4662 */
+export interface ResourceList {
+  readonly uri: Aor;
+  /** Who may subscribe to it. */
+  readonly owner: Aor;
+  /** Users or other lists, in order. */
+  readonly members: readonly Aor[];
+}
+
+export interface ResourceListStore {
+  get(uri: Aor): ResourceList | undefined;
+  /** Makes or replaces. */
+  put(list: ResourceList): void;
+  remove(uri: Aor): boolean;
+  list(): readonly ResourceList[];
 }
 
 export interface ContactStore {
@@ -98,5 +184,9 @@ export interface Storage {
   readonly contacts: ContactStore;
   readonly invites: InviteStore;
   readonly messages: MessageStore;
+  readonly shed: ShedStore;
+  readonly publications: PublicationStore;
+  readonly subscriptions: SubscriptionStore;
+  readonly lists: ResourceListStore;
   close(): void;
 }

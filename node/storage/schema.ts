@@ -58,6 +58,45 @@ export const migrations: readonly string[] = [
     forget_at_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE contact ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
+
+  CREATE TABLE shed_registration (
+    aor TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (aor, call_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE publication (
+    aor TEXT NOT NULL,
+    key TEXT NOT NULL,
+    entity_tag TEXT NOT NULL,
+    document BLOB NOT NULL,
+    path TEXT NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    epoch TEXT NOT NULL,
+    PRIMARY KEY (aor, key)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE subscription (
+    local_tag TEXT PRIMARY KEY,
+    event TEXT NOT NULL,
+    aor TEXT NOT NULL,
+    subscriber TEXT NOT NULL,
+    dialog TEXT NOT NULL,
+    remote_cseq INTEGER NOT NULL,
+    local_cseq INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    active INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE resource_list (
+    uri TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    members TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

@@ -6,7 +6,8 @@ import type { FolderLock } from "./folder.ts";
 import { lockFolder, makeFolder } from "./folder.ts";
 import { createMessageStore } from "./message-store.ts";
 import type { Storage } from "./ports.ts";
-import { createContactStore, createInviteStore, createSettings, createUserStore } from "./stores.ts";
+import { createPresenceStores } from "./presence-stores.ts";
+import { createContactStore, createInviteStore, createSettings, createShedStore, createUserStore } from "./stores.ts";
 
 /** Name of the database in a data folder. */
 export const DATABASE_NAME = "aorta.db";
@@ -48,6 +49,8 @@ function createStorage(database: Database, lock?: FolderLock): Storage {
     contacts: createContactStore(database),
     invites: createInviteStore(database),
     messages: createMessageStore(database),
+    shed: createShedStore(database),
+    ...createPresenceStores(database),
     close() {
       database.close();
       lock?.release();

@@ -2,7 +2,16 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { assert, ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Database, Row } from "./database.ts";
-import type { ContactStore, Invite, InviteStore, Settings, StoredContact, User, UserStore } from "./ports.ts";
+import type {
+  ContactStore,
+  Invite,
+  InviteStore,
+  Settings,
+  ShedStore,
+  StoredContact,
+  User,
+  UserStore,
+} from "./ports.ts";
 
 /** Settings in the database: each write is on disk when it returns. */
 export function createSettings(database: Database): Settings {
@@ -64,15 +73,16 @@ function userOf(row: Row): User {
  */
 export function createContactStore(database: Database): ContactStore {
   const put = database.prepare(
-    `INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (aor, uri) DO UPDATE SET
+    `INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (aor, uri) DO UPDATE SET
        flow = excluded.flow, call_id = excluded.call_id, cseq = excluded.cseq, expires_at_ms = excluded.expires_at_ms,
-       q = excluded.q, user_agent = excluded.user_agent, instance = excluded.instance`,
+       q = excluded.q, user_agent = excluded.user_agent, instance = excluded.instance, epoch = excluded.epoch`,
   );
   const remove = database.prepare("DELETE FROM contact WHERE aor = ? AND uri = ?");
   const removeAll = database.prepare("DELETE FROM contact WHERE aor = ?");
   const list = database.prepare("SELECT * FROM contact ORDER BY aor, uri");
   return {
-    put: (c) => void put.run(c.aor, c.uri, c.flow, c.callId, c.cseq, c.expiresAtMs, c.q, c.userAgent, c.instance),
+    put: ({ aor, uri, flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch }) =>
+      void put.run(aor, uri, flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch),
     remove: (aor, uri) => void remove.run(aor, uri),
     removeAll: (aor) => void removeAll.run(aor),
     list: () => list.all().map(contactOf),
@@ -90,6 +100,28 @@ function contactOf(row: Row): StoredContact {
     q: row["q"] as number,
     userAgent: row["user_agent"] as string,
     instance: row["instance"] as string,
+    epoch: row["epoch"] as string,
+  };
+}
+
+/** Shed registrations in the database, as durable as the contacts they were. */
+export function createShedStore(database: Database): ShedStore {
+  const put = database.prepare(
+    "INSERT INTO shed_registration VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET expires_at_ms = excluded.expires_at_ms",
+  );
+  const remove = database.prepare("DELETE FROM shed_registration WHERE aor = ? AND call_id = ?");
+  const expire = database.prepare("DELETE FROM shed_registration WHERE expires_at_ms <= ?");
+  const list = database.prepare("SELECT * FROM shed_registration ORDER BY expires_at_ms, aor, call_id");
+  return {
+    put: ({ aor, callId, expiresAtMs }) => void put.run(aor, callId, expiresAtMs),
+    remove: (aor, callId) => void remove.run(aor, callId),
+    expire: (wallMs) => void expire.run(wallMs),
+    list: () =>
+      list.all().map((row) => ({
+        aor: row["aor"] as Aor,
+        callId: row["call_id"] as string,
+        expiresAtMs: row["expires_at_ms"] as number,
+      })),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClientAuthenticator } from "../../node/federation/edge.ts";
 import { createEdge } from "../../node/federation/edge.ts";
+import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
@@ -18,8 +19,10 @@ import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
 import type { SocketTransport } from "../../node/sip/stack.ts";
-import type { ContactStore, MessageStore } from "../../node/storage/ports.ts";
+import type { ContactStore, Storage } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
+import { Phone } from "./phone.ts";
+import { diskOf } from "./process-disk.ts";
 import { SimulatedDirectory } from "./simulated-locator.ts";
 import type { SimulatedLocator } from "./simulated-locator.ts";
 import type { ServerStack, SipClient } from "./sip-network.ts";
@@ -30,10 +33,8 @@ export const DOMAIN = "example.com";
 
 export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
-  /** The contacts of an earlier run. */
-  readonly store?: ContactStore;
-  /** The messages that an earlier run held. */
-  readonly messages?: MessageStore;
+  /** What an earlier run left on disk. */
+  readonly storage?: Storage;
   /** Sees each answer to a REGISTER in the turn of the event loop in which it leaves. */
   readonly onRegistered?: (user: Aor, response: SipResponse) => void;
 }
@@ -41,13 +42,18 @@ export interface SimulatedServerOptions extends RegistrarOptions {
 /** One server: the real edge, registrar, presence and pager on a simulated directory and network. */
 export interface SimulatedServer {
   readonly id: ServerId;
+  readonly name: string;
   readonly locator: SimulatedLocator;
   readonly stack: ServerStack;
   readonly registrar: Registrar;
   readonly presence: PresenceServer;
   readonly held: HeldMessages;
+  readonly storage: Storage;
+  /** Contacts on its disk. */
   readonly store: ContactStore;
   readonly counters: Counters;
+  /** The process is gone, without a word. */
+  cutOff(): void;
 }
 
 /** Servers of one domain on virtual time. */
@@ -63,13 +69,17 @@ export class SimulatedDomain {
   server(name: string, options: SimulatedServerOptions = {}): SimulatedServer {
     const locator = this.directory.join(name);
     const stack = this.network.server(locator.self);
-    const store = options.store ?? openMemoryStorage().contacts;
+    const storage = options.storage ?? openMemoryStorage();
+    const disk = diskOf(storage);
     const counters = createCounters();
     const shared = { stack, locator, counters, clock: this.time, timers: this.time, logger: silentLogger };
     const registrar: Registrar = createRegistrar(
       {
         ...shared,
-        store,
+        store: disk.storage.contacts,
+        shed: disk.storage.shed,
+        resting: () => presence.resting,
+        registrationEpoch: createRegistrationEpoch({ stack, domain: DOMAIN, timers: this.time }),
         hasPublications: (aor) => presence.hasPublications(aor),
         addressesOf: createServerAddresses({ stack, domain: DOMAIN, timers: this.time }),
       },
@@ -78,6 +88,7 @@ export class SimulatedDomain {
     const presence = createPresenceServer({
       ...shared,
       contacts: registrar,
+      storage: disk.storage,
       links: { onUp: () => () => {} },
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
@@ -89,7 +100,7 @@ export class SimulatedDomain {
     });
     const held = new HeldMessages({
       ...shared,
-      store: options.messages ?? openMemoryStorage().messages,
+      store: disk.storage.messages,
       router,
       contacts: registrar,
     });
@@ -111,6 +122,7 @@ export class SimulatedDomain {
             },
             user,
           ),
+        askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
         publish: (incoming, identity) => presence.handlePublish(incoming, identity),
         subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
         notify: (incoming, identity) => presence.handleNotify(incoming, identity),
@@ -128,7 +140,33 @@ export class SimulatedDomain {
     registrar.start();
     presence.start();
     held.start();
-    return { id: locator.self, locator, stack, registrar, presence, held, store, counters };
+    const cutOff = (): void => {
+      disk.cut();
+      registrar.stop();
+      void held.stop();
+    };
+    return {
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, storage },
+      ...{ store: storage.contacts, counters, cutOff },
+    };
+  }
+
+  /** The process dies without a word. */
+  kill(server: SimulatedServer): void {
+    server.cutOff();
+    this.network.kill(server.id);
+    server.locator.kill();
+  }
+
+  /** It is started again, with what it had on disk. */
+  restart(server: SimulatedServer, options: SimulatedServerOptions = {}): SimulatedServer {
+    return this.server(server.name, { ...options, storage: server.storage });
+  }
+
+  /** A client that publishes and watches. */
+  phone(user: string, server: SimulatedServer, options: { readonly transport?: SocketTransport } = {}): Phone {
+    const aor = `sip:${user}@${DOMAIN}` as Aor;
+    return new Phone(aor, server, this.network.client(server.id, options));
   }
 
   /** A device of a user, at one server. */

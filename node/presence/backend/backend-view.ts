@@ -30,13 +30,21 @@ export class BackendView {
   #epoch: Epoch | undefined;
   /** Whether watchers see a document of an owner. */
   #hasDocument = false;
+  /** Until then "nobody" does not show, at least: servers that start together find each other's users one by one. */
+  readonly #graceUntilMs: number;
   /** While watchers see nothing at all: when they are told that the user is nowhere yet. */
   #settleAtMs: number | undefined;
 
-  constructor(init: { readonly self: ServerId; readonly times: BackendTimes }, nowMs: number) {
+  /** @param init.restored watchers saw a document of an owner before this process began, and keep it until there is a newer one */
+  constructor(
+    init: { readonly self: ServerId; readonly times: BackendTimes; readonly restored?: boolean },
+    nowMs: number,
+  ) {
     this.#self = init.self;
     this.#times = init.times;
-    this.#settleAtMs = nowMs + init.times.settleMs;
+    this.#hasDocument = init.restored === true;
+    this.#graceUntilMs = this.#hasDocument ? nowMs + init.times.restoreGraceMs : nowMs;
+    this.#settleAtMs = this.#hasDocument ? undefined : nowMs + init.times.settleMs;
   }
 
   get state(): ViewState {
@@ -229,17 +237,19 @@ export class BackendView {
     return this.#subscribe(owner, state.attempt, at);
   }
 
-  /** locating → held; subscribing | active | moving → orphaned, or → held when there is no document to keep. */
+  /** locating | subscribing | active | moving → orphaned, or → held when there is no document to keep. */
   #nobody(at: Instant): readonly ViewEffect[] {
     const state = this.#state;
     switch (state.kind) {
       case "locating":
-        return this.#hold();
       case "subscribing":
       case "active":
       case "moving":
         if (!this.#hasDocument) return [...forget(state), ...this.#hold()];
-        this.#state = { kind: "orphaned", closeAtMs: at.nowMs + this.#times.orphanGraceMs };
+        this.#state = {
+          kind: "orphaned",
+          closeAtMs: Math.max(at.nowMs + this.#times.orphanGraceMs, this.#graceUntilMs),
+        };
         return forget(state);
       case "held":
       case "orphaned":

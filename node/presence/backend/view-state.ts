@@ -78,6 +78,8 @@ export interface BackendTimes {
   readonly settleMs: number;
   /** How long the last document stands while the directory says "nobody". */
   readonly orphanGraceMs: number;
+  /** For how long after a restart "nobody" may mean that the user's server restarts too: watchers are left with what they saw before. */
+  readonly restoreGraceMs: number;
   /** Re-subscriptions after a move are spread over this. */
   readonly resubscribeJitterMs: number;
   /** An owner that has not sent a document by then is asked anew. */

@@ -19,6 +19,8 @@ export interface OwnPresenceInit {
   /** For how long a user with neither contact nor publication shows nothing at all instead of `closed`, ms. */
   readonly openingMs: number;
   readonly contacts: readonly PresentContact[];
+  /** Of an ownership before this one, when nobody else has had the user since. */
+  readonly publications?: readonly Publication[];
 }
 
 /**
@@ -40,9 +42,14 @@ export class OwnPresence {
       expiry: init.expiry,
       fits: (publications) => this.#compose(publications).length <= limits.presence.composedBytes,
     });
+    this.#publications.restore(init.publications ?? []);
     this.#contacts = init.contacts;
     this.#openingUntilMs = nowMs + init.openingMs;
     this.#endOpening(nowMs);
+  }
+
+  get publications(): readonly Publication[] {
+    return this.#publications.all();
   }
 
   get publicationCount(): number {
@@ -63,6 +70,12 @@ export class OwnPresence {
     if (outcome.changed) this.#composed = undefined;
     this.#endOpening(nowMs);
     return outcome;
+  }
+
+  /** Drops publications by key. */
+  discard(keys: ReadonlySet<string>, nowMs: number): void {
+    if (this.#publications.discard(keys)) this.#composed = undefined;
+    this.#endOpening(nowMs);
   }
 
   contactsChanged(contacts: readonly PresentContact[], nowMs: number): void {

@@ -73,6 +73,18 @@ export class Publications {
     return [...this.#byTag.values()];
   }
 
+  /** Takes up publications of an earlier ownership. */
+  restore(publications: readonly Publication[]): void {
+    for (const publication of publications) this.#byTag.set(publication.entityTag, publication);
+  }
+
+  /** Drops some by key; true when there was any. */
+  discard(keys: ReadonlySet<string>): boolean {
+    const before = this.#byTag.size;
+    for (const [tag, { key }] of this.#byTag) if (keys.has(key)) this.#byTag.delete(tag);
+    return this.#byTag.size < before;
+  }
+
   /** When the next one expires, `undefined` when there is none. */
   nextExpiryMs(): number | undefined {
     let next: number | undefined;

@@ -1,7 +1,7 @@
 import { ProtocolError } from "../../runtime/errors.ts";
 import type { SipRequest } from "../../sip/message/message.ts";
 import type { Answer } from "../answer.ts";
-import { BAD_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
+import { BAD_PUBLISH_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
 import { readExpires } from "../expiry.ts";
 import type { PidfDocument } from "../pidf/pidf-document.ts";
 import { parsePidf, PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
@@ -32,7 +32,7 @@ const UNSUPPORTED_ENCODING: Answer = {
 export function readPublish(request: SipRequest): PublishRequest | { readonly refuse: Answer } {
   const { headers, body } = request;
   // Step 2: an absent or unknown package is a bad event.
-  if (firstToken(headers.get("Event")) !== PRESENCE_EVENT) return { refuse: BAD_EVENT };
+  if (firstToken(headers.get("Event")) !== PRESENCE_EVENT) return { refuse: BAD_PUBLISH_EVENT };
   const tags = headers.all("SIP-If-Match");
   if (tags.length > 1) return { refuse: badRequest("SIP-If-Match must have one entity-tag") };
   const expiresSeconds = readExpires(headers.get("Expires"));

@@ -8,10 +8,12 @@ import { FanOut } from "./fan-out.ts";
 import { NotifyHandler } from "./notify-handler.ts";
 import type { PresenceBounds, PresenceComponents, PresenceContext, PresenceTimes } from "./presence-context.ts";
 import { DEFAULT_PRESENCE_TIMES } from "./presence-context.ts";
+import { PublicationJournal } from "./publication-journal.ts";
 import { PublishHandler } from "./publish-handler.ts";
 import { Registry } from "./registry.ts";
 import { respond } from "./respond.ts";
 import { SubscribeHandler } from "./subscribe-handler.ts";
+import { SubscriptionJournal } from "./subscription-journal.ts";
 
 /** What can be set; what is not given has its default. */
 export interface PresenceOptions {
@@ -24,12 +26,19 @@ export function createPresenceServer(
   components: PresenceComponents,
   { times, bounds }: PresenceOptions = {},
 ): PresenceServer {
+  const allTimes = { ...DEFAULT_PRESENCE_TIMES, ...times };
+  const { storage } = components;
   const context: PresenceContext = {
     ...components,
-    times: { ...DEFAULT_PRESENCE_TIMES, ...times },
+    times: allTimes,
     bounds: { ...limits.presence, ...bounds },
     scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
+    journal: new SubscriptionJournal({ ...components, store: storage.subscriptions }),
+    publications: new PublicationJournal(
+      { ...components, store: storage.publications },
+      allTimes.publication.maxSeconds,
+    ),
   };
   const registry = new Registry(context);
   const publish = new PublishHandler(context, registry);
@@ -55,13 +64,24 @@ export function createPresenceServer(
       state = {
         kind: "running",
         stopListening: [
-          locator.onLost(({ aor }) => registry.presentities.get(aor)?.lose()),
-          contacts.onChange((aor) => registry.presentities.get(aor)?.contactsChanged()),
+          locator.onLost(({ aor, reason }) => {
+            registry.presentities.get(aor)?.lose();
+            // What the user says next is said elsewhere; where the leases ran out it rests until the user is claimed again.
+            if (reason !== "expired") context.publications.shed(aor);
+          }),
+          contacts.onChange((aor) => {
+            // A user who was claimed again, and whose publications rested, has a presentity from now on.
+            const presentity = context.publications.has(aor)
+              ? registry.presentity(aor)
+              : registry.presentities.get(aor);
+            presentity?.contactsChanged();
+          }),
           links.onUp((server) => {
             for (const presentity of registry.presentities.values()) presentity.linkUp(server);
           }),
         ],
       };
+      for (const restored of context.journal.restore(allTimes.subscription.maxSeconds)) subscribe.restore(restored);
     },
     async stop() {
       if (state.kind !== "running") return;
@@ -76,7 +96,13 @@ export function createPresenceServer(
     handlePublish: guarded(publish),
     handleSubscribe: guarded(subscribe),
     handleNotify: guarded(notify),
-    hasPublications: (aor) => (registry.presentities.get(aor)?.served.publicationCount ?? 0) > 0,
+    resting: {
+      aors: () => context.publications.aors(),
+      has: (aor) => context.publications.has(aor),
+      epochOf: (aor) => context.publications.epochOf(aor),
+      shed: (aor) => registry.shedRested(aor),
+    },
+    hasPublications: (aor) => context.publications.has(aor),
     status: () => statusOf(registry),
   };
 }

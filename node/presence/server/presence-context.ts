@@ -11,7 +11,11 @@ import type { Flow, SipStack } from "../../sip/stack.ts";
 import type { Scheduler } from "../../sip/transaction/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
 import type { ExpiryRules } from "../expiry.ts";
+import type { Pace } from "../subscription/pacer.ts";
+import type { Storage } from "../../storage/ports.ts";
 import type { FanOut } from "./fan-out.ts";
+import type { PublicationJournal } from "./publication-journal.ts";
+import type { SubscriptionJournal } from "./subscription-journal.ts";
 
 /** Tells when a server can be reached again over the mesh. */
 export interface PeerLinks {
@@ -25,6 +29,8 @@ export interface PresenceComponents {
   readonly locator: Locator;
   readonly contacts: RegisteredContacts;
   readonly links: PeerLinks;
+  /** What outlives the process. */
+  readonly storage: Pick<Storage, "publications" | "subscriptions" | "lists">;
   readonly clock: Clock;
   readonly timers: Timers;
   /** In [0, 1). */
@@ -41,6 +47,8 @@ export interface PresenceTimes {
   readonly publication: ExpiryRules;
   /** @default at least 60 s, an hour when nothing is asked, at most 2 hours */
   readonly subscription: ExpiryRules;
+  /** Of the NOTIFYs to one watcher that only tell of a change. @default ten in a row, then one in 5 s */
+  readonly pace: Pace;
   readonly backend: BackendTimes;
   /** Asked of owners. @default an hour */
   readonly backendExpiresSeconds: number;
@@ -56,9 +64,11 @@ export interface PresenceTimes {
 export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
   publication: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
   subscription: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
+  pace: { burst: 10, intervalMs: 5000 },
   backend: {
     settleMs: 500,
     orphanGraceMs: 2000,
+    restoreGraceMs: 20_000,
     resubscribeJitterMs: 50,
     firstDocumentMs: 5000,
     retryMs: 20,
@@ -83,6 +93,8 @@ export interface PresenceContext extends PresenceComponents {
   /** Everything that expires, on one timer. */
   readonly scheduler: Scheduler;
   readonly fanOut: FanOut;
+  readonly journal: SubscriptionJournal;
+  readonly publications: PublicationJournal;
 }
 
 /** Contact of our side of a dialog. Within the mesh the flow alone says where to go, so there the user's address does. */

@@ -8,6 +8,7 @@ import type { PresenceContext } from "./presence-context.ts";
 import type { ServedUserListener } from "./served-user.ts";
 import { ServedUser } from "./served-user.ts";
 import type { Subscription } from "./subscription.ts";
+import type { Watcher } from "./watcher.ts";
 import type { WatchedUserHost } from "./watched-user.ts";
 import { WatchedUser } from "./watched-user.ts";
 
@@ -44,9 +45,9 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
     return this.#watched;
   }
 
-  /** A subject for the watchers of the user; `watcher` is the first of them when there is none yet. */
-  watchedBy(watcher: Aor): WatchedUser {
-    this.#watched ??= new WatchedUser(this.#context, this, { aor: this.aor, watcher });
+  /** A subject for the watchers of the user; `watcher` is the first of them when there is none yet, `restored` from an earlier run. */
+  watchedBy(watcher: Aor, restored = false): WatchedUser {
+    this.#watched ??= new WatchedUser(this.#context, this, { aor: this.aor, watcher, restored });
     return this.#watched;
   }
 
@@ -66,6 +67,11 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
     this.settle();
   }
 
+  dropRested(): void {
+    this.served.dropRested();
+    this.settle();
+  }
+
   linkUp(server: ServerId): void {
     this.#watched?.linkUp(server);
     this.settle();
@@ -77,9 +83,8 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
     this.settle();
   }
 
-  /** Ends every subscription: this server goes away. */
+  /** This server goes away: other servers are told, and owners that we watch no more. */
   drain(): void {
-    this.#watched?.endWatchers();
     this.served.endPeers();
     this.#watched?.close();
     this.settle();
@@ -112,6 +117,8 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
   callEnded(call: BackendCall): void {
     this.#host.callEnded(call);
   }
+
+  watcherChanged(_watcher: Watcher): void {}
 
   subscriptionEnded(subscription: Subscription): void {
     this.#host.subscriptionEnded(subscription);

@@ -57,6 +57,8 @@ export class PublishHandler {
     this.#waiting += 1;
     const outcome = await this.#claim(aor);
     this.#waiting -= 1;
+    // Another server had the user: what rested here is older than what was said there.
+    if (outcome.kind === "owned" && outcome.from !== undefined) this.#registry.shedRested(aor);
     if (this.#publish(incoming, aor, event)) return;
     // Not claimed, or lost again between the claim and this line.
     this.#context.logger.info({ aor, outcome: outcome.kind }, "a user who publishes could not be claimed");

@@ -38,6 +38,13 @@ export class Registry implements PresentityHost {
     return presentity;
   }
 
+  /** What a user published here before they were on another server is over. */
+  shedRested(aor: Aor): void {
+    const presentity = this.presentities.get(aor);
+    if (presentity?.check() !== undefined) presentity.dropRested();
+    else this.#context.publications.shed(aor);
+  }
+
   subscription(localTag: string): Subscription | undefined {
     return this.#subscriptions.get(localTag);
   }
@@ -67,8 +74,16 @@ export class Registry implements PresentityHost {
     if (this.presentities.get(presentity.aor) === presentity) this.presentities.delete(presentity.aor);
   }
 
-  /** Ends all subscriptions; resolves when none is left. */
+  /**
+   * Leaves clients' subscriptions on disk for the next run and ends other servers'; resolves when these have heard of it. The
+   * server may be back in a moment, and then its clients have noticed nothing.
+   */
   drain(): Promise<void> {
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.subscriber.kind !== "watcher") continue;
+      subscription.suspend();
+      this.#subscriptions.delete(subscription.localTag);
+    }
     for (const presentity of this.presentities.values()) presentity.drain();
     if (this.#subscriptions.size === 0) return Promise.resolve();
     return new Promise((resolve) => {

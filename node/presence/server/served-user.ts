@@ -3,12 +3,16 @@ import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { sameBallot } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { servingEpoch } from "../../federation/serving-epoch.ts";
+import { PRESENCE_EVENT } from "../answer.ts";
 import type { PresentContact } from "../publication/own-presence.ts";
 import { OwnPresence } from "../publication/own-presence.ts";
-import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
+import type { Publication, PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import { pathOf } from "./presence-context.ts";
-import type { ShownDocument, Subject, Subscriber, Subscription } from "./subscription.ts";
+import type { ShownDocument } from "./shown-document.ts";
+import { documentContent, entityTagOf } from "./shown-document.ts";
+import type { Content, Subject, Subscriber } from "./subject.ts";
+import type { Subscription } from "./subscription.ts";
 
 /** Told what happens to a user's ownership and composition here. */
 export interface ServedUserListener {
@@ -25,6 +29,8 @@ interface Ownership {
   /** Grows where the owner goes on under a higher one. */
   epoch: Epoch;
   readonly presence: OwnPresence;
+  /** Publications from before this ownership that no PUBLISH has spoken of since, by key. */
+  readonly rested: ReadonlySet<string>;
 }
 
 /**
@@ -32,6 +38,7 @@ interface Ownership {
  * subscribe. Every entry looks at the ownership first and treats a change of it before anything else.
  */
 export class ServedUser implements Subject {
+  readonly event = PRESENCE_EVENT;
   readonly aor: Aor;
   readonly #context: PresenceContext;
   readonly #listener: ServedUserListener;
@@ -79,11 +86,24 @@ export class ServedUser implements Subject {
   publish(event: PublishEvent): PublishOutcome | undefined {
     const ownership = this.#check();
     if (ownership === undefined) return undefined;
+    const before = ownership.presence.publications;
     const outcome = ownership.presence.publish(event, this.#nowMs());
+    this.#keep(ownership, before);
     this.#changed(ownership);
     // Whoever was claimed for a publication is let go of when none is left; the registrar does so for its contacts.
     if (ownership.presence.isEmpty) this.#releaseLater();
     return outcome;
+  }
+
+  /** The user has been on another server since what rested here was published: it is out of date. */
+  dropRested(): void {
+    const ownership = this.#ownership;
+    if (ownership === undefined || ownership.rested.size === 0) return;
+    const before = ownership.presence.publications;
+    ownership.presence.discard(ownership.rested, this.#nowMs());
+    this.#keep(ownership, before);
+    this.#changed(ownership);
+    if (ownership.presence.isEmpty) this.#releaseLater();
   }
 
   /** The registrar's contacts of the user have changed. */
@@ -104,8 +124,20 @@ export class ServedUser implements Subject {
     subscription.tell();
   }
 
+  get peers(): Iterable<ServerId> {
+    return this.#peers.keys();
+  }
+
   shownTo(): ShownDocument | undefined {
     return this.#shown;
+  }
+
+  entityTag(): string | undefined {
+    return this.#shown && entityTagOf(this.#shown);
+  }
+
+  content(): Content | undefined {
+    return this.#shown && documentContent(this.#shown);
   }
 
   mayShow(subscriber: Subscriber): boolean {
@@ -120,7 +152,7 @@ export class ServedUser implements Subject {
     this.#listener.subscriptionEnded(subscription);
   }
 
-  /** Publications are dropped and other servers sent away: both belong to the ownership that is over. Idempotent. */
+  /** Publications are dropped, but not from the disk, and other servers sent away: both belong to the ownership that is over. Idempotent. */
   lose(): void {
     if (this.#ownership === undefined) return;
     this.#ownership = undefined;
@@ -143,10 +175,11 @@ export class ServedUser implements Subject {
   tick(nowMs: number): void {
     const ownership = this.#check();
     if (ownership === undefined) return;
-    const before = ownership.presence.publicationCount;
+    const before = ownership.presence.publications;
     ownership.presence.tick(nowMs);
+    this.#keep(ownership, before);
     this.#changed(ownership);
-    if (before > 0 && ownership.presence.isEmpty) this.#releaseLater();
+    if (before.length > 0 && ownership.presence.isEmpty) this.#releaseLater();
     if (this.#releaseAtMs !== undefined && nowMs >= this.#releaseAtMs) this.#release();
   }
 
@@ -169,12 +202,14 @@ export class ServedUser implements Subject {
   }
 
   #own(epoch: Epoch, since: Epoch): void {
-    const { times } = this.#context;
+    const { times, publications: journal } = this.#context;
+    const publications = journal.read(this.aor);
+    const { publication: expiry, openingMs } = times;
     const presence = new OwnPresence(
-      { presentity: this.aor, expiry: times.publication, openingMs: times.openingMs, contacts: this.#contacts() },
+      { presentity: this.aor, expiry, openingMs, contacts: this.#contacts(), publications },
       this.#nowMs(),
     );
-    const ownership = { since, epoch, presence };
+    const ownership = { since, epoch, presence, rested: new Set(publications.map(({ key }) => key)) };
     this.#ownership = ownership;
     this.#listener.owned(epoch);
     this.#changed(ownership);
@@ -188,6 +223,10 @@ export class ServedUser implements Subject {
     this.#shown = { standing: "active", version: this.#versions, body };
     this.#context.fanOut.tell(this.#peers.values());
     this.#listener.composed(body);
+  }
+
+  #keep({ presence, epoch }: Ownership, before: readonly Publication[]): void {
+    this.#context.publications.replace(this.aor, before, presence.publications, epoch);
   }
 
   /** Not at once: a REGISTER that renews the ownership may be under way. */

@@ -1,8 +1,6 @@
-import type { Aor } from "../../../dht-schema/aor.ts";
 import { tryParseAor } from "../../../dht-schema/aor.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
-import type { ServerId } from "../../../dht-schema/roster.ts";
-import { AORTA_EPOCH, epochIn, notOwner } from "../../federation/aorta-headers.ts";
+import { AORTA_EPOCH, notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
@@ -11,11 +9,13 @@ import { tooBrief, unavailable } from "../answer.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import { readSubscribe } from "../subscription/read-subscribe.ts";
+import type { RestoredSubscription } from "../subscription/stored-subscription.ts";
+import { Admissions, RETRY_SECONDS } from "./admissions.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import { contactFor } from "./presence-context.ts";
 import type { Registry } from "./registry.ts";
 import { respond } from "./respond.ts";
-import type { Subject, Subscriber } from "./subscription.ts";
+import type { Subscriber } from "./subject.ts";
 import { Subscription } from "./subscription.ts";
 
 const NOT_FOUND: Answer = { status: 404, reason: "Not Found" };
@@ -23,8 +23,6 @@ const FORBIDDEN: Answer = { status: 403, reason: "Forbidden" };
 const NO_SUCH_DIALOG: Answer = { status: 481, reason: "Subscription Does Not Exist" };
 // RFC 3261 §12.2.2: what is out of order gets 500.
 const OUT_OF_ORDER: Answer = { status: 500, reason: "CSeq Out Of Order" };
-/** How long a subscriber is told to wait when this server is full. */
-const RETRY_SECONDS = 30;
 
 /**
  * Answers SUBSCRIBE, of clients and of other servers. A client's subscription stays here whoever owns the user; a
@@ -34,10 +32,12 @@ const RETRY_SECONDS = 30;
 export class SubscribeHandler {
   readonly #context: PresenceContext;
   readonly #registry: Registry;
+  readonly #admissions: Admissions;
 
   constructor(context: PresenceContext, registry: Registry) {
     this.#context = context;
     this.#registry = registry;
+    this.#admissions = new Admissions(context, registry);
   }
 
   handle(incoming: IncomingRequest, identity: RequestIdentity): void {
@@ -45,6 +45,15 @@ export class SubscribeHandler {
     if ("refuse" in request) this.#refuse(incoming, request.refuse);
     else if (request.localTag !== undefined) this.#withinDialog(incoming, request, request.localTag, identity);
     else this.#initial(incoming, request, identity);
+  }
+
+  /** Goes on with a subscription of an earlier run: its subscriber is told the present state as soon as that is known. */
+  restore(restored: RestoredSubscription): void {
+    const admission = this.#admissions.readmit(restored);
+    const subscription = new Subscription(this.#context, { ...admission, restored });
+    this.#registry.subscriptionStarted(subscription);
+    this.#context.counters.add("presence.subscriptions_restored");
+    admission.join(subscription);
   }
 
   #withinDialog(
@@ -57,7 +66,8 @@ export class SubscribeHandler {
     if (
       subscription === undefined ||
       subscription.callId !== request.callId ||
-      subscription.remoteTag !== request.remoteTag
+      subscription.remoteTag !== request.remoteTag ||
+      subscription.subject.event !== request.event
     )
       return this.#refuse(incoming, NO_SUCH_DIALOG);
     if (!isFrom(subscription.subscriber, identity)) return this.#refuse(incoming, FORBIDDEN);
@@ -73,92 +83,55 @@ export class SubscribeHandler {
       case "too-brief":
         return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
       case "accepted":
-        this.#accept(incoming, subscription, outcome.expiresSeconds);
+        this.#accept(incoming, subscription, outcome);
         return subscription.perform(outcome.effects);
     }
   }
 
-  #initial(incoming: IncomingRequest, request: SubscribeRequest, identity: RequestIdentity): void {
+  #initial(incoming: IncomingRequest, request: SubscribeRequest, { asserted, from }: RequestIdentity): void {
     const aor = tryParseAor(incoming.request.uri);
     if (aor === undefined) return this.#refuse(incoming, NOT_FOUND);
     // Whose presence it is for has to be known: rules will ask.
-    if (identity.asserted === undefined) return this.#refuse(incoming, FORBIDDEN);
+    if (asserted === undefined) return this.#refuse(incoming, FORBIDDEN);
     const expiresSeconds = grantedSeconds(request.expiresSeconds, this.#context.times.subscription);
     if (expiresSeconds === "too-brief")
       return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
     if (this.#registry.subscriptionCount >= this.#context.bounds.subscriptions)
       return this.#refuse(incoming, unavailable(RETRY_SECONDS));
-    if (identity.from === "client")
-      this.#addWatcher(incoming, request, { aor, watcher: identity.asserted, expiresSeconds });
-    else this.#addPeer(incoming, request, { aor, server: identity.from.server, expiresSeconds });
-  }
-
-  #addWatcher(
-    incoming: IncomingRequest,
-    request: SubscribeRequest,
-    { aor, watcher, expiresSeconds }: { readonly aor: Aor; readonly watcher: Aor; readonly expiresSeconds: number },
-  ): void {
-    const watched = this.#registry.presentity(aor).watchedBy(watcher);
-    if (watched.watcherCount >= this.#context.bounds.watchersPerUser)
-      return this.#refuse(incoming, unavailable(RETRY_SECONDS));
-    const subscription = this.#create(incoming, request, {
-      subject: watched,
-      subscriber: { kind: "watcher", aor: watcher },
-      expiresSeconds,
-    });
-    watched.addWatcher(subscription);
-  }
-
-  #addPeer(
-    incoming: IncomingRequest,
-    request: SubscribeRequest,
-    { aor, server, expiresSeconds }: { readonly aor: Aor; readonly server: ServerId; readonly expiresSeconds: number },
-  ): void {
-    const { locator } = this.#context;
-    // The subscriber may know of an owner after us: then we are none.
-    const believed = epochIn(incoming.request.headers);
-    if (believed !== undefined) locator.observeEpoch(aor, believed);
-    const presentity = this.#registry.presentity(aor);
-    const epoch = presentity.check();
-    if (epoch === undefined) {
-      presentity.settle();
-      return this.#refuse(incoming, notOwner(aor, locator));
-    }
-    const { served } = presentity;
-    const subscription = this.#create(incoming, request, {
-      subject: served,
-      subscriber: { kind: "peer", server, epoch },
-      expiresSeconds,
-    });
-    served.addPeer(server, subscription);
-    presentity.settle();
-  }
-
-  /** The 200 leaves before the first NOTIFY is thought of. */
-  #create(
-    incoming: IncomingRequest,
-    request: SubscribeRequest,
-    init: { readonly subject: Subject; readonly subscriber: Subscriber; readonly expiresSeconds: number },
-  ): Subscription {
+    const admission = this.#admissions.admit({ request, headers: incoming.request.headers, aor, asserted, from });
+    if ("refuse" in admission) return this.#refuse(incoming, admission.refuse);
+    const { subject, subscriber } = admission;
+    const localTag = randomTag();
     const subscription = new Subscription(this.#context, {
-      ...init,
+      subject,
+      subscriber,
       request,
       flow: incoming.flow,
-      localTag: randomTag(),
+      localTag,
+      expiresSeconds,
     });
     this.#registry.subscriptionStarted(subscription);
-    this.#accept(incoming, subscription, init.expiresSeconds);
-    return subscription;
+    // The 200 leaves before the first NOTIFY is thought of.
+    this.#accept(incoming, subscription, { expiresSeconds, suppressed: false });
+    admission.join(subscription);
   }
 
-  #accept(incoming: IncomingRequest, { subject, subscriber, localTag }: Subscription, expiresSeconds: number): void {
+  #accept(
+    incoming: IncomingRequest,
+    { subject, subscriber, localTag }: Subscription,
+    { expiresSeconds, suppressed }: { readonly expiresSeconds: number; readonly suppressed: boolean },
+  ): void {
     this.#context.counters.add("presence.subscribe_accepted");
     const headers: [string, string][] = [
       ["Expires", String(expiresSeconds)],
       ["Contact", `<${contactFor(this.#context, incoming.flow, subject.aor)}>`],
     ];
     if (subscriber.kind === "peer") headers.push([AORTA_EPOCH, formatBallot(subscriber.epoch)]);
-    respond(incoming, { status: 200, reason: "OK", headers }, localTag);
+    for (const [name, value] of subject.answerHeaders ?? []) headers.push([name, value]);
+    const answer: Answer = suppressed
+      ? { status: 204, reason: "No Notification", headers }
+      : { status: 200, reason: "OK", headers };
+    respond(incoming, answer, localTag);
   }
 
   #refuse(incoming: IncomingRequest, answer: Answer): void {

@@ -1,91 +1,96 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
-import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
-import type { ServerId } from "../../../dht-schema/roster.ts";
 import { AORTA_EPOCH } from "../../federation/aorta-headers.ts";
 import { createRequest } from "../../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
-import type { Flow } from "../../sip/stack.ts";
-import { PRESENCE_EVENT } from "../answer.ts";
-import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
-import type { EndReason, NotifierEffect, Notify, Shown, SubscribeOutcome } from "../subscription/notifier-dialog.ts";
+import type { Flow } from "../../sip/stack.ts";
+import { formatRate } from "../subscription/notify-rate.ts";
+import type { Pace } from "../subscription/pacer.ts";
+import type { EndReason, NotifierEffect, Notify, SubscribeOutcome } from "../subscription/notifier-dialog.ts";
 import { NotifierDialog } from "../subscription/notifier-dialog.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
-import { contactFor } from "./presence-context.ts";
+import type { DialogFields, RestoredSubscription } from "../subscription/stored-subscription.ts";
+import { dialogFieldsOf } from "../subscription/stored-subscription.ts";
 import type { PresenceContext } from "./presence-context.ts";
+import { contactFor } from "./presence-context.ts";
+import type { Subject, Subscriber } from "./subject.ts";
+import type { Watcher } from "./watcher.ts";
 
-/** A state to show, with its document. */
-export interface ShownDocument extends Shown {
-  readonly body: Uint8Array;
-}
+/** CSeqs set aside at each write, so that a NOTIFY needs none of its own. After a crash as many may be skipped, which RFC 3261 §12.2.2 allows. */
+const CSEQS_AHEAD = 100;
 
-/** Who subscribed: a client's user, or another server for its clients, under the epoch in which it did. */
-export type Subscriber =
-  | { readonly kind: "watcher"; readonly aor: Aor }
-  | { readonly kind: "peer"; readonly server: ServerId; readonly epoch: Epoch };
-
-/** What a subscription is a subscription to. */
-export interface Subject {
-  readonly aor: Aor;
-  /** What this subscriber is to see now; `undefined` while there is nothing to say. */
-  shownTo(subscriber: Subscriber): ShownDocument | undefined;
-  /**
-   * Asked before each NOTIFY that shows state, because a lease may have run out since the state was shown.
-   * False: this subscription has been terminated.
-   */
-  mayShow(subscriber: Subscriber): boolean;
-  ended(subscription: Subscription): void;
-}
-
-/** Driver of a {@link NotifierDialog}: builds its NOTIFYs, sends them over the subscriber's flow, and keeps its time. */
-export class Subscription implements Task {
-  dueMs = Infinity;
-  heapIndex = -1;
-  readonly subscriber: Subscriber;
-  readonly subject: Subject;
-  readonly callId: string;
-  readonly localTag: string;
-  readonly remoteTag: string;
-  readonly #context: PresenceContext;
-  readonly #core: NotifierDialog;
-  readonly #from: string;
-  readonly #to: string;
-  readonly #routeSet: readonly string[];
-  readonly #event: string;
-  #remoteTarget: string;
-  #flow: Flow;
-  #isOver = false;
-
-  constructor(
-    context: PresenceContext,
-    init: {
-      readonly subject: Subject;
-      readonly subscriber: Subscriber;
+/** How a subscription comes to be: by a SUBSCRIBE, or from an earlier run of this process. */
+export type SubscriptionOrigin =
+  | {
       readonly request: SubscribeRequest;
       readonly flow: Flow;
       readonly localTag: string;
       readonly expiresSeconds: number;
-    },
+    }
+  | { readonly restored: RestoredSubscription };
+
+/** Driver of a {@link NotifierDialog}: builds its NOTIFYs, sends them over the subscriber's flow, keeps its time, and keeps it on disk. */
+export class Subscription implements Task, Watcher {
+  dueMs = Infinity;
+  heapIndex = -1;
+  readonly subscriber: Subscriber;
+  readonly subject: Subject;
+  readonly localTag: string;
+  /** When it was made, on the monotonic clock; of one from an earlier run, when it was taken up. */
+  readonly sinceMs: number;
+  readonly #context: PresenceContext;
+  readonly #core: NotifierDialog;
+  #fields: DialogFields;
+  /** No CSeq above it has been set aside; 0: nothing is on disk. */
+  #cseqsUntil = 0;
+  /** What the subscriber says it has: what is the same is not sent again. */
+  #held: string | undefined;
+  #toldActive: boolean;
+  #isOver = false;
+  #endReason: EndReason | undefined;
+
+  constructor(
+    context: PresenceContext,
+    init: { readonly subject: Subject; readonly subscriber: Subscriber } & SubscriptionOrigin,
   ) {
-    const { request } = init;
     this.#context = context;
     this.subject = init.subject;
     this.subscriber = init.subscriber;
-    this.callId = request.callId;
-    this.localTag = init.localTag;
-    this.remoteTag = request.remoteTag;
-    this.#from = `${request.to};tag=${init.localTag}`;
-    this.#to = request.from;
-    this.#routeSet = request.routeSet;
-    this.#event = request.eventId === undefined ? PRESENCE_EVENT : `${PRESENCE_EVENT};id=${request.eventId}`;
-    this.#remoteTarget = request.remoteTarget ?? init.subject.aor;
-    this.#flow = init.flow;
-    this.#core = new NotifierDialog(
-      { expiry: context.times.subscription, expiresSeconds: init.expiresSeconds, cseq: request.cseq },
-      context.clock.monotonicMs(),
-    );
+    this.sinceMs = this.#nowMs();
+    const { subscription: expiry } = context.times;
+    if ("restored" in init) {
+      const { localTag, fields, saved } = init.restored;
+      this.localTag = localTag;
+      this.#fields = fields;
+      this.#core = new NotifierDialog({ expiry, saved, ...this.#pace() }, this.sinceMs);
+    } else {
+      const { request, localTag, flow, expiresSeconds } = init;
+      this.localTag = localTag;
+      this.#fields = dialogFieldsOf(request, { localTag, flow, event: init.subject.event, aor: init.subject.aor });
+      this.#held = request.suppressIfMatch;
+      this.#core = new NotifierDialog({ expiry, expiresSeconds, cseq: request.cseq, ...this.#pace() }, this.sinceMs);
+    }
+    this.#toldActive = this.#core.wasActive;
+    this.#keep();
     this.#schedule();
+  }
+
+  get id(): string {
+    return this.localTag;
+  }
+
+  /** The user who subscribed; of another server's subscription, whom it is about. */
+  get aor(): Aor {
+    return this.subscriber.kind === "watcher" ? this.subscriber.aor : this.subject.aor;
+  }
+
+  get callId(): string {
+    return this.#fields.callId;
+  }
+
+  get remoteTag(): string {
+    return this.#fields.remoteTag;
   }
 
   /** Whether the last word has been said: what remains is an answer to it. */
@@ -93,12 +98,32 @@ export class Subscription implements Task {
     return this.#isOver;
   }
 
+  /** Why it ended, once it has. */
+  get endReason(): EndReason | undefined {
+    return this.#endReason ?? (this.#core.state.kind === "terminated" ? this.#core.state.reason : undefined);
+  }
+
+  /** Whether the subscriber has been told `active`. */
+  get isActive(): boolean {
+    return this.#core.wasActive;
+  }
+
+  get expiresAtMs(): number {
+    return this.#core.expiresAtMs;
+  }
+
   /** A SUBSCRIBE within the dialog. The path it came by is the one for NOTIFYs from now on. @see RFC 3261 §12.2.2 */
   subscribe(request: SubscribeRequest, flow: Flow): SubscribeOutcome {
-    const outcome = this.#core.subscribe({ cseq: request.cseq, expiresSeconds: request.expiresSeconds }, this.#nowMs());
+    const { cseq, expiresSeconds, suppressIfMatch } = request;
+    const hasState = suppressIfMatch !== undefined && this.#isPresent(suppressIfMatch);
+    const outcome = this.#core.subscribe({ cseq, expiresSeconds, hasState }, this.#nowMs());
     if (outcome.kind === "accepted") {
-      this.#flow = flow;
-      this.#remoteTarget = request.remoteTarget ?? this.#remoteTarget;
+      this.#held = suppressIfMatch;
+      const { remoteTarget = this.#fields.remoteTarget, minIntervalMs } = request;
+      this.#fields = { ...this.#fields, flow, remoteTarget, minIntervalMs };
+      const { pace } = this.#pace();
+      if (pace !== undefined) this.#core.repace(pace, this.#nowMs());
+      this.#keep();
     }
     return outcome;
   }
@@ -116,6 +141,14 @@ export class Subscription implements Task {
   /** Ends it without a word: the subscriber has made another. */
   abandon(): void {
     this.#end();
+    this.#schedule();
+  }
+
+  /** Leaves it on disk as it is for the next run of this process, and does nothing more here. */
+  suspend(): void {
+    if (this.#isOver) return;
+    this.#keep({ exactly: true });
+    this.#isOver = true;
     this.#schedule();
   }
 
@@ -141,12 +174,24 @@ export class Subscription implements Task {
       return;
     }
     counters.add("presence.notify_sent");
-    void stack.send(this.#build(notify), this.#flow).then((response) => this.#answered(response));
+    const request = this.#build(notify);
+    this.#noteStanding(notify);
+    void stack.send(request, this.#fields.flow).then((response) => this.#answered(response));
+  }
+
+  /** What a NOTIFY changes that has to outlive the process, before it leaves. */
+  #noteStanding({ cseq, subscriptionState }: Notify): void {
+    const turnsActive = subscriptionState.state === "active" && !this.#toldActive;
+    this.#toldActive ||= turnsActive;
+    if (turnsActive || cseq > this.#cseqsUntil) this.#keep();
+    if (turnsActive) this.subject.standingChanged?.(this);
   }
 
   #answered(response: SipResponse): void {
     if (this.#isOver) return;
-    if (response.status >= 300) this.#context.counters.add("presence.notify_failed");
+    const { counters } = this.#context;
+    if (response.status >= 300) counters.add("presence.notify_failed");
+    if (response.status === 408) counters.add("presence.notify_unanswered");
     const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
     const answer = Number.isNaN(seconds)
       ? { status: response.status }
@@ -154,39 +199,81 @@ export class Subscription implements Task {
     this.perform(this.#core.answered(answer, this.#nowMs()));
   }
 
-  /** @see RFC 6665 §4.2.2, RFC 3261 §12.2.1.1 */
-  #build({ cseq, subscriptionState }: Notify): SipRequest {
+  /** @see RFC 6665 §4.2.2, RFC 3261 §12.2.1.1, RFC 5839 §6.3 */
+  #build(notify: Notify): SipRequest {
+    const { cseq, since } = notify;
     const { subscriber } = this;
-    const shown = this.subject.shownTo(subscriber);
-    const headers: [string, string][] = this.#routeSet.map((route) => ["Route", route]);
+    const { from, to, callId, routeSet, remoteTarget, event, flow } = this.#fields;
+    const asked = { sequence: cseq - 1, ...(since === undefined ? {} : { since }) };
+    const content =
+      this.subject.shownTo(subscriber) === undefined ? undefined : this.subject.content(subscriber, asked);
+    const headers: [string, string][] = routeSet.map((route) => ["Route", route]);
     headers.push(
-      ["Contact", `<${contactFor(this.#context, this.#flow, this.subject.aor)}>`],
-      ["Event", this.#event],
-      [
-        "Subscription-State",
-        subscriptionState.state === "terminated"
-          ? `terminated;reason=${subscriptionState.reason}`
-          : `${subscriptionState.state};expires=${subscriptionState.expiresSeconds}`,
-      ],
+      ["Contact", `<${contactFor(this.#context, flow, this.subject.aor)}>`],
+      ["Event", event],
+      ["Subscription-State", formatState(notify, this.#fields.minIntervalMs)],
     );
     if (subscriber.kind === "peer") headers.push([AORTA_EPOCH, formatBallot(subscriber.epoch)]);
-    if (shown !== undefined) headers.push(["Content-Type", PIDF_CONTENT_TYPE]);
+    const entityTag = content && this.subject.entityTag?.(subscriber);
+    const body = entityTag !== undefined && this.#holds(entityTag) ? undefined : content;
+    if (entityTag !== undefined) headers.push(["SIP-ETag", entityTag]);
+    for (const [name, value] of body?.headers ?? []) headers.push([name, value]);
+    if (body !== undefined) headers.push(["Content-Type", body.contentType]);
     return createRequest({
       method: "NOTIFY",
-      uri: this.#remoteTarget,
-      from: this.#from,
-      to: this.#to,
-      callId: this.callId,
+      uri: remoteTarget,
+      from,
+      to,
+      callId,
       cseq,
       headers,
-      ...(shown === undefined ? {} : { body: shown.body }),
+      ...(body === undefined ? {} : { body: body.body }),
     });
+  }
+
+  /** Whether the subscriber said that it has this very state; from then on it does. */
+  #holds(entityTag: string): boolean {
+    if (this.#held === "*") this.#held = entityTag;
+    return this.#held === entityTag;
+  }
+
+  /** The condition of Suppress-If-Match. @see RFC 5839 §6.2 */
+  #isPresent(tag: string): boolean {
+    if (this.subject.shownTo(this.subscriber) === undefined) return false;
+    const entityTag = this.subject.entityTag?.(this.subscriber);
+    return entityTag !== undefined && (tag === "*" || tag === entityTag);
+  }
+
+  /** Between servers a change crosses once, and the mesh keeps a pace of its own. */
+  #pace(): { readonly pace?: Pace } {
+    if (this.subscriber.kind === "peer") return {};
+    const { pace } = this.#context.times;
+    const { minIntervalMs = 0 } = this.#fields;
+    return { pace: minIntervalMs > pace.intervalMs ? { burst: 1, intervalMs: minIntervalMs } : pace };
   }
 
   #end(): void {
     if (this.#isOver) return;
+    this.#endReason = this.endReason;
     this.#isOver = true;
+    if (this.#cseqsUntil > 0) this.#context.journal.remove(this.localTag);
     this.subject.ended(this);
+  }
+
+  /** Writes what the next run of this process needs. Other servers subscribe again by themselves, and a fetch is over at once. */
+  #keep({ exactly = false } = {}): void {
+    const { subscriber, subject } = this;
+    const saved = this.#core.saved();
+    if (subscriber.kind === "peer" || this.#isOver || saved.expiresAtMs <= this.#nowMs()) return;
+    this.#cseqsUntil = exactly ? saved.localCseq : saved.localCseq + CSEQS_AHEAD;
+    this.#context.journal.put({
+      localTag: this.localTag,
+      event: subject.event,
+      aor: subject.aor,
+      subscriber: subscriber.aor,
+      fields: this.#fields,
+      saved: { ...saved, localCseq: this.#cseqsUntil },
+    });
   }
 
   #schedule(): void {
@@ -196,4 +283,11 @@ export class Subscription implements Task {
   #nowMs(): number {
     return this.#context.clock.monotonicMs();
   }
+}
+
+/** @see RFC 6665 §8.2.3, RFC 6446 §9.2 */
+function formatState({ subscriptionState }: Notify, minIntervalMs: number | undefined): string {
+  if (subscriptionState.state === "terminated") return `terminated;reason=${subscriptionState.reason}`;
+  const rate = minIntervalMs === undefined ? "" : `;max-rate=${formatRate(minIntervalMs)}`;
+  return `${subscriptionState.state};expires=${subscriptionState.expiresSeconds}${rate}`;
 }

@@ -2,6 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Location, OwnerChange, OwnerWatch } from "../../federation/locator.ts";
+import { PRESENCE_EVENT } from "../answer.ts";
 import { BackendView } from "../backend/backend-view.ts";
 import type { Instant, NotifyContent, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
 import { compose } from "../pidf/compose.ts";
@@ -9,7 +10,11 @@ import { serializePidf } from "../pidf/pidf-document.ts";
 import type { CallOwner } from "./backend-call.ts";
 import { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
-import type { ShownDocument, Subject, Subscription } from "./subscription.ts";
+import type { Content, Subject } from "./subject.ts";
+import { documentContent, entityTagOf } from "./shown-document.ts";
+import type { ShownDocument } from "./shown-document.ts";
+import type { Subscription } from "./subscription.ts";
+import type { Watcher } from "./watcher.ts";
 
 /** What a watched user needs of what is around it. */
 export interface WatchedUserHost {
@@ -20,6 +25,8 @@ export interface WatchedUserHost {
   callStarted(call: BackendCall): void;
   callEnded(call: BackendCall): void;
   subscriptionEnded(subscription: Subscription): void;
+  /** Somebody began to watch, is seen as another than before, or has ended. */
+  watcherChanged(watcher: Watcher): void;
   /** {@link WatchedUser.nextWakeMs} may be another now. */
   settle(): void;
 }
@@ -29,11 +36,12 @@ export interface WatchedUserHost {
  * owner is. Made for the first watcher, closed after the last.
  */
 export class WatchedUser implements Subject, CallOwner {
+  readonly event = PRESENCE_EVENT;
   readonly aor: Aor;
   readonly watcher: Aor;
   readonly #context: PresenceContext;
   readonly #host: WatchedUserHost;
-  readonly #watchers = new Set<Subscription>();
+  readonly #watchers = new Set<Watcher>();
   readonly #view: BackendView;
   #watch: OwnerWatch | undefined;
   #call: BackendCall | undefined;
@@ -41,14 +49,21 @@ export class WatchedUser implements Subject, CallOwner {
   #shown: ShownDocument | undefined;
   #versions = 0;
 
-  /** @param watcher the first one: back-end subscriptions are made on behalf of them */
-  constructor(context: PresenceContext, host: WatchedUserHost, init: { readonly aor: Aor; readonly watcher: Aor }) {
+  /**
+   * @param init.watcher the first one: back-end subscriptions are made on behalf of them
+   * @param init.restored the watchers have been told of the user by an earlier run of this process
+   */
+  constructor(
+    context: PresenceContext,
+    host: WatchedUserHost,
+    init: { readonly aor: Aor; readonly watcher: Aor; readonly restored: boolean },
+  ) {
     this.#context = context;
     this.#host = host;
     this.aor = init.aor;
     this.watcher = init.watcher;
     this.#view = new BackendView(
-      { self: context.locator.self, times: context.times.backend },
+      { self: context.locator.self, times: context.times.backend, restored: init.restored },
       context.clock.monotonicMs(),
     );
   }
@@ -67,11 +82,23 @@ export class WatchedUser implements Subject, CallOwner {
     this.#perform(this.#view.close());
   }
 
+  get watchers(): Iterable<Watcher> {
+    return this.#watchers;
+  }
+
   /** The first one makes this server follow the user. */
-  addWatcher(subscription: Subscription): void {
-    this.#watchers.add(subscription);
+  addWatcher(watcher: Watcher): void {
+    this.#watchers.add(watcher);
     if (this.#watch === undefined) this.#open();
-    subscription.tell();
+    watcher.tell();
+    this.#host.watcherChanged(watcher);
+    this.#host.settle();
+  }
+
+  /** A watcher that is no dialog of its own has gone. */
+  removeWatcher(watcher: Watcher): void {
+    if (!this.#watchers.delete(watcher)) return;
+    this.#host.watcherChanged(watcher);
     this.#host.settle();
   }
 
@@ -79,18 +106,27 @@ export class WatchedUser implements Subject, CallOwner {
     return this.#shown;
   }
 
+  entityTag(): string | undefined {
+    return this.#shown && entityTagOf(this.#shown);
+  }
+
+  content(): Content | undefined {
+    return this.#shown && documentContent(this.#shown);
+  }
+
   /** What watchers see was valid when it was shown, and it stands until something newer takes its place, whoever owns the user. */
   mayShow(): boolean {
     return true;
   }
 
-  ended(subscription: Subscription): void {
-    this.#watchers.delete(subscription);
-    this.#host.subscriptionEnded(subscription);
+  standingChanged(subscription: Subscription): void {
+    this.#host.watcherChanged(subscription);
   }
 
-  endWatchers(): void {
-    for (const watcher of this.#watchers) watcher.terminate("deactivated");
+  ended(subscription: Subscription): void {
+    this.#watchers.delete(subscription);
+    this.#host.watcherChanged(subscription);
+    this.#host.subscriptionEnded(subscription);
   }
 
   /** This server owns the user now. */

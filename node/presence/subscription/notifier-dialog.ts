@@ -1,5 +1,7 @@
 import type { ExpiryRules } from "../expiry.ts";
 import { grantedSeconds } from "../expiry.ts";
+import type { Pace } from "./pacer.ts";
+import { Pacer } from "./pacer.ts";
 
 /** Why a subscription ended. @see RFC 6665 §4.1.3 */
 export type EndReason = "deactivated" | "probation" | "rejected" | "timeout" | "giveup" | "noresource" | "invariant";
@@ -24,6 +26,8 @@ export type NotifierState =
 export interface Notify {
   readonly kind: "notify";
   readonly cseq: number;
+  /** The version that the subscriber has for certain: only what has changed since need be told. Absent: all of it. */
+  readonly since?: number;
   readonly subscriptionState:
     | { readonly state: "pending" | "active"; readonly expiresSeconds: number }
     | { readonly state: "terminated"; readonly reason: EndReason };
@@ -35,7 +39,13 @@ export type NotifierEffect =
   | { readonly kind: "ended" };
 
 export type SubscribeOutcome =
-  | { readonly kind: "accepted"; readonly expiresSeconds: number; readonly effects: readonly NotifierEffect[] }
+  | {
+      readonly kind: "accepted";
+      readonly expiresSeconds: number;
+      /** The subscriber has what would be told, and is told nothing. @see RFC 5839 §6.4 */
+      readonly suppressed: boolean;
+      readonly effects: readonly NotifierEffect[];
+    }
   | { readonly kind: "too-brief" }
   /** The CSeq is not above the last. */
   | { readonly kind: "out-of-order" }
@@ -49,6 +59,29 @@ export interface NotifyAnswer {
   readonly retryAfterSeconds?: number;
 }
 
+/** What of a dialog has to be kept so that another process can go on with it. */
+export interface SavedNotifier {
+  readonly remoteCseq: number;
+  /** No NOTIFY has had a higher one. */
+  readonly localCseq: number;
+  readonly expiresAtMs: number;
+  /** Whether the subscriber has been told `active`, which is never taken back. */
+  readonly wasActive: boolean;
+}
+
+export type NotifierInit = {
+  readonly expiry: ExpiryRules;
+  /** How often changes are told. Without it each is, as soon as the one before has been answered. */
+  readonly pace?: Pace;
+} & (
+  | {
+      /** As granted; 0 is a fetch: one NOTIFY with the state as soon as it is known. */
+      readonly expiresSeconds: number;
+      readonly cseq: number;
+    }
+  | { readonly saved: SavedNotifier }
+);
+
 const NONE: readonly NotifierEffect[] = [];
 
 /**
@@ -59,23 +92,33 @@ const NONE: readonly NotifierEffect[] = [];
  */
 export class NotifierDialog {
   readonly #expiry: ExpiryRules;
+  #pacer: Pacer | undefined;
   #state: NotifierState = { kind: "undetermined" };
   #expiresAtMs: number;
   #remoteCseq: number;
   #localCseq = 0;
+  #wasActive = false;
   #inFlight = false;
   /** A NOTIFY is owed even though nothing has changed. */
   #due = true;
   #sentVersion: number | undefined;
+  /** The version of the last NOTIFY that was answered well, while no refresh has asked for everything. */
+  #confirmedVersion: number | undefined;
   /** The subscriber asked to be left alone until then. */
   #retryAtMs: number | undefined;
+  /** Changes have been told so often that this one waits. */
+  #paceAtMs: number | undefined;
 
-  /** @param expiresSeconds as granted; 0 is a fetch: one NOTIFY with the state as soon as it is known */
-  constructor(
-    init: { readonly expiry: ExpiryRules; readonly expiresSeconds: number; readonly cseq: number },
-    nowMs: number,
-  ) {
+  constructor(init: NotifierInit, nowMs: number) {
     this.#expiry = init.expiry;
+    this.#pacer = init.pace && new Pacer(init.pace, nowMs);
+    if ("saved" in init) {
+      this.#remoteCseq = init.saved.remoteCseq;
+      this.#localCseq = init.saved.localCseq;
+      this.#expiresAtMs = init.saved.expiresAtMs;
+      this.#wasActive = init.saved.wasActive;
+      return;
+    }
     this.#remoteCseq = init.cseq;
     this.#expiresAtMs = nowMs + init.expiresSeconds * 1000;
     if (init.expiresSeconds === 0) this.#state = { kind: "undetermined", endWith: "timeout" };
@@ -85,19 +128,49 @@ export class NotifierDialog {
     return this.#state;
   }
 
+  /** Whether the subscriber has been told `active`. */
+  get wasActive(): boolean {
+    return this.#wasActive;
+  }
+
+  get expiresAtMs(): number {
+    return this.#expiresAtMs;
+  }
+
+  /** What another process has to know to go on with this dialog. */
+  saved(): SavedNotifier {
+    return {
+      remoteCseq: this.#remoteCseq,
+      localCseq: this.#localCseq,
+      expiresAtMs: this.#expiresAtMs,
+      wasActive: this.#wasActive,
+    };
+  }
+
+  /** From now on changes are told at another pace. */
+  repace(pace: Pace, nowMs: number): void {
+    if (this.#pacer?.isAt(pace) !== true) this.#pacer = new Pacer(pace, nowMs);
+  }
+
   /** When to call {@link tick} at the latest. */
   nextWakeMs(): number | undefined {
     if (this.#state.kind === "terminated") return undefined;
     if (this.#state.kind === "undetermined" && this.#state.endWith !== undefined) return undefined;
-    return Math.min(this.#expiresAtMs, this.#retryAtMs ?? Infinity);
+    return Math.min(this.#expiresAtMs, this.#retryAtMs ?? Infinity, this.#paceAtMs ?? Infinity);
   }
 
   /**
-   * A SUBSCRIBE within the dialog: refresh, or end with Expires 0. Either is answered by a NOTIFY.
+   * A SUBSCRIBE within the dialog: refresh, or end with Expires 0. Either is answered by a NOTIFY, unless the subscriber
+   * has the present state and wants to hear only of others.
    * @see RFC 6665 §4.2.1.2, §4.2.1.4; RFC 3261 §12.2.2 for the order
    */
   subscribe(
-    event: { readonly cseq: number; readonly expiresSeconds: number | undefined },
+    event: {
+      readonly cseq: number;
+      readonly expiresSeconds: number | undefined;
+      /** Whether the condition of Suppress-If-Match holds. */
+      readonly hasState?: boolean;
+    },
     nowMs: number,
   ): SubscribeOutcome {
     if (event.cseq <= this.#remoteCseq) return { kind: "out-of-order" };
@@ -106,11 +179,14 @@ export class NotifierDialog {
     const expiresSeconds = grantedSeconds(event.expiresSeconds, this.#expiry);
     if (expiresSeconds === "too-brief") return { kind: "too-brief" };
     this.#expiresAtMs = nowMs + expiresSeconds * 1000;
-    this.#due = true;
     this.#retryAtMs = undefined;
     if (this.#state.kind === "undetermined") this.#state = { kind: "undetermined" };
+    if (event.hasState === true && this.#suppress())
+      return { kind: "accepted", expiresSeconds, suppressed: true, effects: this.#quietly(expiresSeconds) };
+    this.#due = true;
+    this.#confirmedVersion = undefined;
     const effects = expiresSeconds === 0 ? this.terminate("timeout", nowMs) : this.#pump(nowMs);
-    return { kind: "accepted", expiresSeconds, effects };
+    return { kind: "accepted", expiresSeconds, suppressed: false, effects };
   }
 
   /** undetermined → pending | active, pending → active; an active subscription stays so, whatever is shown. */
@@ -118,7 +194,7 @@ export class NotifierDialog {
     switch (this.#state.kind) {
       case "undetermined": {
         const { endWith } = this.#state;
-        this.#state = { kind: shown.standing, shown };
+        this.#state = { kind: this.#wasActive ? "active" : shown.standing, shown };
         return endWith === undefined ? this.#pump(nowMs) : this.terminate(endWith, nowMs);
       }
       case "pending":
@@ -150,13 +226,17 @@ export class NotifierDialog {
   answered(answer: NotifyAnswer, nowMs: number): readonly NotifierEffect[] {
     this.#inFlight = false;
     if (this.#state.kind === "terminated" && this.#state.notified) return [{ kind: "ended" }];
-    if (answer.status >= 200 && answer.status < 300) return this.#pump(nowMs);
+    if (answer.status >= 200 && answer.status < 300) {
+      this.#confirmedVersion = this.#due ? undefined : this.#sentVersion;
+      return this.#pump(nowMs);
+    }
     const { retryAfterSeconds } = answer;
     if (this.#state.kind === "terminated" || answer.status === 481 || retryAfterSeconds === undefined) {
       this.#state = { kind: "terminated", reason: "timeout", notified: true };
       return [{ kind: "ended" }];
     }
     this.#due = true;
+    this.#confirmedVersion = undefined;
     // Never at once: a subscriber that says 0 would be asked again as fast as it answers.
     this.#retryAtMs = nowMs + Math.max(1, retryAfterSeconds) * 1000;
     return NONE;
@@ -166,7 +246,24 @@ export class NotifierDialog {
   tick(nowMs: number): readonly NotifierEffect[] {
     if (nowMs >= this.#expiresAtMs) return this.terminate("timeout", nowMs);
     if (this.#retryAtMs !== undefined && nowMs >= this.#retryAtMs) this.#retryAtMs = undefined;
+    if (this.#paceAtMs !== undefined && nowMs >= this.#paceAtMs) this.#paceAtMs = undefined;
     return this.#pump(nowMs);
+  }
+
+  /** Takes the subscriber's word that it has what is shown; false while nothing is, or a NOTIFY of another state is on its way. */
+  #suppress(): boolean {
+    const state = this.#state;
+    if ((state.kind !== "pending" && state.kind !== "active") || this.#inFlight || this.#due) return false;
+    this.#sentVersion = state.shown.version;
+    this.#confirmedVersion = state.shown.version;
+    this.#paceAtMs = undefined;
+    return true;
+  }
+
+  #quietly(expiresSeconds: number): readonly NotifierEffect[] {
+    if (expiresSeconds > 0) return NONE;
+    this.#state = { kind: "terminated", reason: "timeout", notified: true };
+    return [{ kind: "ended" }];
   }
 
   #pump(nowMs: number): readonly NotifierEffect[] {
@@ -181,9 +278,11 @@ export class NotifierDialog {
         return [this.#notify({ state: "terminated", reason: state.reason })];
       case "pending":
       case "active":
-        if (!this.#due && state.shown.version === this.#sentVersion) return NONE;
+        if (!this.#due && (state.shown.version === this.#sentVersion || !this.#isInTurn(nowMs))) return NONE;
+        this.#paceAtMs = undefined;
         this.#due = false;
         this.#sentVersion = state.shown.version;
+        this.#wasActive ||= state.kind === "active";
         return [
           this.#notify({
             state: state.kind,
@@ -193,9 +292,17 @@ export class NotifierDialog {
     }
   }
 
+  /** Whether one more change may be told now; if not, when. What answers a SUBSCRIBE does not wait. */
+  #isInTurn(nowMs: number): boolean {
+    if (this.#pacer === undefined || this.#pacer.take(nowMs)) return true;
+    this.#paceAtMs = this.#pacer.nextMs(nowMs);
+    return false;
+  }
+
   #notify(subscriptionState: Notify["subscriptionState"]): Notify {
     this.#inFlight = true;
     this.#localCseq += 1;
-    return { kind: "notify", cseq: this.#localCseq, subscriptionState };
+    const since = this.#confirmedVersion;
+    return { kind: "notify", cseq: this.#localCseq, subscriptionState, ...(since === undefined ? {} : { since }) };
   }
 }

@@ -1,3 +1,4 @@
+import type { Aor } from "../../../dht-schema/aor.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import { tagOf } from "../../sip/message/build.ts";
 import { expiresOf, parseContacts } from "../../sip/message/contact.ts";
@@ -7,10 +8,16 @@ import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { SipRequest } from "../../sip/message/message.ts";
 import type { Answer } from "../answer.ts";
 import { BAD_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
+import { EVENTLIST, RECIPIENT_LIST } from "../lists/extensions.ts";
+import { parseResourceLists, RESOURCE_LISTS_CONTENT_TYPE } from "../lists/resource-lists.ts";
 import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
+import { documentRefused, firstToken } from "../publication/read-publish.ts";
+import { readMaxRate } from "./notify-rate.ts";
 
 /** What a SUBSCRIBE asks for, and what its dialog needs. */
 export interface SubscribeRequest {
+  /** Event package. */
+  readonly event: EventName;
   readonly callId: string;
   readonly cseq: number;
   /** The subscriber's, in From. */
@@ -27,12 +34,25 @@ export interface SubscribeRequest {
   readonly expiresSeconds?: number;
   /** `id` of Event, which NOTIFY repeats. @see RFC 6665 §8.2.1 */
   readonly eventId?: string;
+  /** Least time between two NOTIFYs that the subscriber wishes, ms. @see RFC 6446 §5 */
+  readonly minIntervalMs?: number;
+  /** The entity-tag of the state that the subscriber has, or `*`. @see RFC 5839 §5.2 */
+  readonly suppressIfMatch?: string;
+  /** Whether the subscriber can make use of NOTIFYs for a list. @see RFC 4662 §4.1 */
+  readonly supportsLists: boolean;
+  /** Whom to watch, when the request itself says so. @see RFC 5367 */
+  readonly members?: readonly Aor[];
 }
 
-const NOT_ACCEPTABLE: Answer = { status: 406, reason: "Not Acceptable", headers: [["Accept", PIDF_CONTENT_TYPE]] };
+/** The documents of each package, the first one the one that is sent. */
+const DOCUMENTS = {
+  [PRESENCE_EVENT]: PIDF_CONTENT_TYPE,
+} as const;
+
+export type EventName = keyof typeof DOCUMENTS;
 
 /**
- * Reads a SUBSCRIBE to presence, or says what to answer it with.
+ * Reads a SUBSCRIBE, or says what to answer it with.
  * @see RFC 6665 §4.2.1.1, RFC 3856 §6.5 (PIDF is what is sent without Accept)
  */
 export function readSubscribe(request: SipRequest): SubscribeRequest | { readonly refuse: Answer } {
@@ -40,16 +60,19 @@ export function readSubscribe(request: SipRequest): SubscribeRequest | { readonl
     return read(request);
   } catch (error) {
     // What the stack lets through is well-formed as a message; a single field can still be malformed.
-    if (error instanceof ProtocolError) return { refuse: badRequest(error.message) };
+    if (error instanceof ProtocolError) return { refuse: documentRefused(error) };
     throw error;
   }
 }
 
-function read({ headers }: SipRequest): SubscribeRequest | { readonly refuse: Answer } {
-  const event = headers.get("Event");
-  const { type, params } = event === undefined ? { type: "", params: undefined } : parseEvent(event);
-  if (type !== PRESENCE_EVENT) return { refuse: BAD_EVENT };
-  if (!acceptsPidf(headers)) return { refuse: NOT_ACCEPTABLE };
+function read(request: SipRequest): SubscribeRequest | { readonly refuse: Answer } {
+  const { headers } = request;
+  const field = headers.get("Event");
+  const { type, params } = field === undefined ? { type: "", params: undefined } : parseEvent(field);
+  if (!isServed(type)) return { refuse: BAD_EVENT };
+  const contentType = DOCUMENTS[type];
+  if (!accepts(headers, contentType))
+    return { refuse: { status: 406, reason: "Not Acceptable", headers: [["Accept", contentType]] } };
   const from = headers.get("From") ?? "";
   const to = headers.get("To") ?? "";
   const remoteTag = tagOf(from);
@@ -60,9 +83,14 @@ function read({ headers }: SipRequest): SubscribeRequest | { readonly refuse: An
   // RFC 3261 §12.1.1: a request that makes a dialog has exactly one Contact.
   if (contacts === "*" || contacts.length > 1 || (remoteTarget === undefined && localTag === undefined))
     return { refuse: badRequest("SUBSCRIBE needs one Contact") };
+  const members = readMembers(request);
+  if (members !== undefined && "refuse" in members) return members;
   const expiresSeconds = expiresOf(headers);
   const eventId = params?.get("id");
+  const minIntervalMs = readMaxRate(params?.get("max-rate"));
+  const suppressIfMatch = headers.get("Suppress-If-Match")?.trim();
   return {
+    event: type,
     callId: headers.get("Call-ID") ?? "",
     cseq: parseCSeq(headers.get("CSeq") ?? "").sequence,
     remoteTag,
@@ -73,12 +101,43 @@ function read({ headers }: SipRequest): SubscribeRequest | { readonly refuse: An
     routeSet: headers.all("Record-Route"),
     ...(expiresSeconds === undefined ? {} : { expiresSeconds }),
     ...(eventId === undefined ? {} : { eventId }),
+    ...(minIntervalMs === undefined ? {} : { minIntervalMs }),
+    ...(suppressIfMatch === undefined ? {} : { suppressIfMatch }),
+    supportsLists: hasOption(headers, "Supported", EVENTLIST) || hasOption(headers, "Require", EVENTLIST),
+    ...(members === undefined ? {} : { members: members.members }),
   };
 }
 
-function acceptsPidf(headers: SipHeaders): boolean {
-  const types = headers.all("Accept").map((value) => value.split(";", 1)[0]?.trim().toLowerCase());
-  return (
-    types.length === 0 || types.some((type) => type === PIDF_CONTENT_TYPE || type === "application/*" || type === "*/*")
-  );
+/** The list that the request brings. A body of another kind has no meaning here. @see RFC 5367 §4, §6 */
+function readMembers({
+  headers,
+  body,
+}: SipRequest): { readonly members: readonly Aor[] } | { readonly refuse: Answer } | undefined {
+  const isRequired = hasOption(headers, "Require", RECIPIENT_LIST);
+  if (body.length === 0) return isRequired ? { refuse: badRequest("there is no list") } : undefined;
+  const type = firstToken(headers.get("Content-Type"))?.toLowerCase();
+  if (type !== RESOURCE_LISTS_CONTENT_TYPE) {
+    if (!isRequired) return undefined;
+    return {
+      refuse: {
+        status: 415,
+        reason: "Unsupported Media Type",
+        headers: [["Accept", RESOURCE_LISTS_CONTENT_TYPE]],
+      },
+    };
+  }
+  return { members: parseResourceLists(body) };
+}
+
+function isServed(type: string): type is EventName {
+  return Object.hasOwn(DOCUMENTS, type);
+}
+
+function hasOption(headers: SipHeaders, field: string, option: string): boolean {
+  return headers.all(field).some((value) => value.trim().toLowerCase() === option);
+}
+
+function accepts(headers: SipHeaders, contentType: string): boolean {
+  const types = headers.all("Accept").map((value) => firstToken(value)?.toLowerCase());
+  return types.length === 0 || types.some((type) => type === contentType || type === "application/*" || type === "*/*");
 }

@@ -2,7 +2,6 @@ import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
-import { openMemoryStorage } from "../../../node/storage/storage.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
@@ -76,12 +75,11 @@ describe("a message to a user who is not there", () => {
 
   it("survives a restart of the server that holds it", async () => {
     const domain = new SimulatedDomain();
-    const { messages } = openMemoryStorage();
-    const before = domain.server("one", { messages });
+    const before = domain.server("one");
     expect((await domain.device("joe", before).message(BOB, "held")).status).to.equal(202);
     await domain.time.until(before.held.stop());
     domain.network.kill(before.id);
-    domain.server("uno", { messages });
+    domain.server("uno", { storage: before.storage });
     const bob = domain.device("bob", domain.server("two"));
     await bob.register();
     await domain.time.advance(5_000);

@@ -136,7 +136,10 @@ describe("what the edge answers by itself", () => {
     const fields = {
       from: `<${BOB}>;tag=1`,
       to: `<${BOB}>`,
-      headers: [["P-Asserted-Identity", `<${BOB}>`]] as [string, string][],
+      headers: [
+        ["P-Asserted-Identity", `<${BOB}>`],
+        ["Contact", "<sip:bob@127.0.0.1:7>"],
+      ] as [string, string][],
     };
     const register = createRequest({ method: "REGISTER", uri: "sip:example.com", ...fields });
     const answer = await domain.time.until(one.stack.send(register, { transport: "MESH", server: two.id }));

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { Phone } from "./presence-world.ts";
+import type { RegisteringPhone as Phone } from "./presence-world.ts";
 import { PresenceWorld } from "./presence-world.ts";
 
 const WATCHERS = 1000;
@@ -89,7 +89,7 @@ describe("many watchers of one user", () => {
 });
 
 describe("a server that stops", () => {
-  it("tells clients and servers to come again elsewhere, lets go of its back-end subscriptions, and is done when they have answered", async () => {
+  it("tells other servers to look for its users elsewhere and lets go of its back-end subscriptions, but leaves its clients' dialogs to its next run", async () => {
     const world = new PresenceWorld();
     const [one, two] = [world.server("one"), world.server("two")];
     const [joe, ann, alice, bob] = [
@@ -108,7 +108,8 @@ describe("a server that stops", () => {
 
     await world.time.until(one.presence.stop(), 100);
     await world.time.advance(20);
-    expect(joe.news()).to.deep.equal([{ state: "terminated", reason: "deactivated", basic: "open", note: "on two" }]);
+    expect(joe.news()).to.deep.equal([]);
+    expect(one.storage.subscriptions.list()).to.have.length(1);
     expect(two.presence.status()).to.include({ peerSubscriptions: 0 });
     expect((await world.time.until(joe.subscribe(alice.aor))).status).to.equal(503);
 
@@ -119,14 +120,14 @@ describe("a server that stops", () => {
     expect(ann.news()).to.deep.equal([{ state: "active", basic: "open", note: "on two" }]);
   });
 
-  it("waits no longer than its bound for subscribers that do not answer", async () => {
+  it("waits no longer than its bound for servers that do not answer", async () => {
     const world = new PresenceWorld({ times: { drainMs: 2000 } });
-    const one = world.server("one");
-    const [joe, alice] = [world.phone("joe", one), world.phone("alice", one)];
+    const [one, two] = [world.server("one"), world.server("two")];
+    const [joe, alice] = [world.phone("joe", two), world.phone("alice", one)];
     await world.time.until(alice.publish("hello"));
     await world.time.until(joe.subscribe(alice.aor));
     await world.time.advance(20);
-    joe.client.state = "frozen";
+    two.stack.state = "frozen";
     const before = world.time.monotonicMs();
     await world.time.until(one.presence.stop());
     expect(world.time.monotonicMs() - before).to.equal(2000);

@@ -4,7 +4,7 @@ import type { Ballot } from "../../../dht-schema/ballot.ts";
 import { AORTA_EPOCH } from "../../../node/federation/aorta-headers.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
-import type { Phone, TestServer } from "./presence-world.ts";
+import type { RegisteringPhone as Phone, TestServer } from "./presence-world.ts";
 import { PresenceWorld } from "./presence-world.ts";
 
 /** Joe on server one watches alice on server two, and sees her. */
@@ -110,7 +110,8 @@ describe("a watched user who moves", () => {
       await world.time.until(phones[round % 3]!.publish(`round ${round}`, { initial: true }));
       await world.time.advance(round % 7);
     }
-    await world.time.advance(1000);
+    // Beyond the first few, changes are told one in five seconds.
+    await world.time.advance(6000);
     const news = joe.news();
     expect(news.at(-1)).to.deep.equal({ state: "active", basic: "open", note: "round 29" });
     expect(news.filter(({ basic, state }) => basic !== "open" || state !== "active")).to.deep.equal([]);

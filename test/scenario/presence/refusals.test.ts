@@ -4,7 +4,7 @@ import { createRequest } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { pidfText } from "../../unit/presence/documents.ts";
-import type { Phone } from "./presence-world.ts";
+import type { RegisteringPhone as Phone } from "./presence-world.ts";
 import { PresenceWorld } from "./presence-world.ts";
 
 type Fields = Record<string, string | undefined>;

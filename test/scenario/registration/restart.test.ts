@@ -17,7 +17,7 @@ describe("contacts across a restart of their server", () => {
     await alice.register(600);
     kill(domain, one);
     await domain.time.advance(1000);
-    const again = domain.server("one", { store: one.store });
+    const again = domain.server("one", { storage: one.storage });
     await domain.time.advance(100);
     expect(again.locator.claims).to.deep.equal([{ aor: alice.aor, mode: "if-free" }]);
     expect(domain.contactsAt(again, alice.aor)).to.deep.equal([alice.client.contact]);
@@ -33,7 +33,7 @@ describe("contacts across a restart of their server", () => {
     await old.register();
     kill(domain, one);
     await current.register();
-    const again = domain.server("one", { store: one.store });
+    const again = domain.server("one", { storage: one.storage });
     await domain.time.advance(5000);
     expect(two.locator.owned(old.aor)).to.not.equal(undefined);
     expect(domain.contactsAt(again, old.aor)).to.deep.equal([]);
@@ -82,7 +82,7 @@ describe("contacts across a restart of their server", () => {
     await browser.register();
     kill(domain, one);
     await domain.time.advance(61_000);
-    const again = domain.server("one", { store: one.store });
+    const again = domain.server("one", { storage: one.storage });
     await domain.time.advance(1000);
     expect(again.registrar.status()).to.deep.equal({ users: 0, contacts: 0, reclaiming: 0 });
     expect(again.locator.claims).to.deep.equal([]);
@@ -98,7 +98,7 @@ describe("contacts across a restart of their server", () => {
     await domain.time.until(one.locator.release(alice.aor));
     expect((await alice.register()).status).to.equal(503);
     expect(one.store.list()).to.have.length(1);
-    const again = domain.server("one", { store: one.store });
+    const again = domain.server("one", { storage: one.storage });
     await domain.time.advance(100);
     expect(domain.contactsAt(again, alice.aor)).to.deep.equal([alice.client.contact]);
   });
@@ -109,7 +109,7 @@ describe("contacts across a restart of their server", () => {
     const devices = Array.from({ length: 150 }, (_, i) => domain.device(`user${i}`, one));
     for (const device of devices) await device.register();
     kill(domain, one);
-    const again = domain.server("one", { store: one.store });
+    const again = domain.server("one", { storage: one.storage });
     expect(again.locator.claims).to.have.length(64);
     await domain.time.advance(100);
     expect(again.registrar.status()).to.deep.equal({ users: 150, contacts: 150, reclaiming: 0 });

@@ -39,6 +39,15 @@ describe("the copy of a request that goes on", () => {
     expect(copy.headers.has("Aorta-Epoch")).to.equal(false);
   });
 
+  it("to a device takes the way that the device registered by (RFC 3327 §5.3)", () => {
+    const path = ["<sip:edge1.example.com;lr>", "<sip:edge2.example.com;lr>"];
+    const copy = toDevice(request("MESSAGE", BOB, { headers: [["Route", "<sip:example.com;lr>"]] }), {
+      uri: "sip:b@10.0.0.1",
+      path,
+    });
+    expect(copy.headers.all("Route")).to.deep.equal(path);
+  });
+
   it("to a device names the sender, unless the sender asked for privacy", () => {
     const paid: [string, string] = ["P-Asserted-Identity", "<sip:alice@example.com>"];
     const has = (...headers: [string, string][]) =>

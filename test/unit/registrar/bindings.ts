@@ -13,6 +13,7 @@ export function binding(fields: Partial<Binding> = {}): Binding {
     q: 1000,
     userAgent: "",
     instance: "",
+    epoch: undefined,
     ...fields,
   };
 }

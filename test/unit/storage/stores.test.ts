@@ -26,6 +26,7 @@ const contact = (over: Partial<StoredContact> = {}): StoredContact => ({
   expiresAtMs: 1_900_000_000_000,
   q: 1000,
   userAgent: "phone",
+  epoch: "1.2.3",
   instance: "",
   ...over,
 });

@@ -10,6 +10,7 @@ import type { ViewEffect } from "../../../../node/presence/backend/view-state.ts
 const TIMES = {
   settleMs: 500,
   orphanGraceMs: 2000,
+  restoreGraceMs: 20_000,
   resubscribeJitterMs: 50,
   firstDocumentMs: 5000,
   retryMs: 100,

@@ -1,0 +1,54 @@
+/** How often a subscriber is told of changes: a few at once, then one an interval. */
+export interface Pace {
+  /** Changes that may be told one right after the other. */
+  readonly burst: number;
+  readonly intervalMs: number;
+}
+
+/**
+ * A token bucket: {@link Pace.burst} tokens, and one more each {@link Pace.intervalMs}. A person who acts a few times in a row is
+ * seen to do so; a client that changes its state all the time is not a storm for everybody who watches.
+ * @see RFC 3856 §6.10, RFC 6446 §5
+ */
+export class Pacer {
+  readonly #pace: Pace;
+  #tokens: number;
+  /** When the last whole token came in. */
+  #filledAtMs: number;
+
+  constructor(pace: Pace, nowMs: number) {
+    this.#pace = pace;
+    this.#tokens = pace.burst;
+    this.#filledAtMs = nowMs;
+  }
+
+  isAt({ burst, intervalMs }: Pace): boolean {
+    return burst === this.#pace.burst && intervalMs === this.#pace.intervalMs;
+  }
+
+  /** Takes a token, if there is one. */
+  take(nowMs: number): boolean {
+    this.#fill(nowMs);
+    if (this.#tokens === 0) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  /** When there is a token again. */
+  nextMs(nowMs: number): number {
+    this.#fill(nowMs);
+    return this.#tokens > 0 ? nowMs : this.#filledAtMs + this.#pace.intervalMs;
+  }
+
+  #fill(nowMs: number): void {
+    const { burst, intervalMs } = this.#pace;
+    const come = Math.floor((nowMs - this.#filledAtMs) / intervalMs);
+    if (this.#tokens + come >= burst) {
+      this.#tokens = burst;
+      this.#filledAtMs = nowMs;
+      return;
+    }
+    this.#tokens += come;
+    this.#filledAtMs += come * intervalMs;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { ShedStore } from "../storage/ports.ts";
+import type { Binding } from "./binding.ts";
+import { ShedRegistrations } from "./shed-registrations.ts";
+import type { Instant } from "./stored-binding.ts";
+
+/** {@link ShedRegistrations} that outlive the process: else one refresh could steal a user back after a restart. A disk that fails is logged. */
+export class ShedJournal {
+  readonly #notes: ShedRegistrations;
+  readonly #store: ShedStore;
+  readonly #logger: Logger;
+
+  constructor(store: ShedStore, logger: Logger, capacity: number) {
+    this.#notes = new ShedRegistrations(capacity);
+    this.#store = store;
+    this.#logger = logger;
+  }
+
+  /** Takes up the notes of the last run. @param maxSeconds the longest registration there is */
+  restore(now: Instant, maxSeconds: number): void {
+    this.#attempt(() => this.#store.expire(now.wallMs));
+    for (const { aor, callId, expiresAtMs } of this.#store.list()) {
+      const leftMs = Math.min(expiresAtMs - now.wallMs, maxSeconds * 1000);
+      this.#notes.add(aor, [{ callId, expiresAtMs: now.monotonicMs + leftMs }]);
+    }
+  }
+
+  add(aor: Aor, bindings: readonly Pick<Binding, "callId" | "expiresAtMs">[], now: Instant): void {
+    this.#notes.add(aor, bindings);
+    for (const { callId, expiresAtMs } of bindings) {
+      const wallMs = Math.round(now.wallMs + expiresAtMs - now.monotonicMs);
+      this.#attempt(() => this.#store.put({ aor, callId, expiresAtMs: wallMs }));
+    }
+  }
+
+  has(aor: Aor, callId: string, nowMs: number): boolean {
+    return this.#notes.has(aor, callId, nowMs);
+  }
+
+  forget(aor: Aor, callId: string): void {
+    if (!this.#notes.forget(aor, callId)) return;
+    this.#attempt(() => this.#store.remove(aor, callId));
+  }
+
+  expire(now: Instant): void {
+    if (this.#notes.expire(now.monotonicMs)) this.#attempt(() => this.#store.expire(now.wallMs));
+  }
+
+  #attempt(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#logger.error({ err: error }, "shed registrations on disk are out of date");
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Database, Row } from "./database.ts";
+import type {
+  PublicationStore,
+  ResourceList,
+  ResourceListStore,
+  Storage,
+  StoredPublication,
+  StoredSubscription,
+  SubscriptionStore,
+} from "./ports.ts";
+
+/** What presence keeps. Subscriptions and publications are as durable as contacts: safe from a crash of the process at once. */
+export function createPresenceStores(database: Database): Pick<Storage, "publications" | "subscriptions" | "lists"> {
+  return {
+    publications: createPublicationStore(database),
+    subscriptions: createSubscriptionStore(database),
+    lists: createListStore(database),
+  };
+}
+
+function createPublicationStore(database: Database): PublicationStore {
+  const put = database.prepare(
+    `INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (aor, key) DO UPDATE SET
+       entity_tag = excluded.entity_tag, document = excluded.document, path = excluded.path,
+       expires_at_ms = excluded.expires_at_ms, epoch = excluded.epoch`,
+  );
+  const remove = database.prepare("DELETE FROM publication WHERE aor = ? AND key = ?");
+  const removeAll = database.prepare("DELETE FROM publication WHERE aor = ?");
+  const of = database.prepare("SELECT * FROM publication WHERE aor = ? ORDER BY key");
+  const list = database.prepare("SELECT * FROM publication ORDER BY aor, key");
+  return {
+    put: (p) => void put.run(p.aor, p.key, p.entityTag, p.document, p.path, p.expiresAtMs, p.epoch),
+    remove: (aor, key) => void remove.run(aor, key),
+    removeAll: (aor) => void removeAll.run(aor),
+    of: (aor) => of.all(aor).map(publicationOf),
+    list: () => list.all().map(publicationOf),
+  };
+}
+
+function publicationOf(row: Row): StoredPublication {
+  return {
+    aor: row["aor"] as Aor,
+    key: row["key"] as string,
+    entityTag: row["entity_tag"] as string,
+    document: row["document"] as Uint8Array,
+    path: row["path"] as string,
+    expiresAtMs: row["expires_at_ms"] as number,
+    epoch: row["epoch"] as string,
+  };
+}
+
+function createSubscriptionStore(database: Database): SubscriptionStore {
+  const put = database.prepare(
+    `INSERT INTO subscription VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (local_tag) DO UPDATE SET
+       dialog = excluded.dialog, remote_cseq = excluded.remote_cseq, local_cseq = excluded.local_cseq,
+       expires_at_ms = excluded.expires_at_ms, active = excluded.active`,
+  );
+  const remove = database.prepare("DELETE FROM subscription WHERE local_tag = ?");
+  const list = database.prepare("SELECT * FROM subscription ORDER BY aor, local_tag");
+  return {
+    put: ({ localTag, event, aor, subscriber, dialog, remoteCseq, localCseq, expiresAtMs, active }) =>
+      void put.run(localTag, event, aor, subscriber, dialog, remoteCseq, localCseq, expiresAtMs, active ? 1 : 0),
+    remove: (localTag) => void remove.run(localTag),
+    list: () => list.all().map(subscriptionOf),
+  };
+}
+
+function subscriptionOf(row: Row): StoredSubscription {
+  return {
+    localTag: row["local_tag"] as string,
+    event: row["event"] as string,
+    aor: row["aor"] as Aor,
+    subscriber: row["subscriber"] as Aor,
+    dialog: row["dialog"] as string,
+    remoteCseq: row["remote_cseq"] as number,
+    localCseq: row["local_cseq"] as number,
+    expiresAtMs: row["expires_at_ms"] as number,
+    active: row["active"] === 1,
+  };
+}
+
+/** Lists are made by operators, one at a time: each write is on disk when it returns. */
+function createListStore(database: Database): ResourceListStore {
+  const get = database.prepare("SELECT * FROM resource_list WHERE uri = ?");
+  const put = database.prepare(
+    `INSERT INTO resource_list VALUES (?, ?, ?) ON CONFLICT (uri) DO UPDATE SET
+       owner = excluded.owner, members = excluded.members`,
+  );
+  const remove = database.prepare("DELETE FROM resource_list WHERE uri = ?");
+  const list = database.prepare("SELECT * FROM resource_list ORDER BY uri");
+  return {
+    get(uri) {
+      const row = get.get(uri);
+      return row && listOf(row);
+    },
+    put: ({ uri, owner, members }) => void database.durably(() => put.run(uri, owner, JSON.stringify(members))),
+    remove: (uri) => database.durably(() => remove.run(uri)) > 0,
+    list: () => list.all().map(listOf),
+  };
+}
+
+function listOf(row: Row): ResourceList {
+  return {
+    uri: row["uri"] as Aor,
+    owner: row["owner"] as Aor,
+    members: JSON.parse(row["members"] as string) as Aor[],
+  };
+}

@@ -1,0 +1,222 @@
+import { expect } from "chai";
+import type { Dialog, Phone } from "../../helpers/phone.ts";
+import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
+import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+const onTwo = { state: "active", basic: "open", note: "on two" };
+
+/** Joe on server one watches alice on server two, and sees her. */
+async function joeWatchesAlice(): Promise<{
+  domain: SimulatedDomain;
+  one: SimulatedServer;
+  two: SimulatedServer;
+  joe: Phone;
+  alice: Phone;
+  dialog: Dialog;
+}> {
+  const domain = new SimulatedDomain();
+  const [one, two] = [domain.server("one"), domain.server("two")];
+  const [joe, alice] = [domain.phone("joe", one), domain.phone("alice", two)];
+  await domain.time.until(alice.publish("on two"));
+  const { dialog } = await domain.time.until(joe.subscribe(alice.aor));
+  await domain.time.advance(20);
+  expect(joe.news()).to.deep.equal([onTwo]);
+  return { domain, one, two, joe, alice, dialog };
+}
+
+const notifiesTo = ({ client }: Phone) => client.received.filter(({ method }) => method === "NOTIFY");
+const cseqOf = (phone: Phone) => notifiesTo(phone).map(({ headers }) => Number(headers.get("CSeq")?.split(" ")[0]));
+
+describe("a watcher whose server is killed and started again", () => {
+  it("goes on in the same dialog: the same tags, a higher CSeq, what is left of the time, and never a false word", async () => {
+    const { domain, one, joe, alice, dialog } = await joeWatchesAlice();
+    domain.kill(one);
+    await domain.time.advance(30_000);
+    const again = domain.restart(one);
+    await domain.time.advance(100);
+    expect(joe.news()).to.deep.equal([onTwo]);
+    const [first, last] = [notifiesTo(joe)[0]!, notifiesTo(joe).at(-1)!];
+    for (const name of ["From", "To", "Call-ID", "Event"])
+      expect(last.headers.get(name)).to.equal(first.headers.get(name));
+    expect(cseqOf(joe).at(-1)).to.be.greaterThan(cseqOf(joe)[0]!);
+    expect(last.headers.get("Subscription-State")).to.equal("active;expires=3570");
+
+    expect((await domain.time.until(joe.resubscribe(dialog))).status).to.equal(200);
+    await domain.time.until(alice.publish("still on two"));
+    await domain.time.advance(20);
+    expect(joe.news().at(-1)).to.deep.equal({ ...onTwo, note: "still on two" });
+    expect(again.presence.status()).to.include({ watchers: 1 });
+    expect(again.counters.get("presence.subscriptions_restored")).to.equal(1);
+  });
+
+  it("sees no closed when the server of the watched user is killed and started with it", async () => {
+    const { domain, one, two, joe, alice } = await joeWatchesAlice();
+    domain.kill(one);
+    domain.kill(two);
+    await domain.time.advance(1000);
+    domain.restart(one);
+    await domain.time.advance(9000);
+    domain.restart(two);
+    await domain.time.advance(20_000);
+    expect(joe.news()).to.deep.equal([onTwo]);
+    expect((await domain.time.until(alice.publish(undefined))).status).to.equal(200);
+  });
+
+  it("sees no closed when that is the same server", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [joe, alice] = [domain.phone("joe", one), domain.phone("alice", one)];
+    await domain.time.until(alice.publish("on one"));
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.advance(20);
+    domain.kill(one);
+    await domain.time.advance(2000);
+    domain.restart(one);
+    await domain.time.advance(20_000);
+    const seen = { state: "active", basic: "open", note: "on one" };
+    expect(joe.news()).to.deep.equal([seen, seen]);
+  });
+
+  it("is told the truth in the end when the watched user does not come back", async () => {
+    const { domain, one, two, joe } = await joeWatchesAlice();
+    domain.kill(one);
+    domain.kill(two);
+    domain.restart(one);
+    await domain.time.advance(31_000);
+    expect(joe.news()).to.deep.equal([{ state: "active", basic: "closed", note: "" }]);
+  });
+
+  it("learns at once of a user who has moved meanwhile", async () => {
+    const { domain, one, joe, alice } = await joeWatchesAlice();
+    domain.kill(one);
+    const three = domain.server("three");
+    await domain.time.until(domain.phone("alice", three).publish("on three"));
+    domain.restart(one);
+    await domain.time.advance(100);
+    expect(joe.news()).to.deep.equal([{ state: "active", basic: "open", note: "on three" }]);
+    expect(domain.directory.ownerOf(alice.aor)?.owner).to.equal(three.locator);
+  });
+
+  it("is still held when the user was nowhere, and is not taken for one who has seen the user", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const joe = domain.phone("joe", one);
+    const alice = domain.phone("alice", domain.server("two"));
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.advance(600);
+    domain.kill(one);
+    domain.restart(one);
+    await domain.time.advance(30_000);
+    await domain.time.until(alice.publish("here I am"));
+    await domain.time.advance(100);
+    const held = { state: "pending", basic: "closed", note: "" };
+    expect(joe.news()).to.deep.equal([held, held, { state: "active", basic: "open", note: "here I am" }]);
+  });
+
+  it("is not called back when the subscription ended before: by its time, by the watcher, or with its connection", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [brief, leaver] = [domain.phone("ann", one), domain.phone("ben", one)];
+    const browser = domain.phone("cat", one, { transport: "WS" });
+    const alice = domain.phone("alice", one);
+    await domain.time.until(alice.publish("on one"));
+    await domain.time.until(brief.subscribe(alice.aor, { expires: 60 }));
+    const { dialog } = await domain.time.until(leaver.subscribe(alice.aor));
+    await domain.time.until(browser.subscribe(alice.aor));
+    await domain.time.advance(20);
+    await domain.time.until(leaver.resubscribe(dialog, 0));
+    await domain.time.advance(20);
+    domain.kill(one);
+    await domain.time.advance(60_000);
+    for (const phone of [brief, leaver, browser]) phone.news();
+    const again = domain.restart(one);
+    await domain.time.advance(30_000);
+    for (const phone of [brief, leaver, browser]) expect(phone.news()).to.deep.equal([]);
+    expect(again.presence.status()).to.include({ watchers: 0 });
+    expect(one.storage.subscriptions.list()).to.deep.equal([]);
+  });
+
+  it("goes on without a gap in CSeq when the server stopped in order", async () => {
+    const { domain, one, joe, alice } = await joeWatchesAlice();
+    await domain.time.until(one.presence.stop());
+    domain.kill(one);
+    domain.restart(one);
+    await domain.time.advance(100);
+    await domain.time.until(alice.publish("later"));
+    await domain.time.advance(100);
+    expect(cseqOf(joe)).to.deep.equal([1, 2, 3]);
+  });
+
+  it("goes on with a CSeq above all that were sent, however many were", async () => {
+    const { domain, one, joe, alice, dialog } = await joeWatchesAlice();
+    for (let round = 0; round < 250; round += 1) await domain.time.until(joe.resubscribe(dialog));
+    domain.kill(one);
+    domain.restart(one);
+    await domain.time.until(alice.publish("later"));
+    await domain.time.advance(100);
+    const cseqs = cseqOf(joe);
+    expect(cseqs.length).to.be.greaterThan(250);
+    expect(cseqs).to.deep.equal([...new Set(cseqs)].toSorted((a, b) => a - b));
+  });
+});
+
+describe("a publication whose server is killed and started again", () => {
+  it("is there again under its entity-tag, and the device that made it goes on with that", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice();
+    domain.kill(two);
+    await domain.time.advance(1000);
+    const again = domain.restart(two);
+    await domain.time.advance(1000);
+    expect(again.presence.status()).to.include({ publications: 1 });
+    expect((await domain.time.until(alice.publish(undefined))).status).to.equal(200);
+    expect((await domain.time.until(alice.publish("changed"))).status).to.equal(200);
+    await domain.time.advance(1000);
+    expect(joe.news()).to.deep.equal([{ ...onTwo, note: "changed" }]);
+    expect((await domain.time.until(alice.publish(undefined, { expires: 0 }))).status).to.equal(200);
+    expect(two.storage.publications.list()).to.deep.equal([]);
+  });
+
+  it("is over when the user has moved meanwhile, on disk too, and its device gets 412", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice();
+    domain.kill(two);
+    const three = domain.server("three");
+    await domain.time.until(domain.phone("alice", three).publish("on three"));
+    domain.restart(two);
+    await domain.time.advance(5000);
+    expect(two.storage.publications.list()).to.deep.equal([]);
+    expect((await domain.time.until(alice.publish(undefined))).status).to.equal(412);
+    expect(joe.news()).to.deep.equal([{ ...onTwo, note: "on three" }]);
+  });
+
+  it("is over when the user moves while it is there", async () => {
+    const { domain, two } = await joeWatchesAlice();
+    expect(two.storage.publications.list()).to.have.length(1);
+    await domain.time.until(domain.phone("alice", domain.server("three")).publish("on three"));
+    expect(two.storage.publications.list()).to.deep.equal([]);
+  });
+
+  it("expires when its time is over, whether or not its server was up", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const alice = domain.phone("alice", one);
+    await domain.time.until(alice.publish("for a minute", { expires: 60 }));
+    domain.kill(one);
+    await domain.time.advance(59_000);
+    const again = domain.restart(one);
+    await domain.time.advance(10);
+    expect(again.presence.status()).to.include({ publications: 1 });
+    await domain.time.advance(2000);
+    expect(again.presence.status()).to.include({ publications: 0 });
+    expect(one.storage.publications.list()).to.deep.equal([]);
+  });
+
+  it("rests while the directory cannot be reached, and its watchers see no closed", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice();
+    domain.directory.expire(two.locator);
+    await domain.time.advance(1500);
+    expect(two.locator.owned(alice.aor)).to.not.equal(undefined);
+    await domain.time.advance(5000);
+    expect(joe.news()).to.deep.equal([]);
+    expect((await domain.time.until(alice.publish(undefined))).status).to.equal(200);
+  });
+});
