@@ -164,7 +164,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
     const departure = new Departure(mesh, logger);
 
     const directory = (parts.directory = new Directory(
-      { boot: mesh.boot },
+      { boot: mesh.boot, ...(config.voters !== undefined && { tuning: { votersTarget: config.voters } }) },
       { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
     ));
     mesh.serveBindings(directory);

@@ -43,6 +43,8 @@ export interface NodeConfig {
   readonly onConflict: ConflictPolicy;
   /** Only with `domain`; otherwise the roster's term holds. */
   readonly leaseMs?: number;
+  /** Servers that are to hold replicas, when this one is the steward. @default 1024 */
+  readonly voters?: number;
   /** Multiaddrs. */
   readonly bootstrap: readonly string[];
   /** Peer ids. */
@@ -104,6 +106,7 @@ function complete(values: OptionValues): NodeConfig {
     authentication: values.auth ?? "digest",
     onConflict: values["on-conflict"] ?? "takeover",
     ...(values.lease !== undefined && { leaseMs: values.lease }),
+    ...(values.voters !== undefined && { voters: values.voters }),
     bootstrap: values.bootstrap ?? [],
     observers: values.observer ?? [],
     logLevel: values["log-level"] ?? "info",

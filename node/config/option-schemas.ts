@@ -1,6 +1,7 @@
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
+import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
 import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
@@ -80,6 +81,10 @@ export const optionSchemas = {
       return leaseMs !== undefined && leaseMs >= LEASE_MIN_MS && leaseMs <= LEASE_MAX_MS ? leaseMs : undefined;
     },
   ),
+  voters: parsed(`a number from 1 to ${ROSTER_SERVERS_MAX}`, (text) => {
+    const voters = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+    return voters >= 1 && voters <= ROSTER_SERVERS_MAX ? voters : undefined;
+  }),
   bootstrap: listOf(checked("a multiaddr, such as /ip4/192.0.2.1/tcp/4060", multiaddr)),
   observer: listOf(checked("a libp2p peer id, such as 12D3Koo…", peerIdFromString)),
   "log-level": oneOf("debug", "info", "warn", "error", "silent"),

@@ -51,6 +51,10 @@ export const options = {
     "duration",
     "lease term of the domain, when it is founded: how long a dead server's users stay taken (default 10s)",
   ),
+  voters: one(
+    "number",
+    "on the steward: how many servers that have joined are to hold replicas of who serves whom (default all, up to 1024)",
+  ),
   bootstrap: many("multiaddr", "address of another server to try first"),
   observer: many("peer-id", "a libp2p peer outside the domain that may read bindings by kad-dht"),
   "log-level": one("level", "debug, info, warn, error or silent (default info)"),

@@ -51,7 +51,7 @@ describe("the configuration", () => {
       logLevel: "info",
     });
     expect(config.name).to.match(/^[A-Za-z0-9-]+$/);
-    expect(config).to.not.have.any.keys("domain", "joinToken", "leaseMs", "adminTcp");
+    expect(config).to.not.have.any.keys("domain", "joinToken", "leaseMs", "voters", "adminTcp");
   });
 
   it("gives nodes on different SIP ports of one machine different names", () => {
@@ -85,6 +85,7 @@ describe("the configuration", () => {
     auth: ["digest", "authentication", "digest"],
     "on-conflict": ["redirect", "onConflict", "redirect"],
     lease: ["5s", "leaseMs", 5000],
+    voters: ["7", "voters", 7],
     bootstrap: ["/ip4/192.0.2.1/tcp/4060", "bootstrap", ["/ip4/192.0.2.1/tcp/4060"]],
     observer: [peer, "observers", [peer]],
     "log-level": ["debug", "logLevel", "debug"],
@@ -184,6 +185,10 @@ describe("the configuration", () => {
     "a lease term when joining": [
       { flags: { join: "t", lease: "5s" } },
       "--lease: the lease term is chosen where the domain is founded; a server that joins gets it from there",
+    ],
+    "a domain whose servers hold nothing": [
+      { flags: { voters: "0" } },
+      '--voters: expected a number from 1 to 4096, not "0"',
     ],
     "a lease term too short to keep": [
       { flags: { lease: "10ms" } },

@@ -9,6 +9,7 @@ describe("a roster", () => {
   it("may be of one server or of many, stable or joint, with servers that are leaving", () => {
     checkRoster(testRoster(1));
     checkRoster(testRoster(9, { voters: [1, 4, 9], leaving: [4, 5] }));
+    checkRoster(testRoster(9, { leaving: [4, 5], gone: [5] }));
     checkRoster(jointAfter(testRoster(9, { voters: [1] }), [2, 3, 4]));
     checkRoster(testRoster(3, { lastNumber: 12 }));
   });
@@ -33,6 +34,8 @@ describe("a roster", () => {
     ["somebody leaving who is no server", { leaving: [4] }],
     ["a steward that is no server", { steward: 4 }],
     ["a steward that is leaving", { leaving: [1] }],
+    ["somebody gone who is not leaving", { leaving: [2], gone: [3] }],
+    ["somebody gone twice", { leaving: [2], gone: [2, 2] }],
     ["a number that was never given", { lastNumber: 2 }],
     ["a lease term of no use", { leaseMs: 99 }],
   ];

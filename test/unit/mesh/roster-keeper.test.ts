@@ -1,9 +1,10 @@
 import { generateKeyPair } from "@libp2p/crypto/keys";
 import { expect } from "chai";
-import type { Roster } from "../../../dht-schema/roster.ts";
+import type { Roster, ServerId } from "../../../dht-schema/roster.ts";
 import { signRoster } from "../../../dht-schema/roster.ts";
 import { foundingRoster } from "../../../node/mesh/founding.ts";
 import { RosterKeeper } from "../../../node/mesh/roster-keeper.ts";
+import { VoterContact } from "../../../node/mesh/voter-contact.ts";
 import { setting } from "../../../node/mesh/settings-names.ts";
 import type { Settings } from "../../../node/storage/ports.ts";
 import { codeOf } from "../../helpers/codes.ts";
@@ -14,6 +15,8 @@ const FIRST = foundingRoster("example.com", {
   name: "first",
   addresses: [],
 });
+const SELF = FIRST.servers[0]?.id ?? "";
+const OTHER = { number: 2, id: "12D3KooWQjyKyQJMKCJhoGST9YV3jo8vAEErN1NkwPU1Gn6Xft2g", name: "other", addresses: [] };
 const revised = (roster: Roster, change: Partial<Roster> = {}): Roster => ({
   ...roster,
   revision: roster.revision + 1,
@@ -83,6 +86,95 @@ describe("the keeper of the roster", () => {
     const rival = await signedHere(revised(FIRST, { lastNumber: 9 }));
     expect(await keeper.accept(rival)).equals("conflict");
     expect(keeper.roster.lastNumber).equals(FIRST.lastNumber);
+  });
+
+  it("changes nothing while too few voters are in touch", async () => {
+    const contact = new VoterContact(SELF);
+    let isUp = false;
+    const mark = { rosterVersion: 1, rosterRevision: 0, rosterDigest: 0 };
+    contact.look({ own: () => mark, others: () => (isUp ? new Map([[OTHER.id as ServerId, mark]]) : new Map()) });
+    const careful = new RosterKeeper(memorySettings(), SELF, contact);
+    await careful.found({ ...FIRST, lastNumber: 2, servers: [...FIRST.servers, OTHER], voters: [1, 2] });
+    expect(await codeOf(careful.update(revised))).equals("STEWARD_ALONE");
+    expect(careful.roster.revision).equals(0);
+    isUp = true;
+    expect(await codeOf(careful.update(revised))).equals("resolved");
+  });
+
+  it("keeps to the lease term and the drift that the domain was founded with, whoever signs others", async () => {
+    for (const change of [{ leaseMs: 9_999 }, { driftPpm: 1 }]) {
+      expect(await codeOf(keeper.update((roster) => revised(roster, change)))).equals("OTHER_TERMS");
+      expect(await codeOf(keeper.accept(await signedHere(revised(FIRST, change))))).equals("OTHER_TERMS");
+    }
+    expect(keeper.roster).equals(FIRST);
+  });
+
+  describe("that has promised a version to who takes the steward's role", () => {
+    beforeEach(async () => expect(await keeper.promise(4)).equals("promised"));
+
+    it("takes and makes no roster below it", async () => {
+      expect(await keeper.accept(await signedHere({ ...FIRST, version: 3 }))).equals("promised");
+      expect(await codeOf(keeper.update(revised))).equals("STEWARD_CONTESTED");
+      expect(keeper.roster).equals(FIRST);
+      expect(await keeper.accept(await signedHere({ ...FIRST, version: 4 }))).equals("accepted");
+    });
+
+    it("takes one below it only from who shows what the others have", async () => {
+      const signed = await signedHere({ ...FIRST, version: 3 });
+      expect(await keeper.accept(signed, { belowFloor: true })).equals("accepted");
+    });
+
+    it("promises each version once, and none that it has passed", async () => {
+      expect(await keeper.promise(4)).equals("too-low");
+      expect(await keeper.promise(3)).equals("too-low");
+      expect(await keeper.promise(5)).equals("promised");
+      await keeper.accept(await signedHere({ ...FIRST, version: 9 }));
+      expect(await keeper.promise(9)).equals("too-low");
+    });
+
+    it("keeps the promise over a restart", async () => {
+      const again = new RosterKeeper(settings, SELF);
+      await again.load();
+      expect(again.floor).equals(4);
+      expect(await again.accept(await signedHere({ ...FIRST, version: 3 }))).equals("promised");
+    });
+
+    it("publishes as the new steward what it has promised, and nothing else", async () => {
+      const taking = (version: number) => (roster: Roster) => revised(roster, { version });
+      expect(await codeOf(keeper.seize(4, taking(5)))).equals("STALE_ROSTER");
+      expect(await codeOf(keeper.seize(3, taking(3)))).equals("STALE_ROSTER");
+      expect((await keeper.seize(4, taking(4))).version).equals(4);
+    });
+  });
+
+  it("remembers who was taken out, until they are let in again", async () => {
+    const both = { ...revised(FIRST), lastNumber: 2, servers: [...FIRST.servers, OTHER] };
+    await keeper.update(() => both);
+    expect(keeper.isFormer(OTHER.id)).equals(false);
+    await keeper.update((roster) => revised(roster, { servers: FIRST.servers }));
+    expect(keeper.isFormer(OTHER.id)).equals(true);
+    const again = new RosterKeeper(settings, SELF);
+    await again.load();
+    expect(again.isFormer(OTHER.id)).equals(true);
+    await keeper.update((roster) =>
+      revised(roster, { lastNumber: 3, servers: [...FIRST.servers, { ...OTHER, number: 3 }] }),
+    );
+    expect(keeper.isServer(OTHER.id)).equals(true);
+  });
+
+  it("may be in a roster anew once it was taken out, and not before", async () => {
+    const steward = new RosterKeeper(memorySettings(), OTHER.id);
+    await steward.found({ ...FIRST, lastNumber: 2, steward: 2, servers: [...FIRST.servers, OTHER], voters: [2] });
+    const joiner = new RosterKeeper(memorySettings(), SELF);
+    await joiner.adopt(steward.domainPublicKey, steward.signed, undefined);
+    await steward.update((roster) => revised(roster, { servers: [OTHER] }));
+    expect(await joiner.accept(steward.signed)).equals("accepted");
+    expect(joiner).include({ isMember: false, hasRoster: true });
+    await steward.update((roster) =>
+      revised(roster, { lastNumber: 3, servers: [OTHER, { ...FIRST.servers[0]!, number: 3 }] }),
+    );
+    await joiner.adopt(steward.domainPublicKey, steward.signed, undefined);
+    expect(joiner.isMember).equals(true);
   });
 
   it("refuses a roster that another key has signed, or that breaks the rules of rosters", async () => {

@@ -1,10 +1,11 @@
 import { expect } from "chai";
 import type { Roster } from "../../../../dht-schema/roster.ts";
+import { checkRoster } from "../../../../dht-schema/roster.ts";
 import type { DirectoryTuning } from "../../../../node/directory/core/context.ts";
 import type { Report, Sight } from "../../../../node/directory/core/steward.ts";
-import { dropLeft, enterJoint, leaveJoint, startSteward } from "../../../../node/directory/core/steward.ts";
+import { amendJoint, dropLeft, enterJoint, leaveJoint, startSteward } from "../../../../node/directory/core/steward.ts";
 import { CoreContext } from "../../../helpers/core-context.ts";
-import { jointAfter, numbersTo, stableAfter, testRoster } from "../../../helpers/rosters.ts";
+import { jointAfter, numbersTo, stableAfter, testRoster, testServer } from "../../../helpers/rosters.ts";
 
 /** T·(1 + 4ρ) of the rosters of these tests. */
 const GRACE_MS = 10_400;
@@ -43,6 +44,38 @@ describe("entering a joint version", () => {
   });
 });
 
+describe("a joint version that could not be left as things stand", () => {
+  const up =
+    (...members: number[]) =>
+    (member: number) =>
+      members.includes(member);
+
+  it("is not entered: without a majority of the new voters, or with too many of the old ones silent", () => {
+    const stable = testRoster(4, { voters: [1, 2, 3, 4], leaving: [4] });
+    expect(enter(stable, 0, up(1, 4)), "of 1, 2 and 3 only 1").to.equal(undefined);
+    expect(enter(stable, 0, up(1, 2)), "3 and 4 of four").to.equal(undefined);
+    expect(enter(stable, 0, up(1, 2, 4))?.voters).to.deep.equal([1, 2, 3]);
+    expect(enter(stable, 0, up(1, 2, 3))?.voters).to.deep.equal([1, 2, 3]);
+  });
+
+  it("is entered when those who are silent are switched off for good", () => {
+    const stable = testRoster(3, { leaving: [2, 3], gone: [2, 3] });
+    expect(enter(stable, 0, up(1))).to.deep.include({ voters: [1], oldVoters: [1, 2, 3] });
+    expect(enter({ ...stable, gone: [2] }, 0, up(1))?.voters, "one of three may be silent").to.deep.equal([1]);
+    expect(enter({ ...stable, gone: [] }, 0, up(1))).to.equal(undefined);
+  });
+
+  it("is amended when new voters turn out to be switched off for good, and only then", () => {
+    const joint = jointAfter(testRoster(4, { voters: [1, 2, 3] }), [1, 2, 3, 4]);
+    expect(amendJoint(joint)).to.equal(undefined);
+    const amended = amendJoint({ ...joint, leaving: [3, 4], gone: [3, 4] });
+    expect(amended).to.deep.include({ version: 3, voters: [1, 2], oldVoters: [1, 2, 3] });
+    expect(amendJoint({ ...joint, leaving: [1, 2, 3, 4], gone: [1, 2, 3, 4] }), "somebody has to stay").to.equal(
+      undefined,
+    );
+  });
+});
+
 describe("leaving servers", () => {
   it("vote no longer after the next joint version, together with whoever becomes a voter", () => {
     const stable = testRoster(5, { voters: [1, 2, 3, 4], leaving: [3, 4] });
@@ -68,6 +101,12 @@ describe("leaving servers", () => {
     expect(dropLeft({ ...gone, voters: [1, 2, 3] }, seeing(everybody, report({})))).to.equal(undefined);
     expect(dropLeft(gone, seeing(everybody, report({ owned: 1 })))).to.equal(undefined);
     expect(dropLeft(gone, seeing(everybody, report({ version: 4 })))).to.equal(undefined);
+  });
+
+  it("are forgotten with all that was said of them", () => {
+    const next = dropLeft({ ...gone, gone: [3] }, seeing(nobody, new Map(), GRACE_MS + 1));
+    expect(next).to.deep.include({ leaving: [], gone: [] });
+    checkRoster(next as Roster);
   });
 
   it("are dropped when they have been silent for longer than a lease", () => {
@@ -132,6 +171,28 @@ describe("leaving a joint version", () => {
       expect(leave(next, held(minority), GRACE_MS, everybody), `${voters}`).not.to.equal(undefined);
       expect(leave(next, held(minority + 1), GRACE_MS, everybody), `${voters}`).to.equal(undefined);
     }
+  });
+
+  it("waits neither for the word nor for the leases of who is switched off for good and has been silent for T·(1 + 4ρ)", () => {
+    const off = { ...joint, leaving: [1, 2, 3], gone: [1, 2, 3], voters: [4, 5, 6, 7, 8] };
+    const silent = reports({ 1: undefined, 2: undefined, 3: undefined });
+    const up = (member: number) => member > 3;
+    expect(leave(off, silent, GRACE_MS, up), "not longer yet").to.equal(undefined);
+    expect(leave(off, silent, GRACE_MS + 1, up)).to.deep.equal(stableAfter(off));
+    expect(leave({ ...off, gone: [] }, silent, GRACE_MS + 1, up)).to.equal(undefined);
+  });
+
+  it("waits for who was said to be switched off and answers all the same", () => {
+    const three = jointAfter(testRoster(4, { voters: [1, 2, 3], leaving: [3], gone: [3] }), [1, 2, 4]);
+    const said = (sinceMs: number) =>
+      new Map(
+        [1, 2, 3, 4].map((member) => [
+          member,
+          { version: 2, settled: member < 3, owned: 0, sinceMs: member === 1 ? 0 : sinceMs, atMs: 0 },
+        ]),
+      );
+    expect(leave(three, said(1), GRACE_MS, everybody), "2 and 3 are late").to.equal(undefined);
+    expect(leave(three, said(0), GRACE_MS, everybody)).to.deep.equal(stableAfter(three));
   });
 
   it("needs a majority of the new voters to be up and to hold it, however it counts the old", () => {
@@ -223,6 +284,33 @@ describe("the steward", () => {
     expect(context.roster().version).to.equal(2);
     pass(1_000, answer);
     expect(context.roster().version).to.equal(3);
+  });
+
+  it("does nothing while another server is the steward, and goes on where that one stopped when it gets the role", () => {
+    const { context, pass } = start(testRoster(3, { voters: [2], steward: 2, servers: [1, 2, 3].map(testServer) }));
+    let asked = 0;
+    expect(pass(10_000, () => void asked++)).to.deep.equal([]);
+    expect(asked).to.equal(0);
+    context.install({ ...context.roster(), revision: 2, steward: 1 });
+    pass(3_000, () => ({ version: context.roster().version, settled: true }));
+    expect(context.roster()).to.deep.include({ version: 3, voters: [1, 2, 3], oldVoters: [] });
+  });
+
+  it("puts another server in the place of a voter that leaves, by one change", () => {
+    const { context, pass } = start(testRoster(4, { voters: [1, 2, 3] }), { votersTarget: 3 });
+    const answer = () => ({ version: context.roster().version, settled: true });
+    expect(pass(2_000, answer), "as many as wanted").to.deep.equal([]);
+    context.install({ ...context.roster(), revision: 2, leaving: [3] });
+    const published = pass(3_000, answer);
+    expect(published.map(({ voters, oldVoters }) => [voters, oldVoters])).to.deep.equal([
+      [
+        [1, 2, 4],
+        [1, 2, 3],
+      ],
+      [[1, 2, 4], []],
+      [[1, 2, 4], []],
+    ]);
+    expect(context.roster().servers.map(({ number }) => number)).to.deep.equal([1, 2, 4]);
   });
 
   it("asks nobody when there is nothing to change, and goes on looking", () => {
