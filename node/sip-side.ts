@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import { parseSocketAddress } from "./config/values.ts";
 import type { Directory } from "./directory/directory.ts";
@@ -8,6 +9,9 @@ import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
 import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import type { Mesh } from "./mesh/mesh.ts";
+import { History } from "./history/history.ts";
+import type { HistorySearch } from "./history/history-search.ts";
+import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
 import { createPager } from "./messaging/pager.ts";
@@ -28,7 +32,7 @@ import { listenerUri } from "./sip/transport/addresses.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
-type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict"> &
+type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict" | "historyMs"> &
   Partial<Pick<NodeConfig, "tls" | "wss" | "certificates" | "authorities">>;
 
 export interface SipSideComponents {
@@ -56,6 +60,7 @@ export interface SipSide {
   readonly registrar: Pick<Registrar, "status">;
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
+  readonly history: Pick<HistorySearch, "search">;
 }
 
 /** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
@@ -102,10 +107,29 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("presence"),
     contactFor: (flow) => contactFor(flow, config),
   });
+  const history = new History({
+    ...shared,
+    store: storage.history,
+    keepMs: config.historyMs,
+    logger: part("history"),
+  });
+  const historySearch = createHistorySearch({
+    ...shared,
+    store: storage.history,
+    stack,
+    self: mesh.self,
+    others: () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId])),
+    domain,
+  });
+  const toDevices = createDeviceFork({ ...shared, stack, contacts: registrar });
   const router = createOwnerRouter({
     ...shared,
     send: (request, to) => stack.send(request, to),
-    deliver: createDeviceFork({ ...shared, stack, contacts: registrar }),
+    async deliver(request, aor, from) {
+      const response = await toDevices(request, aor, from);
+      if (request.method === "MESSAGE" && response.status < 300) history.received(request, aor);
+      return response;
+    },
     logger: part("router"),
   });
   const held = new HeldMessages({
@@ -115,7 +139,12 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     logger: part("messaging"),
   });
-  const pager = createPager({ ...shared, router, held });
+  const pager = createPager({
+    ...shared,
+    router,
+    held,
+    onSent: (request, from, to) => history.sent(request, from, to),
+  });
   const sessions = createSessionProxy({
     ...shared,
     stack,
@@ -143,6 +172,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
         void router.route(incoming.request, to, identity, incoming.flow).then((response) => incoming.respond(response)),
       invite: (incoming, identity, to) => sessions.handleInvite(incoming, identity, to),
       follow: (incoming) => sessions.follow(incoming),
+      asked(incoming) {
+        if (incoming.request.method !== HISTORY_METHOD) return false;
+        historySearch.handleQuery(incoming);
+        return true;
+      },
     },
   });
   stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
@@ -159,6 +193,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       registrar.start();
       presence.start();
       held.start();
+      history.start();
       await stack.start();
       noteExpiry();
     },
@@ -168,6 +203,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     async drain() {
       registrar.stop();
+      history.stop();
       await Promise.all([held.stop(), presence.stop()]);
     },
     stop: () => stack.stop(),
@@ -175,6 +211,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     registrar,
     presence,
     held,
+    history: historySearch,
   };
 }
 

@@ -64,6 +64,14 @@ const stewardBody = z.strictObject({
   seize: z.boolean().default(false),
   gone: z.array(serverName).max(64).default([]),
 });
+const historyQuery = z.strictObject({
+  words: z.string().max(limits.history.queryChars).default(""),
+  peer: z.string().max(limits.history.queryChars).optional(),
+  since: z.coerce.number().min(0).default(0),
+  before: z.coerce.number().min(0).default(Number.MAX_SAFE_INTEGER),
+  limit: z.coerce.number().int().min(1).max(limits.history.entries).default(100),
+  local: z.stringbool().default(false),
+});
 
 type AorParams = { Params: { aor: string } };
 
@@ -146,6 +154,18 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     reply.hijack();
     watches.open(reply.raw, (listener) => view.watch(aor, listener));
     return reply;
+  });
+  api.get<AorParams>("/v1/history/:aor", async (request, reply) => {
+    // Any process of the machine may read here; what people wrote to each other is not for all of them.
+    if (readOnly) return refuse(reply, 403, "PRIVATE", "histories are read over the admin socket in the data folder");
+    const { domain } = view.roster();
+    const { words: text, peer, since, before, limit, local } = historyQuery.parse(request.query);
+    const words = text.split(/\s+/).filter((word) => word !== "");
+    if (words.length > limits.history.words)
+      throw new ConfigurationError("TOO_MANY_WORDS", `at most ${limits.history.words} words`);
+    const user = parseUser(request.params.aor, domain);
+    const page = { sinceMs: since, beforeMs: before, limit };
+    return view.history({ user, words, ...page, ...(peer && { peer: parseUser(peer, domain) }) }, !local);
   });
   api.post("/v1/invites", async (request) => {
     const { ttl, steward } = inviteBody.parse(request.body ?? {});

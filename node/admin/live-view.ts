@@ -10,12 +10,13 @@ import type { Counters } from "../runtime/metrics.ts";
 import { software } from "../runtime/version.ts";
 import type { ListenAddress } from "../sip/stack.ts";
 import type { SipSide } from "../sip-side.ts";
-import type { UserStore } from "../storage/ports.ts";
+import type { HistoryQuery, UserStore } from "../storage/ports.ts";
 import type { ReplicaAnswer } from "./explain-lookup.ts";
 import { explainLookup, serverOf } from "./explain-lookup.ts";
 import type { Departure } from "../departure.ts";
 import type {
   DrainView,
+  HistoryView,
   NodeState,
   NodeStatus,
   NodeView,
@@ -37,7 +38,7 @@ export interface LiveViewComponents {
   readonly departure: Pick<Departure, "state">;
   /** What the node is doing at this instant. */
   readonly state: () => NodeState;
-  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence" | "held">;
+  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence" | "held" | "history">;
 }
 
 /** The view of a running node. */
@@ -200,6 +201,21 @@ class LiveView implements NodeView {
       listener({ kind: "owner", atMs, owner: this.#server(change.server), epoch: formatBallot(change.epoch) });
     });
     return () => watch.close();
+  }
+
+  async history(query: HistoryQuery, everywhere: boolean): Promise<HistoryView> {
+    const { entries, more, missing } = await this.#parts.sip.history.search(query, everywhere);
+    return {
+      messages: entries.map(({ server, peer, sent, atMs, text }) => ({
+        server: this.#server(server),
+        peer,
+        sent,
+        atMs,
+        text,
+      })),
+      more,
+      missing: missing.map(({ server, reason }) => ({ server: this.#server(server), reason })),
+    };
   }
 
   async invite({ ttlMs, steward }: { readonly ttlMs: number; readonly steward: boolean }) {

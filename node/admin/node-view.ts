@@ -3,7 +3,7 @@ import type { ServerId } from "../../dht-schema/roster.ts";
 import type { PresenceStatus } from "../presence/presence-server.ts";
 import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
-import type { User, UserStore } from "../storage/ports.ts";
+import type { HistoryQuery, User, UserStore } from "../storage/ports.ts";
 
 /** A server, as people and programs name it. */
 export interface ServerRef {
@@ -206,6 +206,21 @@ export interface InviteView {
 /** A user, without secrets. */
 export type UserView = Pick<User, "aor" | "username" | "realm">;
 
+/** `aorta history`: messages of a user, newest first. */
+export interface HistoryView {
+  readonly messages: readonly {
+    readonly server: ServerRef;
+    readonly peer: string;
+    readonly sent: boolean;
+    readonly atMs: number;
+    readonly text: string;
+  }[];
+  /** Whether there are older ones: asked for with `before` the time of the last. */
+  readonly more: boolean;
+  /** Servers whose part is missing. */
+  readonly missing: readonly { readonly server: ServerRef; readonly reason: string }[];
+}
+
 /** What the HTTP API shows of a node and lets an operator do to it. */
 export interface NodeView {
   status(): NodeStatus;
@@ -223,6 +238,8 @@ export interface NodeView {
   watch(aor: Aor, listener: (event: WatchEvent) => void): () => void;
   /** @throws {ConfigurationError} when this server may not invite or the term is out of range */
   invite(options: { readonly ttlMs: number; readonly steward: boolean }): Promise<InviteView>;
+  /** @param everywhere whether the other servers of the domain are asked too */
+  history(query: HistoryQuery, everywhere: boolean): Promise<HistoryView>;
   /** Secrets never leave by the API. */
   readonly users: Pick<UserStore, "put" | "remove" | "list">;
 }

@@ -3,6 +3,7 @@ import { version } from "../runtime/version.ts";
 import { bindingsCommand } from "./commands/bindings/options.ts";
 import { completionCommand } from "./commands/completion/options.ts";
 import { drainCommand } from "./commands/drain/options.ts";
+import { historyCommand } from "./commands/history/options.ts";
 import { inviteCommand } from "./commands/invite/options.ts";
 import { lookupCommand } from "./commands/lookup/options.ts";
 import { peerCommand } from "./commands/peer/options.ts";
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   program.addCommand(watchCommand());
   program.addCommand(bindingsCommand());
   program.addCommand(userCommand());
+  program.addCommand(historyCommand());
   program.addCommand(completionCommand(program));
   for (const command of everyCommand(program)) {
     command

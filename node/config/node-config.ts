@@ -41,6 +41,8 @@ export interface NodeConfig {
   readonly adminTcp?: SocketAddress;
   readonly authentication: "digest" | "none";
   readonly onConflict: ConflictPolicy;
+  /** How long messages are kept in users' histories; 0: not at all. */
+  readonly historyMs: number;
   /** Only with `domain`; otherwise the roster's term holds. */
   readonly leaseMs?: number;
   /** Servers that are to hold replicas, when this one is the steward. @default 1024 */
@@ -59,6 +61,8 @@ export interface ConfigInput {
   /** YAML file; without it the variable `AORTA_CONFIG` names one. */
   readonly file?: string;
 }
+
+const DEFAULT_HISTORY_MS = 90 * 24 * 3600 * 1000;
 
 /** Longest path of a unix socket in bytes: `sun_path` has 108 on Linux and 104 elsewhere, the last one zero. */
 const SOCKET_PATH_MAX_BYTES = process.platform === "linux" ? 107 : 103;
@@ -105,6 +109,7 @@ function complete(values: OptionValues): NodeConfig {
     ...(values.admin !== undefined && { adminTcp: values.admin }),
     authentication: values.auth ?? "digest",
     onConflict: values["on-conflict"] ?? "takeover",
+    historyMs: values.history ?? DEFAULT_HISTORY_MS,
     ...(values.lease !== undefined && { leaseMs: values.lease }),
     ...(values.voters !== undefined && { voters: values.voters }),
     bootstrap: values.bootstrap ?? [],

@@ -74,6 +74,7 @@ export const optionSchemas = {
   "admin-socket": path,
   auth: oneOf("digest", "none"),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
+  history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,
     (text) => {

@@ -47,6 +47,7 @@ export const options = {
     "takeover|redirect|reject",
     "when a user registers here whom another server owns: take them over (default), redirect the client, or reject",
   ),
+  history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
   lease: one(
     "duration",
     "lease term of the domain, when it is founded: how long a dead server's users stay taken (default 10s)",

@@ -50,6 +50,8 @@ export interface EdgeServices {
   invite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
   follow(incoming: IncomingRequest): boolean;
+  /** Takes a question of another server that is about no user's devices; false when it is none. */
+  asked(incoming: IncomingRequest): boolean;
 }
 
 const PROXIED = { MESSAGE: "message", OPTIONS: "options", INVITE: "invite" } as const;
@@ -89,7 +91,9 @@ class Edge {
     const { request } = incoming;
     counters.add(`edge.requests.${incoming.flow.transport.toLowerCase()}`);
     try {
-      if (this.#components.services.follow(incoming)) return;
+      const { services } = this.#components;
+      if (services.follow(incoming)) return;
+      if (incoming.flow.transport === "MESH" && services.asked(incoming)) return;
       // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
       if (request.method !== "ACK") this.#serve(incoming);
     } catch (error) {

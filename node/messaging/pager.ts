@@ -7,7 +7,7 @@ import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
-import type { SipRequest } from "../sip/message/message.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
 import type { HeldMessages } from "./held-messages.ts";
 import { isForNow } from "./verdict.ts";
@@ -16,6 +16,8 @@ export interface PagerComponents {
   readonly router: OwnerRouter;
   readonly held: HeldMessages;
   readonly locator: Pick<Locator, "owned" | "newestEpoch">;
+  /** Told of each message of a client of this server that was delivered or held. */
+  readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
   readonly counters: Counters;
 }
 
@@ -29,12 +31,7 @@ export interface Pager {
  * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
  * not looked at.
  */
-export function createPager({ router, held, locator, counters }: PagerComponents): Pager {
-  const hold = (incoming: IncomingRequest, to: Aor): boolean => {
-    if (!held.hold(incoming.request, to)) return false;
-    incoming.respond(createResponse(incoming.request, 202));
-    return true;
-  };
+export function createPager({ router, held, locator, onSent, counters }: PagerComponents): Pager {
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -52,12 +49,18 @@ export function createPager({ router, held, locator, counters }: PagerComponents
       }
       // Of two servers that could hold a message it is the owner; where there is none, the sender's.
       const mayHold = () => identity.from === "client" || servingEpoch(locator, to) !== undefined;
-      if (held.isHolding(to) && mayHold() && hold(incoming, to)) return;
+      const answer = (response: SipResponse): void => {
+        if (response.status < 300 && identity.from === "client" && identity.asserted !== undefined)
+          onSent(request, identity.asserted, to);
+        incoming.respond(response);
+      };
+      const hold = () => mayHold() && held.hold(request, to);
+      if (held.isHolding(to) && hold()) return answer(createResponse(request, 202));
       void router.route(request, to, identity, flow).then((response) => {
-        if (isForNow(response.status) && mayHold() && hold(incoming, to)) return;
+        if (isForNow(response.status) && hold()) return answer(createResponse(request, 202));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
         if (response.status < 300 && identity.from !== "client") held.delivered(request);
-        incoming.respond(response);
+        answer(response);
       });
     },
   };

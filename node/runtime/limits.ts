@@ -218,6 +218,19 @@ export const limits = {
     /** How long a node that stops waits for the answers to held messages that it has sent; without them they are sent again. */
     stopMs: 2_000,
   },
+  history: {
+    /** Messages in one answer; more are asked for with another query. */
+    entries: 1000,
+    /** An answer to another server, in a SIP message beside its headers. What does not fit is asked for again, from where it ended. */
+    answerBytes: 48 * 1024,
+    /** Words and characters of a query. More are refused. */
+    words: 32,
+    queryChars: 1000,
+    /** How long another server may take to answer; then its part is reported as missing. */
+    askMs: 3000,
+    /** How often what is too old is removed. */
+    sweepMs: 10 * 60_000,
+  },
   session: {
     /** Body of an INVITE: an SDP of some kilobytes. A larger one gets 413. */
     bodyBytes: 32 * 1024,

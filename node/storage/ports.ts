@@ -177,6 +177,38 @@ export interface MessageStore {
   wasDelivered(key: string): boolean;
 }
 
+/** A message that a user has sent or received while they were on this server. */
+export interface HistoryEntry {
+  readonly user: Aor;
+  /** The other side. */
+  readonly peer: string;
+  readonly sent: boolean;
+  /** Wall clock, ms since 1970. */
+  readonly atMs: number;
+  readonly callId: string;
+  readonly text: string;
+}
+
+export interface HistoryQuery {
+  readonly user: Aor;
+  /** All have to occur, whole or as the beginning of a word; none for everything. */
+  readonly words: readonly string[];
+  readonly peer?: string;
+  /** Wall clock; inclusive. */
+  readonly sinceMs: number;
+  /** Wall clock; exclusive. */
+  readonly beforeMs: number;
+  readonly limit: number;
+}
+
+export interface HistoryStore {
+  add(entry: HistoryEntry): void;
+  /** Newest first. */
+  find(query: HistoryQuery): readonly HistoryEntry[];
+  /** Removes what is older; returns how many. */
+  expire(beforeMs: number): number;
+}
+
 /** All that a node keeps on disk. */
 export interface Storage {
   readonly settings: Settings;
@@ -188,5 +220,6 @@ export interface Storage {
   readonly publications: PublicationStore;
   readonly subscriptions: SubscriptionStore;
   readonly lists: ResourceListStore;
+  readonly history: HistoryStore;
   close(): void;
 }

@@ -97,6 +97,28 @@ export const migrations: readonly string[] = [
     members TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE history (
+    id INTEGER PRIMARY KEY,
+    user TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    sent INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    call_id TEXT NOT NULL,
+    text TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX history_user ON history (user, at_ms);
+  CREATE INDEX history_age ON history (at_ms);
+  CREATE VIRTUAL TABLE history_words USING fts5 (
+    text, content = 'history', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+  );
+  CREATE TRIGGER history_added AFTER INSERT ON history BEGIN
+    INSERT INTO history_words (rowid, text) VALUES (new.id, new.text);
+  END;
+  CREATE TRIGGER history_removed AFTER DELETE ON history BEGIN
+    INSERT INTO history_words (history_words, rowid, text) VALUES ('delete', old.id, old.text);
+  END;
+  `,
 ];
 
 /**

@@ -4,6 +4,7 @@ import type { Database } from "./database.ts";
 import { openDatabase, openMemoryDatabase } from "./database.ts";
 import type { FolderLock } from "./folder.ts";
 import { lockFolder, makeFolder } from "./folder.ts";
+import { createHistoryStore } from "./history-store.ts";
 import { createMessageStore } from "./message-store.ts";
 import type { Storage } from "./ports.ts";
 import { createPresenceStores } from "./presence-stores.ts";
@@ -51,6 +52,7 @@ function createStorage(database: Database, lock?: FolderLock): Storage {
     messages: createMessageStore(database),
     shed: createShedStore(database),
     ...createPresenceStores(database),
+    history: createHistoryStore(database),
     close() {
       database.close();
       lock?.release();

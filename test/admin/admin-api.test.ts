@@ -118,6 +118,27 @@ describe("the admin API", () => {
     expect(taken).to.satisfy(refusal("USERNAME_TAKEN", /alice/));
   });
 
+  it("searches histories, as the query restricts it", async () => {
+    const [status, body] = await call(
+      "/v1/history/alice?words=hello%20%20wor&peer=bob&since=5&before=9&limit=3&local=true",
+    );
+    expect(status).to.equal(200);
+    expect(body).to.have.nested.property("messages[0].text", "hello");
+    expect(view.historyAsked).to.deep.equal({
+      user: "sip:alice@example.com",
+      words: ["hello", "wor"],
+      peer: "sip:bob@example.com",
+      sinceMs: 5,
+      beforeMs: 9,
+      limit: 3,
+      everywhere: false,
+    });
+    await call("/v1/history/alice");
+    expect(view.historyAsked).to.deep.include({ words: [], sinceMs: 0, limit: 100, everywhere: true });
+    expect((await call("/v1/history/alice?limit=0"))[0]).to.equal(400);
+    expect((await call(`/v1/history/alice?words=${"w%20".repeat(33)}`))[1]).to.satisfy(refusal("TOO_MANY_WORDS", /32/));
+  });
+
   it("refuses bodies that are malformed or too large, and paths that are not there", async () => {
     const headers = { "content-type": "application/json" };
     expect((await call({ method: "POST", url: "/v1/invites", headers, payload: "{" }))[0]).to.equal(400);
@@ -147,6 +168,12 @@ describe("the admin API", () => {
   describe("on TCP", () => {
     beforeEach(() => {
       api = createAdminApi(view, { logger: silentLogger, readOnly: true });
+    });
+
+    it("keeps what people wrote to itself", async () => {
+      expect((await call({ url: "/v1/history/alice", headers: { host: "127.0.0.1:8181" } }))[1]).to.satisfy(
+        refusal("PRIVATE", /socket/),
+      );
     });
 
     it("can be read by this machine and changes nothing", async () => {

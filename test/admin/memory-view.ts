@@ -9,6 +9,7 @@ import type {
   ServerRef,
   WatchEvent,
 } from "../../node/admin/node-view.ts";
+import type { HistoryQuery } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 
 export const berlin: ServerRef = { number: 1, id: "12D3KooWBerlin" as ServerId, name: "berlin" };
@@ -19,6 +20,7 @@ export class MemoryView implements NodeView {
   state: NodeState = "running";
   owned: BindingView[] = [];
   failure: Error | undefined;
+  historyAsked: object | undefined;
   readonly watchers = new Set<(event: WatchEvent) => void>();
   #unwatched = Promise.withResolvers<void>();
   readonly users = openMemoryStorage().users;
@@ -58,6 +60,11 @@ export class MemoryView implements NodeView {
   }
   bindings() {
     return this.owned;
+  }
+  async history(query: HistoryQuery, everywhere: boolean) {
+    this.historyAsked = { ...query, everywhere };
+    const messages = [{ server: paris, peer: "sip:bob@example.com", sent: true, atMs: 7, text: "hello" }];
+    return { messages, more: false, missing: [{ server: berlin, reason: "no answer" }] };
   }
   roster(): RosterView {
     const servers = [berlin, paris].map((server) => ({

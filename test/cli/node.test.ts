@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import type {
   BindingView,
+  HistoryView,
   InviteView,
   LookupView,
   NodeStatus,
@@ -119,6 +120,41 @@ describe("a domain of two nodes, run by the aorta command", function () {
     watch.kill("SIGINT");
     expect((await ended).code).to.equal(130);
     phone.close();
+  });
+
+  it("finds what a user wrote on each server that they have been on", async () => {
+    const phone = await Phone.open("carol");
+    expect(await phone.message(paris.sipPort, "dora", "Meet me at the Čapek café")).to.equal(202);
+    expect(await phone.message(berlin.sipPort, "dora", "Or at the harbour")).to.equal(202);
+    phone.close();
+    const search = async (...words: string[]) => {
+      const { messages, missing } = await aorta.json<HistoryView>(
+        "history",
+        "search",
+        "carol",
+        ...words,
+        ...at("berlin"),
+      );
+      expect(missing).to.deep.equal([]);
+      return messages.map(({ server, peer, sent, text }) => [server.name, peer, sent, text]);
+    };
+    const [cafe, harbour] = [
+      ["paris", "sip:dora@example.com", true, "Meet me at the Čapek café"],
+      ["berlin", "sip:dora@example.com", true, "Or at the harbour"],
+    ];
+    expect(await search()).to.deep.equal([harbour, cafe]);
+    expect(await search("capek", "MEET")).to.deep.equal([cafe]);
+    expect(await search("harb")).to.deep.equal([harbour]);
+    expect(await search('"')).to.deep.equal([]);
+    const { stdout } = await aorta.run(["history", "export", "carol", "--with", "dora", ...at("paris")]);
+    const texts = stdout
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { text: string }).text);
+    expect(texts).to.deep.equal([cafe![3], harbour![3]]);
+    expect((await aorta.run(["history", "search", "carol", ...at("paris")])).stdout).to.match(
+      / berlin +→ sip:dora@example.com +Or at the harbour$/m,
+    );
   });
 
   it("refuses to look up what is no user of the domain, and exits with 2", async () => {

@@ -21,22 +21,35 @@ export class Phone {
   }
 
   /** Status of the final response. */
-  async register(port: number, expiresSeconds = 600): Promise<number> {
+  register(port: number, expiresSeconds = 600): Promise<number> {
+    const { port: own } = this.#socket.address();
+    return this.#ask("REGISTER", "sip:example.com", `sip:${this.#user}@example.com`, port, [
+      `Contact: <sip:${this.#user}@127.0.0.1:${own}>`,
+      `Expires: ${expiresSeconds}`,
+    ]);
+  }
+
+  /** Status of the final response. */
+  message(port: number, to: string, text: string): Promise<number> {
+    const address = `sip:${to}@example.com`;
+    return this.#ask("MESSAGE", address, address, port, ["Content-Type: text/plain"], text);
+  }
+
+  async #ask(method: string, uri: string, to: string, port: number, fields: string[], body = ""): Promise<number> {
     const { port: own } = this.#socket.address();
     this.#cseq += 1;
     const request = [
-      "REGISTER sip:example.com SIP/2.0",
+      `${method} ${uri} SIP/2.0`,
       `Via: SIP/2.0/UDP 127.0.0.1:${own};branch=z9hG4bK${own}x${this.#cseq};rport`,
       "Max-Forwards: 70",
       `From: <sip:${this.#user}@example.com>;tag=t${this.#cseq}`,
-      `To: <sip:${this.#user}@example.com>`,
+      `To: <${to}>`,
       `Call-ID: ${own}@127.0.0.1`,
-      `CSeq: ${this.#cseq} REGISTER`,
-      `Contact: <sip:${this.#user}@127.0.0.1:${own}>`,
-      `Expires: ${expiresSeconds}`,
-      "Content-Length: 0",
+      `CSeq: ${this.#cseq} ${method}`,
+      ...fields,
+      `Content-Length: ${Buffer.byteLength(body)}`,
       "",
-      "",
+      body,
     ].join("\r\n");
     this.#socket.send(request, port, "127.0.0.1");
     for (;;) {

@@ -104,7 +104,7 @@ export class SimulatedDomain {
       router,
       contacts: registrar,
     });
-    const pager = createPager({ ...shared, router, held });
+    const pager = createPager({ ...shared, router, held, onSent: () => {} });
     createEdge({
       ...shared,
       self: locator.self,
@@ -134,6 +134,7 @@ export class SimulatedDomain {
         // Sessions are tested on real stacks: test/scenario/session.
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
+        asked: () => false,
       },
     });
     stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));

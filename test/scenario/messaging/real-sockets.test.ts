@@ -28,7 +28,13 @@ describe("SIP.js clients over UDP, TCP and WebSocket on one node", function () {
       const secrets = digestSecrets(username, DOMAIN, `secret-of-${username}`);
       storage.users.put({ aor: parseAor(`sip:${username}@${DOMAIN}`), username, realm: DOMAIN, ...secrets });
     }
-    const config = { sip: [ANY_PORT], ws: [ANY_PORT], authentication: "digest", onConflict: "takeover" } as const;
+    const config = {
+      sip: [ANY_PORT],
+      ws: [ANY_PORT],
+      authentication: "digest",
+      onConflict: "takeover",
+      historyMs: 60_000,
+    } as const;
     const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
     side = createSipSide({ config, ...shared });
     await side.start();

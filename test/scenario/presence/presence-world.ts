@@ -78,6 +78,7 @@ export class PresenceWorld {
         options: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
+        asked: () => false,
       },
     });
     presence.start();

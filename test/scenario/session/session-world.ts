@@ -30,7 +30,13 @@ export class SessionWorld {
   static async of(servers: number): Promise<SessionWorld> {
     const world = new SessionWorld(await TestDirectories.of(servers));
     for (const { mesh, directory, counters } of world.#directories.servers) {
-      const config = { sip: [ANY_PORT], ws: [ANY_PORT], authentication: "none", onConflict: "takeover" } as const;
+      const config = {
+        sip: [ANY_PORT],
+        ws: [ANY_PORT],
+        authentication: "none",
+        onConflict: "takeover",
+        historyMs: 60_000,
+      } as const;
       const storage = openMemoryStorage();
       const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
       const side = createSipSide({ config, ...shared });

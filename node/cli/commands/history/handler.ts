@@ -1,0 +1,67 @@
+import type { HistoryView } from "../../../admin/node-view.ts";
+import { limits } from "../../../runtime/limits.ts";
+import type { NodeOptions } from "../../find-node.ts";
+import { clientOf } from "../../find-node.ts";
+import { note, paint, print, printJson, withProgress } from "../../terminal.ts";
+
+interface HistoryOptions extends NodeOptions {
+  readonly with?: string;
+  /** Age, ms. */
+  readonly since?: number;
+  readonly local: boolean;
+}
+
+interface SearchOptions extends HistoryOptions {
+  readonly limit: number;
+}
+
+/** Finds messages of a user by their words. */
+export async function searchHistory(user: string, words: readonly string[], options: SearchOptions): Promise<void> {
+  const asked = ask(user, { ...restrictions(options), words: words.join(" "), limit: String(options.limit) }, options);
+  const found = await withProgress("searching", asked);
+  if (options.json) return printJson(found);
+  for (const message of found.messages.toReversed()) print(describe(message));
+  if (found.messages.length === 0) note("nothing found");
+  if (found.more) note(`there are older ones: --limit, at most ${limits.history.entries}, shows more`);
+  noteMissing(found);
+}
+
+/** Prints all messages of a user. */
+export async function exportHistory(user: string, options: HistoryOptions): Promise<void> {
+  const pages: HistoryView["messages"][] = [];
+  const restricted = { ...restrictions(options), limit: String(limits.history.entries) };
+  const missing = new Map<string, string>();
+  for (let before: number | undefined; ;) {
+    const page = { ...restricted, ...(before !== undefined && { before: String(before) }) };
+    const found = await withProgress("reading messages", ask(user, page, options));
+    pages.push(found.messages);
+    for (const { server, reason } of found.missing) missing.set(server.name, reason);
+    before = found.messages.at(-1)?.atMs;
+    if (!found.more || before === undefined) break;
+  }
+  for (const message of pages.flat().toReversed()) print(JSON.stringify(message));
+  for (const [server, reason] of missing) note(`what ${server} keeps is missing: ${reason}`);
+}
+
+async function ask(user: string, query: Record<string, string>, options: NodeOptions): Promise<HistoryView> {
+  const parameters = new URLSearchParams(query).toString();
+  return (await clientOf(options)).get<HistoryView>(`/v1/history/${encodeURIComponent(user)}?${parameters}`);
+}
+
+function restrictions({ with: peer, since, local }: HistoryOptions): Record<string, string> {
+  return {
+    local: String(local),
+    ...(peer !== undefined && { peer }),
+    ...(since !== undefined && { since: String(Date.now() - since) }),
+  };
+}
+
+function describe({ atMs, peer, sent, server, text }: HistoryView["messages"][number]): string {
+  const time = new Date(atMs).toISOString().slice(0, 19).replace("T", " ");
+  const who = `${sent ? "→" : "←"} ${paint("strong", peer)}`;
+  return `${paint("quiet", `${time}  ${server.name}`)}  ${who}  ${text.replaceAll(/[\s\p{Cc}]+/gu, " ")}`;
+}
+
+function noteMissing({ missing }: HistoryView): void {
+  for (const { server, reason } of missing) note(`what ${server.name} keeps is missing: ${reason}`);
+}

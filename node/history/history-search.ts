@@ -1,0 +1,174 @@
+import { z } from "zod";
+import { tryParseAor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createRequest, createResponse } from "../sip/message/build.ts";
+import { randomTag } from "../sip/message/tags.ts";
+import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+import type { HistoryEntry, HistoryQuery, HistoryStore } from "../storage/ports.ts";
+
+/** Method of the request by which servers of the mesh search each other's histories; from anybody else it is 405. */
+export const HISTORY_METHOD = "AORTA-HISTORY";
+
+/** An entry, and the server that keeps it. */
+export interface FoundEntry extends HistoryEntry {
+  readonly server: ServerId;
+}
+
+export interface HistoryAnswer {
+  /** Newest first. */
+  readonly entries: readonly FoundEntry[];
+  /** Whether there are older ones: ask again, before the last one's time. */
+  readonly more: boolean;
+  /** Servers whose part is missing, and why. */
+  readonly missing: readonly { readonly server: ServerId; readonly reason: string }[];
+}
+
+/** Searches users' histories, here and on the servers that they have been on. */
+export interface HistorySearch {
+  /** @param everywhere whether the other servers of the domain are asked too */
+  search(query: HistoryQuery, everywhere: boolean): Promise<HistoryAnswer>;
+  /** Answers another server. */
+  handleQuery(incoming: IncomingRequest): void;
+}
+
+export interface HistorySearchComponents {
+  readonly store: HistoryStore;
+  readonly stack: Pick<SipStack, "send">;
+  readonly self: ServerId;
+  /** The other servers of the domain. */
+  readonly others: () => readonly ServerId[];
+  readonly domain: string;
+  readonly timers: Timers;
+}
+
+/** What one server has. */
+interface Part {
+  readonly entries: readonly FoundEntry[];
+  readonly more: boolean;
+}
+
+const querySchema = z.strictObject({
+  user: z.string(),
+  words: z.array(z.string().min(1).max(limits.history.queryChars)).max(limits.history.words),
+  peer: z.string().max(limits.history.queryChars).optional(),
+  sinceMs: z.number(),
+  beforeMs: z.number(),
+  limit: z.int().min(1).max(limits.history.entries),
+});
+const partSchema = z.object({
+  entries: z.array(
+    z.object({
+      peer: z.string(),
+      sent: z.boolean(),
+      atMs: z.number(),
+      callId: z.string(),
+      text: z.string(),
+    }),
+  ),
+  more: z.boolean(),
+});
+
+export function createHistorySearch(components: HistorySearchComponents): HistorySearch {
+  const { store, self, others } = components;
+  const local = (query: HistoryQuery): Part => {
+    // One more than asked for tells whether there are more.
+    const found = store.find({ ...query, limit: query.limit + 1 });
+    return first(
+      found.map((entry) => ({ ...entry, server: self })),
+      query.limit,
+    );
+  };
+  return {
+    async search(query, everywhere) {
+      const servers = everywhere ? others() : [];
+      const asked = await Promise.all(
+        servers.map(async (server) => ({ server, part: await ask(components, server, query) })),
+      );
+      const parts = [local(query)];
+      const missing: { server: ServerId; reason: string }[] = [];
+      for (const { server, part } of asked) {
+        if (typeof part === "string") missing.push({ server, reason: part });
+        else parts.push(part);
+      }
+      return { ...merge(parts, query.limit), missing };
+    },
+    handleQuery(incoming) {
+      const { request } = incoming;
+      const query = readQuery(request.body);
+      if (query === undefined) return incoming.respond(createResponse(request, 400));
+      const body = JSON.stringify(fitting(local(query)));
+      incoming.respond(createResponse(request, 200, { headers: [["Content-Type", "application/json"]], body }));
+    },
+  };
+}
+
+/** What another server has, or why it cannot be had. */
+async function ask(
+  { stack, domain, timers }: HistorySearchComponents,
+  server: ServerId,
+  query: HistoryQuery,
+): Promise<Part | string> {
+  const uri = `sip:${domain}`;
+  const request = createRequest({
+    method: HISTORY_METHOD,
+    uri,
+    from: `<${uri}>;tag=${randomTag()}`,
+    to: `<${uri}>`,
+    headers: [["Content-Type", "application/json"]],
+    body: JSON.stringify(query),
+  });
+  const giveUp = new AbortController();
+  const cancel = timers.after(limits.history.askMs, () => giveUp.abort());
+  const { status, headers, body } = await stack.send(request, { transport: "MESH", server }, { signal: giveUp.signal });
+  cancel();
+  if (headers.has("Aorta-Local")) return status === 503 ? "not connected" : "no answer";
+  if (status !== 200) return `answered ${status}`;
+  try {
+    const { entries, more } = partSchema.parse(JSON.parse(Buffer.from(body).toString()));
+    return { entries: entries.map((entry) => ({ ...entry, user: query.user, server })), more };
+  } catch {
+    return "answered what cannot be read";
+  }
+}
+
+/** All parts, newest first, back to where the first of them is cut off: further back something might be missing in between. */
+export function merge(parts: readonly Part[], limit: number): Part {
+  let knownSinceMs = -Infinity;
+  for (const { entries, more } of parts) {
+    const last = entries.at(-1);
+    if (more && last !== undefined) knownSinceMs = Math.max(knownSinceMs, last.atMs);
+  }
+  const all = parts.flatMap(({ entries }) => entries).sort((a, b) => b.atMs - a.atMs);
+  const known = all.filter(({ atMs }) => atMs >= knownSinceMs);
+  const { entries, more } = first(known, limit);
+  return { entries, more: more || known.length < all.length || parts.some((part) => part.more) };
+}
+
+/** The first of some entries, never ending between two of the same millisecond: who asks for those before it shall miss none. */
+function first(entries: readonly FoundEntry[], count: number): Part {
+  const next = entries[count];
+  if (next === undefined) return { entries, more: false };
+  const whole = entries.filter(({ atMs }) => atMs > next.atMs);
+  return { entries: whole.length > 0 ? whole : entries.slice(0, count), more: true };
+}
+
+/** As much as one message holds. */
+function fitting({ entries, more }: Part): Part {
+  let bytes = 0;
+  const kept = entries.findIndex(
+    (entry) => (bytes += Buffer.byteLength(JSON.stringify(entry)) + 1) > limits.history.answerBytes,
+  );
+  return kept < 0 ? { entries, more } : first(entries, Math.max(kept, 1));
+}
+
+function readQuery(body: Uint8Array): HistoryQuery | undefined {
+  try {
+    const { user, peer, ...query } = querySchema.parse(JSON.parse(Buffer.from(body).toString()));
+    const aor = tryParseAor(user);
+    return aor === undefined ? undefined : { ...query, user: aor, ...(peer === undefined ? {} : { peer }) };
+  } catch {
+    return undefined;
+  }
+}

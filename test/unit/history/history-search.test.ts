@@ -1,0 +1,109 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { HistorySearch } from "../../../node/history/history-search.ts";
+import { createHistorySearch } from "../../../node/history/history-search.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { openMemoryStorage } from "../../../node/storage/storage.ts";
+import { SipNetwork } from "../../helpers/sip-network.ts";
+import { VirtualTime } from "../../helpers/virtual-time.ts";
+
+const ALICE = "sip:alice@example.com" as Aor;
+const BOB = "sip:bob@example.com";
+const EVERYTHING = { user: ALICE, words: [], sinceMs: 0, beforeMs: Number.MAX_SAFE_INTEGER, limit: 100 };
+
+interface Server {
+  readonly id: ServerId;
+  readonly search: HistorySearch;
+  add(atMs: number, text: string): void;
+}
+
+function domainOf(names: readonly string[]): { time: VirtualTime; network: SipNetwork; servers: Server[] } {
+  const time = new VirtualTime();
+  const network = new SipNetwork(time);
+  const servers = names.map((name): Server => {
+    const self = name as ServerId;
+    const stack = network.server(self);
+    const store = openMemoryStorage().history;
+    const others = () => names.filter((other) => other !== name) as ServerId[];
+    const search = createHistorySearch({ store, stack, self, others, domain: "example.com", timers: time });
+    stack.onRequest((incoming) => search.handleQuery(incoming));
+    return {
+      id: self,
+      search,
+      add: (atMs, text) => store.add({ user: ALICE, peer: BOB, sent: true, atMs, callId: "c", text }),
+    };
+  });
+  return { time, network, servers };
+}
+
+describe("a search of a history", () => {
+  it("joins what all servers have, the newest first, and says where each entry is", async () => {
+    const { time, servers } = domainOf(["one", "two"]);
+    servers[0]?.add(1, "a");
+    servers[1]?.add(2, "b");
+    servers[0]?.add(3, "c");
+    const { entries, more, missing } = await time.until(servers[0]!.search.search(EVERYTHING, true));
+    expect(entries.map(({ server, text }) => [server, text])).to.deep.equal([
+      ["one", "c"],
+      ["two", "b"],
+      ["one", "a"],
+    ]);
+    expect([more, missing]).to.deep.equal([false, []]);
+    const local = await servers[0]!.search.search(EVERYTHING, false);
+    expect(local.entries.map(({ text }) => text)).to.deep.equal(["c", "a"]);
+  });
+
+  it("says which servers' parts are missing, and why", async () => {
+    const { time, network, servers } = domainOf(["one", "two", "three"]);
+    network.kill(servers[1]!.id);
+    network.freeze(servers[2]!.id);
+    const { missing } = await time.until(servers[0]!.search.search(EVERYTHING, true));
+    expect(missing).to.deep.equal([
+      { server: "two", reason: "not connected" },
+      { server: "three", reason: "no answer" },
+    ]);
+  });
+
+  it("gives every entry exactly once, page by page, whatever the sizes of pages and messages", async () => {
+    const entry = fc.record({
+      atMs: fc.integer({ min: 1, max: 40 }),
+      server: fc.nat(2),
+      bytes: fc.constantFrom(1, 100, 20_000),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(entry, { maxLength: 40 }), fc.integer({ min: 1, max: 10 }), async (all, limit) => {
+        const { time, servers } = domainOf(["one", "two", "three"]);
+        // Entries of one millisecond stay together on a page, and may exceed it: here each has its own, or two.
+        const spread = all.map((each, at) => ({ ...each, atMs: each.atMs * 1000 + (at >> 1) }));
+        for (const [at, { atMs, server, bytes }] of spread.entries())
+          servers[server]?.add(atMs, `${at} ${"x".repeat(bytes)}`);
+        const seen: string[] = [];
+        let beforeMs = Number.MAX_SAFE_INTEGER;
+        for (;;) {
+          const page = await time.until(
+            servers[0]!.search.search({ ...EVERYTHING, beforeMs, limit: Math.max(limit, 2) }, true),
+          );
+          seen.push(...page.entries.map(({ text }) => text.split(" ")[0] as string));
+          if (!page.more) break;
+          beforeMs = page.entries.at(-1)!.atMs;
+        }
+        expect(seen.map(Number).sort((a, b) => a - b)).to.deep.equal(spread.map((_, at) => at));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("answers another server with no more than a message holds, and refuses what it cannot read", async () => {
+    const { time, network, servers } = domainOf(["one", "two"]);
+    for (let at = 1; at <= 20; at++) servers[1]?.add(at, "x".repeat(10_000));
+    const { entries, more } = await time.until(servers[0]!.search.search(EVERYTHING, true));
+    expect(more).to.equal(true);
+    expect(entries.length * 10_000).to.be.within(10_000, limits.history.answerBytes);
+    const odd = { ...EVERYTHING, limit: 1e9 };
+    const { missing } = await time.until(servers[0]!.search.search(odd, true));
+    expect(missing).to.deep.equal([{ server: "two", reason: "answered 400" }]);
+    expect(network.log).to.have.length(2);
+  });
+});

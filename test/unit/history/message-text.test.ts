@@ -1,0 +1,36 @@
+import { expect } from "chai";
+import { textOf } from "../../../node/history/message-text.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
+
+const message = (type: string | undefined, body: string) =>
+  textOf(
+    createRequest({
+      method: "MESSAGE",
+      uri: "sip:bob@example.com",
+      from: "<sip:alice@example.com>;tag=1",
+      to: "<sip:bob@example.com>",
+      headers: type === undefined ? [] : [["Content-Type", type]],
+      body,
+    }),
+  );
+
+describe("what a person wrote in a message", () => {
+  it("is the body, if that is plain text", () => {
+    expect(message("text/plain", "hello")).to.equal("hello");
+    expect(message("Text/Plain;charset=utf-8", "käse")).to.equal("käse");
+    expect(message(undefined, "hello")).to.equal("hello");
+  });
+
+  it("is what CPIM encloses, if that is plain text", () => {
+    const cpim = (type: string) =>
+      `From: <sip:a@b>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\r\nContent-type: ${type}\r\nContent-ID: <1>\r\n\r\none\r\n\r\ntwo`;
+    expect(message("message/cpim", cpim("text/plain; charset=utf-8"))).to.equal("one\r\n\r\ntwo");
+    expect(message("message/cpim", cpim("message/imdn+xml"))).to.equal(undefined);
+    expect(message("message/cpim", "no empty line")).to.equal(undefined);
+  });
+
+  it("is nothing in notifications, pictures and the like", () => {
+    for (const type of ["message/imdn+xml", "image/png", "application/im-iscomposing+xml", ""])
+      expect(message(type, "x"), type).to.equal(undefined);
+  });
+});
