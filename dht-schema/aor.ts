@@ -13,6 +13,9 @@ export const AOR_MAX_BYTES = 255;
 
 // RFC 3261 §25.1: user = 1*( unreserved / escaped / user-unreserved )
 const PLAIN_USER_CHARACTER = /[A-Za-z0-9\-_.!~*'()&=+$,;?/]/;
+/** An AoR without escapes, canonical as it stands; nearly all are. */
+const PLAIN_AOR =
+  /^sip:[A-Za-z0-9\-_.!~*'()&=+$,;?/]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.?|\[[0-9a-f:.]+\])$/;
 
 /**
@@ -31,6 +34,11 @@ export function parseAor(uri: string): Aor {
   const aor = `sip:${user}@${host}`;
   if (aor.length > AOR_MAX_BYTES) throw new SchemaError("BAD_AOR", `address longer than ${AOR_MAX_BYTES} bytes`);
   return aor as Aor;
+}
+
+/** Whether a text is an AoR as {@link parseAor} gives it: another spelling of the same user would be another key. */
+export function isCanonicalAor(text: string): text is Aor {
+  return PLAIN_AOR.test(text) ? text.length <= AOR_MAX_BYTES : tryParseAor(text) === text;
 }
 
 /** As {@link parseAor}, but `undefined` instead of an error. */

@@ -1,5 +1,5 @@
 import type { Aor } from "./aor.ts";
-import { AOR_MAX_BYTES } from "./aor.ts";
+import { AOR_MAX_BYTES, isCanonicalAor } from "./aor.ts";
 import type { Codec, Fields, Values } from "./codec.ts";
 import { bytes, flag, list, optional, Reader, struct, text, uint, Writer } from "./codec.ts";
 import { SchemaError } from "./schema-error.ts";
@@ -13,7 +13,11 @@ const op = uint();
 const aorText = text(AOR_MAX_BYTES);
 const aor: Codec<Aor> = {
   write: (writer, value) => aorText.write(writer, value),
-  read: (reader) => aorText.read(reader) as Aor,
+  read(reader) {
+    const value = aorText.read(reader);
+    if (isCanonicalAor(value)) return value;
+    throw new SchemaError("BAD_AOR", `an AoR that is not canonical: ${JSON.stringify(value.slice(0, 80))}`);
+  },
 };
 /** Grows with each start of a server. */
 const boot = uint();
@@ -137,7 +141,7 @@ export function encodeBatch(batch: Batch): Uint8Array {
   return writer.finish();
 }
 
-/** @throws {SchemaError} `BAD_FRAME`, `UNKNOWN_VERSION` */
+/** @throws {SchemaError} `BAD_FRAME`; `BAD_AOR` where one is not canonical; `UNKNOWN_VERSION` where a message's type is not known */
 export function decodeBatch(bytes: Uint8Array): Batch {
   const reader = new Reader(bytes);
   const rosterVersion = reader.uint();

@@ -1,3 +1,4 @@
+import { BALLOT_MAX } from "../../dht-schema/ballot.ts";
 import { OperationalError } from "../runtime/errors.ts";
 import type { Settings } from "../storage/ports.ts";
 
@@ -10,7 +11,7 @@ export function readCeiling(settings: Settings): number {
   const text = new TextDecoder().decode(stored);
   const counter = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
   // Starting below what was promised before would let epochs go back: better not to start.
-  if (!Number.isSafeInteger(counter))
+  if (!(counter <= BALLOT_MAX.counter))
     throw new OperationalError("DAMAGED_SETTING", `the stored ballot ceiling is damaged: ${JSON.stringify(text)}`);
   return counter;
 }

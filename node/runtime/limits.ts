@@ -161,13 +161,16 @@ export const limits = {
     relayed: { bytes: 60 * 1024, xml: { depth: 32, elements: 16_000, attributesPerElement: 1100 } },
   },
   directory: {
-    /** Registers of one replica, about 300 B each: refused as "full" beyond, and the claim is unavailable. */
+    /** Registers of one replica, about 300 B each. One server may have as many as are free; beyond, it is refused as "full", and its claim is unavailable. */
     registers: 4_000_000,
-    /** Watches of one server at one replica: refused as "full" beyond. */
+    /** A register that is nobody's is forgotten when so many ballots have been seen since its own: later, and the floor that takes its place refuses nobody's next ballot. */
+    forgetAfterBallots: 65_536,
+    /** Watches of one server at one replica, and of all. One server may have as many as are free; beyond, it is refused as "full", and asks again. */
     watchesPerSession: 1_000_000,
+    watches: 4_000_000,
     /** Epochs remembered of users served elsewhere, for fencing: the least recently seen is forgotten. */
     observedEpochs: 100_000,
-    /** Messages kept from peers that are ahead in roster version until the roster comes, some 300 B each. A batch that does not fit is dropped, and asked again. */
+    /** Messages kept from peers that are ahead in roster version until the roster comes, some 300 B each. One server may have as many as are free; a batch beyond is dropped, and asked again. */
     heldMessages: 16_384,
     /** Claims under way at once: a further one is unavailable. */
     claims: 20_000,

@@ -96,8 +96,13 @@ export class CoreContext implements Context {
     return { version: this.#roster.version, counter: ++this.#counter, member: this.self };
   }
 
-  sawBallot(ballot: Ballot): void {
+  sawBallot(ballot: Ballot): boolean {
     this.#counter = Math.max(this.#counter, ballot.counter);
+    return true;
+  }
+
+  highestCounter(): number {
+    return this.#counter;
   }
 
   /** Requests whose answers are still waited for. */

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { AOR_MAX_BYTES, domainOf, parseAor, tryParseAor, userOf } from "../../dht-schema/aor.ts";
+import { AOR_MAX_BYTES, domainOf, isCanonicalAor, parseAor, tryParseAor, userOf } from "../../dht-schema/aor.ts";
 import { aorOfRecordKey, recordKey } from "../../dht-schema/record-key.ts";
 import { SchemaError } from "../../dht-schema/schema-error.ts";
 import { anyAor, anyHost, anyUser } from "../helpers/arbitraries.ts";
@@ -129,5 +129,24 @@ describe("the canonical form of an AoR", () => {
     const aor = parseAor("sip:alice@example.com");
     const marked = Buffer.concat([Buffer.from("\ufeff"), recordKey(aor)]);
     expect(() => aorOfRecordKey(marked)).to.throw(SchemaError);
+  });
+
+  it("is recognised as canonical exactly where parsing leaves it as it is", () => {
+    const nearlyOne = fc.string({
+      unit: fc.constantFrom(..."sip:aZ9@.-%4ë[]1;?&é/ \u0000".split("")),
+      maxLength: 24,
+    });
+    const text = fc.oneof(
+      anyAor,
+      nearlyOne.map((tail) => `sip:a${tail}`),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(text, fc.nat(), (source, at) => {
+        for (const one of [source, source.slice(0, at % 30), source.toUpperCase(), source.replace("@", "%40")])
+          expect(isCanonicalAor(one)).to.equal(tryParseAor(one) === one);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });

@@ -120,6 +120,7 @@ export class Claim {
     const context = this.#context;
     const quorum = context.quorumOf(this.aor);
     const ballot = context.nextBallot();
+    if (ballot === undefined) return this.#end(nowMs, { kind: "unavailable", reason: "there is no ballot left" });
     const op = context.openOp((atMs, from, message) => this.#answer(atMs, op, from, message));
     const round = { op, ballot, quorum, promises: new Map(), sessions: new Map(), refused: new Set<number>() };
     this.#phase = { name: "preparing", ...round, asked: new Set() };

@@ -15,8 +15,12 @@ export interface DirectoryTuning {
   readonly forwardingMs: number;
   /** Registers a replica holds. */
   readonly registers: number;
+  /** A register that is nobody's is kept until so many ballots have been seen after its own. */
+  readonly forgetAfterBallots: number;
   /** Watches one server may have at a replica. */
   readonly watchesPerSession: number;
+  /** Watches of all servers at a replica. */
+  readonly watches: number;
   /** Epochs remembered of users served elsewhere. */
   readonly observedEpochs: number;
   /** Messages kept from a peer that is ahead in roster version, until the roster comes. */
@@ -62,6 +66,13 @@ export type OwnerState =
   | { readonly kind: "nobody" }
   | { readonly kind: "missed" };
 
+/**
+ * - `foreign-ballot`: it spoke by a ballot that names another server
+ * - `future-ballot`: it spoke by a ballot of a roster version that does not exist yet
+ * - `counter-leap`: its ballot is farther above all others than counters grow; it may also be that this server has been away
+ */
+export type Violation = "foreign-ballot" | "future-ballot" | "counter-leap";
+
 /** What the core tells its driver, besides messages. */
 export type DirectoryEvent =
   | { readonly kind: "claimed"; readonly claim: number; readonly aor: Aor; readonly result: ClaimResult }
@@ -89,6 +100,8 @@ export type DirectoryEvent =
       readonly epoch: Epoch;
     }
   | { readonly kind: "record-fetched"; readonly fetch: number; readonly signed: Uint8Array | undefined }
+  /** A server sent what no server that keeps to the protocol sends. It was not followed. */
+  | { readonly kind: "violation"; readonly from: number; readonly rule: Violation }
   /** Sign, store and distribute the next roster. */
   | { readonly kind: "publish-roster"; readonly roster: Roster }
   /** Store durably that no ballot above this counter was promised, then call `ceilingStored`. */
@@ -116,8 +129,10 @@ export interface Context {
   /** Opens a request: its number goes into the messages, its answers to `handler`. */
   openOp(handler: AnswerHandler): number;
   closeOp(op: number): void;
-  /** A ballot above every one seen so far. */
-  nextBallot(): Ballot;
-  /** Learns that a ballot exists. */
-  sawBallot(ballot: Ballot): void;
+  /** A ballot above every one seen so far; `undefined` when there is none left. */
+  nextBallot(): Ballot | undefined;
+  /** Learns that a ballot exists; false where it is so far above all others that it cannot be believed at once. */
+  sawBallot(ballot: Ballot): boolean;
+  /** Highest counter of the ballots seen so far. */
+  highestCounter(): number;
 }

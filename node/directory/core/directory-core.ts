@@ -6,9 +6,18 @@ import { BATCH_MESSAGES_MAX } from "../../../dht-schema/directory-messages.ts";
 import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
 import { Agenda } from "./agenda.ts";
+import { BallotCounter } from "./ballot-counter.ts";
 import type { ClaimPurpose } from "./claim.ts";
 import { Claims, RECLAIM } from "./claims.ts";
-import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
+import type {
+  AnswerHandler,
+  ClaimResult,
+  Context,
+  DirectoryEvent,
+  DirectoryTuning,
+  OwnerState,
+  Violation,
+} from "./context.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { Leases } from "./leases.ts";
 import type { LookupMode } from "./lookup.ts";
@@ -60,8 +69,9 @@ export class DirectoryCore {
   readonly #watches: Watches;
   #roster: Roster;
   #quorums: Quorums;
-  /** Highest counter seen in any ballot. */
-  #counter: number;
+  readonly #counter: BallotCounter;
+  /** Whose message is being looked at. */
+  #speaker: number;
 
   readonly #ops = new Map<number, AnswerHandler>();
   #lastOp = 0;
@@ -82,7 +92,8 @@ export class DirectoryCore {
     this.boot = boot;
     this.#roster = roster;
     this.#quorums = new Quorums(roster);
-    this.#counter = init.ceiling;
+    this.#counter = new BallotCounter(nowMs, init.ceiling);
+    this.#speaker = init.self;
     const context: Context = {
       self: init.self,
       boot,
@@ -99,10 +110,16 @@ export class DirectoryCore {
         return this.#lastOp;
       },
       closeOp: (op) => void this.#ops.delete(op),
-      nextBallot: () => ({ version: this.#roster.version, counter: ++this.#counter, member: init.self }),
-      sawBallot: (ballot) => {
-        if (ballot.counter > this.#counter) this.#counter = ballot.counter;
+      nextBallot: () => {
+        const counter = this.#counter.next();
+        return counter === undefined ? undefined : { version: this.#roster.version, counter, member: init.self };
       },
+      sawBallot: (ballot) => {
+        const isReached = this.#counter.follow(ballot.counter);
+        if (!isReached) this.#context.emit({ kind: "violation", from: this.#speaker, rule: "counter-leap" });
+        return isReached;
+      },
+      highestCounter: () => this.#counter.value,
     };
     this.#context = context;
     this.#held = new HeldBatches(tuning.heldMessages);
@@ -146,6 +163,7 @@ export class DirectoryCore {
   }
 
   tick(nowMs: number): void {
+    this.#counter.pass(nowMs);
     this.#agenda.runDue(nowMs);
     this.#deliverToSelf(nowMs);
   }
@@ -153,6 +171,7 @@ export class DirectoryCore {
   /** Messages of a server of the roster arrived. */
   receive(nowMs: number, from: number, batch: Batch): void {
     this.#context.silent.delete(from);
+    this.#counter.pass(nowMs);
     if (batch.rosterVersion > this.#roster.version) return this.#held.keep(from, batch);
     const behind = batch.rosterVersion < this.#roster.version;
     for (const message of batch.messages) {
@@ -207,7 +226,7 @@ export class DirectoryCore {
   release(nowMs: number, aor: Aor): void {
     // Above every ballot of ours until now: replicas may already hold a higher one that a re-claim was after. A claim that
     // waits for the end of the re-claim begins with it, and goes above.
-    const ballot = { version: this.#roster.version, counter: this.#counter, member: this.self };
+    const ballot = { version: this.#roster.version, counter: this.#counter.value, member: this.self };
     const quorum = this.#ownerships.end(nowMs, aor, "released", undefined);
     if (quorum === undefined) return;
     for (const member of quorum.members) this.#send(member, { type: "release", aor, ballot });
@@ -344,6 +363,9 @@ export class DirectoryCore {
   }
 
   #dispatch(nowMs: number, from: number, message: DirectoryMessage): void {
+    this.#speaker = from;
+    const rule = brokenRule(message, from, this.#roster.version);
+    if (rule !== undefined) return this.#context.emit({ kind: "violation", from, rule });
     switch (message.type) {
       case "renew":
       case "prepare":
@@ -384,7 +406,7 @@ export class DirectoryCore {
   /** Stops serving for good whatever this server owns or proposes below the claimant's ballot, and says so. */
   #handOver(nowMs: number, from: number, { op, aor, theirs, mine }: MessageOf<"handover">): void {
     if (theirs.member !== this.self || compareBallots(mine, theirs) <= 0) return;
-    this.#context.sawBallot(mine);
+    if (!this.#context.sawBallot(mine)) return;
     const owned = this.#ownerships.ballot(aor);
     if (owned !== undefined && compareBallots(owned, mine) < 0) {
       this.#remember(nowMs, aor, mine);
@@ -458,6 +480,27 @@ export class DirectoryCore {
       }
       this.#lookForLapses(atMs);
     });
+  }
+}
+
+/** What a server speaks by is a ballot of its own, of a roster version that there is. */
+function brokenRule(message: DirectoryMessage, from: number, version: number): Violation | undefined {
+  const ballot = ballotOfSender(message);
+  if (ballot === undefined) return undefined;
+  if (ballot.member !== from) return "foreign-ballot";
+  return ballot.version > version ? "future-ballot" : undefined;
+}
+
+function ballotOfSender(message: DirectoryMessage): Ballot | undefined {
+  switch (message.type) {
+    case "prepare":
+    case "accept":
+    case "release":
+      return message.ballot;
+    case "handover":
+      return message.mine;
+    default:
+      return undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Batch } from "../../../dht-schema/directory-messages.ts";
+import { isShareLeft } from "./share.ts";
 
 /** A batch and the server that sent it. */
 export interface HeldBatch {
@@ -14,14 +15,19 @@ export class HeldBatches {
   readonly #maxMessages: number;
   #batches: HeldBatch[] = [];
   #messages = 0;
+  readonly #messagesOf = new Map<number, number>();
 
   constructor(maxMessages: number) {
     this.#maxMessages = maxMessages;
   }
 
   keep(from: number, batch: Batch): void {
-    if (this.#messages + batch.messages.length > this.#maxMessages) return;
-    this.#messages += batch.messages.length;
+    const more = batch.messages.length;
+    const held = this.#messagesOf.get(from) ?? 0;
+    // A server that claims to be ahead for ever must not keep those out who are.
+    if (!isShareLeft(held, this.#messages, this.#maxMessages, more)) return;
+    this.#messagesOf.set(from, held + more);
+    this.#messages += more;
     this.#batches.push({ from, batch });
   }
 
@@ -30,6 +36,7 @@ export class HeldBatches {
     const batches = this.#batches;
     this.#batches = [];
     this.#messages = 0;
+    this.#messagesOf.clear();
     return batches;
   }
 }

@@ -1,8 +1,11 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot } from "../../../dht-schema/ballot.ts";
-import { compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
+import { BALLOT_MAX, compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { AcceptedState, DirectoryMessage, MessageOf, Refusal } from "../../../dht-schema/directory-messages.ts";
 import type { Context } from "./context.ts";
+import type { Register } from "./registers.ts";
+import { Registers } from "./registers.ts";
+import { isShareLeft } from "./share.ts";
 
 /** A server's live session at this replica. */
 interface Session {
@@ -21,12 +24,6 @@ interface Accepted {
   readonly session: Session;
 }
 
-/** The register of one AoR. The owner of an accepted ballot is the member in it. */
-interface Register {
-  promised: Ballot;
-  accepted: Accepted | undefined;
-}
-
 /** Room for 2^30 sessions an incarnation, so that no session id ever comes twice. */
 const SESSIONS_PER_INCARNATION = 2 ** 30;
 
@@ -36,12 +33,11 @@ const SESSIONS_PER_INCARNATION = 2 ** 30;
  */
 export class Replica {
   readonly #context: Context;
-  readonly #registers = new Map<Aor, Register>();
+  readonly #registers: Registers<Accepted>;
   readonly #sessions = new Map<number, Session>();
   readonly #watchers = new Map<Aor, Set<Session>>();
+  #watches = 0;
   readonly #abstainsUntilMs: number;
-  /** Promised for every AoR that has no register. */
-  readonly #floor: Ballot;
   /** No ballot above this counter may be promised before a higher ceiling is durable. */
   #ceiling: number;
   #raisingTo = 0;
@@ -53,7 +49,11 @@ export class Replica {
   ) {
     this.#context = context;
     this.#abstainsUntilMs = init.abstainsUntilMs;
-    this.#floor = init.floor;
+    const { registers: max, forgetAfterBallots: keepBallots } = context.tuning;
+    this.#registers = new Registers(
+      { floor: init.floor, max, keepBallots },
+      (nowMs, { session }) => session.expiresMs <= nowMs,
+    );
     this.#ceiling = init.ceiling;
     this.#lastSession = context.boot * SESSIONS_PER_INCARNATION;
     // The first ballots will be just above what was promised before: the disk need not keep them waiting.
@@ -89,15 +89,13 @@ export class Replica {
   }
 
   stats(nowMs: number): { registers: number; sessions: number; watches: number; abstainsForMs: number } {
-    let watches = 0;
-    for (const session of this.#sessions.values()) watches += session.watches.size;
     const abstainsForMs = Math.max(0, this.#abstainsUntilMs - nowMs);
-    return { registers: this.#registers.size, sessions: this.#sessions.size, watches, abstainsForMs };
+    return { registers: this.#registers.size, sessions: this.#sessions.size, watches: this.#watches, abstainsForMs };
   }
 
   /** Valid holdings, for operators. */
   *holdings(nowMs: number): Iterable<{ aor: Aor; epoch: Ballot; validForMs: number }> {
-    for (const [aor, { accepted }] of this.#registers) {
+    for (const [aor, { accepted }] of this.#registers.entries()) {
       if (accepted === undefined) continue;
       const validForMs = this.#validForMs(nowMs, accepted);
       if (validForMs > 0) yield { aor, epoch: accepted.ballot, validForMs };
@@ -134,16 +132,11 @@ export class Replica {
   #prepare(nowMs: number, from: number, { op, aor, ballot, boot }: MessageOf<"prepare">): void {
     const context = this.#context;
     if (this.abstains(nowMs)) return this.#refuse(from, op, "abstaining", NO_BALLOT);
-    let register = this.#registers.get(aor);
-    const promised = register?.promised ?? this.#floor;
+    const promised = this.#registers.promised(aor);
     if (compareBallots(ballot, promised) <= 0) return this.#refuse(from, op, "promised", promised);
-    if (!this.#underCeiling(ballot.counter)) return this.#refuse(from, op, "ceiling", promised);
-    if (register === undefined) {
-      if (this.#registers.size >= context.tuning.registers) return this.#refuse(from, op, "full", promised);
-      register = { promised: ballot, accepted: undefined };
-      this.#registers.set(aor, register);
-    }
-    register.promised = ballot;
+    if (!this.#mayPromise(ballot)) return this.#refuse(from, op, "ceiling", promised);
+    const register = this.#registers.promise(nowMs, aor, ballot, context.highestCounter());
+    if (register === undefined) return this.#refuse(from, op, "full", promised);
     const session = this.#liveSession(nowMs, from);
     if (boot !== undefined && session?.boot === boot && !this.#isHeldByAnother(nowMs, register, from)) {
       return this.#take(nowMs, register, session, { op, aor, ballot });
@@ -160,29 +153,24 @@ export class Replica {
     const context = this.#context;
     const { op, aor, ballot, boot } = message;
     if (this.abstains(nowMs)) return this.#refuse(from, op, "abstaining", NO_BALLOT);
-    let register = this.#registers.get(aor);
-    const promised = register?.promised ?? this.#floor;
+    const promised = this.#registers.promised(aor);
     if (compareBallots(ballot, promised) < 0) return this.#refuse(from, op, "promised", promised);
     if (message.incarnation !== context.boot) return this.#refuse(from, op, "incarnation", promised);
     const session = this.#liveSession(nowMs, from);
     if (session === undefined || session.boot !== boot) return this.#refuse(from, op, "no-session", promised);
-    if (!this.#underCeiling(ballot.counter)) return this.#refuse(from, op, "ceiling", promised);
-    if (register === undefined) {
-      if (this.#registers.size >= context.tuning.registers) return this.#refuse(from, op, "full", promised);
-      register = { promised: ballot, accepted: undefined };
-      this.#registers.set(aor, register);
-    }
-    register.promised = ballot;
+    if (!this.#mayPromise(ballot)) return this.#refuse(from, op, "ceiling", promised);
+    const register = this.#registers.promise(nowMs, aor, ballot, context.highestCounter());
+    if (register === undefined) return this.#refuse(from, op, "full", promised);
     this.#take(nowMs, register, session, message);
   }
 
-  #isHeldByAnother(nowMs: number, { accepted }: Register, server: number): boolean {
+  #isHeldByAnother(nowMs: number, { accepted }: Register<Accepted>, server: number): boolean {
     return accepted !== undefined && accepted.ballot.member !== server && this.#validForMs(nowMs, accepted) > 0;
   }
 
   #take(
     nowMs: number,
-    register: Register,
+    register: Register<Accepted>,
     session: Session,
     { op, aor, ballot }: { readonly op: number; readonly aor: Aor; readonly ballot: Ballot },
   ): void {
@@ -208,7 +196,7 @@ export class Replica {
       type: "state",
       op,
       abstaining: this.abstains(nowMs),
-      promised: register?.promised ?? this.#floor,
+      promised: this.#registers.promised(aor),
       accepted: this.#state(nowMs, register?.accepted),
     });
   }
@@ -217,10 +205,14 @@ export class Replica {
     const context = this.#context;
     const session = this.#liveSession(nowMs, from);
     if (session === undefined) return context.send(from, { type: "notWatched", aor, reason: "no-session" });
-    if (!session.watches.has(aor) && session.watches.size >= context.tuning.watchesPerSession) {
-      return context.send(from, { type: "notWatched", aor, reason: "full" });
+    if (!session.watches.has(aor)) {
+      const { watchesPerSession, watches: max } = context.tuning;
+      const used = session.watches.size;
+      if (used >= watchesPerSession || !isShareLeft(used, this.#watches, max))
+        return context.send(from, { type: "notWatched", aor, reason: "full" });
+      session.watches.add(aor);
+      this.#watches++;
     }
-    session.watches.add(aor);
     let watchers = this.#watchers.get(aor);
     if (watchers === undefined) this.#watchers.set(aor, (watchers = new Set()));
     watchers.add(session);
@@ -233,7 +225,7 @@ export class Replica {
   }
 
   #forget(aor: Aor, session: Session): void {
-    session.watches.delete(aor);
+    if (session.watches.delete(aor)) this.#watches--;
     const watchers = this.#watchers.get(aor);
     if (watchers?.delete(session) === true && watchers.size === 0) this.#watchers.delete(aor);
   }
@@ -292,11 +284,17 @@ export class Replica {
     return session.expiresMs > nowMs ? Math.ceil(session.expiresMs - nowMs) : 0;
   }
 
+  /** Whether a ballot could be true, and is under the durable ceiling. */
+  #mayPromise(ballot: Ballot): boolean {
+    return this.#context.sawBallot(ballot) && this.#underCeiling(ballot.counter);
+  }
+
   /** Asks early for a higher ceiling, so that claims do not wait for the disk. */
   #underCeiling(counter: number): boolean {
     const step = this.#context.tuning.ceilingStep;
-    if (counter + step / 2 > this.#ceiling && this.#raisingTo <= this.#ceiling) {
-      this.#raisingTo = Math.max(this.#ceiling, counter) + step;
+    const isLow = counter + step / 2 > this.#ceiling && this.#ceiling < BALLOT_MAX.counter;
+    if (isLow && this.#raisingTo <= this.#ceiling) {
+      this.#raisingTo = Math.min(BALLOT_MAX.counter, Math.max(this.#ceiling, counter) + step);
       this.#context.emit({ kind: "raise-ceiling", counter: this.#raisingTo });
     }
     return counter <= this.#ceiling;

@@ -404,10 +404,55 @@ describe("a full replica", () => {
   it("refuses new registers and goes on with those it has", () => {
     const bench = new Bench({ tuning: { registers: 1 } });
     bench.renew(0, 2);
-    expect(bench.prepare(0, ballot(1, 2)).type).to.equal("promised");
+    expect(bench.accept(0, ballot(1, 2)).type).to.equal("accepted");
     expect(bench.prepare(0, ballot(1, 2), BOB)).to.include({ type: "refused", reason: "full" });
     expect(bench.accept(0, ballot(1, 2), { aor: BOB })).to.include({ type: "refused", reason: "full" });
-    expect(bench.accept(0, ballot(1, 2)).type).to.equal("accepted");
+    expect(bench.prepare(0, ballot(2, 3)).type).to.equal("promised");
+  });
+
+  it("makes room by forgetting what is nobody's, and goes on refusing what it refused", () => {
+    const bench = new Bench({ tuning: { registers: 1 } });
+    bench.renew(0, 2);
+    bench.accept(0, ballot(5, 2));
+    bench.tell(0, 2, { type: "release", aor: ALICE, ballot: ballot(5, 2) });
+    expect(bench.prepare(0, ballot(6, 3), BOB).type).to.equal("promised");
+    expect(bench.replica.stats(0).registers).to.equal(1);
+    expect(bench.read(0)).to.deep.include({ promised: ballot(5, 2), accepted: undefined });
+    expect(bench.prepare(0, ballot(5, 2))).to.deep.include({ reason: "promised", promised: ballot(5, 2) });
+    expect(bench.accept(0, ballot(4, 3))).to.deep.include({ reason: "promised", promised: ballot(5, 2) });
+  });
+
+  it("never forgets what a live session holds, and what a dead one held at once", () => {
+    const bench = new Bench({ tuning: { registers: 1 } });
+    bench.renew(0, 2);
+    bench.accept(0, ballot(5, 2));
+    expect(bench.prepare(LEASE_MS - 1, ballot(6, 3), BOB)).to.include({ reason: "full" });
+    expect(bench.prepare(LEASE_MS, ballot(6, 3), BOB).type).to.equal("promised");
+  });
+
+  it("gives one server no more registers than stay free for the others", () => {
+    const bench = new Bench({ tuning: { registers: 9 } });
+    for (const server of [2, 3]) bench.renew(0, server);
+    const claims = (server: number, count: number) =>
+      Array.from({ length: count }, (_, at) => {
+        const aor = parseAor(`sip:user${at}-of-${server}@example.com`);
+        return bench.prepare(0, ballot(1, server), aor, 1).type;
+      });
+    expect(claims(2, 9).filter((type) => type === "accepted")).to.have.length(5);
+    expect(claims(3, 9).filter((type) => type === "accepted")).to.have.length(2);
+    expect(bench.replica.stats(0).registers).to.equal(7);
+  });
+
+  it("gives one server no more watches than stay free for the others", () => {
+    const bench = new Bench({ tuning: { watches: 4 } });
+    for (const server of [2, 3]) bench.renew(0, server);
+    const watch = (server: number, at: number) =>
+      bench.ask(0, server, { type: "watch", aor: parseAor(`sip:user${at}@example.com`) }).type;
+    expect([1, 2, 3].map((at) => watch(2, at))).to.deep.equal(["notice", "notice", "notWatched"]);
+    expect([1, 2].map((at) => watch(3, at))).to.deep.equal(["notice", "notWatched"]);
+    bench.tell(0, 2, { type: "unwatch", aor: parseAor("sip:user1@example.com") });
+    expect(watch(3, 2)).to.equal("notice");
+    expect(bench.replica.stats(0).watches).to.equal(3);
   });
 
   it("refuses a watch too many of one server, and none of another", () => {
