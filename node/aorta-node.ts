@@ -194,6 +194,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       mesh,
       directory,
       users: storage.users,
+      storageProblem: () => storage.problem(),
       counters,
       clock,
       departure,

@@ -11,6 +11,7 @@ import { software } from "../runtime/version.ts";
 import type { ListenAddress } from "../sip/stack.ts";
 import type { SipSide } from "../sip-side.ts";
 import type { HistoryQuery, UserStore } from "../storage/ports.ts";
+import type { StorageProblem } from "../storage/storage-problem.ts";
 import type { ReplicaAnswer } from "./explain-lookup.ts";
 import { explainLookup, serverOf } from "./explain-lookup.ts";
 import type { Departure } from "../departure.ts";
@@ -33,6 +34,8 @@ export interface LiveViewComponents {
   readonly mesh: MeshNode;
   readonly directory: Directory;
   readonly users: UserStore;
+  /** Set while the disk cannot be written. */
+  readonly storageProblem: () => StorageProblem | undefined;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly departure: Pick<Departure, "state">;
@@ -67,6 +70,7 @@ class LiveView implements NodeView {
     const peers = mesh.peers();
     const { registers, sessions, watches } = directory.stats();
     const { rss, heapUsed } = process.memoryUsage();
+    const storageProblem = this.#parts.storageProblem();
     return {
       server: this.#server(mesh.self),
       domain: roster.domain,
@@ -91,6 +95,7 @@ class LiveView implements NodeView {
       presence: sip.presence.status(),
       held: sip.held.status,
       replica: { registers, sessions, watches },
+      ...(storageProblem && { storageProblem }),
       memory: { rssBytes: rss, heapBytes: heapUsed },
       counters: counters.snapshot(),
     };

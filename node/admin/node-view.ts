@@ -4,6 +4,7 @@ import type { PresenceStatus } from "../presence/presence-server.ts";
 import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
 import type { HistoryQuery, User, UserStore } from "../storage/ports.ts";
+import type { StorageProblem } from "../storage/storage-problem.ts";
 
 /** A server, as people and programs name it. */
 export interface ServerRef {
@@ -52,6 +53,8 @@ export interface NodeStatus {
   readonly held: { readonly recipients: number; readonly messages: number };
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
+  /** Set while the disk cannot be written: the last error. New claims are granted only as far as what is on disk allows; what is owned stays owned. */
+  readonly storageProblem?: StorageProblem;
   readonly memory: { readonly rssBytes: number; readonly heapBytes: number };
   /** Events since the start, by name. */
   readonly counters: Readonly<Record<string, number>>;

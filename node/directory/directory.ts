@@ -3,7 +3,6 @@ import type { Epoch } from "../../dht-schema/ballot.ts";
 import { sameBallot } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
-import { signServerBinding } from "../../dht-schema/server-binding.ts";
 import type {
   ClaimOutcome,
   ClaimMode,
@@ -20,7 +19,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Settings } from "../storage/ports.ts";
-import { readCeiling, writeCeiling } from "./ceiling.ts";
+import { CeilingKeeper, readCeiling } from "./ceiling.ts";
 import type {
   ClaimResult,
   DirectoryEvent,
@@ -32,6 +31,8 @@ import type {
 import { DirectoryCore } from "./core/directory-core.ts";
 import { SeenEpochs } from "./core/seen-epochs.ts";
 import type { Report } from "./core/steward.ts";
+import { MemberFaults } from "./member-faults.ts";
+import { Records } from "./records.ts";
 
 /** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
 export const defaultTuning: DirectoryTuning = {
@@ -89,6 +90,9 @@ export class Directory implements Locator {
   readonly #watches = new Map<Aor, Set<(change: OwnerChange) => void>>();
   readonly #lostListeners = new Set<(lost: OwnershipLost) => void>();
   readonly #seen: SeenEpochs;
+  readonly #records: Records;
+  readonly #faults: MemberFaults;
+  readonly #ceiling: CeilingKeeper;
   readonly #wonListeners = new Set<(won: OwnershipWon) => void>();
   #serverByNumber = new Map<number, ServerId>();
   #numberByServer = new Map<ServerId, number>();
@@ -124,12 +128,18 @@ export class Directory implements Locator {
       steward: mesh.holdsDomainKey,
     });
     this.#seen = new SeenEpochs(this.#core, tuning.observedEpochs);
+    this.#records = new Records(components, {
+      serverOf: (number) => this.#serverByNumber.get(number),
+      observeEpoch: (aor, epoch) => this.observeEpoch(aor, epoch),
+    });
+    this.#faults = new MemberFaults(components);
+    this.#ceiling = new CeilingKeeper(components, (counter) => this.#core.ceilingStored(counter));
   }
 
   /** Begins to take part. Idempotent. */
   start(): void {
     if (this.#stopListening !== undefined) return;
-    const { mesh, counters } = this.#components;
+    const { mesh } = this.#components;
     mesh.receive("directory", (from, bytes) => {
       const member = this.#numberByServer.get(from);
       if (member === undefined) return;
@@ -137,8 +147,7 @@ export class Directory implements Locator {
         this.#core.receive(this.#nowMs(), member, decodeBatch(bytes));
       } catch (error) {
         // A member that breaks the rules is answered by silence: what it asked for does not happen.
-        counters.add("directory.malformed");
-        this.#components.logger.warn({ from, error: String(error) }, "malformed directory batch");
+        this.#faults.note(from, "directory.malformed", String(error));
         return;
       }
       this.#flushSoon();
@@ -166,6 +175,7 @@ export class Directory implements Locator {
     this.#stopped = true;
     this.#stopListening?.();
     clearTimeout(this.#timer);
+    this.#ceiling.stop();
     for (const settle of this.#claims.values()) settle(STOPPING);
     for (const settle of this.#lookups.values()) settle(STOPPING);
     for (const settle of this.#inspections.values()) settle([]);
@@ -263,7 +273,10 @@ export class Directory implements Locator {
   }
 
   observeEpoch(aor: Aor, epoch: Epoch): boolean {
-    return this.#seen.observe(this.#nowMs(), aor, epoch);
+    const nowMs = this.#nowMs();
+    if (this.#core.believes(nowMs, epoch)) return this.#seen.observe(nowMs, aor, epoch);
+    this.#components.counters.add("directory.epochs_refused");
+    return false;
   }
 
   forwardingNote(aor: Aor): { readonly server: ServerId; readonly epoch: Epoch } | undefined {
@@ -291,7 +304,7 @@ export class Directory implements Locator {
     return new Promise((resolve) => {
       this.#fetches.set(id, (signed) => {
         this.#fetches.delete(id);
-        resolve(signed);
+        resolve(this.#records.check(aor, signed));
       });
       this.#core.fetchRecord(this.#nowMs(), id, aor);
       this.#flushSoon();
@@ -432,14 +445,15 @@ export class Directory implements Locator {
       case "record-fetched":
         return this.#fetches.get(event.fetch)?.(event.signed);
       case "record-wanted":
-        return void this.#signRecord(event.to, event.op, event.aor, event.epoch);
+        return void this.#signRecord(event);
       case "lost":
         return this.#lost(event);
       case "watched":
         return this.#tellWatchers(event.aor, this.#change(event.state));
       case "raise-ceiling":
-        writeCeiling(this.#components.settings, event.counter);
-        return this.#core.ceilingStored(event.counter);
+        return this.#ceiling.raise(event.counter);
+      case "violation":
+        return this.#faults.note(this.#serverByNumber.get(event.from) ?? this.self, "directory.violations", event.rule);
       case "publish-roster":
         return void this.#publish(event.roster);
     }
@@ -475,11 +489,8 @@ export class Directory implements Locator {
     for (const listener of Array.from(this.#watches.get(aor) ?? [])) listener(change);
   }
 
-  async #signRecord(to: number, op: number, aor: Aor, epoch: Epoch): Promise<void> {
-    const { mesh, clock } = this.#components;
-    const binding = { aor, epoch, owner: this.self, signedAtMs: Math.trunc(clock.wallMs()) };
-    const signed = await signServerBinding(binding, mesh.privateKey);
-    this.#core.sendRecord(this.#nowMs(), to, op, signed);
+  async #signRecord({ to, op, aor, epoch }: DirectoryEvent & { kind: "record-wanted" }): Promise<void> {
+    this.#core.sendRecord(this.#nowMs(), to, op, await this.#records.sign(aor, epoch));
     this.#flushSoon();
   }
 

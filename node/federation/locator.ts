@@ -72,7 +72,7 @@ export interface Locator {
   onLost(listener: (lost: OwnershipLost) => void): () => void;
   /** Highest epoch this server has seen for the user: what carries a lower one is stale (invariant I3). */
   newestEpoch(aor: Aor): Epoch | undefined;
-  /** Learns an epoch from something that crossed servers; returns false when a higher one is known, so that the caller refuses it. */
+  /** Learns an epoch from something that crossed servers; returns false when a higher one is known, or it cannot be true, so that the caller refuses it. */
   observeEpoch(aor: Aor, epoch: Epoch): boolean;
   /** Where a user was handed to, while requests for them may still arrive here (some seconds after a hand-over). */
   forwardingNote(aor: Aor): { readonly server: ServerId; readonly epoch: Epoch } | undefined;

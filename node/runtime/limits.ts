@@ -174,6 +174,8 @@ export const limits = {
     heldMessages: 16_384,
     /** Claims under way at once: a further one is unavailable. */
     claims: 20_000,
+    /** Bindings being signed at once for servers that ask: a further question is answered with none. */
+    signatures: 256,
     /** Catch-up messages to one replica, and own re-claims, under way at once: the rest waits. */
     catchUpWindow: 256,
   },

@@ -2,10 +2,12 @@ import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
+import { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import { syncFolder, touchPrivate } from "./folder.ts";
 import { migrate } from "./schema.ts";
 import { damaged, mapErrors } from "./storage-error.ts";
+import type { StorageProblem } from "./storage-problem.ts";
 
 /** A row as SQLite gives it. */
 export type Row = Record<string, SQLOutputValue>;
@@ -23,6 +25,8 @@ export interface Database {
   prepare(sql: string): Statement;
   /** Runs one write and returns when it is on disk; others are on disk some moments later, in order. */
   durably<Result>(write: () => Result): Result;
+  /** Set while writes fail. */
+  problem(): StorageProblem | undefined;
   close(): void;
 }
 
@@ -102,19 +106,31 @@ function checkIntegrity(file: string): void {
 }
 
 function wrap(database: DatabaseSync, file: string): Database {
+  let problem: StorageProblem | undefined;
+  const write = (work: () => number): number => {
+    try {
+      const changes = mapErrors(file, work);
+      problem = undefined;
+      return changes;
+    } catch (error) {
+      if (error instanceof AortaError) problem = { code: error.code, message: error.message };
+      throw error;
+    }
+  };
   return {
+    problem: () => problem,
     prepare(sql) {
       const statement = database.prepare(sql);
       return {
         get: (...values) => mapErrors(file, () => statement.get(...values)),
         all: (...values) => mapErrors(file, () => statement.all(...values)),
-        run: (...values) => mapErrors(file, () => Number(statement.run(...values).changes)),
+        run: (...values) => write(() => Number(statement.run(...values).changes)),
       };
     },
-    durably(write) {
+    durably(work) {
       database.exec("PRAGMA synchronous = FULL");
       try {
-        return write();
+        return work();
       } finally {
         database.exec("PRAGMA synchronous = NORMAL");
       }

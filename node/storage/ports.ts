@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { StorageProblem } from "./storage-problem.ts";
 
 /** Small durable values by name (keys, roster, boot number, ballot ceiling). Each write is on disk when it returns. */
 export interface Settings {
@@ -211,6 +212,8 @@ export interface HistoryStore {
 
 /** All that a node keeps on disk. */
 export interface Storage {
+  /** Set while writes fail. */
+  problem(): StorageProblem | undefined;
   readonly settings: Settings;
   readonly users: UserStore;
   readonly contacts: ContactStore;

@@ -45,6 +45,7 @@ export function openMemoryStorage(): Storage {
 
 function createStorage(database: Database, lock?: FolderLock): Storage {
   return {
+    problem: () => database.problem(),
     settings: createSettings(database),
     users: createUserStore(database),
     contacts: createContactStore(database),

@@ -100,6 +100,11 @@ export class RunningNode {
     return new AdminClient({ socketPath: this.status.admin }).call<Answer>("GET", path);
   }
 
+  /** Of the process. */
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Sends a signal that does not end it. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);

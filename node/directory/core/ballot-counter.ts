@@ -36,11 +36,6 @@ export class BallotCounter {
     return this.#value < BALLOT_MAX.counter ? ++this.#value : undefined;
   }
 
-  /** Whether a counter could be true: no farther above ours than counters grow. */
-  canFollow(counter: number): boolean {
-    return counter - this.#value <= this.#room;
-  }
-
   /** Follows a counter that was seen, as far as it may; returns whether all the way. One that is true is reached in a few steps. */
   follow(counter: number): boolean {
     const ahead = counter - this.#value;

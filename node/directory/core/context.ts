@@ -4,6 +4,7 @@ import type { DirectoryMessage } from "../../../dht-schema/directory-messages.ts
 import type { Roster } from "../../../dht-schema/roster.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Quorum } from "./quorum.ts";
+import type { Violation } from "./violations.ts";
 
 /** Times and bounds of the protocol; the lease term and the drift are the roster's. */
 export interface DirectoryTuning {
@@ -65,13 +66,6 @@ export type OwnerState =
   | { readonly kind: "owner"; readonly epoch: Epoch }
   | { readonly kind: "nobody" }
   | { readonly kind: "missed" };
-
-/**
- * - `foreign-ballot`: it spoke by a ballot that names another server
- * - `future-ballot`: it spoke by a ballot of a roster version that does not exist yet
- * - `counter-leap`: its ballot is farther above all others than counters grow; it may also be that this server has been away
- */
-export type Violation = "foreign-ballot" | "future-ballot" | "counter-leap";
 
 /** What the core tells its driver, besides messages. */
 export type DirectoryEvent =

@@ -9,15 +9,7 @@ import { Agenda } from "./agenda.ts";
 import { BallotCounter } from "./ballot-counter.ts";
 import type { ClaimPurpose } from "./claim.ts";
 import { Claims, RECLAIM } from "./claims.ts";
-import type {
-  AnswerHandler,
-  ClaimResult,
-  Context,
-  DirectoryEvent,
-  DirectoryTuning,
-  OwnerState,
-  Violation,
-} from "./context.ts";
+import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { Leases } from "./leases.ts";
 import type { LookupMode } from "./lookup.ts";
@@ -27,6 +19,7 @@ import { Quorums } from "./quorum.ts";
 import { Replica } from "./replica.ts";
 import type { Report } from "./steward.ts";
 import { startSteward } from "./steward.ts";
+import { brokenRule } from "./violations.ts";
 import { Watches } from "./watches.ts";
 
 /** What a node starts from. */
@@ -53,6 +46,8 @@ export interface CoreOutput {
 
 const REQUESTS_OF_A_VERSION = new Set<DirectoryMessage["type"]>(["renew", "prepare", "accept", "read", "watch"]);
 const MEMBER_MAX = 0xffff_ffff;
+/** How far the roster of another server may be ahead of ours while it is on its way here. */
+const VERSIONS_AHEAD = 16;
 
 /**
  * The directory of one server as one state machine: no clock, socket, promise or randomness of its own.
@@ -268,7 +263,7 @@ export class DirectoryCore {
   }
 
   /** Answers `record-wanted`. */
-  sendRecord(nowMs: number, to: number, op: number, signed: Uint8Array): void {
+  sendRecord(nowMs: number, to: number, op: number, signed: Uint8Array | undefined): void {
     this.#send(to, { type: "record", op, signed });
     this.#deliverToSelf(nowMs);
   }
@@ -301,6 +296,12 @@ export class DirectoryCore {
   /** The epoch that another server claimed an AoR with, for some time after it was handed over. */
   forwardingNote(aor: Aor): Epoch | undefined {
     return this.#forwarding.get(aor);
+  }
+
+  /** Whether an epoch could be true: no farther above what is known here than rosters and counters grow. */
+  believes(nowMs: number, { version, counter }: Epoch): boolean {
+    this.#counter.pass(nowMs);
+    return version <= this.#roster.version + VERSIONS_AHEAD && this.#counter.follow(counter);
   }
 
   /** What this server, as a replica, holds as valid for an AoR. */
@@ -480,27 +481,6 @@ export class DirectoryCore {
       }
       this.#lookForLapses(atMs);
     });
-  }
-}
-
-/** What a server speaks by is a ballot of its own, of a roster version that there is. */
-function brokenRule(message: DirectoryMessage, from: number, version: number): Violation | undefined {
-  const ballot = ballotOfSender(message);
-  if (ballot === undefined) return undefined;
-  if (ballot.member !== from) return "foreign-ballot";
-  return ballot.version > version ? "future-ballot" : undefined;
-}
-
-function ballotOfSender(message: DirectoryMessage): Ballot | undefined {
-  switch (message.type) {
-    case "prepare":
-    case "accept":
-    case "release":
-      return message.ballot;
-    case "handover":
-      return message.mine;
-    default:
-      return undefined;
   }
 }
 

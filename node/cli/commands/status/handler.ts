@@ -36,6 +36,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["messages held", held.messages > 0 ? `${held.messages}, for ${held.recipients} users` : undefined],
     ["subscriptions", `${presence.watchers} of clients, ${presence.peerSubscriptions} of other servers`],
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
+    ["storage", status.storageProblem && { text: status.storageProblem.message, style: "bad" }],
     ["memory", `${Math.round(memory.rssBytes / 1e6)} MB, heap ${Math.round(memory.heapBytes / 1e6)} MB`],
     ...status.sip.map((address): [string, string] => ["sip", address]),
     ...status.mesh.map((address): [string, string] => ["mesh", address]),
