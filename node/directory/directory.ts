@@ -31,6 +31,8 @@ import type {
 import { DirectoryCore } from "./core/directory-core.ts";
 import { SeenEpochs } from "./core/seen-epochs.ts";
 import type { Report } from "./core/steward.ts";
+import type { ReplicaInspection } from "./inspection.ts";
+import { inspectionOf } from "./inspection.ts";
 import { MemberFaults } from "./member-faults.ts";
 import { Records } from "./records.ts";
 
@@ -67,15 +69,6 @@ export interface OwnershipWon {
   readonly epoch: Epoch;
   /** How long the claim took. */
   readonly tookMs: number;
-}
-
-/** What one replica says of an AoR, for operators. */
-export interface ReplicaInspection {
-  readonly server: ServerId;
-  readonly name: string;
-  readonly answer: "state" | "abstaining" | "silent";
-  readonly promised?: Epoch;
-  readonly accepted?: { readonly epoch: Epoch; readonly boot: number; readonly validForMs: number };
 }
 
 /** The directory of one running server: {@link Locator} by the mesh, and views for operators. */
@@ -291,7 +284,7 @@ export class Directory implements Locator {
     return new Promise((resolve) => {
       this.#inspections.set(id, (answers) => {
         this.#inspections.delete(id);
-        resolve(answers.map((answer) => this.#inspection(answer)));
+        resolve(answers.map((answer) => inspectionOf(this.#core.roster, answer)));
       });
       this.#core.inspect(this.#nowMs(), id, aor);
       this.#flushSoon();
@@ -386,17 +379,6 @@ export class Directory implements Locator {
     if (state.kind !== "owner") return state;
     const server = this.#serverByNumber.get(state.epoch.member);
     return server === undefined ? { kind: "missed" } : { kind: "owner", server, epoch: state.epoch };
-  }
-
-  #inspection({ member, answer, promised, accepted }: ReplicaAnswer): ReplicaInspection {
-    const server = this.#core.roster.servers.find(({ number }) => number === member);
-    return {
-      server: (server?.id ?? "") as ServerId,
-      name: server?.name ?? String(member),
-      answer,
-      ...(promised && { promised }),
-      ...(accepted && { accepted: { epoch: accepted.ballot, boot: accepted.boot, validForMs: accepted.validForMs } }),
-    };
   }
 
   /** What one turn of the event loop produces leaves as one batch a peer. */
