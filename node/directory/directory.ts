@@ -1,6 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { sameBallot } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import type {
@@ -35,6 +34,7 @@ import type { ReplicaInspection } from "./inspection.ts";
 import { inspectionOf } from "./inspection.ts";
 import { MemberFaults } from "./member-faults.ts";
 import { Records } from "./records.ts";
+import { isSameChange } from "./same-change.ts";
 
 /** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
 export const defaultTuning: DirectoryTuning = {
@@ -492,9 +492,4 @@ export class Directory implements Locator {
       this.#publishing = false;
     }
   }
-}
-
-function isSameChange(a: OwnerChange, b: OwnerChange): boolean {
-  if (a.kind !== "owner" || b.kind !== "owner") return a.kind === b.kind;
-  return a.server === b.server && sameBallot(a.epoch, b.epoch);
 }
