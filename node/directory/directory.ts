@@ -35,18 +35,9 @@ import { inspectionOf } from "./inspection.ts";
 import { MemberFaults } from "./member-faults.ts";
 import { Records } from "./records.ts";
 import { isSameChange } from "./same-change.ts";
+import { defaultTuning } from "./tuning.ts";
 
-/** Times of the protocol that a deployment keeps; bounds are in `limits.directory`. */
-export const defaultTuning: DirectoryTuning = {
-  attemptMs: 250,
-  hedgeMs: 10,
-  forwardingMs: 5_000,
-  stewardMs: 200,
-  promoteAfterMs: 1_000,
-  votersTarget: 1024,
-  ceilingStep: 65_536,
-  ...limits.directory,
-};
+export { defaultTuning } from "./tuning.ts";
 
 /** How long a claim tries beyond the lease term that a dead owner may still hold, ms. */
 const CLAIM_SLACK_MS = 2_000;
