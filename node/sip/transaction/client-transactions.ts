@@ -93,33 +93,30 @@ export class ClientTransactions {
   /** Where datagrams can be lost for their number, a request waits for its turn. Its timers begin when it is sent. */
   #startInTurn(request: SipRequest, flow: Flow, user: User): void {
     const { scheduler, counters, timers } = this.#components;
-    let waiting: WaitingRequest | undefined;
-    let transaction: ClientTransaction | undefined;
-    let hasLeft = false;
+    const turn: { place?: Place; waiting?: WaitingRequest; isSent?: true; hasLeft?: true } = {};
     const leave = (): void => {
-      hasLeft = true;
-      place?.leave();
+      turn.hasLeft = true;
+      turn.place?.leave();
     };
-    const place: Place | undefined = this.#windows.enter(flowKey(flow), () => {
-      waiting?.end();
-      transaction = this.#start(request, flow, user, leave);
+    turn.place = this.#windows.enter(flowKey(flow), () => {
+      turn.isSent = true;
+      turn.waiting?.end();
+      this.#start(request, flow, user, leave);
     });
-    // It may have failed within the call already.
-    if (hasLeft) place.leave();
-    if (transaction !== undefined) return;
+    // Sending may have failed within the call already.
+    if (turn.hasLeft) turn.place.leave();
+    if (turn.isSent) return;
     counters.add("sip.requests_paced");
-    waiting = new WaitingRequest(request, user, {
-      ended: (each) => {
-        this.#waiting.delete(each);
-        scheduler.remove(each);
-      },
-      gaveUp: () => place.leave(),
-    });
-    this.#waiting.add(waiting);
-    scheduler.schedule(waiting, scheduler.nowMs() + lifetimeMs(timers));
+    const ended = (waiting: WaitingRequest): void => {
+      this.#waiting.delete(waiting);
+      scheduler.remove(waiting);
+    };
+    turn.waiting = new WaitingRequest(request, user, { ended, gaveUp: leave });
+    this.#waiting.add(turn.waiting);
+    scheduler.schedule(turn.waiting, scheduler.nowMs() + lifetimeMs(timers));
   }
 
-  #start(request: SipRequest, flow: Flow, user: User, heardOf?: () => void): ClientTransaction {
+  #start(request: SipRequest, flow: Flow, user: User, heardOf?: () => void): void {
     const { scheduler, isReliable } = this.#components;
     const reliable = isReliable(flow);
     const Machine = request.method === "INVITE" ? InviteClientTransaction : NonInviteClientTransaction;
@@ -128,7 +125,6 @@ export class ClientTransactions {
     this.#byKey.set(transaction.key, transaction);
     if (reliable) this.#link(flowKey(flow), transaction);
     transaction.start();
-    return transaction;
   }
 
   #link(key: string, transaction: ClientTransaction): void {
