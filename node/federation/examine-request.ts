@@ -3,10 +3,11 @@ import { tryParseAor } from "../../dht-schema/aor.ts";
 import { limits } from "../runtime/limits.ts";
 import { hasTag } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
+import { parseContacts } from "../sip/message/contact.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SipUri } from "../sip/message/uri.ts";
-import { parseUri } from "../sip/message/uri.ts";
+import { parseUri, tryParseUri } from "../sip/message/uri.ts";
 import { parseVia } from "../sip/message/via.ts";
 import { maxBreadthOf } from "./breadth.ts";
 import { maxForwardsOf } from "./forward.ts";
@@ -89,6 +90,7 @@ function examineFields(
   if ("status" in target) return target;
   return (
     forwardsProblem(request, method, target, context) ??
+    contactProblem(request, method, context) ??
     extensionProblem(request, target) ?? { target, from: tryParseAor(from.uri), to: tryParseAor(to.uri) }
   );
 }
@@ -134,6 +136,18 @@ function forwardsProblem(
 /** Whether requests of a method go on to the devices of their user. */
 export function isProxied(method: ServedMethod): boolean {
   return method === "MESSAGE" || method === "OPTIONS" || method === "INVITE";
+}
+
+/** A contact that is this very node would make it send to itself. */
+function contactProblem({ headers }: SipRequest, method: string, { own }: ExaminationContext): Refusal | undefined {
+  if (method !== "REGISTER") return undefined;
+  const contacts = parseContacts(headers);
+  if (contacts === "*") return undefined;
+  const isOwn = contacts.some(({ uri }) => {
+    const parsed = tryParseUri(uri);
+    return parsed !== undefined && own.isOwnUri(parsed);
+  });
+  return isOwn ? { status: 403, reason: "Contact Is This Server" } : undefined;
 }
 
 /** Extensions of the registrar. @see RFC 3327, RFC 5626 */

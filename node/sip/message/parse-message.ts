@@ -31,11 +31,11 @@ export function parseMessage(bytes: Uint8Array): SipMessage {
   }
   const end = buffer.indexOf(END_OF_HEAD, from);
   // A head that never ends is still read for what an answer needs.
-  const head = decodeHead(buffer.subarray(from, end < 0 ? buffer.length : end));
+  const { head, problem: notText } = decodeHead(buffer.subarray(from, end < 0 ? buffer.length : end));
   const lineEnd = head.indexOf("\r\n");
   const start = parseStartLine(lineEnd < 0 ? head : head.slice(0, lineEnd));
   const fields: HeaderField[] = [];
-  let problem = start.kind === "request" ? start.problem : undefined;
+  let problem = (start.kind === "request" ? start.problem : undefined) ?? notText;
   try {
     parseFields(head, lineEnd < 0 ? head.length : lineEnd + 2, fields);
     if (end < 0) throw new SipParseError("TRUNCATED", "no empty line after the header fields");
@@ -61,11 +61,12 @@ export function parseMessage(bytes: Uint8Array): SipMessage {
   return request;
 }
 
-function decodeHead(bytes: Buffer): string {
-  if (isAscii(bytes)) return bytes.toString("latin1");
+/** What is not UTF-8 is read with replacements, for what an answer needs. */
+function decodeHead(bytes: Buffer): { readonly head: string; readonly problem?: SipParseError } {
+  if (isAscii(bytes)) return { head: bytes.toString("latin1") };
+  const head = bytes.toString("utf8");
   // RFC 3261 §7: the message is UTF-8 text, whatever the body is.
-  if (!isUtf8(bytes)) throw new SipParseError("NOT_UTF8", "header fields are not UTF-8");
-  return bytes.toString("utf8");
+  return isUtf8(bytes) ? { head } : { head, problem: new SipParseError("NOT_UTF8", "header fields are not UTF-8") };
 }
 
 const RESPONSE = /^SIP\/2\.0 (\d+) (.*)$/i;
@@ -107,19 +108,23 @@ function requestLineProblem(line: string, first: number, last: number): { proble
   return {};
 }
 
+/** What an answer repeats, wherever it stands. */
+const ANSWERED = new Set(["via", "from", "to", "call-id", "cseq"]);
+
 /** Reads the fields from `at` on into `fields`. One that is malformed does not hide those after it: the first problem is thrown at the end. */
 function parseFields(head: string, at: number, fields: HeaderField[]): void {
   let problem: SipParseError | undefined;
   for (let count = 0; at < head.length; count++) {
-    if (count >= limits.sip.headerCount) {
-      throw new SipParseError("TOO_MANY_HEADERS", `more than ${limits.sip.headerCount} header fields`);
-    }
+    const isTooMany = count >= limits.sip.headerCount;
+    if (isTooMany)
+      problem ??= new SipParseError("TOO_MANY_HEADERS", `more than ${limits.sip.headerCount} header fields`);
     let end = endOfLine(head, at);
     const unfoldedEnd = end;
     while (isSpace(head.charCodeAt(end + 2))) end = endOfLine(head, end + 2);
     const field = parseField(head, at, end, end > unfoldedEnd);
-    if (field !== undefined) fields.push(field);
-    else problem ??= fieldProblem(head.slice(at, end));
+    if (field !== undefined) {
+      if (!isTooMany || ANSWERED.has(field.key)) fields.push(field);
+    } else problem ??= fieldProblem(head.slice(at, end));
     at = end + 2;
   }
   if (problem !== undefined) throw problem;

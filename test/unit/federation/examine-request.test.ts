@@ -58,6 +58,13 @@ describe("examination of a request at the edge", () => {
   });
 
   const refusals: [string, SipRequest, number][] = [
+    [
+      "binds no contact that is the node itself, which would make it send to itself",
+      request("REGISTER", "sip:example.com", {
+        headers: [["Contact", "<sip:c@127.0.0.1:5062>, <sip:alice@127.0.0.1>"]],
+      }),
+      403,
+    ],
     ["relays to no other domain", request("MESSAGE", "sip:bob@elsewhere.org"), 403],
     ["relays to no other host", request("REGISTER", "sip:127.0.0.1:5099"), 403],
     ["knows no user by its own address", request("MESSAGE", "sip:bob@127.0.0.1:5060"), 404],
