@@ -62,7 +62,13 @@ describe("RFC 4475 torture messages at a node", () => {
     const secrets = digestSecrets("user", DOMAIN, "secret");
     storage.users.put({ aor: parseAor(`sip:user@${DOMAIN}`), username: "user", realm: DOMAIN, ...secrets });
     const anyPort = { address: "127.0.0.1", port: 0 };
-    const config = { sip: [anyPort], ws: [anyPort], authentication: "digest", onConflict: "takeover" } as const;
+    const config = {
+      sip: [anyPort],
+      ws: [anyPort],
+      authentication: "digest",
+      onConflict: "takeover",
+      historyMs: 0,
+    } as const;
     const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
     side = createSipSide({ config, ...shared });
     await side.start();
