@@ -110,7 +110,7 @@ describe("a message to a user", () => {
     const [phone, desk] = [domain.device("bob", two), domain.device("bob", two, { transport: "TLS" })];
     const secret = "sips:bob@example.com";
     await phone.register();
-    const refused = await joe.message(secret, "for nobody");
+    const refused = await joe.message(secret, "for nobody", NOW_OR_NEVER);
     expect(refused.status).to.equal(480);
     expect(refused.headers.get("Warning")).to.match(/^380 /);
     await desk.sendRegister([["Contact", `<${desk.client.contact.replace(/^sip:/, "sips:")}>`]]);
