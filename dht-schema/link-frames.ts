@@ -54,6 +54,8 @@ const helloCodec = struct({
   name: text(64),
   /** Grows with each start of the sender. */
   boot: uint(),
+  /** Drawn at random at each start: two lives of the same boot number mean that data was put back. */
+  instance: uint(),
   ...rosterMark,
   /** Where the sender listens now, multiaddrs without the peer id. */
   addresses: list(text(256), ROSTER_ADDRESSES_MAX),

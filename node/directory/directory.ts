@@ -137,7 +137,7 @@ export class Directory implements Locator {
       this.#flushSoon();
     });
     this.#stopListening = mesh.on((event) => {
-      if (event.kind === "removed") return this.stop();
+      if (event.kind === "removed" || event.kind === "outdated") return this.stop();
       if (event.kind === "roster") {
         this.#learnServers(event.roster);
         this.#core.installRoster(this.#nowMs(), event.roster);

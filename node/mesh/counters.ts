@@ -20,6 +20,8 @@ export const meshCounter = {
   sendsRefused: "mesh.sends_refused",
   /** Messages not sent because they were larger than a frame may be. */
   sendsOversized: "mesh.sends_oversized",
+  /** Links refused because the peer's data is older than what it was seen with: it was put back from a backup. */
+  oldData: "mesh.old_data",
   dialsFailed: "mesh.dials_failed",
   rostersAccepted: "mesh.rosters_accepted",
   /** Rosters refused: not signed by the domain's key, or malformed. */

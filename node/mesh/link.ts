@@ -42,6 +42,8 @@ export class Link {
   readonly #control: Outbox;
   #sip: { readonly stream: Stream; readonly outbox: Outbox } | undefined;
   readonly #byeHeard = Promise.withResolvers<void>();
+  /** Whether it was the peer that said goodbye. */
+  isByeHeard = false;
   framesIn = 0;
   bytesIn = 0;
 
@@ -167,7 +169,10 @@ export class Link {
   /** Returns whether to go on reading. */
   #frame(channel: MeshChannel, type: number, body: Uint8Array, nowMs: number): boolean {
     this.framesIn++;
-    if (type === frameType.bye) this.#byeHeard.resolve();
+    if (type === frameType.bye) {
+      this.isByeHeard = true;
+      this.#byeHeard.resolve();
+    }
     if (type === frameType.data && this.#core.mayReceive) {
       this.#owner.message(channel, body);
     } else if (channel === "sip") {

@@ -20,6 +20,9 @@ import type { MeshHost } from "./mesh-host.ts";
 import type { PeerEffect } from "./peer-core.ts";
 import { PeerCore } from "./peer-core.ts";
 
+/** Why a link to a server whose data was put back is closed. */
+const OLD_DATA = "OLD_DATA";
+
 /** What links tell the mesh. */
 export interface LinksOwner {
   linkUp(server: ServerId, peer: PeerHello): void;
@@ -30,6 +33,8 @@ export interface LinksOwner {
   rosterMark(from: ServerId): void;
   signedRoster(): Uint8Array;
   hello(): Hello;
+  /** A server has seen this one with newer data. */
+  outdated(server: ServerId): void;
 }
 
 export interface LinksContext {
@@ -288,6 +293,7 @@ export class Links {
   }
 
   #linkUp(peer: Peer, hello: PeerHello): void {
+    if (peer.hello !== undefined && isOlderLife(hello.hello, peer.hello.hello)) return this.#refuseOldData(peer, hello);
     peer.hello = hello;
     peer.upSinceMs = this.#context.clock.monotonicMs();
     peer.core.linkUp();
@@ -300,8 +306,17 @@ export class Links {
     this.#owner.linkUp(peer.id, hello);
   }
 
+  /** Its promises as a replica are of an earlier time than those it has given since: it could contradict them. */
+  #refuseOldData(peer: Peer, { hello }: PeerHello): void {
+    const reason = `it has been seen at start ${peer.hello?.hello.boot}, and says that this is start ${hello.boot}: its data was put back`;
+    this.#context.counters.add(meshCounter.oldData);
+    this.#context.logger.error({ peer: peer.id, name: peer.server.name, reason }, "no links to a server with old data");
+    peer.link?.end({ code: OLD_DATA, reason });
+  }
+
   #linkClosed(peer: Peer, link: Link, bye: Bye): void {
     if (peer.link !== link) return;
+    if (bye.code === OLD_DATA && link.isByeHeard) this.#owner.outdated(peer.id);
     const wasUp = peer.core.state.kind === "up";
     peer.framesIn += link.framesIn;
     peer.framesOut += link.framesOut;
@@ -360,6 +375,11 @@ export class Links {
     peer.shown = shown;
     peer.sinceMs = this.#context.clock.wallMs();
   }
+}
+
+/** Whether a server that said `known` before cannot truly say `hello` now. */
+function isOlderLife(hello: Hello, known: Hello): boolean {
+  return hello.boot < known.boot || (hello.boot === known.boot && hello.instance !== known.instance);
 }
 
 function statusOf(peer: Peer): PeerStatus {

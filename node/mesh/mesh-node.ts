@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { Connection, PrivateKey } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { formatInviteToken } from "../../dht-schema/invite-token.ts";
@@ -80,6 +81,9 @@ export class LibP2pMesh implements MeshNode {
   readonly #forked = new Set<ServerId>();
   #wasConfirmed = false;
   #life: "created" | "started" | "stopped" = "created";
+  #isOutdated = false;
+  /** Tells this life of the server from every other. */
+  readonly #instance = randomInt(2 ** 48 - 1);
 
   constructor(parts: MeshParts) {
     this.#parts = parts;
@@ -93,6 +97,7 @@ export class LibP2pMesh implements MeshNode {
       rosterMark: () => this.#marksChanged(),
       signedRoster: () => parts.keeper.signed,
       hello: () => this.#hello(),
+      outdated: (server: ServerId) => this.#outdated(server),
     };
     this.#links = new Links(parts.host, new Dialer(parts.host, parts.bootstrap), parts.guard, owner, parts);
     parts.keeper.onChange((roster, origin) => this.#rosterChanged(roster, origin));
@@ -199,6 +204,18 @@ export class LibP2pMesh implements MeshNode {
     this.#parts.datastore.records = records;
   }
 
+  /** To go on beside promises that it has forgotten would not be safe. What it owned before it was put back it does not own now. */
+  #outdated(server: ServerId): void {
+    if (this.#isOutdated) return;
+    this.#isOutdated = true;
+    this.#parts.logger.error(
+      { peer: server },
+      "the data of this server is older than what others have seen of it: it was put back from a backup. It takes no further part: take it out of the roster, and let it join anew with an empty data folder",
+    );
+    this.#emit({ kind: "outdated" });
+    void this.#links.stop();
+  }
+
   #hello(): Hello {
     return {
       minVersion: PROTOCOL_VERSIONS.min,
@@ -206,6 +223,7 @@ export class LibP2pMesh implements MeshNode {
       software: this.#parts.software,
       name: this.#parts.name,
       boot: this.boot,
+      instance: this.#instance,
       ...this.#mark(),
       addresses: this.addresses(),
     };

@@ -36,6 +36,8 @@ export type MeshEvent =
   | { readonly kind: "link-down"; readonly server: ServerId; readonly reason: string }
   /** A newer roster, verified and stored, is in force. */
   | { readonly kind: "roster"; readonly roster: Roster }
+  /** A peer has seen this server with newer data: it was put back from a backup, and there will be no links any more. */
+  | { readonly kind: "outdated" }
   /** A roster came that this server is no longer in: nothing it does counts any more. */
   | { readonly kind: "removed"; readonly roster: Roster };
 

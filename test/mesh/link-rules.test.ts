@@ -70,6 +70,7 @@ describe("a peer that breaks the rules of a link", function () {
         software: "rogue",
         name: "server-2",
         boot: 1,
+        instance: 77,
         rosterVersion: 1,
         rosterRevision: 1,
         rosterDigest: 0,

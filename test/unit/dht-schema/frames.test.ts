@@ -21,6 +21,7 @@ const HELLO: Hello = {
   software: "aorta/0.1.0",
   name: "server-1",
   boot: 3,
+  instance: 77,
   rosterVersion: 7,
   rosterRevision: 2,
   rosterDigest: 2 ** 48 - 1,

@@ -12,7 +12,7 @@ const hello = (name: string, rosterRevision = 0): Hello => ({
   maxVersion: 1,
   software: "aorta",
   name,
-  boot: 1,
+  boot: 1, instance: 77,
   rosterVersion: 1,
   rosterRevision,
   rosterDigest: rosterRevision,
