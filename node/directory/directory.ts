@@ -9,6 +9,7 @@ import type {
   Locator,
   OwnerChange,
   OwnershipLost,
+  OwnershipWon,
   OwnerWatch,
 } from "../federation/locator.ts";
 import type { Mesh } from "../mesh/mesh.ts";
@@ -52,14 +53,6 @@ export interface DirectoryComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: Counters;
-}
-
-/** A claim of this server succeeded. */
-export interface OwnershipWon {
-  readonly aor: Aor;
-  readonly epoch: Epoch;
-  /** How long the claim took. */
-  readonly tookMs: number;
 }
 
 /** The directory of one running server: {@link Locator} by the mesh, and views for operators. */
@@ -191,7 +184,10 @@ export class Directory implements Locator {
       this.#claims.set(id, (outcome) => {
         options.signal?.removeEventListener("abort", cancel);
         this.#claims.delete(id);
-        if (outcome.kind === "owned") this.#won({ aor, epoch: outcome.epoch, tookMs: this.#nowMs() - nowMs });
+        if (outcome.kind === "owned") {
+          const won = { aor, epoch: outcome.epoch, tookMs: this.#nowMs() - nowMs };
+          for (const told of this.#wonListeners) told(won);
+        }
         resolve(outcome);
       });
       options.signal?.addEventListener("abort", cancel, { once: true });
@@ -444,10 +440,6 @@ export class Directory implements Locator {
     if (owner === undefined)
       return { kind: "unavailable", reason: `owner ${result.epoch.member} is not in the roster` };
     return { kind: "owned-elsewhere", owner, epoch: result.epoch };
-  }
-
-  #won(won: OwnershipWon): void {
-    for (const listener of this.#wonListeners) listener(won);
   }
 
   #lost({ aor, epoch, reason, to }: DirectoryEvent & { kind: "lost" }): void {

@@ -26,6 +26,14 @@ export type OwnerChange =
   /** Changes may have been lost: read again with {@link Locator.locate}. */
   | { readonly kind: "missed" };
 
+/** A claim of this server succeeded. */
+export interface OwnershipWon {
+  readonly aor: Aor;
+  readonly epoch: Epoch;
+  /** How long the claim took. */
+  readonly tookMs: number;
+}
+
 /** This server no longer owns a user; it has stopped serving them when this is told. */
 export interface OwnershipLost {
   readonly aor: Aor;
