@@ -177,7 +177,7 @@ class Edge {
       ["Allow", ALLOW],
       ["Accept", "application/pidf+xml"],
       ["Accept-Encoding", "identity"],
-      ["Allow-Events", "presence"],
+      ["Allow-Events", "presence, presence.winfo, reg"],
       ["Supported", SUPPORTED.join(", ")],
     ];
     const contacts = contactsOfListeners(this.#components.stack.listening(), incoming.flow);

@@ -8,8 +8,13 @@ export interface Answer {
 /** The event package of users' state. @see RFC 3856 */
 export const PRESENCE_EVENT = "presence";
 
+/** Who watches a user. @see RFC 3857 */
+export const WINFO_EVENT = "presence.winfo";
+/** Which devices a user has registered. @see RFC 3680 */
+export const REG_EVENT = "reg";
+
 /** Value of Allow-Events. @see RFC 6665 §8.2.2 */
-export const ALLOW_EVENTS = PRESENCE_EVENT;
+export const ALLOW_EVENTS: string = [PRESENCE_EVENT, WINFO_EVENT, REG_EVENT].join(", ");
 
 /** @see RFC 3903 §6 step 2 */
 export const BAD_PUBLISH_EVENT: Answer = {

@@ -15,10 +15,29 @@ export interface RegisteredContact {
   readonly regId?: number;
 }
 
+/** What a registration is told by. */
+export interface Registration {
+  /** Contact URI as the client gave it. */
+  readonly uri: string;
+  readonly callId: string;
+  readonly cseq: number;
+  /** On the monotonic clock of this process. */
+  readonly expiresAtMs: number;
+  /** Preference, 0–1000. */
+  readonly q: number;
+}
+
+/** What happened to a contact. `deactivated`: this server gave it up. @see RFC 3680 §5.3.1 */
+export type RegistrationChange = "registered" | "refreshed" | "shortened" | "expired" | "deactivated" | "unregistered";
+
 /** What presence and messaging see of the registrar: the contacts that live on this server at this instant. */
 export interface RegisteredContacts {
   /** Unexpired contacts; empty when there are none. */
   contactsOf(aor: Aor): readonly RegisteredContact[];
   /** Calls `listener` after a contact was added, removed or has expired; not for a mere refresh. Returns how to stop it. */
   onChange(listener: (aor: Aor) => void): () => void;
+  /** What is bound, also while the user is being claimed again after a restart. */
+  registrationsOf(aor: Aor): readonly Registration[];
+  /** Calls `listener` after each change of a contact, refreshes included. Returns how to stop it. */
+  onRegistration(listener: (aor: Aor, registration: Registration, change: RegistrationChange) => void): () => void;
 }

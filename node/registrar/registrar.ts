@@ -28,7 +28,8 @@ import { flowWithoutConnection } from "./reachable-flow.ts";
 import type { ExpiryRules } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
-import type { RegisteredContact, RegisteredContacts } from "./registered-contacts.ts";
+import { changesOf } from "./registration-changes.ts";
+import type { RegisteredContact, RegisteredContacts, Registration, RegistrationChange } from "./registered-contacts.ts";
 import type { RestingState } from "./resting-state.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
@@ -80,6 +81,8 @@ export interface Registrar extends RegisteredContacts {
   status(): RegistrarStatus;
 }
 
+type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
+
 const DEFAULT_EXPIRY: ExpiryRules = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
 const SWEEP_MS = 1000;
 
@@ -112,6 +115,7 @@ class RegistrarDriver implements Registrar {
   readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   readonly #listeners = new Set<(aor: Aor) => void>();
+  readonly #registrationListeners = new Set<RegistrationListener>();
   #state: "new" | "running" | "stopped" = "new";
   #cancelSweep = (): void => {};
   #unsubscribe = (): void => {};
@@ -158,6 +162,15 @@ class RegistrarDriver implements Registrar {
   onChange(listener: (aor: Aor) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  registrationsOf(aor: Aor): readonly Registration[] {
+    return this.#table.get(aor, this.#clock.monotonicMs());
+  }
+
+  onRegistration(listener: RegistrationListener): () => void {
+    this.#registrationListeners.add(listener);
+    return () => this.#registrationListeners.delete(listener);
   }
 
   status(): RegistrarStatus {
@@ -287,7 +300,7 @@ class RegistrarDriver implements Registrar {
     if (isOwned) this.#reclaims.done(aor);
     this.#counters.add("registrar.accepted");
     this.#accept(incoming, order, isOwned ? result.bindings : [], nowMs);
-    this.#changed(aor, before, result.bindings);
+    this.#changed(aor, before, result.bindings, "unregistered");
   }
 
   #accept(incoming: IncomingRequest, order: RegisterOrder, bindings: readonly Binding[], nowMs: number): void {
@@ -364,6 +377,7 @@ class RegistrarDriver implements Registrar {
     this.#journal.removeAll(aor);
     this.#counters.add("registrar.shed", bindings.length);
     this.#logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
+    for (const binding of bindings) this.#tellOf(aor, binding, "deactivated");
     this.#tell(aor);
   }
 
@@ -373,13 +387,19 @@ class RegistrarDriver implements Registrar {
     const after = change(before);
     this.#table.set(aor, after);
     this.#journal.replace(aor, before, after, this.#now());
-    this.#changed(aor, before, after);
+    this.#changed(aor, before, after, "deactivated");
   }
 
-  #changed(aor: Aor, before: readonly Binding[], after: readonly Binding[]): void {
+  /** @param ending how the bindings have ended that are there no more */
+  #changed(aor: Aor, before: readonly Binding[], after: readonly Binding[], ending: RegistrationChange): void {
+    for (const [binding, change] of changesOf(before, after, ending)) this.#tellOf(aor, binding, change);
     const isSame = before.length === after.length && after.every(({ uri }) => before.some((old) => old.uri === uri));
     if (!isSame) this.#tell(aor);
     if (after.length === 0) this.#releaseSoon(aor);
+  }
+
+  #tellOf(aor: Aor, binding: Binding, change: RegistrationChange): void {
+    for (const listener of this.#registrationListeners) listener(aor, binding, change);
   }
 
   #tell(aor: Aor): void {
@@ -403,6 +423,7 @@ class RegistrarDriver implements Registrar {
     for (const [aor, expired] of this.#table.expire(nowMs)) {
       this.#counters.add("registrar.expired", expired.length);
       this.#journal.remove(aor, expired);
+      for (const binding of expired) this.#tellOf(aor, binding, "expired");
       this.#tell(aor);
       if (!this.#table.has(aor)) this.#releaseSoon(aor);
     }

@@ -153,6 +153,8 @@ export const limits = {
     subscriptions: 200_000,
     /** Buddy lists. A request for more gets 413, a stored list of more is refused when it is made. What does not fit into one NOTIFY goes with the next. */
     lists: { members: 500, documentBytes: 32 * 1024, depth: 8, notifyBytes: 48 * 1024 },
+    /** Watchers in one document of those who watch a user, at under 200 bytes each. Beyond, the newest. */
+    watchersTold: 240,
     /** Changes of a state in parts (watchers, registrations) that are remembered: who has missed more gets all of it. */
     changesRemembered: 1000,
     /** Presence documents are flat; depth is how parsers are attacked. Beyond any of these: 400. */

@@ -15,6 +15,14 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
+  registrationsOf(): [] {
+    return [];
+  }
+
+  onRegistration(): () => void {
+    return () => {};
+  }
+
   onChange(listener: (aor: Aor) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

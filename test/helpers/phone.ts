@@ -24,6 +24,7 @@ export interface Dialog {
   readonly localTag: string;
   readonly remoteTag: string;
   readonly to: Aor;
+  readonly event: string;
   cseq: number;
 }
 
@@ -60,9 +61,15 @@ export class Phone {
 
   subscribe(
     to: Aor,
-    options: { readonly expires?: number; readonly headers?: readonly (readonly [string, string])[] } = {},
+    options: {
+      readonly expires?: number;
+      readonly event?: string;
+      readonly headers?: readonly (readonly [string, string])[];
+      readonly body?: string;
+    } = {},
   ): Promise<SipResponse & { readonly dialog: Dialog }> {
-    const dialog = { callId: randomTag(), localTag: randomTag(), to, cseq: 1 };
+    const event = options.event ?? "presence";
+    const dialog = { callId: randomTag(), localTag: randomTag(), to, event, cseq: 1 };
     const request = createRequest({
       method: "SUBSCRIBE",
       uri: to,
@@ -70,11 +77,12 @@ export class Phone {
       to: `<${to}>`,
       callId: dialog.callId,
       headers: [
-        ["Event", "presence"],
+        ["Event", event],
         ["Contact", `<${this.client.contact}>`],
         ["Expires", String(options.expires ?? 3600)],
         ...(options.headers ?? []),
       ],
+      ...(options.body === undefined ? {} : { body: options.body }),
     });
     return this.client.send(request).then((response) => ({
       ...response,
@@ -83,7 +91,11 @@ export class Phone {
   }
 
   /** SUBSCRIBE within a dialog: refresh, or end with 0. */
-  resubscribe(dialog: Dialog, expires = 3600): Promise<SipResponse> {
+  resubscribe(
+    dialog: Dialog,
+    expires = 3600,
+    headers: readonly (readonly [string, string])[] = [],
+  ): Promise<SipResponse> {
     dialog.cseq += 1;
     return this.client.send(
       createRequest({
@@ -94,11 +106,19 @@ export class Phone {
         callId: dialog.callId,
         cseq: dialog.cseq,
         headers: [
-          ["Event", "presence"],
+          ["Event", dialog.event],
           ["Contact", `<${this.client.contact}>`],
           ["Expires", String(expires)],
+          ...headers,
         ],
       }),
+    );
+  }
+
+  /** NOTIFYs of one event package, oldest first. */
+  notifies(event: string): SipRequest[] {
+    return this.client.received.filter(
+      ({ method, headers }) => method === "NOTIFY" && headers.get("Event")?.split(";", 1)[0] === event,
     );
   }
 
@@ -138,7 +158,8 @@ export class Phone {
 function readNotify({ headers, body }: SipRequest): Seen {
   const { state, params } = parseSubscriptionState(headers.get("Subscription-State") ?? "");
   const reason = params.get("reason");
-  if (body.length === 0) return { state, ...(reason === undefined ? {} : { reason }), basic: "none", note: "" };
+  if (body.length === 0 || headers.get("Content-Type") !== "application/pidf+xml")
+    return { state, ...(reason === undefined ? {} : { reason }), basic: "none", note: "" };
   const document = parseComposedPidf(body);
   const notes = tuplesOf(document).flatMap((tuple) =>
     childElements(tuple)

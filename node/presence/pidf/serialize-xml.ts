@@ -26,11 +26,13 @@ const ATTRIBUTE_ESCAPES: Readonly<Record<string, string>> = {
 };
 
 // A parser turns a bare CR into LF, and any white space of an attribute into a blank: what got in by reference leaves so.
-function escapeText(text: string): string {
+/** Text that stands between tags. */
+export function escapeText(text: string): string {
   return /[&<>\r]/.test(text) ? text.replace(/[&<>\r]/g, (character) => TEXT_ESCAPES[character] as string) : text;
 }
 
-function escapeAttribute(value: string): string {
+/** Text that stands in double quotes. */
+export function escapeAttribute(value: string): string {
   return /[&<"\t\n\r]/.test(value)
     ? value.replace(/[&<"\t\n\r]/g, (character) => ATTRIBUTE_ESCAPES[character] as string)
     : value;

@@ -1,10 +1,11 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { epochIn, notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { Answer } from "../answer.ts";
-import { unavailable } from "../answer.ts";
+import { REG_EVENT, unavailable, WINFO_EVENT } from "../answer.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import type { RestoredSubscription } from "../subscription/stored-subscription.ts";
 import type { PresenceContext } from "./presence-context.ts";
@@ -31,6 +32,8 @@ export interface Applicant {
   readonly from: RequestIdentity["from"];
 }
 
+const FORBIDDEN: Answer = { status: 403, reason: "Forbidden" };
+
 /** How long a subscriber is told to wait when this server is full. */
 export const RETRY_SECONDS = 30;
 
@@ -45,17 +48,48 @@ export class Admissions {
   }
 
   admit(applicant: Applicant): Admission | { readonly refuse: Answer } {
-    return applicant.from === "client" ? this.#watcher(applicant) : this.#peer(applicant, applicant.from.server);
+    const { event } = applicant.request;
+    if (event === REG_EVENT) return this.#registrations(applicant);
+    if (applicant.from === "client") return event === WINFO_EVENT ? this.#user(applicant) : this.#watcher(applicant);
+    const { server } = applicant.from;
+    return event === WINFO_EVENT ? this.#owner(applicant, server) : this.#peer(applicant, server);
   }
 
   /** The subject of a subscription from an earlier run. */
-  readmit({ aor, subscriber }: RestoredSubscription): Admission {
+  readmit({ event, aor, subscriber }: RestoredSubscription): Admission {
+    const by = { kind: "watcher", aor: subscriber } as const;
+    if (event === REG_EVENT) return joining(this.#registry.registrations(aor), by);
+    if (event === WINFO_EVENT) return joining(this.#registry.presentity(aor).watchers("everywhere", true), by);
     const watched = this.#registry.presentity(aor).watchedBy(subscriber, true);
     return {
       subject: watched,
-      subscriber: { kind: "watcher", aor: subscriber },
+      subscriber: by,
       join: (subscription) => watched.addWatcher(subscription),
     };
+  }
+
+  /** Whom the user's registrations concern: the user, and the servers of the domain. @see RFC 3680 §4.6 */
+  #registrations({ aor, asserted, from }: Applicant): Admission | { readonly refuse: Answer } {
+    if (from === "client") {
+      if (asserted !== aor) return { refuse: FORBIDDEN };
+      return joining(this.#registry.registrations(aor), { kind: "watcher", aor: asserted });
+    }
+    const epoch = this.#context.locator.newestEpoch(aor) ?? NO_BALLOT;
+    return joining(this.#registry.registrations(aor), { kind: "peer", server: from.server, epoch });
+  }
+
+  /** Who watches is for the user alone to know. @see RFC 3857 §4.6 */
+  #user({ aor, asserted }: Applicant): Admission | { readonly refuse: Answer } {
+    if (asserted !== aor) return { refuse: FORBIDDEN };
+    return joining(this.#registry.presentity(aor).watchers("everywhere"), { kind: "watcher", aor });
+  }
+
+  /** The user's owner asks who watches the user here: it says under which epoch it is the owner. */
+  #owner({ aor, headers }: Applicant, server: ServerId): Admission | { readonly refuse: Answer } {
+    const { locator } = this.#context;
+    const epoch = epochIn(headers);
+    if (epoch === undefined || !locator.observeEpoch(aor, epoch)) return { refuse: notOwner(aor, locator) };
+    return joining(this.#registry.presentity(aor).watchers("here"), { kind: "peer", server, epoch });
   }
 
   #watcher({ aor, asserted }: Applicant): Admission | { readonly refuse: Answer } {
@@ -90,4 +124,8 @@ export class Admissions {
       },
     };
   }
+}
+
+function joining(subject: Subject & { add(subscription: Subscription): void }, subscriber: Subscriber): Admission {
+  return { subject, subscriber, join: (subscription) => subject.add(subscription) };
 }

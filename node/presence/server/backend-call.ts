@@ -6,10 +6,8 @@ import { parseNameAddr } from "../../sip/message/name-addr.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import { randomCallId, randomTag } from "../../sip/message/tags.ts";
-import { PRESENCE_EVENT } from "../answer.ts";
-import type { Owner, SubscribeResult } from "../backend/view-state.ts";
+import type { NotifyContent, Owner, SubscribeResult } from "../backend/view-state.ts";
 import { readExpires } from "../expiry.ts";
-import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
 import type { PresenceContext } from "./presence-context.ts";
 
 /** Whom a call serves: told what the owner answers. */
@@ -17,7 +15,13 @@ export interface CallOwner {
   readonly aor: Aor;
   /** On whose behalf it is made. @see RFC 3325 */
   readonly watcher: Aor;
+  /** Event package. */
+  readonly event: string;
+  /** The documents that are understood. */
+  readonly accept: string;
   subscribeAnswered(call: number, result: SubscribeResult): void;
+  /** @param content has passed the fence */
+  notified(call: number, content: NotifyContent): void;
 }
 
 /** One back-end subscription: the subscriber's side of a dialog with the owner of a user, over the mesh. */
@@ -28,7 +32,7 @@ export class BackendCall {
   readonly callId = randomCallId();
   readonly localTag = randomTag();
   readonly #context: PresenceContext;
-  readonly #view: CallOwner;
+  readonly view: CallOwner;
   #cseq = 0;
   #remoteTag: string | undefined;
   #remoteTarget: string;
@@ -40,7 +44,7 @@ export class BackendCall {
     init: { readonly view: CallOwner; readonly call: number; readonly owner: Owner },
   ) {
     this.#context = context;
-    this.#view = init.view;
+    this.view = init.view;
     this.call = init.call;
     this.owner = init.owner;
     this.#remoteTarget = init.view.aor;
@@ -50,7 +54,7 @@ export class BackendCall {
   async subscribe(): Promise<void> {
     this.#context.counters.add("presence.backend_subscribes");
     const response = await this.#send(this.#context.times.backendExpiresSeconds);
-    this.#view.subscribeAnswered(this.call, this.#read(response));
+    this.view.subscribeAnswered(this.call, this.#read(response));
   }
 
   /** Ends the dialog, if it has come into being; an owner that has one nevertheless learns by our 481 to its NOTIFY. */
@@ -83,7 +87,7 @@ export class BackendCall {
   }
 
   #build(expiresSeconds: number): SipRequest {
-    const { aor, watcher } = this.#view;
+    const { aor, watcher, event, accept } = this.view;
     return createRequest({
       method: "SUBSCRIBE",
       uri: this.#remoteTarget,
@@ -96,8 +100,8 @@ export class BackendCall {
         // One subscription stands for all watchers of the view; without rules that tell watchers apart, the first speaks for all.
         ["P-Asserted-Identity", `<${watcher}>`],
         [AORTA_EPOCH, formatBallot(this.owner.epoch)],
-        ["Event", PRESENCE_EVENT],
-        ["Accept", PIDF_CONTENT_TYPE],
+        ["Event", event],
+        ["Accept", accept],
         ["Expires", String(expiresSeconds)],
       ],
     });
@@ -109,7 +113,7 @@ export class BackendCall {
       const tag = tagOf(headers.get("To") ?? "");
       if (tag !== undefined) this.#confirm(tag, headers);
       const epoch = epochIn(headers);
-      if (epoch !== undefined) locator.observeEpoch(this.#view.aor, epoch);
+      if (epoch !== undefined) locator.observeEpoch(this.view.aor, epoch);
       const expires = readExpires(headers.get("Expires"));
       return {
         kind: "accepted",
@@ -118,7 +122,7 @@ export class BackendCall {
     }
     const elsewhere = notOwnerIn(status, headers);
     if (elsewhere !== undefined) {
-      locator.observeEpoch(this.#view.aor, elsewhere.epoch);
+      locator.observeEpoch(this.view.aor, elsewhere.epoch);
       return { kind: "not-owner", ...elsewhere };
     }
     const retryAfterSeconds = Number.parseInt(headers.get("Retry-After") ?? "", 10);

@@ -76,6 +76,9 @@ export function createPresenceServer(
               : registry.presentities.get(aor);
             presentity?.contactsChanged();
           }),
+          contacts.onRegistration((aor, registration, change) =>
+            registry.registrationChanged(aor, registration, change),
+          ),
           links.onUp((server) => {
             for (const presentity of registry.presentities.values()) presentity.linkUp(server);
           }),

@@ -9,13 +9,15 @@ import { parseSubscriptionState } from "../../sip/message/event.ts";
 import type { SipRequest } from "../../sip/message/message.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
-import { BAD_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
+import { BAD_EVENT, badRequest, WINFO_EVENT } from "../answer.ts";
 import type { NotifyContent } from "../backend/view-state.ts";
 import { readExpires } from "../expiry.ts";
 import { parseComposedPidf, PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
+import { parseWatcherInfo, WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
 import { documentRefused, firstToken, UNSUPPORTED_TYPE } from "../publication/read-publish.ts";
 import type { PresenceContext } from "./presence-context.ts";
-import type { RegisteredCall, Registry } from "./registry.ts";
+import type { BackendCall } from "./backend-call.ts";
+import type { Registry } from "./registry.ts";
 import { respond } from "./respond.ts";
 
 const OK: Answer = { status: 200, reason: "OK" };
@@ -38,32 +40,33 @@ export class NotifyHandler {
   }
 
   handle(incoming: IncomingRequest, identity: RequestIdentity): void {
-    const registered = this.#registry.call(tagOf(incoming.request.headers.get("To") ?? "") ?? "");
-    const isPeer = identity.from !== "client" && identity.from.server === registered?.call.owner.server;
-    if (registered === undefined || !isPeer) return this.#refuse(incoming, NO_SUCH_DIALOG);
-    const read = readNotify(incoming.request);
+    const call = this.#registry.call(tagOf(incoming.request.headers.get("To") ?? "") ?? "");
+    const isPeer = identity.from !== "client" && identity.from.server === call?.owner.server;
+    if (call === undefined || !isPeer) return this.#refuse(incoming, NO_SUCH_DIALOG);
+    const read = readNotify(incoming.request, call.view.event);
     if ("refuse" in read) return this.#refuse(incoming, read.refuse);
-    const accepted = registered.call.accept({ ...read, headers: incoming.request.headers });
+    const accepted = call.accept({ ...read, headers: incoming.request.headers });
     if (accepted === "no-such-dialog") return this.#refuse(incoming, NO_SUCH_DIALOG);
     if (accepted === "out-of-order") return this.#refuse(incoming, OUT_OF_ORDER);
-    if (read.content.kind === "state" && !this.#passesFence(incoming, registered)) return;
+    if (read.content.kind === "state" && !this.#passesFence(incoming, call)) return;
     this.#context.counters.add("presence.notify_received");
     respond(incoming, OK);
-    registered.presentity.watched?.notified(registered.call.call, read.content);
+    call.view.notified(call.call, read.content);
   }
 
-  #passesFence(incoming: IncomingRequest, { call, presentity }: RegisteredCall): boolean {
+  #passesFence(incoming: IncomingRequest, call: BackendCall): boolean {
     const { locator, counters } = this.#context;
+    const { aor } = call.view;
     const epoch = epochIn(incoming.request.headers);
     if (epoch === undefined) {
       this.#refuse(incoming, badRequest(`${AORTA_EPOCH} is missing or malformed`));
       return false;
     }
-    if (locator.observeEpoch(presentity.aor, epoch)) return true;
-    const newest = locator.newestEpoch(presentity.aor) ?? epoch;
+    if (locator.observeEpoch(aor, epoch)) return true;
+    const newest = locator.newestEpoch(aor) ?? epoch;
     counters.add("presence.notify_stale");
     this.#refuse(incoming, { status: 481, reason: "Stale Owner", headers: [[AORTA_EPOCH, formatBallot(newest)]] });
-    presentity.watched?.subscribeAnswered(call.call, { kind: "not-owner", epoch: newest });
+    call.view.subscribeAnswered(call.call, { kind: "not-owner", epoch: newest });
     return false;
   }
 
@@ -73,6 +76,9 @@ export class NotifyHandler {
   }
 }
 
+const PRESENCE = { contentType: PIDF_CONTENT_TYPE, check: parseComposedPidf };
+const WATCHERS = { contentType: WATCHERINFO_CONTENT_TYPE, check: parseWatcherInfo };
+
 interface Notification {
   readonly callId: string;
   readonly remoteTag: string;
@@ -80,13 +86,13 @@ interface Notification {
   readonly content: NotifyContent;
 }
 
-function readNotify(request: SipRequest): Notification | { readonly refuse: Answer } {
+function readNotify(request: SipRequest, event: string): Notification | { readonly refuse: Answer } {
   const { headers } = request;
-  if (firstToken(headers.get("Event")) !== PRESENCE_EVENT) return { refuse: BAD_EVENT };
+  if (firstToken(headers.get("Event")) !== event) return { refuse: BAD_EVENT };
   const remoteTag = tagOf(headers.get("From") ?? "");
   if (remoteTag === undefined) return { refuse: badRequest("From has no tag") };
   try {
-    const content = readContent(request, parseSubscriptionState(headers.get("Subscription-State") ?? ""));
+    const content = readContent(request, event, parseSubscriptionState(headers.get("Subscription-State") ?? ""));
     if ("refuse" in content) return content;
     return {
       callId: headers.get("Call-ID") ?? "",
@@ -103,6 +109,7 @@ function readNotify(request: SipRequest): Notification | { readonly refuse: Answ
 /** @throws {ProtocolError} for a document that cannot be shown to watchers */
 function readContent(
   { headers, body }: SipRequest,
+  event: string,
   { state, params }: SubscriptionState,
 ): NotifyContent | { readonly refuse: Answer } {
   if (state === "terminated") {
@@ -116,9 +123,10 @@ function readContent(
   const expires = readExpires(params.get("expires"));
   const content: NotifyContent = { kind: "state", ...(typeof expires === "number" ? { expiresSeconds: expires } : {}) };
   if (body.length === 0) return content;
-  if (firstToken(headers.get("Content-Type"))?.toLowerCase() !== PIDF_CONTENT_TYPE) return { refuse: UNSUPPORTED_TYPE };
+  const { contentType, check } = event === WINFO_EVENT ? WATCHERS : PRESENCE;
+  if (firstToken(headers.get("Content-Type"))?.toLowerCase() !== contentType) return { refuse: UNSUPPORTED_TYPE };
   // Checked, then passed on as it came: watchers see the owner's very bytes. Copied, because it is kept for long, and the
   // message may be a small part of a large buffer.
-  parseComposedPidf(body);
+  check(body);
   return { ...content, document: Uint8Array.from(body) };
 }

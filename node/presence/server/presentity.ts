@@ -11,10 +11,12 @@ import type { Subscription } from "./subscription.ts";
 import type { Watcher } from "./watcher.ts";
 import type { WatchedUserHost } from "./watched-user.ts";
 import { WatchedUser } from "./watched-user.ts";
+import type { WatcherInfoHost } from "./watcher-info.ts";
+import { WatcherInfo } from "./watcher-info.ts";
 
 /** Where a presentity's dialogs are found by their tags. */
 export interface PresentityHost {
-  callStarted(call: BackendCall, presentity: Presentity): void;
+  callStarted(call: BackendCall): void;
   callEnded(call: BackendCall): void;
   subscriptionEnded(subscription: Subscription): void;
   /** Nothing is left to keep: the next request for the user makes another. */
@@ -25,7 +27,7 @@ export interface PresentityHost {
  * Everything this server has to do with one user: the owner's part and the watchers' part, which meet where the user is
  * owned by the server that the watchers are on.
  */
-export class Presentity implements ServedUserListener, WatchedUserHost, Task {
+export class Presentity implements ServedUserListener, WatchedUserHost, WatcherInfoHost, Task {
   dueMs = Infinity;
   heapIndex = -1;
   readonly aor: Aor;
@@ -33,6 +35,10 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
   readonly #context: PresenceContext;
   readonly #host: PresentityHost;
   #watched: WatchedUser | undefined;
+  /** Told to the user. */
+  #watchers: WatcherInfo | undefined;
+  /** Told to other servers, for the user. */
+  #watchersHere: WatcherInfo | undefined;
 
   constructor(context: PresenceContext, host: PresentityHost, aor: Aor) {
     this.#context = context;
@@ -49,6 +55,13 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
   watchedBy(watcher: Aor, restored = false): WatchedUser {
     this.#watched ??= new WatchedUser(this.#context, this, { aor: this.aor, watcher, restored });
     return this.#watched;
+  }
+
+  /** Who watches the user: everywhere, for the user's own clients, or on this server, for another. */
+  watchers(scope: "everywhere" | "here", restored = false): WatcherInfo {
+    const make = (): WatcherInfo => new WatcherInfo(this.#context, this, { aor: this.aor, scope, restored });
+    if (scope === "here") return (this.#watchersHere ??= make());
+    return (this.#watchers ??= make());
   }
 
   publish(event: PublishEvent): PublishOutcome | undefined {
@@ -87,15 +100,30 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
   drain(): void {
     this.served.endPeers();
     this.#watched?.close();
+    this.#watchers?.close();
     this.settle();
   }
 
   owned(epoch: Epoch): void {
     this.#watched?.owned(epoch);
+    this.#watchers?.refresh();
   }
 
   lost(): void {
     this.#watched?.lost();
+    this.#watchers?.lost();
+  }
+
+  peersChanged(): void {
+    this.#watchers?.refresh();
+  }
+
+  watchersHere(): Iterable<Watcher> {
+    return this.#watched?.watchers ?? [];
+  }
+
+  peers(): Iterable<ServerId> {
+    return this.served.peers;
   }
 
   composed(body: Uint8Array): void {
@@ -111,14 +139,17 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
   }
 
   callStarted(call: BackendCall): void {
-    this.#host.callStarted(call, this);
+    this.#host.callStarted(call);
   }
 
   callEnded(call: BackendCall): void {
     this.#host.callEnded(call);
   }
 
-  watcherChanged(_watcher: Watcher): void {}
+  watcherChanged(watcher: Watcher): void {
+    this.#watchers?.watcherChanged(watcher);
+    this.#watchersHere?.watcherChanged(watcher);
+  }
 
   subscriptionEnded(subscription: Subscription): void {
     this.#host.subscriptionEnded(subscription);
@@ -132,12 +163,22 @@ export class Presentity implements ServedUserListener, WatchedUserHost, Task {
       this.#watched = undefined;
       unwatched.close();
     }
-    if (this.#watched === undefined && this.served.isIdle) {
+    this.#closeWatcherInfo();
+    const isAskedFor = this.#watchers !== undefined || this.#watchersHere !== undefined;
+    if (this.#watched === undefined && !isAskedFor && this.served.isIdle) {
       this.#context.scheduler.remove(this);
       this.#host.emptied(this);
       return;
     }
     const nextMs = Math.min(this.served.nextWakeMs() ?? Infinity, this.#watched?.nextWakeMs() ?? Infinity);
     this.#context.scheduler.schedule(this, nextMs);
+  }
+
+  #closeWatcherInfo(): void {
+    if (this.#watchers?.isIdle === true) {
+      this.#watchers.close();
+      this.#watchers = undefined;
+    }
+    if (this.#watchersHere?.isIdle === true) this.#watchersHere = undefined;
   }
 }

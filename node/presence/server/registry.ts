@@ -1,22 +1,19 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { PresentityHost } from "./presentity.ts";
+import { RegistrationInfo } from "./registration-info.ts";
 import { Presentity } from "./presentity.ts";
 import type { Subscription } from "./subscription.ts";
-
-/** A back-end subscription with the presentity that it serves. */
-export interface RegisteredCall {
-  readonly call: BackendCall;
-  readonly presentity: Presentity;
-}
 
 /** Finds presentities by user, and dialogs by our tag, which no two dialogs share. */
 export class Registry implements PresentityHost {
   readonly presentities = new Map<Aor, Presentity>();
   readonly #context: PresenceContext;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #calls = new Map<string, RegisteredCall>();
+  readonly #calls = new Map<string, BackendCall>();
+  readonly #registrations = new Map<Aor, RegistrationInfo>();
   #onDrained: (() => void) | undefined;
 
   constructor(context: PresenceContext) {
@@ -38,6 +35,23 @@ export class Registry implements PresentityHost {
     return presentity;
   }
 
+  /** The subject of subscriptions to a user's registrations. */
+  registrations(aor: Aor): RegistrationInfo {
+    let info = this.#registrations.get(aor);
+    if (info === undefined) {
+      info = new RegistrationInfo(this.#context, aor, (subscription) => {
+        if (this.#registrations.get(aor)?.isIdle === true) this.#registrations.delete(aor);
+        this.subscriptionEnded(subscription);
+      });
+      this.#registrations.set(aor, info);
+    }
+    return info;
+  }
+
+  registrationChanged(aor: Aor, registration: Registration, change: RegistrationChange): void {
+    this.#registrations.get(aor)?.changed(registration, change);
+  }
+
   /** What a user published here before they were on another server is over. */
   shedRested(aor: Aor): void {
     const presentity = this.presentities.get(aor);
@@ -49,7 +63,7 @@ export class Registry implements PresentityHost {
     return this.#subscriptions.get(localTag);
   }
 
-  call(localTag: string): RegisteredCall | undefined {
+  call(localTag: string): BackendCall | undefined {
     return this.#calls.get(localTag);
   }
 
@@ -62,8 +76,8 @@ export class Registry implements PresentityHost {
     if (this.#subscriptions.size === 0) this.#onDrained?.();
   }
 
-  callStarted(call: BackendCall, presentity: Presentity): void {
-    this.#calls.set(call.localTag, { call, presentity });
+  callStarted(call: BackendCall): void {
+    this.#calls.set(call.localTag, call);
   }
 
   callEnded(call: BackendCall): void {

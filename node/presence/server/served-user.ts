@@ -18,6 +18,8 @@ import type { Subscription } from "./subscription.ts";
 export interface ServedUserListener {
   owned(epoch: Epoch): void;
   lost(): void;
+  /** Another server watches the user here than before. */
+  peersChanged(): void;
   /** There is another document than before. */
   composed(body: Uint8Array): void;
   subscriptionEnded(subscription: Subscription): void;
@@ -122,6 +124,7 @@ export class ServedUser implements Subject {
     this.#peers.set(server, subscription);
     old?.abandon();
     subscription.tell();
+    if (old === undefined) this.#listener.peersChanged();
   }
 
   get peers(): Iterable<ServerId> {
@@ -149,6 +152,7 @@ export class ServedUser implements Subject {
     const { subscriber } = subscription;
     if (subscriber.kind === "peer" && this.#peers.get(subscriber.server) === subscription)
       this.#peers.delete(subscriber.server);
+    this.#listener.peersChanged();
     this.#listener.subscriptionEnded(subscription);
   }
 

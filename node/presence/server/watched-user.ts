@@ -6,7 +6,7 @@ import { PRESENCE_EVENT } from "../answer.ts";
 import { BackendView } from "../backend/backend-view.ts";
 import type { Instant, NotifyContent, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
 import { compose } from "../pidf/compose.ts";
-import { serializePidf } from "../pidf/pidf-document.ts";
+import { PIDF_CONTENT_TYPE, serializePidf } from "../pidf/pidf-document.ts";
 import type { CallOwner } from "./backend-call.ts";
 import { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
@@ -37,6 +37,7 @@ export interface WatchedUserHost {
  */
 export class WatchedUser implements Subject, CallOwner {
   readonly event = PRESENCE_EVENT;
+  readonly accept = PIDF_CONTENT_TYPE;
   readonly aor: Aor;
   readonly watcher: Aor;
   readonly #context: PresenceContext;

@@ -7,11 +7,13 @@ import { parseEvent } from "../../sip/message/event.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { SipRequest } from "../../sip/message/message.ts";
 import type { Answer } from "../answer.ts";
-import { BAD_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
+import { BAD_EVENT, badRequest, PRESENCE_EVENT, REG_EVENT, WINFO_EVENT } from "../answer.ts";
 import { EVENTLIST, RECIPIENT_LIST } from "../lists/extensions.ts";
 import { parseResourceLists, RESOURCE_LISTS_CONTENT_TYPE } from "../lists/resource-lists.ts";
 import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
 import { documentRefused, firstToken } from "../publication/read-publish.ts";
+import { REGINFO_CONTENT_TYPE } from "../registrations/reginfo-document.ts";
+import { WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
 import { readMaxRate } from "./notify-rate.ts";
 
 /** What a SUBSCRIBE asks for, and what its dialog needs. */
@@ -47,6 +49,8 @@ export interface SubscribeRequest {
 /** The documents of each package, the first one the one that is sent. */
 const DOCUMENTS = {
   [PRESENCE_EVENT]: PIDF_CONTENT_TYPE,
+  [WINFO_EVENT]: WATCHERINFO_CONTENT_TYPE,
+  [REG_EVENT]: REGINFO_CONTENT_TYPE,
 } as const;
 
 export type EventName = keyof typeof DOCUMENTS;

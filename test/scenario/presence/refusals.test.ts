@@ -107,8 +107,8 @@ describe("a PUBLISH that breaks a rule", () => {
 
 describe("a SUBSCRIBE that breaks a rule", () => {
   const cases: [what: string, fields: Fields, status: number, header?: [string, string]][] = [
-    ["to no event package", { Event: undefined }, 489, ["Allow-Events", "presence"]],
-    ["to another event package", { Event: "presence.winfo" }, 489, ["Allow-Events", "presence"]],
+    ["to no event package", { Event: undefined }, 489, ["Allow-Events", "presence, presence.winfo, reg"]],
+    ["to another event package", { Event: "dialog" }, 489, ["Allow-Events", "presence, presence.winfo, reg"]],
     [
       "that accepts no presence document",
       { Accept: "application/cpim-pidf+xml" },

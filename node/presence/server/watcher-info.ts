@@ -1,0 +1,218 @@
+import { createHash } from "node:crypto";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { Epoch } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { limits } from "../../runtime/limits.ts";
+import type { Task } from "../../sip/transaction/scheduler.ts";
+import { WINFO_EVENT } from "../answer.ts";
+import { ChangeLog } from "../subscription/change-log.ts";
+import type { EndReason, Shown } from "../subscription/notifier-dialog.ts";
+import type { WatcherEntry, WatcherEvent } from "../watcherinfo/watcherinfo-document.ts";
+import { serializeWatcherInfo, WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
+import type { BackendCall } from "./backend-call.ts";
+import type { PresenceContext } from "./presence-context.ts";
+import type { Content, ContentRequest, Subject } from "./subject.ts";
+import type { Subscription } from "./subscription.ts";
+import type { Watcher } from "./watcher.ts";
+import { WatcherFeed } from "./watcher-feed.ts";
+
+/** What the watchers of a user need of what is around them. */
+export interface WatcherInfoHost {
+  /** The epoch under which this server owns the user at this instant. */
+  check(): Epoch | undefined;
+  /** Who watches the user here. */
+  watchersHere(): Iterable<Watcher>;
+  /** Which servers do for their clients. */
+  peers(): Iterable<ServerId>;
+  callStarted(call: BackendCall): void;
+  callEnded(call: BackendCall): void;
+  subscriptionEnded(subscription: Subscription): void;
+}
+
+/** A watcher as it is told, with the times that its document counts from. */
+interface Told {
+  readonly entry: WatcherEntry;
+  readonly sinceMs: number;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * Who watches a user. The user is told of all: those on this server, and those on others, each of which is asked for its own as
+ * long as somebody wants to know. Another server is told of those here only, so that a question never goes in a circle.
+ * @see RFC 3857, RFC 3858
+ */
+export class WatcherInfo implements Subject, Task {
+  dueMs = Infinity;
+  heapIndex = -1;
+  readonly event = WINFO_EVENT;
+  readonly aor: Aor;
+  readonly #scope: "everywhere" | "here";
+  readonly #context: PresenceContext;
+  readonly #host: WatcherInfoHost;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #log = new ChangeLog<Told>(limits.presence.changesRemembered);
+  readonly #feeds = new Map<ServerId, WatcherFeed>();
+  /** Which of the entries are another server's. */
+  readonly #ofServer = new Map<string, ServerId>();
+
+  /** @param init.restored subscribers come from an earlier run: the user is claimed again in a while, or is somewhere else */
+  constructor(
+    context: PresenceContext,
+    host: WatcherInfoHost,
+    init: { readonly aor: Aor; readonly scope: "everywhere" | "here"; readonly restored: boolean },
+  ) {
+    this.#context = context;
+    this.#host = host;
+    this.aor = init.aor;
+    this.#scope = init.scope;
+    for (const watcher of host.watchersHere()) this.#set(watcher);
+    if (init.restored) context.scheduler.schedule(this, this.#nowMs() + context.times.backend.restoreGraceMs);
+  }
+
+  get isIdle(): boolean {
+    return this.#subscriptions.size === 0;
+  }
+
+  add(subscription: Subscription): void {
+    this.#subscriptions.add(subscription);
+    this.refresh();
+    subscription.tell();
+  }
+
+  /** Whatever decides whom to ask may have changed: the ownership, or the servers that watch. */
+  refresh(): void {
+    if (this.#scope === "here") return;
+    const epoch = this.#subscriptions.size === 0 ? undefined : this.#host.check();
+    const peers = new Set(epoch === undefined ? [] : this.#host.peers());
+    for (const [server, feed] of this.#feeds) {
+      if (epoch !== undefined && peers.has(server) && feed.isUnder(epoch)) continue;
+      this.#feeds.delete(server);
+      feed.close();
+    }
+    for (const server of peers) {
+      if (epoch === undefined || this.#feeds.has(server)) continue;
+      const feed = new WatcherFeed(this.#context, this.#host, { aor: this.aor, server, epoch, listener: this });
+      this.#feeds.set(server, feed);
+      feed.start();
+    }
+    this.#context.fanOut.tell(this.#subscriptions);
+  }
+
+  /** This server owns the user no more: the user is to ask where they are now. */
+  lost(): void {
+    this.refresh();
+    if (this.#scope === "everywhere") this.#endActive("deactivated");
+  }
+
+  /** Somebody here began to watch, is seen as another, or has ended. */
+  watcherChanged(watcher: Watcher): void {
+    const { endReason } = watcher;
+    if (endReason === undefined) this.#set(watcher);
+    else this.#log.remove(idOf(watcher.id), (told) => ended(told, endReason));
+    this.#context.fanOut.tell(this.#subscriptions);
+  }
+
+  /** What another server says of its watchers. @param all every one of them */
+  feedChanged(server: ServerId, watchers: readonly WatcherEntry[], all: boolean): void {
+    const nowMs = this.#nowMs();
+    const named = new Set<string>();
+    for (const watcher of watchers) {
+      const id = idOf(`${server} ${watcher.id}`);
+      named.add(id);
+      const entry = { ...watcher, id };
+      const told = {
+        entry,
+        sinceMs: nowMs - (watcher.durationSeconds ?? 0) * 1000,
+        expiresAtMs: watcher.expirationSeconds === undefined ? Infinity : nowMs + watcher.expirationSeconds * 1000,
+      };
+      if (watcher.status === "terminated") this.#log.remove(id, () => told);
+      else if (!isSame(this.#log.get(id), told)) this.#log.set(id, told);
+      this.#ofServer.set(id, server);
+    }
+    if (all) this.#removeOf(server, named);
+    this.#context.fanOut.tell(this.#subscriptions);
+  }
+
+  due(): void {
+    if (this.#host.check() === undefined) this.#endActive("deactivated");
+  }
+
+  close(): void {
+    this.#context.scheduler.remove(this);
+    for (const feed of this.#feeds.values()) feed.close();
+    this.#feeds.clear();
+  }
+
+  /** Until the user is here there is nothing to say but that: `pending`. After a restart that is left unsaid for a while. */
+  shownTo(): Shown | undefined {
+    if (this.#scope === "here" || this.#host.check() !== undefined)
+      return { standing: "active", version: this.#log.version };
+    return this.dueMs === Infinity ? { standing: "pending", version: 0 } : undefined;
+  }
+
+  content(_subscriber: unknown, { since, sequence }: ContentRequest): Content {
+    const isKnown = this.#scope === "here" || this.#host.check() !== undefined;
+    const { full, items } = isKnown ? this.#log.since(since) : { full: true, items: [] };
+    const nowMs = this.#nowMs();
+    const watchers = items.slice(-limits.presence.watchersTold).map(({ entry, sinceMs, expiresAtMs }) => ({
+      ...entry,
+      durationSeconds: Math.max(0, Math.floor((nowMs - sinceMs) / 1000)),
+      ...(entry.status === "terminated" || expiresAtMs === Infinity
+        ? {}
+        : { expirationSeconds: Math.max(0, Math.ceil((expiresAtMs - nowMs) / 1000)) }),
+    }));
+    const body = serializeWatcherInfo({ version: sequence, full, resource: this.aor, watchers });
+    return { contentType: WATCHERINFO_CONTENT_TYPE, body };
+  }
+
+  mayShow(): boolean {
+    return true;
+  }
+
+  ended(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription);
+    this.#host.subscriptionEnded(subscription);
+  }
+
+  #set({ id, aor, isActive, sinceMs, expiresAtMs }: Watcher): void {
+    const entry: WatcherEntry = {
+      id: idOf(id),
+      uri: aor,
+      status: isActive ? "active" : "pending",
+      event: isActive ? "approved" : "subscribe",
+    };
+    const told = { entry, sinceMs, expiresAtMs };
+    if (!isSame(this.#log.get(entry.id), told)) this.#log.set(entry.id, told);
+  }
+
+  #removeOf(server: ServerId, but: ReadonlySet<string>): void {
+    for (const [id, owner] of this.#ofServer) {
+      if (owner !== server || but.has(id)) continue;
+      this.#ofServer.delete(id);
+      this.#log.remove(id, (told) => ended(told, "timeout"));
+    }
+  }
+
+  #endActive(reason: EndReason): void {
+    for (const subscription of this.#subscriptions) if (subscription.isActive) subscription.terminate(reason);
+  }
+
+  #nowMs(): number {
+    return this.#context.clock.monotonicMs();
+  }
+}
+
+function ended(told: Told, reason: EndReason): Told {
+  const event: WatcherEvent = reason === "invariant" ? "noresource" : reason;
+  return { ...told, entry: { ...told.entry, status: "terminated", event } };
+}
+
+/** A refresh alone is no news: it changes the expiry, and nothing that anybody decides by. */
+function isSame(known: Told | undefined, told: Told): boolean {
+  return known !== undefined && known.entry.status === told.entry.status && known.entry.uri === told.entry.uri;
+}
+
+/** The tag of a dialog is between its ends; what is shown of it names it only. */
+function idOf(id: string): string {
+  return createHash("sha256").update(id).digest("base64url").slice(0, 16);
+}

@@ -1,0 +1,145 @@
+import { expect } from "chai";
+import type { WatcherInfoDocument } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
+import { parseWatcherInfo } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
+import type { Phone } from "../../helpers/phone.ts";
+import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
+import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+const WINFO = { event: "presence.winfo" };
+
+async function aliceOnTwo(): Promise<{
+  domain: SimulatedDomain;
+  one: SimulatedServer;
+  two: SimulatedServer;
+  alice: Phone;
+}> {
+  const domain = new SimulatedDomain();
+  const [one, two] = [domain.server("one"), domain.server("two")];
+  const alice = domain.phone("alice", two);
+  await domain.time.until(alice.publish("on two"));
+  return { domain, one, two, alice };
+}
+
+/** What a phone was told of its watchers, oldest first. */
+function told(phone: Phone): WatcherInfoDocument[] {
+  return phone
+    .notifies("presence.winfo")
+    .filter(({ body }) => body.length > 0)
+    .map(({ body }) => parseWatcherInfo(body));
+}
+
+/** Who watches now, as the documents say together: what a client of the user would show. */
+function watchers(phone: Phone): string[] {
+  const table = new Map<string, string>();
+  for (const { full, watchers: entries } of told(phone)) {
+    if (full) table.clear();
+    for (const { id, uri, status } of entries) {
+      if (status === "terminated") table.delete(id);
+      else table.set(id, `${uri.slice(4, -12)} ${status}`);
+    }
+  }
+  return [...table.values()].toSorted();
+}
+
+describe("who watches a user (RFC 3857, RFC 3858)", () => {
+  it("is told in full at first, then change by change, with versions one after the other", async () => {
+    const { domain, two, alice } = await aliceOnTwo();
+    const [joe, ann] = [domain.phone("joe", two), domain.phone("ann", two)];
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.advance(20);
+    expect((await domain.time.until(alice.subscribe(alice.aor, WINFO))).status).to.equal(200);
+    await domain.time.advance(20);
+    const { dialog } = await domain.time.until(ann.subscribe(alice.aor));
+    await domain.time.advance(20);
+    expect(watchers(alice)).to.deep.equal(["ann active", "joe active"]);
+    await domain.time.until(ann.resubscribe(dialog, 0));
+    await domain.time.advance(20);
+
+    const documents = told(alice);
+    expect(documents.map(({ version }) => version)).to.deep.equal(documents.map((_, index) => index));
+    expect(documents.map(({ full }) => full)).to.deep.equal(documents.map((_, index) => index === 0));
+    expect(documents[0]).to.include({ resource: alice.aor });
+    expect(documents.at(-1)?.watchers).to.have.length(1);
+    expect(documents.at(-1)?.watchers[0]).to.include({ uri: ann.aor, status: "terminated", event: "timeout" });
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    expect(alice.notifies("presence.winfo")[0]?.headers.get("Subscription-State")).to.match(/^active/);
+  });
+
+  it("is told of watchers on other servers, as they come and go", async () => {
+    const { domain, one, alice } = await aliceOnTwo();
+    const three = domain.server("three");
+    const [joe, ann] = [domain.phone("joe", one), domain.phone("ann", three)];
+    const { dialog } = await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    await domain.time.until(ann.subscribe(alice.aor));
+    await domain.time.advance(50);
+    expect(watchers(alice)).to.deep.equal(["ann active", "joe active"]);
+    await domain.time.until(joe.resubscribe(dialog, 0));
+    await domain.time.advance(50);
+    expect(watchers(alice)).to.deep.equal(["ann active"]);
+  });
+
+  it("asks other servers only while somebody wants to know", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    const joe = domain.phone("joe", one);
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.advance(50);
+    const asked = () =>
+      domain.network.log.filter(
+        ({ from, request }) =>
+          from === two.name && request.method === "SUBSCRIBE" && request.headers.get("Event") === "presence.winfo",
+      );
+    expect(asked()).to.have.length(0);
+    const { dialog } = await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    expect(asked()).to.have.length(1);
+    await domain.time.until(alice.resubscribe(dialog, 0));
+    await domain.time.advance(50);
+    expect(asked().map(({ request }) => request.headers.get("Expires"))).to.deep.equal(["3600", "0"]);
+  });
+
+  it("is for the user alone to know", async () => {
+    const { domain, one, alice } = await aliceOnTwo();
+    const joe = domain.phone("joe", one);
+    expect((await domain.time.until(joe.subscribe(alice.aor, WINFO))).status).to.equal(403);
+  });
+
+  it("is not known before the user is here: the subscription waits, and is told to come again when the user has left", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [alice, moved, joe] = [domain.phone("alice", one), domain.phone("alice", two), domain.phone("joe", one)];
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.advance(600);
+    const states = () =>
+      alice.notifies("presence.winfo").map(({ headers }) => headers.get("Subscription-State")?.split(";expires")[0]);
+    expect(states()).to.deep.equal(["pending"]);
+    await domain.time.until(alice.publish("on one"));
+    await domain.time.advance(50);
+    expect(states().at(-1)).to.equal("active");
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    await domain.time.until(moved.publish("on two"));
+    await domain.time.advance(50);
+    expect(states().at(-1)).to.equal("terminated;reason=deactivated");
+    await domain.time.until(moved.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    expect(watchers(moved)).to.deep.equal(["joe active"]);
+  });
+
+  it("is known again after the user's server was killed and started, in the same dialog", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    const joe = domain.phone("joe", one);
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    domain.kill(two);
+    await domain.time.advance(1000);
+    domain.restart(two);
+    await domain.time.advance(15_000);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    expect(new Set(alice.notifies("presence.winfo").map(({ headers }) => headers.get("Call-ID"))).size).to.equal(1);
+    expect(told(alice).at(-1)?.version).to.be.greaterThan(told(alice)[0]!.version);
+  });
+});

@@ -1,0 +1,17 @@
+import { expect } from "chai";
+import { Pacer } from "../../../../node/presence/subscription/pacer.ts";
+
+describe("the pace of notifications", () => {
+  it("lets a few pass at once, and then one an interval", () => {
+    const pacer = new Pacer({ burst: 2, intervalMs: 5000 }, 0);
+    expect([pacer.take(0), pacer.take(0), pacer.take(0)]).to.deep.equal([true, true, false]);
+    expect(pacer.nextMs(0)).to.equal(5000);
+    expect([pacer.take(4999), pacer.take(5000), pacer.take(5000)]).to.deep.equal([false, true, false]);
+    expect(pacer.nextMs(6000)).to.equal(10_000);
+  });
+
+  it("never saves up more than the burst", () => {
+    const pacer = new Pacer({ burst: 2, intervalMs: 5000 }, 0);
+    expect([1, 2, 3].map(() => pacer.take(1_000_000))).to.deep.equal([true, true, false]);
+  });
+});
