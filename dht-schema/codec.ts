@@ -13,6 +13,8 @@ import { SchemaError } from "./schema-error.ts";
  * signatures can be made over it.
  */
 export interface Codec<T> {
+  /** What SPEC.md calls it. */
+  readonly notation: string;
   write(writer: Writer, value: T): void;
   /** @throws {SchemaError} `BAD_FRAME` */
   read(reader: Reader): T;
@@ -160,6 +162,7 @@ function decodeUtf8(bytes: Uint8Array): string {
 /** An integer, 0 … `max` (2^53−1 by default). */
 export function uint(max = Number.MAX_SAFE_INTEGER): Codec<number> {
   return {
+    notation: max === Number.MAX_SAFE_INTEGER ? "uint" : `uint≤${max}`,
     write(writer, value) {
       if (!Number.isInteger(value) || value < 0 || value > max) throw new RangeError(`${value} is not in 0…${max}`);
       writer.uint(value);
@@ -174,6 +177,7 @@ export function uint(max = Number.MAX_SAFE_INTEGER): Codec<number> {
 
 /** One octet, 0 or 1. */
 export const flag: Codec<boolean> = {
+  notation: "flag",
   write: (writer, value) => writer.octet(value ? 1 : 0),
   read(reader) {
     const octet = reader.octet();
@@ -185,6 +189,7 @@ export const flag: Codec<boolean> = {
 /** UTF-8 text of at most `max` octets. */
 export function text(max: number): Codec<string> {
   return {
+    notation: `text≤${max}`,
     write: (writer, value) => writer.text(value, max),
     read(reader) {
       const length = reader.uint();
@@ -197,6 +202,7 @@ export function text(max: number): Codec<string> {
 /** At most `max` octets. What is read is a view on the frame. */
 export function bytes(max: number): Codec<Uint8Array> {
   return {
+    notation: `bytes≤${max}`,
     write(writer, value) {
       if (value.length > max) throw new RangeError(`more than ${max} octets`);
       writer.uint(value.length);
@@ -213,6 +219,7 @@ export function bytes(max: number): Codec<Uint8Array> {
 /** At most `max` items. */
 export function list<T>(of: Codec<T>, max: number): Codec<readonly T[]> {
   return {
+    notation: `list≤${max} ${of.notation}`,
     write(writer, value) {
       if (value.length > max) throw new RangeError(`more than ${max} items`);
       writer.uint(value.length);
@@ -232,6 +239,7 @@ export function list<T>(of: Codec<T>, max: number): Codec<readonly T[]> {
 /** A value or `undefined`. */
 export function optional<T>(of: Codec<T>): Codec<T | undefined> {
   return {
+    notation: `optional ${of.notation}`,
     write(writer, value) {
       flag.write(writer, value !== undefined);
       if (value !== undefined) of.write(writer, value);
@@ -245,10 +253,17 @@ export function optional<T>(of: Codec<T>): Codec<T | undefined> {
 export type Fields = Record<string, Codec<any>>;
 export type Values<F extends Fields> = { readonly [K in keyof F]: Infer<F[K]> };
 
-/** Fields one after the other, in the order of the description. */
-export function struct<F extends Fields>(fields: F): Codec<Values<F>> {
+/** A structure and its fields. */
+export interface StructCodec<T> extends Codec<T> {
+  readonly fields: Fields;
+}
+
+/** Fields one after the other, in the order of the description. @param notation what SPEC.md calls the structure */
+export function struct<F extends Fields>(notation: string, fields: F): StructCodec<Values<F>> {
   const entries = Object.entries(fields);
   return {
+    notation,
+    fields,
     write(writer, value) {
       for (const [name, codec] of entries) codec.write(writer, value[name]);
     },

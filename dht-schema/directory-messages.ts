@@ -1,6 +1,6 @@
 import type { Aor } from "./aor.ts";
 import { AOR_MAX_BYTES, isCanonicalAor } from "./aor.ts";
-import type { Codec, Fields, Values } from "./codec.ts";
+import type { Codec, Fields, StructCodec, Values } from "./codec.ts";
 import { bytes, flag, list, optional, Reader, struct, text, uint, Writer } from "./codec.ts";
 import { SchemaError } from "./schema-error.ts";
 import { ballotCodec, SERVER_BINDING_MAX_BYTES } from "./server-binding.ts";
@@ -12,6 +12,7 @@ export const BATCH_MESSAGES_MAX = 512;
 const op = uint();
 const aorText = text(AOR_MAX_BYTES);
 const aor: Codec<Aor> = {
+  notation: "aor",
   write: (writer, value) => aorText.write(writer, value),
   read(reader) {
     const value = aorText.read(reader);
@@ -26,7 +27,7 @@ const incarnation = uint();
 const milliseconds = uint(0xffff_ffff);
 
 /** What a replica has accepted for an AoR. `validForMs` is 0 unless the session it was accepted under still lives; then what is left of it. */
-const acceptedState = struct({ ballot: ballotCodec, boot, validForMs: milliseconds });
+export const acceptedStateCodec = struct("held", { ballot: ballotCodec, boot, validForMs: milliseconds });
 
 /** Why a replica refused. */
 export const refusals = [
@@ -46,6 +47,7 @@ export const refusals = [
 export type Refusal = (typeof refusals)[number];
 
 const refusal: Codec<Refusal> = {
+  notation: "refusal",
   write: (writer, value) => writer.octet(refusals.indexOf(value)),
   read(reader) {
     const value = refusals[reader.octet()];
@@ -65,7 +67,7 @@ const definitions = [
    * it as valid, accept it at once. Answered by `accepted` then, else by `promised`.
    */
   message("prepare", { op, aor, ballot: ballotCodec, boot: optional(boot) }),
-  message("promised", { op, incarnation, accepted: optional(acceptedState) }),
+  message("promised", { op, incarnation, accepted: optional(acceptedStateCodec) }),
   /** Server → replica: accept me as the owner under this ballot. Claims and catch-up are the same message. */
   message("accept", { op, aor, ballot: ballotCodec, boot, incarnation }),
   message("accepted", { op, session }),
@@ -78,12 +80,12 @@ const definitions = [
   message("handedOver", { op, ballot: ballotCodec }),
   /** Anyone → replica: what do you hold? */
   message("read", { op, aor }),
-  message("state", { op, abstaining: flag, promised: ballotCodec, accepted: optional(acceptedState) }),
+  message("state", { op, abstaining: flag, promised: ballotCodec, accepted: optional(acceptedStateCodec) }),
   /** Server → replica: tell me, under my session, of every change. Answered at once by `notice`. */
   message("watch", { aor }),
   message("unwatch", { aor }),
   /** Replica → watcher: what the replica holds now for an AoR that is watched. `sequence` counts the notices of the session from 1. */
-  message("notice", { aor, session, sequence: uint(), accepted: optional(acceptedState) }),
+  message("notice", { aor, session, sequence: uint(), accepted: optional(acceptedStateCodec) }),
   /** Replica → watcher: no watch without a live session, or a bound was reached. */
   message("notWatched", { aor, reason: refusal }),
   /** Anyone → owner: do you own it under this ballot? */
@@ -109,10 +111,14 @@ export type MessageOf<T extends DirectoryMessage["type"]> = Extract<DirectoryMes
 /** What a replica reports of an AoR's register. */
 export type AcceptedState = NonNullable<MessageOf<"promised">["accepted"]>;
 
+/** Every message in the order of the tags. */
+export const messageCodecs: readonly StructCodec<unknown>[] = definitions.map(({ codec }) => codec);
+
 const tags = new Map<string, number>(definitions.map((definition, tag) => [definition.type, tag]));
 const codecs = definitions.map((definition) => definition.codec as Codec<DirectoryMessage>);
 
 const messageCodec: Codec<DirectoryMessage> = {
+  notation: "message",
   write(writer, value) {
     const tag = tags.get(value.type) as number;
     writer.octet(tag);
@@ -152,7 +158,9 @@ export function decodeBatch(bytes: Uint8Array): Batch {
 
 function message<T extends string, F extends Fields>(type: T, fields: F) {
   const entries = Object.entries(fields);
-  const codec: Codec<{ readonly type: T } & Values<F>> = {
+  const codec: StructCodec<{ readonly type: T } & Values<F>> = {
+    notation: type,
+    fields,
     write(writer, value) {
       for (const [name, field] of entries) field.write(writer, (value as Record<string, unknown>)[name]);
     },

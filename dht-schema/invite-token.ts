@@ -11,7 +11,7 @@ const PUBLIC_KEY_BYTES = 32;
 /** First characters of a token, so that people and programs recognise one; the `1` is the format. */
 const PREFIX = "aorta1-";
 
-const inviteTokenCodec = struct({
+export const inviteTokenCodec = struct("InviteToken", {
   domain: text(253),
   /** Raw Ed25519 key that signs the domain's rosters. */
   domainPublicKey: bytes(PUBLIC_KEY_BYTES),

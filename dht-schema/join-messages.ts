@@ -9,7 +9,7 @@ export const JOIN_PROTOCOL = "/aorta/join/1.0.0";
 /** Type of both frames. */
 export const JOIN_FRAME = 1;
 
-const joinRequestCodec = struct({
+export const joinRequestCodec = struct("JoinRequest", {
   secret: bytes(INVITE_SECRET_BYTES),
   /** What people shall call the server; unique in the domain. */
   name: text(64),
@@ -31,17 +31,17 @@ export type JoinRefusal =
   | "DOMAIN_FULL"
   | "TRY_AGAIN";
 
-const joinAnswerCodec = struct({
+export const joinAnswerCodec = struct("JoinAnswer", {
   /** Set when the joiner is in the roster. */
   accepted: optional(
-    struct({
+    struct("Accepted", {
       roster: bytes(ROSTER_MAX_BYTES),
       /** Private key of the domain, as libp2p's protobuf: only where the invite makes a steward. */
       domainKey: optional(bytes(256)),
     }),
   ),
   /** Set when it is not. */
-  refused: optional(struct({ code: text(32), reason: text(REASON_MAX_BYTES) })),
+  refused: optional(struct("Refused", { code: text(32), reason: text(REASON_MAX_BYTES) })),
 });
 
 /** Exactly one of the two is set. */

@@ -45,7 +45,7 @@ const rosterMark = {
   rosterDigest: uint(2 ** 48 - 1),
 };
 
-const helloCodec = struct({
+export const helloCodec = struct("Hello", {
   /** Lowest and highest protocol version the sender speaks. These two stay first in all versions to come. */
   minVersion: uint(0xffff),
   maxVersion: uint(0xffff),
@@ -64,7 +64,7 @@ const helloCodec = struct({
 /** Who speaks, and in which versions. */
 export type Hello = Infer<typeof helloCodec>;
 
-const pingCodec = struct({ token: uint(), ...rosterMark });
+export const pingCodec = struct("Ping", { token: uint(), ...rosterMark });
 
 /** Sign of life; tells which roster the sender has, so that the one with the newer can push it. */
 export type Ping = Infer<typeof pingCodec>;
@@ -72,7 +72,7 @@ export type Ping = Infer<typeof pingCodec>;
 /** Most octets of a reason that is told to a peer. */
 export const REASON_MAX_BYTES = 256;
 
-const byeCodec = struct({
+export const byeCodec = struct("Bye", {
   /** Stable, upper case, for programs. */
   code: text(32),
   reason: text(REASON_MAX_BYTES),

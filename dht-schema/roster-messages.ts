@@ -23,7 +23,7 @@ export const rosterFrame = {
   answer: 5,
 } as const;
 
-const promiseCodec = struct({
+export const promiseCodec = struct("RosterPromise", {
   /** The version that the asking server is about to publish; greater than any that the asked one has promised before, or has. */
   version: uint(0xffff_ffff),
   /** Peer id of the asking server. */
@@ -33,7 +33,10 @@ const promiseCodec = struct({
 /** What a server that takes the steward's role asks the voters to promise. */
 export type RosterPromise = Infer<typeof promiseCodec>;
 
-const signedPromiseCodec = struct({ promise: bytes(256), signature: bytes(SIGNATURE_BYTES) });
+export const signedPromiseCodec = struct("SignedRosterPromise", {
+  promise: bytes(256),
+  signature: bytes(SIGNATURE_BYTES),
+});
 
 /** Signed by the domain's Ed25519 key over this and the encoded promise: only who holds the key may ask. */
 const PROMISE_CONTEXT = new TextEncoder().encode("aorta-roster-promise-1\0");
@@ -52,9 +55,9 @@ export async function openPromise(signed: Uint8Array, domainPublicKey: Uint8Arra
   return decode(promiseCodec, promise);
 }
 
-const answerCodec = struct({
+export const answerCodec = struct("RosterAnswer", {
   /** Set when what was asked for does not happen. */
-  refused: optional(struct({ code: text(32), reason: text(REASON_MAX_BYTES) })),
+  refused: optional(struct("Refused", { code: text(32), reason: text(REASON_MAX_BYTES) })),
   /** The signed roster in force at the server that answers. */
   roster: bytes(ROSTER_MAX_BYTES),
   /** The lowest version of a roster that it will take. */

@@ -19,7 +19,7 @@ export const ROSTER_ADDRESSES_MAX = 16;
 /** Most octets of an encoded, signed roster. */
 export const ROSTER_MAX_BYTES = 2 * 1024 * 1024;
 
-const rosterServer = struct({
+export const rosterServerCodec = struct("RosterServer", {
   /** Given at admission, never reused: the `member` of the server's ballots. 1 … 2^32−1. */
   number: uint(0xffff_ffff),
   id: text(128),
@@ -32,9 +32,9 @@ const rosterServer = struct({
 const numbers = list(uint(0xffff_ffff), ROSTER_SERVERS_MAX);
 
 /** A server admitted to the mesh. */
-export type RosterServer = Infer<typeof rosterServer>;
+export type RosterServer = Infer<typeof rosterServerCodec>;
 
-const rosterCodec = struct({
+export const rosterCodec = struct("Roster", {
   domain: text(253),
   /** Grows by one with each change of the voters; ballots carry it. */
   version: uint(0xffff_ffff),
@@ -49,7 +49,7 @@ const rosterCodec = struct({
   /** Highest number ever given: a server that left takes its number with it, for ballots name it. */
   lastNumber: uint(0xffff_ffff),
   /** The servers admitted, by number, ascending. */
-  servers: list(rosterServer, ROSTER_SERVERS_MAX),
+  servers: list(rosterServerCodec, ROSTER_SERVERS_MAX),
   /** Numbers of the servers that hold replicas, ascending: the new set when the version is joint. */
   voters: numbers,
   /** When the version is joint, the old set; empty when it is stable. */
@@ -66,7 +66,10 @@ const rosterCodec = struct({
  */
 export type Roster = Infer<typeof rosterCodec>;
 
-const signedRosterCodec = struct({ roster: bytes(ROSTER_MAX_BYTES), signature: bytes(SIGNATURE_BYTES) });
+export const signedRosterCodec = struct("SignedRoster", {
+  roster: bytes(ROSTER_MAX_BYTES),
+  signature: bytes(SIGNATURE_BYTES),
+});
 
 /** Signed by the domain's Ed25519 key over {@link ROSTER_CONTEXT} and the encoded roster. */
 export const ROSTER_CONTEXT = new TextEncoder().encode("aorta-roster-1\0");

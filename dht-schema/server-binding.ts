@@ -9,13 +9,13 @@ import { SchemaError } from "./schema-error.ts";
 import { isSignedIn, SIGNATURE_BYTES, signIn } from "./signature.ts";
 
 /** An epoch on the wire. */
-export const ballotCodec = struct({
+export const ballotCodec = struct("ballot", {
   version: uint(BALLOT_MAX.version),
   counter: uint(BALLOT_MAX.counter),
   member: uint(BALLOT_MAX.member),
 });
 
-const serverBindingCodec = struct({
+export const serverBindingCodec = struct("ServerBinding", {
   aor: text(255),
   epoch: ballotCodec,
   /** Peer id of the owner, which signs. */
@@ -27,7 +27,10 @@ const serverBindingCodec = struct({
 /** "This AoR is served by this server, since this epoch": the record that any kad-dht peer can read with GET_VALUE. */
 export type ServerBinding = Infer<typeof serverBindingCodec>;
 
-const signedCodec = struct({ binding: bytes(1024), signature: bytes(SIGNATURE_BYTES) });
+export const signedBindingCodec = struct("SignedServerBinding", {
+  binding: bytes(1024),
+  signature: bytes(SIGNATURE_BYTES),
+});
 
 /** Most octets of a signed binding. */
 export const SERVER_BINDING_MAX_BYTES = 1200;
@@ -37,7 +40,7 @@ const CONTEXT = new TextEncoder().encode("aorta-binding-1\0");
 /** Signs a binding with its owner's key. */
 export async function signServerBinding(binding: ServerBinding, ownerKey: PrivateKey): Promise<Uint8Array> {
   const encoded = encode(serverBindingCodec, binding);
-  return encode(signedCodec, { binding: encoded, signature: await signIn(CONTEXT, encoded, ownerKey) });
+  return encode(signedBindingCodec, { binding: encoded, signature: await signIn(CONTEXT, encoded, ownerKey) });
 }
 
 /**
@@ -45,7 +48,7 @@ export async function signServerBinding(binding: ServerBinding, ownerKey: Privat
  * @throws {SchemaError} `BAD_FRAME`, `BAD_SIGNATURE`, `BAD_AOR`, `BAD_RECORD`
  */
 export async function openServerBinding(signed: Uint8Array): Promise<ServerBinding & { readonly aor: Aor }> {
-  const { binding: encoded, signature } = decode(signedCodec, signed);
+  const { binding: encoded, signature } = decode(signedBindingCodec, signed);
   const binding = decode(serverBindingCodec, encoded);
   const publicKey = ownerKeyOf(binding.owner);
   if (!(await isSignedIn(CONTEXT, encoded, signature, publicKey))) {

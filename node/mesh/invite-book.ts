@@ -10,7 +10,7 @@ import type { InviteStore, Settings } from "../storage/ports.ts";
 import { setting } from "./settings-names.ts";
 
 const redeemedCodec = list(
-  struct({ secretHash: text(64), peer: text(128), expiresAtMs: uint(), steward: flag }),
+  struct("Redeemed", { secretHash: text(64), peer: text(128), expiresAtMs: uint(), steward: flag }),
   limits.mesh.redeemedInvites,
 );
 

@@ -9,13 +9,13 @@ import { SchemaError } from "../../dht-schema/schema-error.ts";
 import { anyBatch, anyUint, longestMessages } from "../helpers/arbitraries.ts";
 
 /** Something of every combinator. */
-const everything = struct({
+const everything = struct("Test", {
   number: uint(),
   small: uint(200),
   yes: flag,
   words: list(text(40), 5),
   blob: bytes(64),
-  maybe: optional(struct({ inner: uint(), names: list(optional(text(10)), 3) })),
+  maybe: optional(struct("Test", { inner: uint(), names: list(optional(text(10)), 3) })),
 });
 
 const anyText = (octets: number) =>
@@ -114,7 +114,7 @@ describe("the wire encoding", () => {
   });
 
   it("writes nothing that its own reader refuses: what is out of bounds is a RangeError", () => {
-    const codec = struct({ small: uint(300), name: text(8), blob: bytes(4), few: list(uint(), 2) });
+    const codec = struct("Test", { small: uint(300), name: text(8), blob: bytes(4), few: list(uint(), 2) });
     const values = fc.record({
       // 0 and −0 are the same number.
       small: fc.oneof(fc.integer(), fc.double(), fc.nat(400)).map((value) => value + 0),

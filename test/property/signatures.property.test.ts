@@ -67,7 +67,7 @@ describe("a signed roster", () => {
       "BAD_SIGNATURE",
     );
     const signed = await signRoster(roster, domainKey);
-    const envelope = struct({ roster: bytes(10_000), signature: bytes(64) });
+    const envelope = struct("Test", { roster: bytes(10_000), signature: bytes(64) });
     const inner = signed.subarray(2, signed.length - 65);
     const withoutContext = encode(envelope, { roster: inner, signature: await domainKey.sign(inner) });
     expect(withoutContext.length, "the envelope is rebuilt rightly").to.equal(signed.length);
@@ -162,7 +162,7 @@ describe("a signed server binding", () => {
     const key = await keyOf(3);
     const signed = await signServerBinding(await binding(), key);
     const inner = signed.subarray(1, signed.length - 65);
-    const envelope = struct({ binding: bytes(1024), signature: bytes(64) });
+    const envelope = struct("Test", { binding: bytes(1024), signature: bytes(64) });
     for (const length of [0, 1, 32, 63, 64]) {
       const short = encode(envelope, { binding: inner, signature: new Uint8Array(length) });
       expect(await isRefused(openServerBinding(short)), `${length} octets`).to.equal("BAD_SIGNATURE");

@@ -27,7 +27,13 @@ describe("the encoding of", () => {
   }
 
   it("a flag, texts, octets, lists, what may be absent, and fields in their order", () => {
-    const codec = struct({ yes: flag, name: text(9), blob: bytes(9), few: list(uint(), 9), no: optional(flag) });
+    const codec = struct("Test", {
+      yes: flag,
+      name: text(9),
+      blob: bytes(9),
+      few: list(uint(), 9),
+      no: optional(flag),
+    });
     const value = { yes: true, name: "aë", blob: octets("00 ff"), few: [1, 300], no: undefined };
     expect(encode(codec, value)).to.deep.equal(octets("01 03 61 c3 ab 02 00 ff 02 01 ac 02 00"));
     expect(encode(optional(flag), false)).to.deep.equal(octets("01 00"));
