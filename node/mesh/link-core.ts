@@ -162,7 +162,8 @@ export class LinkCore {
     return [...push, ...this.#close({ code: "REMOVED", reason: "the server is no longer in the roster" })];
   }
 
-  tick(nowMs: number): readonly LinkEffect[] {
+  /** @param pace how many times slower than in a small domain idle links are pinged */
+  tick(nowMs: number, pace = 1): readonly LinkEffect[] {
     switch (this.#state.kind) {
       case "closed":
         return NOTHING;
@@ -178,11 +179,11 @@ export class LinkCore {
       case "up":
         break;
     }
-    const verdict = this.#liveness.tick(nowMs);
+    const verdict = this.#liveness.tick(nowMs, pace);
     if (verdict === "well") return NOTHING;
     if (verdict === "ping") return [this.#ping(nowMs)];
     return this.#close(
-      { code: "SILENT", reason: `nothing heard for ${limits.mesh.silentMs} ms` },
+      { code: "SILENT", reason: `nothing heard for ${Math.round(limits.mesh.silentMs * pace)} ms` },
       { counter: meshCounter.linksSilent },
     );
   }

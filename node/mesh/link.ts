@@ -119,8 +119,8 @@ export class Link {
     this.#run(this.#core.removed());
   }
 
-  tick(nowMs: number): void {
-    this.#run(this.#core.tick(nowMs));
+  tick(nowMs: number, pace: number): void {
+    this.#run(this.#core.tick(nowMs, pace));
   }
 
   /** Resolves when all messages have been written, on both channels. */

@@ -15,6 +15,7 @@ import type { Guard } from "./guard.ts";
 import type { LinkOwner } from "./link.ts";
 import { Link } from "./link.ts";
 import type { PeerHello, RosterMark } from "./link-core.ts";
+import { pingPace } from "./liveness.ts";
 import type { MeshChannel, PeerStatus } from "./mesh.ts";
 import type { MeshHost } from "./mesh-host.ts";
 import type { PeerEffect } from "./peer-core.ts";
@@ -195,8 +196,9 @@ export class Links {
 
   #tick(): void {
     const nowMs = this.#context.clock.monotonicMs();
+    const pace = pingPace(this.#peers.size);
     for (const peer of this.#peers.values()) {
-      peer.link?.tick(nowMs);
+      peer.link?.tick(nowMs, pace);
       this.#do(peer, peer.core.tick(nowMs, this.#context.random()));
       this.#closeSpares(peer, nowMs);
     }

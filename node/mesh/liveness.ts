@@ -3,6 +3,15 @@ import { limits } from "../runtime/limits.ts";
 /** What to do about a link at a tick. */
 export type LivenessVerdict = "well" | "ping" | "silent";
 
+/**
+ * How many times slower the links of a server with so many are pinged: what it sends on idle links does not grow beyond
+ * `pingLinks` until the slowdown ends, and silence is noticed in proportion later.
+ */
+export function pingPace(links: number): number {
+  const { pingLinks, pingSlowdown } = limits.mesh;
+  return Math.min(pingSlowdown, Math.max(1, links / pingLinks));
+}
+
 /** Watches the silence of a link and measures its round trip. Pure: time comes in, and it is time that this process was awake. */
 export class Liveness {
   #heardMs: number;
@@ -26,11 +35,12 @@ export class Liveness {
     this.#heardMs = nowMs;
   }
 
-  /** To be called every `tickMs`. */
-  tick(nowMs: number): LivenessVerdict {
-    const { silentMs, pingIdleMs, pingEveryMs } = limits.mesh;
+  /** To be called every `tickMs`, with the {@link pingPace}. */
+  tick(nowMs: number, pace = 1): LivenessVerdict {
+    const { silentMs, pingEveryMs } = limits.mesh;
+    const pingIdleMs = limits.mesh.pingIdleMs * pace;
     const silenceMs = nowMs - this.#heardMs;
-    if (silenceMs >= silentMs) return "silent";
+    if (silenceMs >= silentMs * pace) return "silent";
     const sincePingMs = nowMs - this.#pingMs;
     return sincePingMs >= pingEveryMs || (silenceMs >= pingIdleMs && sincePingMs >= pingIdleMs) ? "ping" : "well";
   }

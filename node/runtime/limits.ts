@@ -88,6 +88,9 @@ export const limits = {
     pingEveryMs: 5000,
     /** After this long without hearing anything, three pings' worth, a link is closed: silence is noticed within 2 s. */
     silentMs: 1500,
+    /** Links that are pinged at that pace. A server with more pings each in proportion less often, down to this slowdown: then silence is noticed within 6 s, before a lease of 10 s runs out. */
+    pingLinks: 250,
+    pingSlowdown: 4,
     /** Longest step of the clock by which links are judged: what exceeds it, this process slept through, and nobody read the sockets. */
     awakeStepMs: 250,
     /** From opening a link's stream to both READYs; beyond, the link is closed. */

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Liveness } from "../../../node/mesh/liveness.ts";
+import { Liveness, pingPace } from "../../../node/mesh/liveness.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 
 const { tickMs, pingIdleMs, pingEveryMs, silentMs } = limits.mesh;
@@ -52,5 +52,22 @@ describe("the liveness of a link", () => {
     const second = liveness.pinged(nowMs + 100);
     liveness.ponged(second, nowMs + 100);
     expect(liveness.roundTripMs).equals(70);
+  });
+
+  it("pings less often where there are many links, and notices silence in proportion later", () => {
+    const { pingLinks, pingSlowdown } = limits.mesh;
+    const pace = pingPace(2 * pingLinks);
+    const verdicts: [string, number][] = [];
+    for (const startMs = nowMs; verdicts.at(-1)?.[0] !== "silent"; nowMs += tickMs) {
+      const verdict = liveness.tick(nowMs, pace);
+      if (verdict === "ping") liveness.pinged(nowMs);
+      if (verdict !== "well") verdicts.push([verdict, nowMs - startMs]);
+    }
+    expect(verdicts).deep.equals([
+      ["ping", 2 * pingIdleMs],
+      ["ping", 4 * pingIdleMs],
+      ["silent", 2 * silentMs],
+    ]);
+    expect([0, 1, pingLinks, 100 * pingLinks].map(pingPace)).deep.equals([1, 1, 1, pingSlowdown]);
   });
 });
