@@ -167,7 +167,7 @@ const renewBytes = {
     accepted: { ballot, boot: 40, validForMs: 9_000 },
   }),
 };
-const pingBody = encodePing({ token: 1_000_000, rosterVersion: 3, rosterRevision: 900 }).length;
+const pingBody = encodePing({ token: 1_000_000, rosterVersion: 3, rosterRevision: 900, rosterDigest: 2 ** 40 }).length;
 const pingBytes = pingBody + frameHeaderBytes(pingBody);
 
 /** Octets of a signed roster of that many servers. */

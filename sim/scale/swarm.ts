@@ -65,6 +65,7 @@ export function swarmRoster(servers: number, voters = servers, leaseMs = 10_000)
     steward: 1,
     lastNumber: servers,
     leaving: [],
+    gone: [],
     servers: all,
     voters: all.slice(0, voters).map(({ number }) => number),
     oldVoters: [],

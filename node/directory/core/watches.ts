@@ -8,12 +8,7 @@ import type { Leases } from "./leases.ts";
 import { chosenBallot, highestValid, isNobody } from "./lookup.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum } from "./quorum.ts";
-
-interface Registration {
-  readonly generation: number;
-  readonly session: number;
-  readonly sequence: number;
-}
+import { Registrations } from "./registrations.ts";
 
 /** Which notices of a session have arrived: all up to `contiguous`, and some beyond. */
 interface Heard {
@@ -28,8 +23,7 @@ interface Watch {
   quorum: Quorum;
   /** What each replica holds as valid, as it last told. */
   readonly reports: Map<number, Ballot | undefined>;
-  /** The lease under which each replica has the watch, and the latest notice it sent. */
-  readonly registered: Map<number, Registration>;
+  registered: Registrations;
   told: OwnerState | undefined;
   /** Highest epoch told: a lower one is old news. */
   newest: Ballot | undefined;
@@ -64,7 +58,7 @@ export class Watches {
       aor,
       quorum,
       reports: new Map(),
-      registered: new Map(),
+      registered: new Registrations(quorum.members),
       told: undefined,
       newest: undefined,
       confirmation: undefined,
@@ -102,11 +96,13 @@ export class Watches {
     if (watch === undefined || generation === 0 || !watch.quorum.members.includes(from)) return;
     if (accepted !== undefined) this.#context.sawBallot(accepted.ballot);
     // Notices may overtake each other when a link is replaced by another.
-    const before = watch.registered.get(from);
-    if (before?.session === session && before.sequence > sequence) return;
+    if (watch.registered.isOvertaken(from, session, sequence)) return;
     this.#unanswered.get(from)?.delete(aor);
     watch.registered.set(from, { generation, session, sequence });
-    watch.reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
+    watch.reports.set(
+      from,
+      accepted !== undefined && accepted.validForMs > 0 ? shared(watch, accepted.ballot) : undefined,
+    );
     this.#consider(nowMs, watch);
   }
 
@@ -157,6 +153,7 @@ export class Watches {
       if (next === watch.quorum) continue;
       const before = watch.quorum.members;
       watch.quorum = next;
+      watch.registered = watch.registered.at(next.members);
       for (const member of next.members) {
         if (before.includes(member)) continue;
         this.#leases.use(nowMs, member);
@@ -167,7 +164,6 @@ export class Watches {
         this.#leases.drop(member);
         this.#unanswered.get(member)?.delete(watch.aor);
         watch.reports.delete(member);
-        watch.registered.delete(member);
       }
     }
   }
@@ -188,7 +184,7 @@ export class Watches {
 
   #hears(nowMs: number, { quorum, registered }: Watch): boolean {
     return isQuorum(quorum, (member) => {
-      const generation = registered.get(member)?.generation ?? 0;
+      const generation = registered.generation(member);
       return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
     });
   }
@@ -255,4 +251,11 @@ export class Watches {
     watch.told = state;
     this.#context.emit({ kind: "watched", aor: watch.aor, state });
   }
+}
+
+/** The same ballot as another replica reported it: mostly all report one, and there may be 200,000 watches. */
+function shared({ reports, newest }: Watch, ballot: Ballot): Ballot {
+  if (newest !== undefined && sameBallot(newest, ballot)) return newest;
+  for (const reported of reports.values()) if (reported !== undefined && sameBallot(reported, ballot)) return reported;
+  return ballot;
 }
