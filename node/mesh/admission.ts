@@ -47,7 +47,12 @@ export class Admission {
     if (peer === this.#inviter || this.#sources.isServer(peer)) return "server";
     if (this.#observers.has(peer)) return "observer";
     if (this.#sources.isDoorOpen()) return "stranger";
-    return this.#sources.isFormer(peer) ? "former" : "refused";
+    return this.isFormer(peer) ? "former" : "refused";
+  }
+
+  /** Whether the peer was in the roster once, and is no longer. */
+  isFormer(peer: string): boolean {
+    return !this.#sources.isServer(peer) && this.#sources.isFormer(peer);
   }
 
   /** Whether the peer may connect to us. */

@@ -61,9 +61,11 @@ export class Guard {
   /** A handler that only peers who may speak the protocol reach. */
   wrap(protocol: string, handler: StreamHandler): StreamHandler {
     return (stream: Stream, connection: Connection) => {
-      if (this.#admission.maySpeak(connection.remotePeer.toString(), protocol)) return handler(stream, connection);
+      const peer = connection.remotePeer.toString();
+      if (this.#admission.maySpeak(peer, protocol)) return handler(stream, connection);
       this.#counters.add(meshCounter.streamsRefused);
-      stream.abort(new Error("this peer may not speak this protocol"));
+      // A former server is told in a moment that it is one. Were its link reset, it could hang up before it hears that.
+      if (!this.#admission.isFormer(peer)) stream.abort(new Error("this peer may not speak this protocol"));
       return undefined;
     };
   }

@@ -26,6 +26,11 @@ export function isNewerMark(a: RosterMark, b: RosterMark): boolean {
   return a.rosterRevision > b.rosterRevision;
 }
 
+/** Whether the two are different rosters of the same version and revision. */
+export function isForkedMark(a: RosterMark, b: RosterMark): boolean {
+  return a.rosterDigest !== b.rosterDigest && !isNewerMark(a, b) && !isNewerMark(b, a);
+}
+
 export type LinkState =
   /** Our HELLO is out, the peer's is awaited. */
   | { readonly kind: "greeting"; readonly untilMs: number }

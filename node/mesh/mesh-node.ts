@@ -17,7 +17,7 @@ import { addressesOf, fullAddressesOf } from "./host.ts";
 import type { InviteBook } from "./invite-book.ts";
 import type { BindingRecords, MeshDatastore } from "./kad-records.ts";
 import type { PeerHello, RosterMark } from "./link-core.ts";
-import { isNewerMark } from "./link-core.ts";
+import { isForkedMark } from "./link-core.ts";
 import { Links } from "./links.ts";
 import type { Mesh, MeshChannel, MeshEvent, PeerStatus } from "./mesh.ts";
 import type { MeshHost } from "./mesh-host.ts";
@@ -195,9 +195,7 @@ export class LibP2pMesh implements MeshNode {
 
   forks(): readonly ServerId[] {
     const own = this.#mark();
-    const isForked = (mark: RosterMark) =>
-      mark.rosterDigest !== own.rosterDigest && !isNewerMark(mark, own) && !isNewerMark(own, mark);
-    return [...this.#links.marks()].flatMap(([server, mark]) => (isForked(mark) ? [server] : []));
+    return [...this.#links.marks()].flatMap(([server, mark]) => (isForkedMark(mark, own) ? [server] : []));
   }
 
   serveBindings(records: BindingRecords): void {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { PrivateKey } from "@libp2p/interface";
 import type { Roster, RosterServer, ServerId } from "../../dht-schema/roster.ts";
 import { rosterFrame, signPromise } from "../../dht-schema/roster-messages.ts";
@@ -16,6 +17,8 @@ export interface StewardshipParts {
   readonly logger: Logger;
   /** Whether there is a link to a server. */
   readonly isUp: (server: ServerId) => boolean;
+  /** 0 ≤ random() < 1 */
+  readonly random: () => number;
 }
 
 /**
@@ -23,8 +26,10 @@ export interface StewardshipParts {
  * version alone, but leaves one only when more than a minority of its old voters hold it. The version after those is free.
  */
 const UNSEEN_VERSIONS = 3;
-/** Rounds of asking for promises: in each, something newer was found. */
-const SEIZE_ROUNDS = 5;
+/** Rounds of asking for promises: in each, something newer was found, or another server was asking too. */
+const SEIZE_ROUNDS = 8;
+/** Longest wait between two rounds, ms: of two who take the role at the same time one comes through. */
+const SEIZE_PAUSE_MS = 400;
 
 /** What operators change in the roster, and who makes it. Servers are given by name, number or peer id. */
 export class Stewardship {
@@ -108,7 +113,7 @@ export class Stewardship {
    * @throws {OperationalError} `NO_DOMAIN_KEY`, `STEWARD_UP`, `TOO_FEW_VOTERS`, `STALE_ROSTER`
    */
   async seize(gone: readonly string[]): Promise<void> {
-    const { keeper, isUp, logger } = this.#parts;
+    const { keeper, isUp, logger, random } = this.#parts;
     const { domainKey } = keeper;
     if (domainKey === undefined) {
       throw new OperationalError(
@@ -117,6 +122,7 @@ export class Stewardship {
       );
     }
     for (let round = 0; round < SEIZE_ROUNDS; round++) {
+      if (round > 0) await delay(random() * SEIZE_PAUSE_MS);
       const { roster } = keeper;
       const steward = stewardOf(roster);
       if (!keeper.isSteward && isUp(steward.id as ServerId)) {

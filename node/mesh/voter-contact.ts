@@ -1,7 +1,7 @@
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
 import type { RosterMark } from "./link-core.ts";
-import { isNewerMark } from "./link-core.ts";
+import { isForkedMark, isNewerMark } from "./link-core.ts";
 
 /** What the servers with a link here said of the rosters that they have. */
 export interface Marks {
@@ -35,13 +35,16 @@ export class VoterContact {
     for (const check of Array.from(this.#waiting)) check();
   }
 
-  /** Whether a majority of each set of voters is linked, and nobody who is linked has something newer than this server. */
+  /**
+   * Whether a majority of each set of voters is linked, and nobody who is linked has something newer than this server, or
+   * something else of the same version and revision.
+   */
   isConfirmed(roster: Roster): boolean {
     const marks = this.#marks;
     if (marks === undefined) return this.#isMajority(roster, () => false);
     const others = marks.others();
     const own = marks.own();
-    for (const mark of others.values()) if (isNewerMark(mark, own)) return false;
+    for (const mark of others.values()) if (isNewerMark(mark, own) || isForkedMark(mark, own)) return false;
     return this.#isMajority(roster, (id) => others.has(id));
   }
 

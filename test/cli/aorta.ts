@@ -87,10 +87,12 @@ export class Aorta {
 export class RunningNode {
   readonly status: UpLine;
   readonly #child: ChildProcess;
+  readonly #exit: Promise<number | null>;
   readonly #stderr: Promise<string>;
 
   constructor(child: ChildProcess, status: UpLine, stderr: Promise<string>) {
     this.#child = child;
+    this.#exit = once(child, "exit").then(([code]) => code as number | null);
     this.status = status;
     this.#stderr = stderr;
   }
@@ -112,10 +114,13 @@ export class RunningNode {
 
   /** Sends a signal and waits for the end; the exit code, `null` when the signal itself ended it. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
-    const exit = once(this.#child, "exit");
     this.#child.kill(signal);
-    const [code] = (await exit) as [number | null];
-    return code;
+    return this.#exit;
+  }
+
+  /** Waits for its end without doing anything about it; as {@link end}. */
+  exit(): Promise<number | null> {
+    return this.#exit;
   }
 
   /** All that it wrote to standard error, once it has ended. */

@@ -42,8 +42,8 @@ describe("the steward's contact with the voters", () => {
     expect(confirmed(testRoster(3, { leaving: [2, 3], gone: [3] }), {}), "1 of 1 and 2").to.equal(false);
   });
 
-  it("is not enough while anybody has a newer roster", () => {
-    for (const newer of [mark(2, 0), mark(1, 6)]) {
+  it("is not enough while anybody has a newer roster, or another one of the same revision", () => {
+    for (const newer of [mark(2, 0), mark(1, 6), mark(1, 5, 99)]) {
       expect(confirmed(testRoster(3), { 2: mark(1, 5), 3: newer })).to.equal(false);
     }
     expect(confirmed(testRoster(3), { 2: mark(1, 4) }), "an older one").to.equal(true);
