@@ -150,15 +150,16 @@ function contactProblem({ headers }: SipRequest, method: string, { own }: Examin
   return isOwn ? { status: 403, reason: "Contact Is This Server" } : undefined;
 }
 
-/** Extensions of the registrar. @see RFC 3327, RFC 5626 */
-export const SUPPORTED = ["path", "outbound"] as const;
+/** Extensions of the registrar, and of subscriptions. @see RFC 3327, RFC 5626, RFC 4662, RFC 5367 */
+export const SUPPORTED = ["path", "outbound", "eventlist", "recipient-list-subscribe"] as const;
 
-/** Extensions that a request may require are those of the registrar. @see RFC 3261 §8.2.2.3, §16.3 step 5 */
-function extensionProblem({ headers }: SipRequest, target: RequestTarget): Refusal | undefined {
+/** Extensions that a request may require are those of what serves it here. @see RFC 3261 §8.2.2.3, §16.3 step 5 */
+function extensionProblem({ headers, method }: SipRequest, target: RequestTarget): Refusal | undefined {
   // What a device has to support is its own affair.
+  const isForDevices = target.kind === "user" && method !== "SUBSCRIBE" && method !== "PUBLISH";
   const required = [
     ...headers.all("Proxy-Require"),
-    ...(target.kind === "user" ? [] : headers.all("Require").filter((option) => !isSupported(option))),
+    ...(isForDevices ? [] : headers.all("Require").filter((option) => !isSupported(option))),
   ];
   if (required.length === 0) return undefined;
   return { status: 420, reason: "Bad Extension", headers: [["Unsupported", required.join(", ")]] };

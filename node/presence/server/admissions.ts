@@ -6,8 +6,13 @@ import type { RequestIdentity } from "../../federation/identity.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { Answer } from "../answer.ts";
 import { REG_EVENT, unavailable, WINFO_EVENT } from "../answer.ts";
+import { EVENTLIST } from "../lists/extensions.ts";
+import type { Expansion } from "../lists/expand-list.ts";
+import { expandList } from "../lists/expand-list.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import type { RestoredSubscription } from "../subscription/stored-subscription.ts";
+import type { ListSource } from "./list-subject.ts";
+import { ListSubject } from "./list-subject.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { Registry } from "./registry.ts";
 import type { Subject, Subscriber } from "./subject.ts";
@@ -32,6 +37,9 @@ export interface Applicant {
   readonly from: RequestIdentity["from"];
 }
 
+/** @see RFC 4662 §4.1 */
+const NEEDS_LISTS: Answer = { status: 421, reason: "Extension Required", headers: [["Require", EVENTLIST]] };
+const LIST_TOO_LARGE: Answer = { status: 413, reason: "List Too Large" };
 const FORBIDDEN: Answer = { status: 403, reason: "Forbidden" };
 
 /** How long a subscriber is told to wait when this server is full. */
@@ -55,11 +63,40 @@ export class Admissions {
     return event === WINFO_EVENT ? this.#owner(applicant, server) : this.#peer(applicant, server);
   }
 
+  /** A list that the request brings, or a stored one. */
+  #list(aor: Aor, subscriber: Aor, members?: readonly Aor[]): Admission | { readonly refuse: Answer } {
+    const expansion = this.#expand(aor, members);
+    if (expansion.kind === "too-large") return { refuse: LIST_TOO_LARGE };
+    if (this.#registry.listMemberCount + expansion.members.length > this.#context.bounds.listMembers)
+      return { refuse: unavailable(RETRY_SECONDS) };
+    return joining(this.#listSubject(aor, subscriber, members), { kind: "watcher", aor: subscriber });
+  }
+
+  #listSubject(aor: Aor, subscriber: Aor, members: readonly Aor[] | undefined): ListSubject {
+    const source: ListSource = () => {
+      if (members === undefined && this.#context.storage.lists.get(aor)?.owner !== subscriber) return undefined;
+      const expansion = this.#expand(aor, members);
+      return expansion.kind === "members" ? expansion.members : undefined;
+    };
+    return new ListSubject(this.#context, this.#registry, { aor, subscriber, source });
+  }
+
+  #expand(aor: Aor, members: readonly Aor[] | undefined): Expansion {
+    const { lists } = this.#context.storage;
+    if (members !== undefined) return expandList(members, () => undefined);
+    return expandList(lists.get(aor)?.members ?? [], (uri) => lists.get(uri)?.members, aor);
+  }
+
   /** The subject of a subscription from an earlier run. */
-  readmit({ event, aor, subscriber }: RestoredSubscription): Admission {
+  readmit({ event, aor, subscriber, fields }: RestoredSubscription): Admission {
     const by = { kind: "watcher", aor: subscriber } as const;
     if (event === REG_EVENT) return joining(this.#registry.registrations(aor), by);
     if (event === WINFO_EVENT) return joining(this.#registry.presentity(aor).watchers("everywhere", true), by);
+    const { members, isList } = fields;
+    if (isList === true) {
+      const subject = this.#listSubject(aor, subscriber, members as readonly Aor[] | undefined);
+      return { subject, subscriber: by, join: (subscription) => subject.add(subscription, true) };
+    }
     const watched = this.#registry.presentity(aor).watchedBy(subscriber, true);
     return {
       subject: watched,
@@ -92,7 +129,12 @@ export class Admissions {
     return joining(this.#registry.presentity(aor).watchers("here"), { kind: "peer", server, epoch });
   }
 
-  #watcher({ aor, asserted }: Applicant): Admission | { readonly refuse: Answer } {
+  #watcher({ request, aor, asserted }: Applicant): Admission | { readonly refuse: Answer } {
+    const list = request.members === undefined ? this.#context.storage.lists.get(aor) : undefined;
+    if (request.members !== undefined || list !== undefined) {
+      if (list !== undefined && list.owner !== asserted) return { refuse: FORBIDDEN };
+      return request.supportsLists ? this.#list(aor, asserted, request.members) : { refuse: NEEDS_LISTS };
+    }
     const watched = this.#registry.presentity(aor).watchedBy(asserted);
     if (watched.watcherCount >= this.#context.bounds.watchersPerUser) return { refuse: unavailable(RETRY_SECONDS) };
     return {

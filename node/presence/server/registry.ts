@@ -2,17 +2,19 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
+import type { ListHost } from "./list-subject.ts";
 import type { PresentityHost } from "./presentity.ts";
 import { RegistrationInfo } from "./registration-info.ts";
 import { Presentity } from "./presentity.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Finds presentities by user, and dialogs by our tag, which no two dialogs share. */
-export class Registry implements PresentityHost {
+export class Registry implements PresentityHost, ListHost {
   readonly presentities = new Map<Aor, Presentity>();
   readonly #context: PresenceContext;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #calls = new Map<string, BackendCall>();
+  #listMembers = 0;
   readonly #registrations = new Map<Aor, RegistrationInfo>();
   #onDrained: (() => void) | undefined;
 
@@ -23,6 +25,15 @@ export class Registry implements PresentityHost {
   /** Dialogs of subscribers. */
   get subscriptionCount(): number {
     return this.#subscriptions.size;
+  }
+
+  /** Users that clients watch by their lists, counted list by list. */
+  get listMemberCount(): number {
+    return this.#listMembers;
+  }
+
+  listMembersChanged(by: number): void {
+    this.#listMembers += by;
   }
 
   /** The presentity of a user; a new one keeps itself only if something is added to it. */

@@ -29,6 +29,8 @@ export interface Subject {
   readonly aor: Aor;
   /** The event package, as in Event. */
   readonly event: string;
+  /** It stands for several resources. @see RFC 4662 */
+  readonly isList?: true;
   /** Further fields of the answers to SUBSCRIBE. */
   readonly answerHeaders?: ReadonlyArray<readonly [name: string, value: string]>;
   /** What this subscriber is to see now; `undefined` while there is nothing to say. */
@@ -42,6 +44,8 @@ export interface Subject {
    * False: this subscription has been terminated.
    */
   mayShow(subscriber: Subscriber): boolean;
+  /** The subscriber has refreshed, and is about to be told all. */
+  refreshed?(): void;
   /** A subscription has been told `active`, or something else has changed in what it is. */
   standingChanged?(subscription: Subscription): void;
   ended(subscription: Subscription): void;

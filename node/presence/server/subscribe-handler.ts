@@ -84,6 +84,7 @@ export class SubscribeHandler {
         return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
       case "accepted":
         this.#accept(incoming, subscription, outcome);
+        subscription.subject.refreshed?.();
         return subscription.perform(outcome.effects);
     }
   }

@@ -67,7 +67,13 @@ export class Subscription implements Task, Watcher {
     } else {
       const { request, localTag, flow, expiresSeconds } = init;
       this.localTag = localTag;
-      this.#fields = dialogFieldsOf(request, { localTag, flow, event: init.subject.event, aor: init.subject.aor });
+      this.#fields = dialogFieldsOf(request, {
+        localTag,
+        flow,
+        event: init.subject.event,
+        aor: init.subject.aor,
+        isList: init.subject.isList === true,
+      });
       this.#held = request.suppressIfMatch;
       this.#core = new NotifierDialog({ expiry, expiresSeconds, cseq: request.cseq, ...this.#pace() }, this.sinceMs);
     }

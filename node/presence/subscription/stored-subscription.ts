@@ -21,6 +21,8 @@ export interface DialogFields {
   readonly flow: Flow;
   /** Asked for by `max-rate`. */
   readonly minIntervalMs?: number | undefined;
+  /** It is to a list. */
+  readonly isList?: boolean | undefined;
   /** Members of a list that the SUBSCRIBE itself brought. */
   readonly members?: readonly string[] | undefined;
 }
@@ -41,7 +43,13 @@ export type RestoredSubscription = KeptSubscription;
 /** What a first SUBSCRIBE says of the dialog. @see RFC 3261 §12.1.1 */
 export function dialogFieldsOf(
   request: SubscribeRequest,
-  own: { readonly localTag: string; readonly flow: Flow; readonly event: string; readonly aor: Aor },
+  own: {
+    readonly localTag: string;
+    readonly flow: Flow;
+    readonly event: string;
+    readonly aor: Aor;
+    readonly isList: boolean;
+  },
 ): DialogFields {
   const { callId, remoteTag, to, from, routeSet, remoteTarget, eventId, minIntervalMs, members } = request;
   return {
@@ -54,6 +62,7 @@ export function dialogFieldsOf(
     event: eventId === undefined ? own.event : `${own.event};id=${eventId}`,
     flow: own.flow,
     minIntervalMs,
+    isList: own.isList,
     members,
   };
 }
