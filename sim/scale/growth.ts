@@ -25,7 +25,6 @@ export interface Growth {
   readonly costs: Readonly<Record<Operation, Cost>>;
 }
 
-const USERS = 2_000;
 /** Between two operations, ms: so short that renewals in between, which belong to none, hardly count. */
 const APART_MS = 0.01;
 /** Servers that claim: the others are replicas only, or the renewals of the whole swarm would take hours. */
@@ -33,7 +32,7 @@ const CLAIMANTS = 3;
 const DELAY_MS = 1;
 
 /** Runs the production core at that many servers in virtual time and measures what each operation takes. */
-export function measureGrowth(servers: number): Growth {
+export function measureGrowth(servers: number, users = 2_000): Growth {
   const operations = new Map<number, number>();
   let frames = 0;
   let bytes = 0;
@@ -64,7 +63,7 @@ export function measureGrowth(servers: number): Growth {
   const measure = (act: (id: number, server: number, user: number) => void): Cost => {
     frames = bytes = delays = open = 0;
     const started = process.cpuUsage();
-    for (let user = 0; user < USERS; user++) {
+    for (let user = 0; user < users; user++) {
       const id = ++lastId;
       operations.set(id, swarm.nowMs);
       open++;
@@ -73,8 +72,8 @@ export function measureGrowth(servers: number): Growth {
     }
     swarm.run(20 * DELAY_MS);
     const { user, system } = process.cpuUsage(started);
-    if (open !== 0) throw new Error(`${open} of ${USERS} operations did not end as they should`);
-    return { frames: frames / USERS, bytes: bytes / USERS, cpuMicros: (user + system) / USERS, delays: delays / USERS };
+    if (open !== 0) throw new Error(`${open} of ${users} operations did not end as they should`);
+    return { frames: frames / users, bytes: bytes / users, cpuMicros: (user + system) / users, delays: delays / users };
   };
   const claimBy = (shift: number, prefix: string) => (id: number, server: number, user: number) =>
     swarm.act(1 + ((server - 1 + shift) % Math.min(CLAIMANTS, servers)), (core, nowMs) =>

@@ -52,7 +52,7 @@ const say = (what: string) => process.stderr.write(`${what} …\n`);
 const { quick } = values;
 
 say("costs of operations, by members");
-const growth = (quick ? [3, 10, 30] : [3, 10, 30, 100, 300, 1_000]).map(measureGrowth);
+const growth = (quick ? [3, 10, 30] : [3, 10, 30, 100, 300, 1_000]).map((members) => measureGrowth(members));
 say("a user whom every server watches");
 const hotKeys = (quick ? [10, 30] : [10, 30, 100, 300, 1_000]).map(measureHotKey);
 say("placement");
