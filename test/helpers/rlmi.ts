@@ -17,7 +17,8 @@ export interface ToldList {
 export function readRlmi({ headers, body }: Pick<SipRequest, "headers" | "body">): ToldList {
   const type = headers.get("Content-Type") ?? "";
   const boundary = /;boundary="([^"]+)"/.exec(type)?.[1];
-  if (!/^multipart\/related;type="application\/rlmi\+xml"/.test(type) || boundary === undefined) throw new Error(type);
+  if (!type.startsWith('multipart/related;type="application/rlmi+xml"') || boundary === undefined)
+    throw new Error(type);
   const text = Buffer.from(body).toString("latin1");
   const parts = new Map<string, { readonly type: string; readonly body: Uint8Array }>();
   const pieces = text.split(`--${boundary}`);

@@ -124,16 +124,16 @@ export interface TestServer {
 
 /** A phone whose registration is put where a registrar would put it. */
 export class RegisteringPhone extends Phone {
-  readonly #server: TestServer;
+  override readonly server: TestServer;
 
   constructor(aor: Aor, server: TestServer, client: SipClient) {
     super(aor, server, client);
-    this.#server = server;
+    this.server = server;
   }
 
   /** The claim and the contact of a registration: what the registrar does with a REGISTER. */
   async register(): Promise<void> {
-    await this.#server.locator.claim(this.aor, { mode: "take-over" });
-    this.#server.contacts.set(this.aor, [{ uri: this.client.contact, flow: this.client.flow }]);
+    await this.server.locator.claim(this.aor, { mode: "take-over" });
+    this.server.contacts.set(this.aor, [{ uri: this.client.contact, flow: this.client.flow }]);
   }
 }

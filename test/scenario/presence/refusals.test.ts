@@ -57,6 +57,21 @@ describe("a PUBLISH that breaks a rule", () => {
     ["with an encoded body", { "Content-Encoding": "gzip" }, hi, 415, ["Accept-Encoding", "identity"]],
     ["with a body that is no XML", {}, "<presence", 400],
     ["with a DOCTYPE", {}, `<!DOCTYPE presence>${hi}`, 400],
+    [
+      "with a bomb of entities",
+      {},
+      `<!DOCTYPE p [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>${hi.replace("hi", "&b;")}`,
+      400,
+    ],
+    [
+      "with an entity of a file",
+      {},
+      `<!DOCTYPE p [<!ENTITY f SYSTEM "file:///etc/passwd">]>${hi.replace("hi", "&f;")}`,
+      400,
+    ],
+    ["with an entity that nobody declared", {}, hi.replace("hi", "&f;"), 400],
+    ["with elements nested 4,000 deep", {}, hi.replace("hi", "<a>".repeat(4000)), 400],
+    ["with more elements than a person has devices", {}, hi.replace("hi", "<a/>".repeat(3000)), 400],
     ["with a document that is no presence document", {}, "<x/>", 400],
     ["with a document that is too large", {}, pidfText("x".repeat(limits.presence.documentBytes)), 413],
   ];

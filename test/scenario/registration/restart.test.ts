@@ -42,6 +42,62 @@ describe("contacts across a restart of their server", () => {
     expect(domain.contactsAt(two, old.aor)).to.deep.equal([current.client.contact]);
   });
 
+  it("do not win over newer ones, when all servers are started at once and theirs is the first claim", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [old, current] = [domain.device("alice", one), domain.device("alice", two)];
+    await old.register();
+    domain.kill(one);
+    await current.register();
+    domain.kill(two);
+    domain.directory.expire(two.locator);
+    const [oneAgain] = [domain.restart(one), await domain.time.advance(10)];
+    expect(oneAgain.locator.owned(old.aor)).to.not.equal(undefined);
+    const twoAgain = domain.restart(two);
+    await domain.time.advance(100);
+    expect(twoAgain.locator.owned(old.aor)).to.not.equal(undefined);
+    expect(domain.contactsAt(twoAgain, old.aor)).to.deep.equal([current.client.contact]);
+    expect(oneAgain.store.list()).to.deep.equal([]);
+    expect((await old.register()).status).to.equal(403);
+  });
+
+  it("are not taken from a server that has newer ones, whoever is started first", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [old, current] = [domain.device("alice", one), domain.device("alice", two)];
+    await old.register();
+    domain.kill(one);
+    await current.register();
+    domain.kill(two);
+    domain.directory.expire(two.locator);
+    const twoAgain = domain.restart(two);
+    await domain.time.advance(10);
+    const oneAgain = domain.restart(one);
+    await domain.time.advance(100);
+    expect(domain.contactsAt(twoAgain, old.aor)).to.deep.equal([current.client.contact]);
+    expect(oneAgain.store.list()).to.deep.equal([]);
+  });
+
+  it("are known as shed also after the restart: a refresh steals nobody back", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [old, current] = [domain.device("alice", one), domain.device("alice", two)];
+    await old.register(600);
+    await current.register();
+    expect(one.store.list()).to.deep.equal([]);
+    domain.kill(one);
+    await domain.time.advance(1000);
+    domain.restart(one);
+    await domain.time.advance(100);
+    expect((await old.register()).status).to.equal(403);
+    expect(two.locator.owned(old.aor)).to.not.equal(undefined);
+    // That one would have ended by now; who comes then comes by choice.
+    domain.kill(domain.restart(one));
+    await domain.time.advance(3_601_000);
+    domain.restart(one);
+    expect(one.storage.shed.list()).to.deep.equal([]);
+  });
+
   it("rest while the directory cannot be reached, and are served as soon as it can", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");

@@ -61,6 +61,7 @@ describe("an XML tree", () => {
   it("refuses more than the allowed depth, elements or attributes, and takes exactly as many", () => {
     expect(() => parse("<a>".repeat(8) + "</a>".repeat(8))).not.to.throw();
     refuses("<a>".repeat(9) + "</a>".repeat(9), /deeper than 8/);
+    refuses("<a>".repeat(50_000) + "</a>".repeat(50_000), /deeper than 8/);
     expect(() => parse(`<r>${"<a/>".repeat(49)}</r>`)).not.to.throw();
     refuses(`<r>${"<a/>".repeat(50)}</r>`, /more than 50 elements/);
     expect(() => parse('<r a="" b="" c="" d=""/>')).not.to.throw();
