@@ -15,6 +15,8 @@ import { SchemaError } from "./schema-error.ts";
 export interface Codec<T> {
   /** What SPEC.md calls it. */
   readonly notation: string;
+  /** Of what it is a list, or that may be absent. */
+  readonly of?: Codec<unknown>;
   write(writer: Writer, value: T): void;
   /** @throws {SchemaError} `BAD_FRAME` */
   read(reader: Reader): T;
@@ -220,6 +222,7 @@ export function bytes(max: number): Codec<Uint8Array> {
 export function list<T>(of: Codec<T>, max: number): Codec<readonly T[]> {
   return {
     notation: `list≤${max} ${of.notation}`,
+    of: of as Codec<unknown>,
     write(writer, value) {
       if (value.length > max) throw new RangeError(`more than ${max} items`);
       writer.uint(value.length);
@@ -240,6 +243,7 @@ export function list<T>(of: Codec<T>, max: number): Codec<readonly T[]> {
 export function optional<T>(of: Codec<T>): Codec<T | undefined> {
   return {
     notation: `optional ${of.notation}`,
+    of: of as Codec<unknown>,
     write(writer, value) {
       flag.write(writer, value !== undefined);
       if (value !== undefined) of.write(writer, value);

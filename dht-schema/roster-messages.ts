@@ -55,7 +55,7 @@ export async function openPromise(signed: Uint8Array, domainPublicKey: Uint8Arra
   return decode(promiseCodec, promise);
 }
 
-export const answerCodec = struct("RosterAnswer", {
+export const rosterAnswerCodec = struct("RosterAnswer", {
   /** Set when what was asked for does not happen. */
   refused: optional(struct("Refused", { code: text(32), reason: text(REASON_MAX_BYTES) })),
   /** The signed roster in force at the server that answers. */
@@ -64,10 +64,10 @@ export const answerCodec = struct("RosterAnswer", {
   floor: uint(0xffff_ffff),
 });
 
-export type RosterAnswer = Infer<typeof answerCodec>;
+export type RosterAnswer = Infer<typeof rosterAnswerCodec>;
 
 /** Octets of an answer; the reason of a refusal is cut to fit. */
 export const encodeRosterAnswer = ({ refused, ...rest }: RosterAnswer): Uint8Array =>
-  encode(answerCodec, { ...rest, refused: refused && { ...refused, reason: reasonText(refused.reason) } });
+  encode(rosterAnswerCodec, { ...rest, refused: refused && { ...refused, reason: reasonText(refused.reason) } });
 /** @throws {SchemaError} `BAD_FRAME` */
-export const decodeRosterAnswer = (body: Uint8Array): RosterAnswer => decode(answerCodec, body);
+export const decodeRosterAnswer = (body: Uint8Array): RosterAnswer => decode(rosterAnswerCodec, body);
