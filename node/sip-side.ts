@@ -21,6 +21,9 @@ import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/registrar.ts";
 import { createSessionProxy } from "./session/session-proxy.ts";
 import { createFlowTokens } from "./sip/flow-tokens.ts";
+import { PresenceInputs } from "./sidecar/presence-inputs.ts";
+import { trustedServer } from "./sidecar/trusted-servers.ts";
+import type { SipResponse } from "./sip/message/message.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
@@ -33,7 +36,7 @@ import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict" | "historyMs"> &
-  Partial<Pick<NodeConfig, "tls" | "wss" | "certificates" | "authorities">>;
+  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities">>;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -72,6 +75,8 @@ const FLOW_KEY = "sip.flow-key";
 /** Joins the SIP stack to the services that users see, and these to the directory. */
 export function createSipSide(components: SipSideComponents): SipSide {
   const { config, domain, mesh, directory, storage, counters, clock } = components;
+  const placeOf = (flow: Flow) => trustedServer(config.trusted ?? [], flow);
+  const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers };
 
@@ -93,6 +98,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       registrationEpoch: createRegistrationEpoch({ stack, domain, timers: systemTimers }),
       logger: part("registrar"),
       hasPublications: (aor) => presence.hasPublications(aor),
+      placeOf,
       addressesOf: createServerAddresses({ stack, domain, timers: systemTimers }),
     },
     { policy: config.onConflict },
@@ -154,8 +160,23 @@ export function createSipSide(components: SipSideComponents): SipSide {
     addressFor: (flow) => contactFor(flow, config),
     logger: part("sessions"),
   });
+  const inputs = new PresenceInputs({
+    ...shared,
+    stack,
+    contacts: registrar,
+    isTrusted: trusts,
+    subscriber: `sip:aorta@${domain}`,
+    contactFor: (flow) => contactFor(flow, config),
+    publish(request, aor, flow) {
+      const { promise, resolve } = Promise.withResolvers<SipResponse>();
+      const incoming = { request, flow, respond: resolve, onCancel() {} };
+      presence.handlePublish(incoming, { asserted: aor, from: "client" });
+      return promise;
+    },
+  });
   createEdge({
     stack,
+    isTrusted: trusts,
     self: mesh.self,
     domain,
     authenticator: config.authentication === "none" ? "none" : digestAuthenticator(components),
@@ -166,7 +187,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
       publish: (incoming, identity) => presence.handlePublish(incoming, identity),
       subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
-      notify: (incoming, identity) => presence.handleNotify(incoming, identity),
+      notify: (incoming, identity) => inputs.notified(incoming) || presence.handleNotify(incoming, identity),
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
       options: (incoming, identity, to) =>
         void router.route(incoming.request, to, identity, incoming.flow).then((response) => incoming.respond(response)),
@@ -192,6 +213,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async start() {
       registrar.start();
       presence.start();
+      inputs.start();
       held.start();
       history.start();
       await stack.start();
@@ -204,6 +226,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async drain() {
       registrar.stop();
       history.stop();
+      inputs.stop();
       await Promise.all([held.stop(), presence.stop()]);
     },
     stop: () => stack.stop(),

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
 import type { LogLevel } from "../runtime/logger.ts";
 import { adminSocketOf, DEFAULT_DATA_FOLDER } from "./data-folder.ts";
+import type { TrustedServer } from "../sidecar/trusted-servers.ts";
 import type { OptionValues } from "./option-schemas.ts";
 import type { OptionName } from "./options.ts";
 import type { Flags, Problem, Source } from "./sources.ts";
@@ -40,6 +41,8 @@ export interface NodeConfig {
   /** Loopback address of the read-only API. */
   readonly adminTcp?: SocketAddress;
   readonly authentication: "digest" | "none";
+  /** SIP servers of the domain without nodes of their own. */
+  readonly trusted: readonly TrustedServer[];
   readonly onConflict: ConflictPolicy;
   /** How long messages are kept in users' histories; 0: not at all. */
   readonly historyMs: number;
@@ -108,6 +111,7 @@ function complete(values: OptionValues): NodeConfig {
     adminSocket: values["admin-socket"] === undefined ? adminSocketOf(dataFolder) : resolve(values["admin-socket"]),
     ...(values.admin !== undefined && { adminTcp: values.admin }),
     authentication: values.auth ?? "digest",
+    trusted: values.trust ?? [],
     onConflict: values["on-conflict"] ?? "takeover",
     historyMs: values.history ?? DEFAULT_HISTORY_MS,
     ...(values.lease !== undefined && { leaseMs: values.lease }),

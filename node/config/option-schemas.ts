@@ -1,7 +1,9 @@
+import { isIP } from "node:net";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
 import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
+import type { TrustedServer } from "../sidecar/trusted-servers.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
 import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
@@ -36,6 +38,14 @@ const matching = (expected: string, pattern: RegExp) => checked(expected, (text)
 const socketAddress = (example: string) => parsed(`address:port, such as ${example}`, parseSocketAddress);
 const path = matching("a path", /^[^\0]+$/);
 const listOf = <Item extends z.ZodType>(item: Item) => z.array(item).max(16, "at most 16 of them");
+
+/** An address with the port of a server, or with any. */
+function parseServer(text: string): TrustedServer | undefined {
+  const bare = text.replace(/^\[(.*)\]$/, "$1");
+  if (isIP(bare) !== 0) return { address: bare };
+  const { port, ...address } = parseSocketAddress(text) ?? { port: 0, address: "" };
+  return port > 0 ? { ...address, port } : undefined;
+}
 
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
@@ -73,6 +83,7 @@ export const optionSchemas = {
   ),
   "admin-socket": path,
   auth: oneOf("digest", "none"),
+  trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
   history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
   lease: parsed(

@@ -43,6 +43,10 @@ export const options = {
   ),
   "admin-socket": one("path", "where to put the admin socket (default admin.sock in the data folder)"),
   auth: one("digest|none", "whether SIP clients must authenticate (default digest); none only on loopback addresses"),
+  trust: many(
+    "address[:port]",
+    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed",
+  ),
   "on-conflict": one(
     "takeover|redirect|reject",
     "when a user registers here whom another server owns: take them over (default), redirect the client, or reject",

@@ -7,7 +7,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
-import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
@@ -63,6 +63,8 @@ export interface EdgeComponents {
   readonly domain: string;
   /** `none`: From is believed; for a demonstration on the loopback interface. */
   readonly authenticator: ClientAuthenticator | "none";
+  /** Whether a flow is from a server that speaks for its users without having a node. */
+  readonly isTrusted: (flow: Flow) => boolean;
   readonly services: EdgeServices;
   readonly logger: Logger;
   readonly counters: Counters;
@@ -117,13 +119,27 @@ class Edge {
     const identity =
       incoming.flow.transport === "MESH"
         ? this.#ofServer(request, incoming.flow.server)
-        : this.#ofClient(request, examined, incoming.flow.address);
+        : this.#components.isTrusted(incoming.flow)
+          ? this.#ofTrusted(request, examined)
+          : this.#ofClient(request, examined, incoming.flow.address);
     if ("status" in identity) return this.#refuse(incoming, identity);
     this.#dispatch(incoming, examined, identity);
   }
 
   #ofServer(request: SipRequest, server: ServerId): RequestIdentity {
     return { asserted: assertedIn(request.headers), from: { server } };
+  }
+
+  /** What a server says of its users is believed: whom it names, and that it may register them. @see RFC 3261 §10.2; RFC 3325 §5 */
+  #ofTrusted({ headers }: SipRequest, { method, from, to }: Examined): RequestIdentity | Refusal {
+    const { domain } = this.#components;
+    const named = method === "REGISTER" ? to : (assertedIn(headers) ?? from);
+    stripAssertions(headers);
+    if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined))
+      return { asserted: undefined, from: "client" };
+    if (named === undefined || domainOf(named) !== domain) return { status: 403, reason: "Not A User Of This Domain" };
+    assertIdentity(headers, named);
+    return { asserted: named, from: "client" };
   }
 
   #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {

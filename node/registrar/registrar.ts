@@ -48,6 +48,8 @@ export interface RegistrarComponents {
   /** What presence keeps of users who are not owned at present. */
   readonly resting: () => RestingState;
   readonly registrationEpoch: RegistrationEpoch;
+  /** Names the server without a node that a flow leads to; `undefined`, and by default: a client. Contacts at two places exclude each other. */
+  readonly placeOf?: (flow: Flow) => string | undefined;
   /** Where clients reach another server: the Contacts of a redirection. */
   readonly addressesOf: ServerAddresses;
 }
@@ -104,6 +106,7 @@ class RegistrarDriver implements Registrar {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #hasPublications: (aor: Aor) => boolean;
+  readonly #placeOf: (flow: Flow) => string | undefined;
   readonly #addressesOf: ServerAddresses;
   readonly #policy: RegistrationPolicy;
   readonly #expiry: ExpiryRules;
@@ -129,6 +132,7 @@ class RegistrarDriver implements Registrar {
     this.#hasPublications = components.hasPublications;
     this.#resting = components.resting;
     this.#registrationEpoch = components.registrationEpoch;
+    this.#placeOf = components.placeOf ?? (() => undefined);
     this.#addressesOf = components.addressesOf;
     this.#policy = options.policy ?? "takeover";
     this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
@@ -210,6 +214,7 @@ class RegistrarDriver implements Registrar {
     // Refused before the user is claimed: a request that cannot succeed must not move anybody.
     const refusal = this.#trial(aor, order);
     if (refusal !== undefined) return this.#refuse(incoming, refusal);
+    if (this.#isMoveWithin(aor, order)) return this.#moveWithin(incoming, aor, order);
     const admission = admit(order, {
       owned: this.#isServed(aor),
       shed: this.#isRefreshOfLost(aor, order.callId),
@@ -240,6 +245,22 @@ class RegistrarDriver implements Registrar {
     return (
       this.#shed.has(aor, callId, nowMs) || this.#table.get(aor, nowMs).some((binding) => binding.callId === callId)
     );
+  }
+
+  /** Whether a user who is owned here comes from a server without a node to a client of this one, or the other way. */
+  #isMoveWithin(aor: Aor, order: RegisterOrder): boolean {
+    if (order.kind !== "bind" || !binds(order) || !this.#isServed(aor)) return false;
+    const [present] = this.#table.get(aor, this.#clock.monotonicMs());
+    return present !== undefined && this.#placeOf(present.flow) !== this.#placeOf(order.flow);
+  }
+
+  /** As a move between two servers of the mesh: all that belongs to the old place ends with the ownership. */
+  async #moveWithin(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
+    const isRefresh = this.#shed.has(aor, order.callId, this.#clock.monotonicMs());
+    if (isRefresh || this.#policy !== "takeover") return this.#refuse(incoming, MOVED);
+    this.#counters.add("registrar.moved_within");
+    await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
+    return this.#claimAndApply(incoming, aor, order, "take-over");
   }
 
   async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {

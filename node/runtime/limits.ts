@@ -246,6 +246,15 @@ export const limits = {
     /** How often what is too old is removed. */
     sweepMs: 10 * 60_000,
   },
+  sidecar: {
+    /** Users of trusted servers, with a subscription each to their presence. That of one more is not seen. */
+    users: 100_000,
+    /** Asked of trusted servers; refreshed at four fifths. */
+    subscriptionSeconds: 3600,
+    /** After a subscription that failed: a pause that doubles from the first to the last. */
+    retryMinMs: 1000,
+    retryMaxMs: 5 * 60_000,
+  },
   session: {
     /** Body of an INVITE: an SDP of some kilobytes. A larger one gets 413. */
     bodyBytes: 32 * 1024,

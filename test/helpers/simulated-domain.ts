@@ -110,6 +110,7 @@ export class SimulatedDomain {
       self: locator.self,
       domain: DOMAIN,
       authenticator: options.authenticator ?? "none",
+      isTrusted: () => false,
       services: {
         register: (incoming, user) =>
           registrar.handleRegister(

@@ -66,6 +66,7 @@ export class PresenceWorld {
       self: locator.self,
       domain: DOMAIN,
       authenticator: "none",
+      isTrusted: () => false,
       logger: silentLogger,
       counters,
       services: {

@@ -4,6 +4,7 @@ import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import type { SipSide } from "../../../node/sip-side.ts";
 import { createSipSide } from "../../../node/sip-side.ts";
+import type { TrustedServer } from "../../../node/sidecar/trusted-servers.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
 import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
@@ -27,15 +28,17 @@ export class SessionWorld {
     this.#directories = directories;
   }
 
-  static async of(servers: number): Promise<SessionWorld> {
+  /** @param trusted servers without nodes, at the first server */
+  static async of(servers: number, trusted: readonly TrustedServer[] = []): Promise<SessionWorld> {
     const world = new SessionWorld(await TestDirectories.of(servers));
-    for (const { mesh, directory, counters } of world.#directories.servers) {
+    for (const [index, { mesh, directory, counters }] of world.#directories.servers.entries()) {
       const config = {
         sip: [ANY_PORT],
         ws: [ANY_PORT],
         authentication: "none",
         onConflict: "takeover",
         historyMs: 60_000,
+        trusted: index === 0 ? trusted : [],
       } as const;
       const storage = openMemoryStorage();
       const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };

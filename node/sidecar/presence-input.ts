@@ -1,0 +1,204 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createRequest, createResponse, tagOf } from "../sip/message/build.ts";
+import { expiresOf } from "../sip/message/contact.ts";
+import { parseCSeq } from "../sip/message/cseq.ts";
+import { parseSubscriptionState } from "../sip/message/event.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
+import { randomCallId, randomTag } from "../sip/message/tags.ts";
+import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
+
+export interface PresenceInputComponents {
+  readonly stack: Pick<SipStack, "send">;
+  /** In whose name this server subscribes: itself, as an address of the domain. */
+  readonly subscriber: string;
+  /** Contact of this server towards a flow. */
+  readonly contactFor: (flow: Flow) => string;
+  /** Takes a PUBLISH of the user as if they had sent it by `flow`; resolves with the answer. */
+  readonly publish: (request: SipRequest, aor: Aor, flow: Flow) => Promise<SipResponse>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly counters: Counters;
+}
+
+type State =
+  | { readonly kind: "subscribing" }
+  /** The other server has accepted; `cancel`s its refresh. */
+  | { readonly kind: "active"; readonly cancel: () => void }
+  | { readonly kind: "waiting"; readonly cancel: () => void }
+  | { readonly kind: "closed" };
+
+/**
+ * What a server without a node knows of one of its users' presence: a subscription there, whose documents become a publication here. So
+ * watchers on every server of the domain see it, composed with whatever else the user publishes.
+ * @see RFC 3856, RFC 6665 §4.1, RFC 3903
+ */
+export class PresenceInput {
+  readonly aor: Aor;
+  readonly flow: Flow;
+  readonly localTag = randomTag();
+  readonly #components: PresenceInputComponents;
+  #callId = randomCallId();
+  #cseq = 0;
+  #remoteTag: string | undefined;
+  #remoteTarget: string;
+  #routes: readonly string[] = [];
+  #notifyCseq = -1;
+  #state: State = { kind: "waiting", cancel: () => {} };
+  #failures = 0;
+  #entityTag: string | undefined;
+  /** Publications one after the other: each needs the entity-tag of the one before. */
+  #publishing: Promise<void> = Promise.resolve();
+
+  constructor(components: PresenceInputComponents, aor: Aor, flow: Flow) {
+    this.#components = components;
+    this.aor = aor;
+    this.flow = flow;
+    this.#remoteTarget = aor;
+  }
+
+  /** waiting, active → subscribing */
+  open(): void {
+    if (this.#state.kind === "closed" || this.#state.kind === "subscribing") return;
+    this.#state.cancel();
+    this.#state = { kind: "subscribing" };
+    void this.#subscribe(limits.sidecar.subscriptionSeconds).then((response) => this.#answered(response));
+  }
+
+  /** any → closed: the user is no longer there. */
+  close(): void {
+    const before = this.#state;
+    if (before.kind === "closed") return;
+    if (before.kind !== "subscribing") before.cancel();
+    this.#state = { kind: "closed" };
+    if (this.#remoteTag !== undefined) void this.#subscribe(0);
+    this.#publish(undefined);
+  }
+
+  /** A NOTIFY whose To tag is {@link localTag}. Every request is answered. */
+  notified(incoming: IncomingRequest): void {
+    const { request } = incoming;
+    const refuse = (status: number) => incoming.respond(createResponse(request, status));
+    const { headers, body } = request;
+    const remoteTag = tagOf(headers.get("From") ?? "");
+    if (remoteTag === undefined || headers.get("Call-ID") !== this.#callId || this.#state.kind === "closed")
+      return refuse(481);
+    if (this.#remoteTag !== undefined && this.#remoteTag !== remoteTag) return refuse(481);
+    const { sequence } = parseCSeq(headers.get("CSeq") ?? "");
+    if (sequence <= this.#notifyCseq) return refuse(500);
+    const { state, params } = parseSubscriptionState(headers.get("Subscription-State") ?? "");
+    this.#notifyCseq = sequence;
+    this.#confirm(request, remoteTag);
+    refuse(200);
+    this.#components.counters.add("sidecar.notified");
+    if (state === "terminated") return this.#ended(params.get("reason"), Number(params.get("retry-after")));
+    if (body.length > 0) this.#publish(body, headers.get("Content-Type"));
+  }
+
+  #answered(response: SipResponse): void {
+    if (this.#state.kind !== "subscribing") return;
+    const { timers, counters } = this.#components;
+    const tag = tagOf(response.headers.get("To") ?? "");
+    if (response.status < 200 || response.status >= 300 || tag === undefined) {
+      counters.add("sidecar.subscribe_failed");
+      return this.#retry(Number(response.headers.get("Retry-After")));
+    }
+    this.#confirm(response, tag);
+    this.#failures = 0;
+    const seconds = expiresOf(response.headers) ?? limits.sidecar.subscriptionSeconds;
+    this.#state = { kind: "active", cancel: timers.after(Math.max(seconds * 800, 1000), () => this.open()) };
+  }
+
+  /** The dialog is over. @see RFC 6665 §4.1.3 */
+  #ended(reason: string | undefined, retryAfterSeconds: number): void {
+    if (this.#state.kind === "active") this.#state.cancel();
+    this.#state = { kind: "subscribing" };
+    this.#publish(undefined);
+    const isForGood = reason === "rejected" || reason === "noresource" || reason === "invariant";
+    this.#retry(isForGood ? limits.sidecar.retryMaxMs / 1000 : retryAfterSeconds);
+  }
+
+  /** subscribing → waiting, for a dialog of its own */
+  #retry(afterSeconds: number): void {
+    this.#callId = randomCallId();
+    this.#cseq = 0;
+    this.#remoteTag = undefined;
+    this.#remoteTarget = this.aor;
+    this.#routes = [];
+    this.#notifyCseq = -1;
+    const { retryMinMs, retryMaxMs } = limits.sidecar;
+    const pauseMs = Math.min(retryMinMs * 2 ** this.#failures, retryMaxMs);
+    this.#failures++;
+    const delayMs = afterSeconds > 0 ? Math.min(afterSeconds * 1000, retryMaxMs) : pauseMs;
+    this.#state = { kind: "waiting", cancel: this.#components.timers.after(delayMs, () => this.open()) };
+  }
+
+  #subscribe(expiresSeconds: number): Promise<SipResponse> {
+    const { stack, subscriber, contactFor } = this.#components;
+    this.#cseq++;
+    const tag = this.#remoteTag === undefined ? "" : `;tag=${this.#remoteTag}`;
+    const request = createRequest({
+      method: "SUBSCRIBE",
+      uri: this.#remoteTarget,
+      from: `<${subscriber}>;tag=${this.localTag}`,
+      to: `<${this.aor}>${tag}`,
+      callId: this.#callId,
+      cseq: this.#cseq,
+      headers: [
+        ...this.#routes.map((route): [string, string] => ["Route", route]),
+        ["Contact", `<${contactFor(this.flow)}>`],
+        ["P-Asserted-Identity", `<${subscriber}>`],
+        ["Event", "presence"],
+        ["Accept", "application/pidf+xml"],
+        ["Expires", String(expiresSeconds)],
+      ],
+    });
+    return stack.send(request, this.flow);
+  }
+
+  #confirm({ kind, headers }: SipRequest | SipResponse, remoteTag: string): void {
+    if (this.#remoteTag === undefined) {
+      const recorded = headers.all("Record-Route");
+      // RFC 3261 §12.1: as the server recorded it; as a client in reverse.
+      this.#routes = kind === "request" ? recorded : recorded.toReversed();
+    }
+    this.#remoteTag = remoteTag;
+    const contact = headers.get("Contact");
+    if (contact !== undefined) this.#remoteTarget = parseNameAddr(contact).uri;
+  }
+
+  /** Publishes a document in place of the one before; `undefined` takes it back. */
+  #publish(document: Uint8Array | undefined, contentType = "application/pidf+xml"): void {
+    // Copied: the message may be a small part of a large buffer.
+    const body = document && Uint8Array.from(document);
+    this.#publishing = this.#publishing.then(() => this.#publishNow(body, contentType)).catch(() => {});
+  }
+
+  async #publishNow(body: Uint8Array | undefined, contentType: string): Promise<void> {
+    const { publish, counters } = this.#components;
+    if (body === undefined && this.#entityTag === undefined) return;
+    const request = (entityTag: string | undefined) =>
+      createRequest({
+        method: "PUBLISH",
+        uri: this.aor,
+        from: `<${this.aor}>;tag=${randomTag()}`,
+        to: `<${this.aor}>`,
+        headers: [
+          ["Event", "presence"],
+          // It outlives the subscription that it came by, which is refreshed in time or taken back.
+          ["Expires", body === undefined ? "0" : String(2 * limits.sidecar.subscriptionSeconds)],
+          ...(entityTag === undefined ? [] : [["SIP-If-Match", entityTag] as [string, string]]),
+          ...(body === undefined ? [] : [["Content-Type", contentType] as [string, string]]),
+        ],
+        ...(body === undefined ? {} : { body }),
+      });
+    let answer = await publish(request(this.#entityTag), this.aor, this.flow);
+    if (answer.status === 412 && body !== undefined) answer = await publish(request(undefined), this.aor, this.flow);
+    if (answer.status >= 300) counters.add("sidecar.publish_failed");
+    this.#entityTag = answer.status < 300 && body !== undefined ? answer.headers.get("SIP-ETag") : undefined;
+  }
+}

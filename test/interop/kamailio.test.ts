@@ -1,0 +1,156 @@
+import { expect } from "chai";
+import type { ImSession } from "../../node/softphone/im-session.ts";
+import type { PresenceNotification } from "../../node/softphone/presence-subscription.ts";
+import type { ReceivedMessage } from "../../node/softphone/softphone.ts";
+import { Softphone } from "../../node/softphone/softphone.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { DOMAIN, SessionWorld } from "../scenario/session/session-world.ts";
+import { Kamailio } from "./kamailio.ts";
+import { findProgram, freeUdpPort } from "./programs.ts";
+
+const aorOf = (user: string) => `sip:${user}@${DOMAIN}`;
+
+describe("Kamailio as a server of the domain, beside two of Aorta", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+  let kamailio: Kamailio;
+  const phones: Softphone[] = [];
+
+  before(async function () {
+    const program = findProgram("kamailio");
+    // Debian: kamailio, kamailio-presence-modules
+    if (program === undefined) return this.skip();
+    const port = await freeUdpPort();
+    world = await SessionWorld.of(2, [{ address: "127.0.0.1", port }]);
+    kamailio = await Kamailio.start(program, port, udpPortOf(0));
+  });
+  afterEach(async () => {
+    for (const phone of phones.splice(0)) await phone.close();
+  });
+  after(async () => {
+    await kamailio?.stop();
+    await world?.stop();
+  });
+
+  function udpPortOf(server: number): number {
+    return world.sides[server]!.stack.listening().find(({ transport }) => transport === "UDP")!.port;
+  }
+
+  /** A client of Kamailio, or of the server of Aorta with that index. */
+  async function open(user: string, server: "kamailio" | 0 | 1): Promise<Softphone> {
+    const port = server === "kamailio" ? kamailio.port : udpPortOf(server);
+    const phone = await Softphone.open({ aor: aorOf(user), server: { transport: "UDP", host: "127.0.0.1", port } });
+    phones.push(phone);
+    return phone;
+  }
+
+  function inbox(phone: Softphone): ReceivedMessage[] {
+    const messages: ReceivedMessage[] = [];
+    phone.onMessage((message) => messages.push(message));
+    return messages;
+  }
+
+  it("registers its users with the node beside it, and messages go both ways", async () => {
+    const [kate, anna] = [await open("kate", "kamailio"), await open("anna", 1)];
+    const [atKate, atAnna] = [inbox(kate), inbox(anna)];
+    expect((await kate.register()).status).to.equal(200);
+    expect((await anna.register()).status).to.equal(200);
+    expect((await anna.sendMessage(kate.aor, "to Kamailio")).status).to.equal(200);
+    expect((await kate.sendMessage(anna.aor, "from Kamailio")).status).to.equal(200);
+    expect(atKate).to.deep.equal([{ from: anna.aor, text: "to Kamailio" }]);
+    expect(atAnna).to.deep.equal([{ from: kate.aor, text: "from Kamailio" }]);
+  });
+
+  it("shows its users' presence to watchers on Aorta, and theirs to its own", async () => {
+    const [kate, anna] = [await open("kate", "kamailio"), await open("anna", 1)];
+    for (const phone of [kate, anna]) expect((await phone.register()).status).to.equal(200);
+    const [atKate, atAnna]: [PresenceNotification[], PresenceNotification[]] = [[], []];
+    await anna.subscribePresence(kate.aor, (notification) => atAnna.push(notification));
+    await kate.subscribePresence(anna.aor, (notification) => atKate.push(notification));
+    expect((await kate.publishPresence({ basic: "open", note: "at Kamailio" })).status).to.equal(200);
+    expect((await anna.publishPresence({ basic: "open", note: "at Aorta" })).status).to.equal(200);
+    await eventually(() => atAnna.some(({ presence }) => presence?.note === "at Kamailio"), "kate's presence at anna");
+    await eventually(() => atKate.some(({ presence }) => presence?.note === "at Aorta"), "anna's presence at kate");
+    expect((await kate.publishPresence({ basic: "open", note: "on the phone" })).status).to.equal(200);
+    await eventually(() => atAnna.at(-1)?.presence?.note === "on the phone", "kate's change at anna");
+  });
+
+  it("lets a user move to Aorta and back, while those who watch and write to her stay where they are", async () => {
+    const [joe, atKamailio, atAorta] = [await open("joe", 1), await open("mia", "kamailio"), await open("mia", 0)];
+    await joe.register();
+    const seen: PresenceNotification[] = [];
+    await joe.subscribePresence(aorOf("mia"), (notification) => seen.push(notification));
+    const [old, current] = [inbox(atKamailio), inbox(atAorta)];
+    const last = () => seen.at(-1)?.presence?.note;
+
+    expect((await atKamailio.register()).status).to.equal(200);
+    await atKamailio.publishPresence({ basic: "open", note: "first" });
+    await eventually(() => last() === "first", "mia at Kamailio");
+    expect((await joe.sendMessage(aorOf("mia"), "1")).status).to.equal(200);
+
+    expect((await atAorta.register()).status).to.equal(200);
+    await atAorta.publishPresence({ basic: "open", note: "second" });
+    await eventually(() => last() === "second", "mia at Aorta");
+    expect((await joe.sendMessage(aorOf("mia"), "2")).status).to.equal(200);
+    const local = await open("kim", "kamailio");
+    await local.register();
+    expect((await local.sendMessage(aorOf("mia"), "3")).status).to.equal(200);
+    expect([old.map(({ text }) => text), current.map(({ text }) => text)]).to.deep.equal([["1"], ["2", "3"]]);
+
+    await atKamailio.close();
+    expect(last(), "the old client's farewell is none of hers any more").to.equal("second");
+    const back = await open("mia", "kamailio");
+    const again = inbox(back);
+    expect((await back.register()).status).to.equal(200);
+    await back.publishPresence({ basic: "open", note: "third" });
+    await eventually(() => last() === "third", "mia at Kamailio again");
+    expect((await joe.sendMessage(aorOf("mia"), "4")).status).to.equal(200);
+    await eventually(() => again.some(({ text }) => text === "4"), "the last message");
+    expect(
+      seen.every(({ presence }, at) => at === 0 || presence?.basic !== "closed"),
+      "no false closed",
+    ).to.equal(true);
+  });
+
+  it("hears 403 for a device that only refreshes after its user has gone to another server", async () => {
+    const [there, here] = [await open("nina", "kamailio"), await open("nina", 1)];
+    expect((await there.register()).status).to.equal(200);
+    expect((await here.register()).status).to.equal(200);
+    expect((await there.register()).status).to.equal(403);
+    const joe = await open("joe", 0);
+    const received = inbox(here);
+    expect((await joe.sendMessage(aorOf("nina"), "still with Aorta")).status).to.equal(200);
+    expect(received).to.have.length(1);
+  });
+
+  it("takes part in sessions, called and calling", async () => {
+    const [kate, anna] = [await open("kate", "kamailio"), await open("anna", 1)];
+    for (const [caller, callee] of [
+      [kate, anna],
+      [anna, kate],
+    ] as const) {
+      for (const phone of [kate, anna]) expect((await phone.register()).status).to.equal(200);
+      const accepted = Promise.withResolvers<ImSession>();
+      const stop = callee.onInvitation(
+        (invitation) => void invitation.accept().then(accepted.resolve, accepted.reject),
+      );
+      const session = await caller.openSession(callee.aor);
+      if ("status" in session) throw new Error(`refused with ${session.status}`);
+      expect(await session.send("hello")).to.equal(200);
+      await (await accepted.promise).close();
+      await session.ended;
+      stop();
+    }
+  });
+
+  it("frees a user who signs off", async () => {
+    const kate = await open("olga", "kamailio");
+    expect((await kate.register()).status).to.equal(200);
+    expect((await kate.unregister()).status).to.equal(200);
+    const joe = await open("joe", 1);
+    expect((await joe.sendMessage(aorOf("olga"), "for later")).status).to.equal(202);
+    const received = inbox(kate);
+    expect((await kate.register()).status).to.equal(200);
+    await eventually(() => received.length === 1, "the held message");
+  });
+});
