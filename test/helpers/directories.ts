@@ -32,6 +32,8 @@ export class TestDirectories {
       readonly leaseMs?: number;
       readonly meshOf?: (index: number) => Partial<MeshOptions>;
       readonly clockOf?: (index: number) => Clock;
+      /** Whether every server gets a copy of the domain's key. */
+      readonly stewards?: boolean;
     } = {},
   ): Promise<TestDirectories> {
     const directories = new TestDirectories(
@@ -44,7 +46,9 @@ export class TestDirectories {
       ...options.meshOf?.(0),
     });
     await directories.add(founder);
-    for (let i = 1; i < size; i++) await directories.add(await directories.domain.join(founder, options.meshOf?.(i)));
+    for (let i = 1; i < size; i++) {
+      await directories.add(await directories.domain.join(founder, options.meshOf?.(i), options.stewards));
+    }
     await directories.domain.allUp();
     await directories.allVote();
     return directories;

@@ -44,9 +44,9 @@ export class TestDomain {
     return this.create({ membership: { kind: "found", domain: "example.com" }, ...options });
   }
 
-  /** Joins through `inviter`; not yet started. */
-  join(inviter: TestServer, options: Partial<MeshOptions> = {}): Promise<TestServer> {
-    const token = inviter.mesh.createInvite({ ttlMs: 60_000, steward: false });
+  /** Joins through `inviter`, with a copy of the domain's key or without; not yet started. */
+  join(inviter: TestServer, options: Partial<MeshOptions> = {}, steward = false): Promise<TestServer> {
+    const token = inviter.mesh.createInvite({ ttlMs: 60_000, steward });
     return this.create({ membership: { kind: "join", token }, ...options });
   }
 
