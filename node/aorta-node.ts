@@ -193,6 +193,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       mesh,
       directory,
       users: storage.users,
+      lists: storage.lists,
       storageProblem: () => storage.problem(),
       counters,
       clock,

@@ -6,7 +6,8 @@ import { parseDuration } from "../config/values.ts";
 import { AortaError, ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
-import type { User } from "../storage/ports.ts";
+import { expandList } from "../presence/lists/expand-list.ts";
+import type { ResourceList, User } from "../storage/ports.ts";
 import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
 import { WatchStreams } from "./watch-streams.ts";
@@ -30,6 +31,11 @@ const userBody = z.strictObject({
   username: z.string().min(1).max(128),
   ha1Md5: z.string().regex(/^[0-9a-f]{32}$/),
   ha1Sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+const listBody = z.strictObject({
+  uri: z.string(),
+  owner: z.string(),
+  members: z.array(z.string()).min(1).max(limits.presence.lists.members),
 });
 const bindingsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(limits.admin.bindings).default(1000),
@@ -190,7 +196,39 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     if (!view.users.remove(aor)) return refuse(reply, 404, "NO_SUCH_USER", `there is no user ${aor}`);
     return reply.status(204).send();
   });
+  api.get("/v1/lists", async () => view.lists.list());
+  api.post("/v1/lists", async (request, reply) => {
+    const { uri, owner, members } = listBody.parse(request.body);
+    const { domain } = view.roster();
+    const list = {
+      uri: parseUser(uri, domain),
+      owner: parseUser(owner, domain),
+      members: [...new Set(members.map((member) => parseUser(member, domain)))],
+    };
+    checkList(list, view);
+    view.lists.put(list);
+    return reply.status(201).send(list);
+  });
+  api.delete<AorParams>("/v1/lists/:aor", async (request, reply) => {
+    const uri = parseUser(request.params.aor, view.roster().domain);
+    if (!view.lists.remove(uri)) return refuse(reply, 404, "NO_SUCH_LIST", `there is no list ${uri}`);
+    return reply.status(204).send();
+  });
   return api;
+}
+
+/** @throws {ConfigurationError} `IS_USER`, `LIST_TOO_LARGE` */
+function checkList({ uri, members }: ResourceList, { users, lists }: NodeView): void {
+  if (users.list().some(({ aor }) => aor === uri))
+    throw new ConfigurationError("IS_USER", `${uri} is a user: nobody could watch them any more`);
+  const others = new Map(lists.list().map((list) => [list.uri, list.members]));
+  if (expandList(members, (member) => others.get(member), uri).kind === "too-large") {
+    const { members: most, depth } = limits.presence.lists;
+    throw new ConfigurationError(
+      "LIST_TOO_LARGE",
+      `with the lists on it, it has more than ${most} users or ${depth} levels`,
+    );
+  }
 }
 
 const isNamed = ({ id, name, number }: ServerRef, named: string): boolean =>

@@ -3,7 +3,7 @@ import type { ServerId } from "../../dht-schema/roster.ts";
 import type { PresenceStatus } from "../presence/presence-server.ts";
 import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
-import type { HistoryQuery, User, UserStore } from "../storage/ports.ts";
+import type { HistoryQuery, User, ResourceListStore, UserStore } from "../storage/ports.ts";
 import type { StorageProblem } from "../storage/storage-problem.ts";
 
 /** A server, as people and programs name it. */
@@ -245,4 +245,6 @@ export interface NodeView {
   history(query: HistoryQuery, everywhere: boolean): Promise<HistoryView>;
   /** Secrets never leave by the API. */
   readonly users: Pick<UserStore, "put" | "remove" | "list">;
+  /** Buddy lists of this node. */
+  readonly lists: Pick<ResourceListStore, "put" | "remove" | "list">;
 }

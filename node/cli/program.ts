@@ -6,6 +6,7 @@ import { completionCommand } from "./commands/completion/options.ts";
 import { drainCommand } from "./commands/drain/options.ts";
 import { historyCommand } from "./commands/history/options.ts";
 import { inviteCommand } from "./commands/invite/options.ts";
+import { listCommand } from "./commands/list/options.ts";
 import { lookupCommand } from "./commands/lookup/options.ts";
 import { peerCommand } from "./commands/peer/options.ts";
 import { peersCommand } from "./commands/peers/options.ts";
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   program.addCommand(userCommand());
   program.addCommand(historyCommand());
   program.addCommand(chaosCommand());
+  program.addCommand(listCommand());
   program.addCommand(completionCommand(program));
   for (const command of everyCommand(program)) {
     command

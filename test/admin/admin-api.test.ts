@@ -97,6 +97,26 @@ describe("the admin API", () => {
     expect(body).to.satisfy(refusal("BAD_TTL", /not "soon"/));
   });
 
+  it("makes, replaces, shows and removes buddy lists, of a size that one subscription can have", async () => {
+    const payload = { uri: "joe-friends", owner: "joe", members: ["alice", "bob@example.com", "alice"] };
+    const members = ["sip:alice@example.com", "sip:bob@example.com"];
+    const shown = { uri: "sip:joe-friends@example.com", owner: "sip:joe@example.com", members };
+    const post = (over: object) => call({ method: "POST", url: "/v1/lists", payload: { ...payload, ...over } });
+    expect(await post({})).to.deep.equal([201, shown]);
+    expect(await post({ members: ["bob"] })).to.deep.equal([201, { ...shown, members: members.slice(1) }]);
+    expect(await call("/v1/lists")).to.deep.equal([200, [{ ...shown, members: members.slice(1) }]]);
+    const many = (prefix: string) => Array.from({ length: 150 }, (_, index) => `${prefix}${index}`);
+    expect((await post({ uri: "half", members: many("a") }))[0]).to.equal(201);
+    expect((await post({ members: [...many("b"), "half"] }))[1]).to.satisfy(refusal("LIST_TOO_LARGE", /200 users/));
+    expect((await post({ members: [] }))[1]).to.satisfy(refusal("BAD_REQUEST", /members/));
+    expect((await post({ owner: "joe@example.org" }))[1]).to.satisfy(refusal("FOREIGN_DOMAIN", /no user/));
+    view.users.put({ aor: parseAor("sip:ann@example.com"), username: "ann", realm: "example.com", ...ha1 });
+    expect((await post({ uri: "ann" }))[1]).to.satisfy(refusal("IS_USER", /is a user/));
+    view.users.remove(parseAor("sip:ann@example.com"));
+    expect(await call({ method: "DELETE", url: "/v1/lists/joe-friends" })).to.deep.equal([204, undefined]);
+    expect((await call({ method: "DELETE", url: "/v1/lists/joe-friends" }))[0]).to.equal(404);
+  });
+
   it("adds, replaces, lists and removes users, and never shows secrets", async () => {
     const payload = { aor: "alice", username: "alice", ...ha1 };
     const shown = { aor: "sip:alice@example.com", username: "alice", realm: "example.com" };

@@ -24,6 +24,7 @@ export class MemoryView implements NodeView {
   readonly watchers = new Set<(event: WatchEvent) => void>();
   #unwatched = Promise.withResolvers<void>();
   readonly users = openMemoryStorage().users;
+  readonly lists = openMemoryStorage().lists;
 
   status() {
     if (this.failure !== undefined) throw this.failure;

@@ -185,6 +185,22 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(empty.stderr).to.contain("a password is needed");
   });
 
+  it("manages buddy lists", async () => {
+    const put = await aorta.run(["list", "put", "joe-friends", "alice", "bob", "--owner", "joe", ...at("berlin")]);
+    const owner = "sip:joe@example.com";
+    expect(put.stdout).to.equal(`sip:joe-friends@example.com has 2 members; ${owner} may subscribe to it.\n`);
+    const members = ["sip:alice@example.com", "sip:bob@example.com"];
+    expect(await aorta.json("list", "show", ...at("berlin"))).to.deep.equal([
+      { uri: "sip:joe-friends@example.com", owner, members },
+    ]);
+    expect((await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).code).to.equal(0);
+    expect(await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).to.include({
+      code: 1,
+      stderr: "aorta: there is no list sip:joe-friends@example.com\n",
+    });
+    expect((await aorta.run(["list", "put", "friends", "alice", ...at("berlin")])).code).to.equal(2);
+  });
+
   it("prints a token alone, so that a script can take it, and only where the domain's key is", async () => {
     const { code, stdout, stderr } = await aorta.run(["invite", "--ttl", "10m", ...at("berlin")]);
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
