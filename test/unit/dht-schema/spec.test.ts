@@ -74,7 +74,7 @@ describe("the specification", () => {
   }
 
   it("describes no structure that there is not", () => {
-    const named = [...text.matchAll(/<!-- structure (\S+) -->/g)].map(([, name]) => name);
+    const named = [...text.matchAll(/<!-- structure (\S+) -->/g)].map(([, name]) => String(name));
     expect(named.toSorted()).to.deep.equal(structures.map(({ notation }) => notation).toSorted());
   });
 
