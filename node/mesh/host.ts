@@ -59,6 +59,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     connectionGater: guard.gater(),
     connectionManager: {
       maxConnections: limits.mesh.connections,
+      // A server that starts dials all the others at once; libp2p's 500 would refuse those of a large domain.
+      maxDialQueueLength: limits.mesh.connections,
       inboundConnectionThreshold: limits.mesh.inboundPerSecond,
       maxIncomingPendingConnections: limits.mesh.inboundPending,
       dialTimeout: limits.mesh.dialMs,
