@@ -14,6 +14,8 @@ interface Session {
   readonly boot: number;
   expiresMs: number;
   readonly watches: Set<Aor>;
+  /** What was accepted under it and is not another's since: told to its watchers when the session ends, without a look at all that is watched. */
+  readonly holds: Set<Aor>;
   /** Sent so far. */
   notices: number;
 }
@@ -115,7 +117,15 @@ export class Replica {
     if (session !== undefined && session.boot > boot) return;
     if (session === undefined || session.boot !== boot) {
       if (session !== undefined) this.#end(nowMs, session);
-      session = { id: ++this.#lastSession, server: from, boot, expiresMs: 0, watches: new Set(), notices: 0 };
+      session = {
+        id: ++this.#lastSession,
+        server: from,
+        boot,
+        expiresMs: 0,
+        watches: new Set(),
+        holds: new Set(),
+        notices: 0,
+      };
       this.#sessions.set(from, session);
       this.#expireLater(session, nowMs + context.roster().leaseMs);
     }
@@ -174,7 +184,9 @@ export class Replica {
     session: Session,
     { op, aor, ballot }: { readonly op: number; readonly aor: Aor; readonly ballot: Ballot },
   ): void {
+    register.accepted?.session.holds.delete(aor);
     register.accepted = { ballot, session };
+    session.holds.add(aor);
     this.#context.send(session.server, { type: "accepted", op, session: session.id });
     this.#tell(nowMs, aor);
   }
@@ -186,6 +198,7 @@ export class Replica {
     if (register === undefined || held?.member !== from || ballot.member !== from) return;
     // What the owner went through on its way to this ballot is let go of with it.
     if (compareBallots(held, ballot) > 0) return;
+    register.accepted?.session.holds.delete(aor);
     register.accepted = undefined;
     this.#tell(nowMs, aor);
   }
@@ -268,9 +281,8 @@ export class Replica {
     this.#sessions.delete(session.server);
     session.expiresMs = Math.min(session.expiresMs, nowMs);
     for (const aor of session.watches) this.#forget(aor, session);
-    for (const aor of this.#watchers.keys()) {
-      if (this.#registers.get(aor)?.accepted?.session === session) this.#tell(nowMs, aor);
-    }
+    for (const aor of session.holds) this.#tell(nowMs, aor);
+    session.holds.clear();
   }
 
   #state(nowMs: number, accepted: Accepted | undefined): AcceptedState | undefined {
