@@ -58,11 +58,20 @@ export function createResponse(request: SipRequest, status: number, init: Respon
   return { kind: "response", status, reason: init.reason ?? reasonPhrase(status), headers, body: octets(init.body) };
 }
 
-const COPIED = new Set(["via", "from", "to", "call-id", "cseq"]);
+const SINGLE = new Set(["from", "to", "call-id", "cseq"]);
 
+/** Of what a malformed request has twice, the first: the answer to it is well-formed. */
 function copiedFields(headers: SipHeaders, status: number): SipHeaders {
   const makesDialog = status > 100 && status < 300;
-  return headersOf(fieldsOf(headers).filter(({ key }) => COPIED.has(key) || (makesDialog && key === "record-route")));
+  const seen = new Set<string>();
+  return headersOf(
+    fieldsOf(headers).filter(({ key }) => {
+      if (!SINGLE.has(key)) return key === "via" || (makesDialog && key === "record-route");
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    }),
+  );
 }
 
 /** Adds a tag to the To field when it has none. @see RFC 3261 §8.2.6.2 */

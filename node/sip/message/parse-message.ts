@@ -108,8 +108,12 @@ function requestLineProblem(line: string, first: number, last: number): { proble
   return {};
 }
 
-/** What an answer repeats, wherever it stands. */
 const ANSWERED = new Set(["via", "from", "to", "call-id", "cseq"]);
+
+/** The first of what an answer repeats, wherever it stands. */
+function isNeededForAnswer({ key }: HeaderField, before: readonly HeaderField[]): boolean {
+  return ANSWERED.has(key) && before.every((field) => field.key !== key);
+}
 
 /** Reads the fields from `at` on into `fields`. One that is malformed does not hide those after it: the first problem is thrown at the end. */
 function parseFields(head: string, at: number, fields: HeaderField[]): void {
@@ -123,7 +127,7 @@ function parseFields(head: string, at: number, fields: HeaderField[]): void {
     while (isSpace(head.charCodeAt(end + 2))) end = endOfLine(head, end + 2);
     const field = parseField(head, at, end, end > unfoldedEnd);
     if (field !== undefined) {
-      if (!isTooMany || ANSWERED.has(field.key)) fields.push(field);
+      if (!isTooMany || isNeededForAnswer(field, fields)) fields.push(field);
     } else problem ??= fieldProblem(head.slice(at, end));
     at = end + 2;
   }

@@ -10,7 +10,11 @@ export class SipParseError extends ProtocolError {
   readonly request?: SipRequest;
 
   constructor(code: string, message: string, options: { status?: number; request?: SipRequest } & ErrorOptions = {}) {
+    // A stack trace costs ten times what reading the message does, which whoever sends nonsense would make us pay; code and message say it all.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(code, message, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.status = options.status ?? 400;
     if (options.request !== undefined) this.request = options.request;
   }

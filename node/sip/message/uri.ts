@@ -72,7 +72,10 @@ export function parseUri(text: string): SipUri {
   const beforeHeaders = question < 0 ? text.length : question;
   let semicolon = text.indexOf(";", rest);
   if (semicolon < 0 || semicolon > beforeHeaders) semicolon = beforeHeaders;
-  const { host, port } = parseHostPort(text.slice(rest, semicolon));
+  const hostPort = text.slice(rest, semicolon);
+  // What Via may have around its colon, a URI may not.
+  if (/\s/.test(hostPort)) throw bad(text);
+  const { host, port } = parseHostPort(hostPort);
   return {
     scheme,
     ...(user === undefined ? undefined : { user }),

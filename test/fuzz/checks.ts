@@ -1,0 +1,119 @@
+import { isDeepStrictEqual } from "node:util";
+import { expect } from "chai";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { assertedIn, stripAssertions } from "../../node/federation/edge-identity.ts";
+import { examineRequest } from "../../node/federation/examine-request.ts";
+import { toDevice, toServer } from "../../node/federation/forward.ts";
+import { ownAddresses } from "../../node/federation/own-addresses.ts";
+import { readRegister } from "../../node/registrar/read-register.ts";
+import { limits } from "../../node/runtime/limits.ts";
+import { expiresOf, parseContacts } from "../../node/sip/message/contact.ts";
+import { parseCredentials } from "../../node/sip/message/credentials.ts";
+import { parseEvent, parseSubscriptionState } from "../../node/sip/message/event.ts";
+import type { FrameEvent } from "../../node/sip/message/framer.ts";
+import { StreamFramer } from "../../node/sip/message/framer.ts";
+import type { SipMessage } from "../../node/sip/message/message.ts";
+import { formatNameAddr, parseNameAddr } from "../../node/sip/message/name-addr.ts";
+import { parseMessage } from "../../node/sip/message/parse-message.ts";
+import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
+import { SipParseError } from "../../node/sip/message/sip-parse-error.ts";
+import { formatUri, parseUri } from "../../node/sip/message/uri.ts";
+import { validateRequest } from "../../node/sip/message/validate-request.ts";
+import { formatVia, parseVia } from "../../node/sip/message/via.ts";
+import type { Random } from "./random.ts";
+
+/** The result, or undefined where it is refused in the one way that is allowed. */
+function attempt<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof SipParseError)) throw error;
+    if (error.status < 400 || error.status > 599) throw new Error(`refused with ${error.status}`, { cause: error });
+    return undefined;
+  }
+}
+
+/** What a message is, for comparison. */
+function contentOf(message: SipMessage): unknown {
+  const { headers, body, ...start } = message;
+  const fields = [...headers.entries()].filter(([name]) => !/^(?:content-length|l)$/i.test(name));
+  return JSON.stringify([start, fields, Buffer.from(body).toString("latin1")]);
+}
+
+/** Parsing, writing and parsing again gives the same, and every reader of fields reads or refuses every field, whatever it is called. */
+export function checkParsing(octets: Buffer): SipMessage | undefined {
+  const message = attempt(() => parseMessage(octets));
+  if (message === undefined) return undefined;
+  const written = serializeMessage(message);
+  if (written.length <= limits.sip.messageBytes) same(contentOf(parseMessage(written)), contentOf(message));
+  readEverything(message);
+  return message;
+}
+
+/** Of as many values of a name each is read: those after them are like them. */
+const VALUES_READ = 10;
+
+function readEverything(message: SipMessage): void {
+  if (message.kind === "request") {
+    attempt(() => validateRequest(message));
+    const uri = attempt(() => parseUri(message.uri));
+    if (uri !== undefined) same(parseUri(formatUri(uri)), uri);
+  }
+  attempt(() => parseContacts(message.headers));
+  attempt(() => expiresOf(message.headers));
+  const names = new Set([...message.headers.entries()].map(([name]) => name.toLowerCase()));
+  for (const name of names) {
+    for (const value of (attempt(() => message.headers.all(name)) ?? []).slice(0, VALUES_READ)) {
+      const via = attempt(() => parseVia(value));
+      if (via !== undefined) same(parseVia(formatVia(via)), via);
+      const address = attempt(() => parseNameAddr(value));
+      if (address !== undefined) same(parseNameAddr(formatNameAddr(address)), address);
+      attempt(() => parseCredentials(value));
+      attempt(() => parseEvent(value));
+      attempt(() => parseSubscriptionState(value));
+    }
+  }
+}
+
+function same(again: unknown, first: unknown): void {
+  if (!isDeepStrictEqual(again, first)) expect(again).to.deep.equal(first);
+}
+
+const own = ownAddresses("12D3KooWServer" as ServerId, [{ transport: "UDP", address: "127.0.0.1", port: 5060 }], []);
+const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
+
+/** The edge examines every request that the stack would hand up, and its copies for others can be written. */
+export function checkEdge(message: SipMessage): void {
+  if (message.kind !== "request" || attempt(() => validateRequest(message)) === undefined) return;
+  const examined = examineRequest(message, { domain: "example.com", own, secure: false });
+  if (examined.kind === "refused") expect(examined.status).to.be.within(400, 699);
+  const order = readRegister(message, { transport: "UDP", address: "127.0.0.1", port: 1 }, EXPIRY);
+  if ("status" in order) expect(order.status).to.be.within(400, 499);
+  attempt(() => assertedIn(message.headers));
+  stripAssertions(message.headers);
+  serializeMessage(toServer(message, { version: 1, counter: 1, member: 1 }));
+  if (order !== undefined && "kind" in order && order.kind === "bind") {
+    for (const { uri } of order.contacts) serializeMessage(toDevice(message, { uri, path: order.path }));
+  }
+}
+
+/** A stream gives the same however it is cut, and no message above the bound. */
+export function checkFraming(octets: Buffer, random: Random): void {
+  const whole = new StreamFramer().push(octets);
+  const framer = new StreamFramer();
+  const pieces: FrameEvent[] = [];
+  const most = 1 + random.below(4000);
+  for (let at = 0; at < octets.length;) {
+    const size = 1 + random.below(most);
+    pieces.push(...framer.push(octets.subarray(at, at + size)));
+    at += size;
+  }
+  same(pieces.map(shown), whole.map(shown));
+  for (const event of whole) {
+    if (event.kind === "message") expect(event.bytes.length).to.be.at.most(limits.sip.messageBytes);
+  }
+}
+
+function shown(event: FrameEvent): string {
+  return event.kind === "message" ? Buffer.from(event.bytes).toString("latin1") : event.kind;
+}

@@ -1,0 +1,73 @@
+import { randomBytes } from "node:crypto";
+import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { FuzzFailure, fuzz } from "./fuzz.ts";
+import { measureGrowth } from "./growth.ts";
+
+const USAGE = "npm run fuzz -- [--seed N] [--count N]";
+/** A run leaves caches and compiled code behind, but nothing that depends on how many messages there were. */
+const HEAP_MAX_MB = 20;
+/** Between linear and quadratic, nearer to linear. */
+const EXPONENT_MAX = 1.4;
+/** Below it, the time is that of starting, not of reading. */
+const GROWTH_FROM_MS = 1;
+
+function heapMb(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().heapUsed / 1024 ** 2;
+}
+
+function integer(text: string, name: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  process.stderr.write(`--${name} is a number, not ${JSON.stringify(text)}\n${USAGE}\n`);
+  process.exit(2);
+}
+
+const { values } = parseArgs({ options: { seed: { type: "string" }, count: { type: "string", default: "100000" } } });
+const seed = values.seed === undefined ? randomBytes(3).readUIntBE(0, 3) : integer(values.seed, "seed");
+const count = integer(values.count, "count");
+process.stdout.write(`seed ${seed}, ${count} messages\n`);
+
+let failed = false;
+try {
+  await fuzz({ seed, count: Math.min(count, 2000) });
+  const beforeMb = heapMb();
+  const cpu = process.cpuUsage();
+  const report = await fuzz({
+    seed,
+    count,
+    onProgress: (done) => {
+      if (process.stdout.isTTY || done % 100_000 === 0) process.stdout.write(`${done}\n`);
+    },
+  });
+  const { user, system } = process.cpuUsage(cpu);
+  const grownMb = heapMb() - beforeMb;
+  const { messages, wellFormed, served, compared, slowest } = report;
+  process.stdout.write(
+    [
+      `${messages} messages, ${wellFormed} of them well-formed, ${served} handed up by the stack`,
+      `${compared} values read as SIP.js reads them`,
+      `${Math.round((user + system) / messages)} µs of CPU a message with all checks; slowest ${slowest.ms.toFixed(1)} ms for ${slowest.octets} octets`,
+      `heap grown by ${grownMb.toFixed(1)} MB`,
+      "",
+    ].join("\n"),
+  );
+  if (grownMb > HEAP_MAX_MB) failed = true;
+} catch (error) {
+  if (!(error instanceof FuzzFailure)) throw error;
+  process.stdout.write(`${error.message}\n${(error.cause as Error | undefined)?.stack ?? ""}\n`);
+  failed = true;
+}
+
+for (const { what, exponent, ms } of measureGrowth()) {
+  const isTooMuch = exponent > EXPONENT_MAX && ms > GROWTH_FROM_MS;
+  process.stdout.write(
+    `${what}: time grows with length^${exponent.toFixed(2)}, ${ms.toFixed(2)} ms for 60 KiB${isTooMuch ? " TOO MUCH" : ""}\n`,
+  );
+  failed ||= isTooMuch;
+}
+process.stdout.write(failed ? `failed; again: npm run fuzz -- --seed ${seed} --count ${count}\n` : "nothing broke\n");
+process.exitCode = failed ? 1 : 0;
