@@ -28,7 +28,7 @@ const VIAS = [
   "SIP / 2.0 / TCP [::1]:5060 ;received=192.0.2.1;ttl=1",
   "SIP/2.0/WSS x.invalid;branch=z9hG4bK2;maddr=a.b",
 ];
-const CHARACTERS = [..."\"<>,;:=@?&%\\*/ \t[]()abc019.-_~!'+$"];
+const CHARACTERS = "\"<>,;:=@?&%\\*/ \t[]()abc019.-_~!'+$".split("");
 
 function mutated(text: string, random: Random): string {
   for (let i = random.below(4); i > 0; i--) {
