@@ -14,13 +14,14 @@ interface Profile {
 
 /** Whose code a function is, by the first pattern that its file matches. */
 const PARTS: readonly (readonly [string, RegExp])[] = [
+  ["Noise", /mesh\/(quick-noise|noise-crypto|direct-delivery)/],
+  ["yamux", /mesh\/yamux/],
   ["directory core", /directory\/core\//],
   ["directory driver", /node\/directory\//],
   ["our codec", /dht-schema\//],
   ["mesh", /node\/mesh\//],
   ["load", /test\/bench\//],
-  ["Noise", /libp2p-noise|@noble|node:internal\/crypto/],
-  ["yamux", /yamux/],
+  ["cryptography", /libp2p-noise|chacha|wasm:|@noble|node:internal\/crypto/],
   ["libp2p, its streams and events", /node_modules/],
   ["sockets and streams of Node", /node:net|node:internal\/(stream|streams)|node:internal\/stream_base/],
   ["timers, microtasks, events of Node", /node:/],

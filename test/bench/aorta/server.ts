@@ -110,21 +110,21 @@ class Server {
     const aors = aorsOf(users);
     const lastMs = aors.map(() => NaN);
     const present = new Countdown(aors.length * watchers);
-    const moved = new Countdown(aors.length * watchers);
+    const moved = new Countdown(aors.length);
     this.#notices = moved.done.then(() => lastMs);
-    this.#watches = aors.flatMap((aor, index) =>
-      Array.from({ length: watchers }, () => {
+    this.#watches = aors.flatMap((aor, index) => {
+      const told = new Countdown(watchers);
+      void told.done.then(() => moved.count());
+      return Array.from({ length: watchers }, () => {
         let owner: ServerId | undefined;
         return this.directory.watch(aor, (change: OwnerChange) => {
           if (change.kind !== "owner" || change.server === owner) return;
-          if (owner !== undefined) {
-            lastMs[index] = sharedClockMs();
-            moved.count();
-          } else present.count();
+          if (owner === undefined) present.count();
+          else if (told.count() === 0) lastMs[index] = sharedClockMs();
           owner = change.server;
         });
-      }),
-    );
+      });
+    });
     await present.done;
   }
 
@@ -154,8 +154,10 @@ class Countdown {
     this.done = new Promise((resolve) => (this.#finish = resolve));
   }
 
-  count(): void {
+  /** What is left. */
+  count(): number {
     if (--this.#missing === 0) this.#finish();
+    return this.#missing;
   }
 }
 

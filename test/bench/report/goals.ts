@@ -21,7 +21,9 @@ export function judge(results: Results): readonly Verdict[] {
   for (const system of ["aorta-3", "aorta-5"]) {
     const value = (...of: [string, "p50Ms" | "perSecond" | "cpuMicros"]) => results.value(system, ...of);
     const times = (operation: string, raw: string) => results.ratio(system, operation, "p50Ms", raw);
-    add(`${system}: a claim within 4 raw majority writes`, times("claim", "write"), atMost(4), " ×");
+    // To as many replicas: five processes and a client share the cores.
+    const write = system === "aorta-5" ? "write-5" : "write";
+    add(`${system}: a claim within 4 raw majority writes`, times("claim", write), atMost(4), " ×");
     const nats = results.value("nats", "claim", "p50Ms");
     const claim = value("claim", "p50Ms");
     const beside = nats === undefined || claim === undefined ? undefined : claim / nats;
@@ -37,6 +39,15 @@ export function judge(results: Results): readonly Verdict[] {
       " /s",
     );
     add(`${system}: 1,000 watchers told within 2 raw round trips`, times("notice-1000", "round-trip"), atMost(2), " ×");
+  }
+  for (const system of ["aorta-3", "aorta-5"]) {
+    add(`${system}: nobody owned twice in a race`, results.value(system, "race", "twoBelievers"), atMost(0), "");
+    add(
+      `${system}: claims stop for 100 ms when a member dies`,
+      results.value(system, "outage", "outageMs"),
+      atMost(100),
+      " ms",
+    );
   }
   const idle = (metric: "idlePercent" | "replicaHeapBytes" | "rssMebibytes") =>
     results.value("aorta-3", "idle", metric);
