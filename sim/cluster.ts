@@ -38,8 +38,9 @@ export class Cluster {
   constructor(world: NodeWorld, init: ClusterInit) {
     this.#world = world;
     this.#init = init;
+    const { votersTarget, forgetAfterBallots } = init.mix;
     // A small step, so that the ceiling matters in every run.
-    this.#tuning = { ...defaultTuning, ceilingStep: 64, votersTarget: init.mix.votersTarget };
+    this.#tuning = { ...defaultTuning, ceilingStep: 64, votersTarget, forgetAfterBallots };
   }
 
   get nodes(): readonly SimulatedNode[] {

@@ -28,6 +28,8 @@ export interface RunMix {
   readonly rosterEveryMs: number;
   /** Voters that the steward aims at: with fewer than servers, some claim without being a replica of anything. */
   readonly votersTarget: number;
+  /** Ballots after which replicas forget registers that are nobody's: 0 for as soon as they can. */
+  readonly forgetAfterBallots: number;
   readonly network: NetworkFaults;
   /** `bounded`: rates within the domain's drift of true time, often at its very edges. `wrong`: any rate, jumps, standstills. */
   readonly clocks: "bounded" | "wrong";
@@ -55,6 +57,7 @@ export function drawMix(random: Random, leaseMs: number, clocks: RunMix["clocks"
     partitionEveryMs: often(),
     rosterEveryMs: random.chance(0.6) ? random.between(3, 20) * leaseMs : Infinity,
     votersTarget: random.pick([1, 3, 4, 5, 1024, 1024]),
+    forgetAfterBallots: 64,
     network: {
       loss: random.pick([0, 0, 0.01, 0.1]),
       duplication: random.pick([0, 0.05]),

@@ -5,6 +5,7 @@ import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { BALLOT_MAX } from "../../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../../dht-schema/directory-messages.ts";
 import { openServerBinding, signServerBinding } from "../../../dht-schema/server-binding.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { TestDirectories } from "../../helpers/directories.ts";
 
 const alice = parseAor("sip:alice@example.com");
@@ -87,5 +88,23 @@ describe("an owner that lies about its binding", function () {
     await answered;
     expect(counters.get("directory.malformed")).to.equal(3);
     expect((await directory.claim(zeke, { mode: "if-free" })).kind).to.equal("owned");
+  });
+
+  it("gets an answer to each of a flood of questions, but no more signatures than there are at a time", async () => {
+    const { directory, counters } = domain.server(0);
+    const { mesh } = domain.server(2);
+    expect((await directory.claim(zeke, { mode: "take-over" })).kind).to.equal("owned");
+    const answers: (Uint8Array | undefined)[] = [];
+    const all = new Promise<void>((resolve) =>
+      mesh.receive("directory", (_from, bytes) => {
+        for (const message of decodeBatch(bytes).messages) if (message.type === "record") answers.push(message.signed);
+        if (answers.length === 512) resolve();
+      }),
+    );
+    const messages = Array.from({ length: 512 }, (_, op) => ({ type: "fetchRecord", op, aor: zeke }) as const);
+    mesh.send(directory.self, "directory", encodeBatch({ rosterVersion: mesh.roster().version, messages }));
+    await all;
+    expect(answers.filter((signed) => signed !== undefined)).to.have.length(limits.directory.signatures);
+    expect(counters.get("directory.records_not_signed")).to.equal(512 - limits.directory.signatures);
   });
 });

@@ -17,6 +17,12 @@ describe("the directory under simulated faults", function () {
     });
   }
 
+  it("keeps its invariants with replicas that forget all they can", () => {
+    for (const seed of [21, 22, 23, 24]) {
+      simulate({ seed, nodes: 5, minutes: 0.5, mix: { aors: 40, claimEveryMs: 50, forgetAfterBallots: 0 } });
+    }
+  });
+
   it("replays a run exactly", () => {
     const options = { seed: 7, nodes: 5, minutes: 0.5 };
     expect(simulate(options)).to.deep.equal(simulate(options));
