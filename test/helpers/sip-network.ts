@@ -80,6 +80,8 @@ export class SipNetwork {
     sent.headers.prepend("Via", `SIP/2.0/${from.viaTransport} ${from.sentBy};branch=${randomBranch()}`);
     if (!sent.headers.has("Max-Forwards")) sent.headers.set("Max-Forwards", "70");
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
+    // What of a dead process still runs in the test sends nothing, and hears nothing.
+    if (from.state === "gone") return promise;
     const fail = (status: 408 | 503): void =>
       resolve(createResponse(request, status, { headers: [["Aorta-Local", "1"]] }));
     if (to === undefined || (to.state === "gone" && to.viaTransport !== "UDP")) {

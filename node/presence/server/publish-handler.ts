@@ -2,7 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { tryParseAor } from "../../../dht-schema/aor.ts";
 import { notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
-import type { ClaimOutcome } from "../../federation/locator.ts";
+import type { ClaimMode, ClaimOutcome } from "../../federation/locator.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
@@ -28,7 +28,7 @@ const RETRY_SECONDS = 2;
 export class PublishHandler {
   readonly #context: PresenceContext;
   readonly #registry: Registry;
-  readonly #claims = new Map<Aor, Promise<ClaimOutcome>>();
+  readonly #claims = new Map<string, Promise<ClaimOutcome>>();
   #waiting = 0;
 
   constructor(context: PresenceContext, registry: Registry) {
@@ -47,16 +47,23 @@ export class PublishHandler {
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
     // A user is claimed only for a PUBLISH that will be stored, which needs no state to be seen.
     const trial = this.#onNothing(event);
-    if (trial.kind === "refused" || trial.expiresSeconds === 0) return this.#conclude(incoming, trial);
+    const rests = this.#rests(aor, event.ifMatch);
+    if (!rests && (trial.kind === "refused" || trial.expiresSeconds === 0)) return this.#conclude(incoming, trial);
     if (this.#waiting >= this.#context.bounds.publishesWaiting)
       return this.#answer(incoming, unavailable(RETRY_SECONDS));
-    void this.#claimAndPublish(incoming, aor, event);
+    void this.#claimAndPublish(incoming, aor, event, rests ? "if-free" : "take-over");
   }
 
-  async #claimAndPublish(incoming: IncomingRequest, aor: Aor, event: PublishEvent): Promise<void> {
+  /** Whether a publication rests here, because the user is being claimed again: a 412 would make the device publish it a second time. */
+  #rests(aor: Aor, entityTag: string | undefined): boolean {
+    return entityTag !== undefined && this.#context.publications.read(aor).some((one) => one.entityTag === entityTag);
+  }
+
+  async #claimAndPublish(incoming: IncomingRequest, aor: Aor, event: PublishEvent, mode: ClaimMode): Promise<void> {
     this.#waiting += 1;
-    const outcome = await this.#claim(aor);
+    const outcome = await this.#claim(aor, mode);
     this.#waiting -= 1;
+    if (outcome.kind === "owned-elsewhere") return this.#conclude(incoming, this.#onNothing(event));
     // Another server had the user: what rested here is older than what was said there.
     if (outcome.kind === "owned" && outcome.from !== undefined) this.#registry.shedRested(aor);
     if (this.#publish(incoming, aor, event)) return;
@@ -66,12 +73,13 @@ export class PublishHandler {
   }
 
   /** One claim for all requests of a user that wait for it. */
-  #claim(aor: Aor): Promise<ClaimOutcome> {
-    let claim = this.#claims.get(aor);
+  #claim(aor: Aor, mode: ClaimMode): Promise<ClaimOutcome> {
+    const key = `${mode} ${aor}`;
+    let claim = this.#claims.get(key);
     if (claim === undefined) {
       this.#context.counters.add("presence.claims");
-      claim = this.#context.locator.claim(aor, { mode: "take-over" }).finally(() => this.#claims.delete(aor));
-      this.#claims.set(aor, claim);
+      claim = this.#context.locator.claim(aor, { mode }).finally(() => this.#claims.delete(key));
+      this.#claims.set(key, claim);
     }
     return claim;
   }
