@@ -56,7 +56,10 @@ export class PublishHandler {
 
   /** Whether a publication rests here, because the user is being claimed again: a 412 would make the device publish it a second time. */
   #rests(aor: Aor, entityTag: string | undefined): boolean {
-    return entityTag !== undefined && this.#context.publications.read(aor).some((one) => one.entityTag === entityTag);
+    const { locator, publications } = this.#context;
+    // A server that has leases, and is silent all the same, has heard of an owner after it.
+    if (entityTag === undefined || locator.owned(aor) !== undefined) return false;
+    return publications.read(aor).some((one) => one.entityTag === entityTag);
   }
 
   async #claimAndPublish(incoming: IncomingRequest, aor: Aor, event: PublishEvent, mode: ClaimMode): Promise<void> {
