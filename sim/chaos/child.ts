@@ -63,7 +63,6 @@ export class ServerChild {
     const execArgv = ["--enable-source-maps"];
     this.#child = fork(entry, [JSON.stringify(given)], { detached: true, stdio: [...stdio], execArgv });
     this.#child.stderr?.pipe(createWriteStream(this.logPath, { flags: "a" }));
-    this.#child.on("error", () => {}); // an order that no longer finds its process
     this.#up = once(this.#child, "message").then(() => {});
   }
 
@@ -85,7 +84,8 @@ export class ServerChild {
   }
 
   order(order: ServerOrder): void {
-    if (this.#child.connected) this.#child.send(order);
+    // One that is being killed may be gone by now: then the order is in vain.
+    if (this.#child.connected) this.#child.send(order, () => {});
   }
 
   /** Stops and continues by signal. */

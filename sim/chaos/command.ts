@@ -23,7 +23,13 @@ const samePressMs = 1000;
 /** `aorta chaos`: runs a plan, shows progress, reports. Resolves with the exit code. @throws {ConfigurationError} `REPORT_EXISTS` */
 export async function runCommand(options: ChaosOptions): Promise<number> {
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
-  const plan = planChaos({ seed, servers: options.servers, chaosMs: options.minutes * 60_000, leaseMs: options.lease });
+  const plan = planChaos({
+    seed,
+    servers: options.servers,
+    chaosMs: options.minutes * 60_000,
+    leaseMs: options.lease,
+    ...(options.wrongClock !== undefined && { wrongClockAt: options.wrongClock }),
+  });
   const folder = openFolder(options.report);
   writeFileSync(join(folder, "plan.json"), `${JSON.stringify(plan, undefined, 1)}\n`);
   const minutes = `${options.minutes} ${options.minutes === 1 ? "minute" : "minutes"}`;

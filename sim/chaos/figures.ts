@@ -34,6 +34,8 @@ export interface Figures {
     /** That showed a watcher what it had been shown before. */
     readonly duplicates: number;
     readonly closed: number;
+    /** That showed an earlier state after a later one, whether or not that breaks a promise. */
+    readonly earlier: number;
   };
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
 }
@@ -85,6 +87,7 @@ export function figuresOf({ users, tenures, troubles, sightings, fromMs, toMs }:
       all: notifications.length,
       perMove,
       duplicates: countRepeated(sightings),
+      earlier: countEarlier(sightings),
       closed: notifications.filter(({ basic }) => basic === "closed").length,
     },
     faults,
@@ -137,10 +140,21 @@ export function outagesOf(
 function countRepeated({ notifications }: Sightings): number {
   const last = new Map<string, string>();
   let repeated = 0;
-  for (const { dialog, user, state, basic, number } of notifications) {
-    const shown = `${state} ${basic} ${number}`;
-    if (last.get(`${dialog} ${user}`) === shown) repeated++;
-    last.set(`${dialog} ${user}`, shown);
+  for (const { dialog, user, state, basic, shown } of notifications) {
+    const seen = `${state} ${basic} ${shown?.number}`;
+    if (last.get(`${dialog} ${user}`) === seen) repeated++;
+    last.set(`${dialog} ${user}`, seen);
   }
   return repeated;
+}
+
+function countEarlier({ notifications }: Sightings): number {
+  const last = new Map<string, number>();
+  let earlier = 0;
+  for (const { dialog, user, shown } of notifications) {
+    if (shown === undefined) continue;
+    if (shown.number < (last.get(`${dialog} ${user}`) ?? 0)) earlier++;
+    last.set(`${dialog} ${user}`, shown.number);
+  }
+  return earlier;
 }

@@ -4,7 +4,7 @@ import { Softphone } from "../../node/softphone/softphone.ts";
 import { machineMs } from "./journal.ts";
 import type { Act, Place } from "./plan.ts";
 import type { Sightings } from "./sightings.ts";
-import { noteOf } from "./sightings.ts";
+import { formatNote } from "./sightings.ts";
 import type { SipPorts } from "./swarm.ts";
 import { DOMAIN } from "./swarm.ts";
 
@@ -188,7 +188,7 @@ export class Person {
   async #publish({ softphone, place }: Device): Promise<void> {
     const number = ++this.#publications;
     const askedAtMs = machineMs();
-    const published = softphone.publishPresence({ basic: "open", note: noteOf(number, place) });
+    const published = softphone.publishPresence({ basic: "open", note: formatNote({ number, place }) });
     const { status } = await within(this.#context.patienceMs, published);
     const answeredAtMs = machineMs();
     this.#context.sightings.publications.push({ user: this.user, number, askedAtMs, answeredAtMs, status });

@@ -63,8 +63,8 @@ export interface PlanOptions {
   readonly servers: number;
   readonly chaosMs: number;
   readonly leaseMs: number;
-  /** @default all that a swarm of this size can bear */
-  readonly kinds?: readonly FaultKind[];
+  /** The server at this place has a wrong clock: it is frozen again and again while people like to be there. */
+  readonly wrongClockAt?: Place;
 }
 
 const NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj"];
@@ -74,7 +74,9 @@ export function planChaos(options: PlanOptions): ChaosPlan {
   const { seed, servers, chaosMs, leaseMs } = options;
   const random = new Random(seed);
   const users = NAMES.slice(0, Math.max(4, Math.min(NAMES.length, servers * 2)));
-  const faults = new FaultPlanner(random, options).plan();
+  const { wrongClockAt } = options;
+  const faults =
+    wrongClockAt === undefined ? new FaultPlanner(random, options).plan() : planFreezes(wrongClockAt, options);
   const deeds = users.flatMap((user) => planDeeds(random, user, users, options));
   return { seed, servers, leaseMs, chaosMs, users, faults, deeds: deeds.sort((a, b) => a.atMs - b.atMs) };
 }
@@ -131,7 +133,7 @@ class FaultPlanner {
 
   #nextKind(): FaultKind {
     if (this.#bag.length === 0) {
-      this.#bag = shuffled(this.#random, this.#options.kinds ?? kindsFor(this.#options.servers));
+      this.#bag = shuffled(this.#random, kindsFor(this.#options.servers));
     }
     return this.#bag.pop() as FaultKind;
   }
@@ -179,12 +181,25 @@ function kindsFor(servers: number): FaultKind[] {
   return servers < 4 ? always : [...always, "kill", "freeze", "wipe", "leave"];
 }
 
+/** Long enough for others to take its users over by right, while it believes that it has them still. */
+function planFreezes(place: Place, { chaosMs, leaseMs }: PlanOptions): Fault[] {
+  const faults: Fault[] = [];
+  const forMs = Math.round(2.5 * leaseMs);
+  for (let atMs = leaseMs; atMs + forMs <= chaosMs; atMs += 4 * leaseMs) faults.push({ kind: "freeze", place, atMs, forMs }); // prettier-ignore
+  return faults;
+}
+
 function planDeeds(random: Random, user: string, users: readonly string[], options: PlanOptions): Deed[] {
   const deeds: Deed[] = [];
   const { chaosMs, leaseMs, servers } = options;
   const others = users.filter((other) => other !== user);
   const add = (atMs: number, act: Act) => deeds.push({ atMs: Math.round(atMs), user, act });
-  const order = () => shuffled(random, placesOf(servers));
+  const order = () => {
+    const places = shuffled(random, placesOf(servers));
+    const { wrongClockAt } = options;
+    if (wrongClockAt === undefined || random.chance(0.5)) return places;
+    return [wrongClockAt, ...places.filter((place) => place !== wrongClockAt)];
+  };
   add(random.between(0, 500), { kind: "move", places: order() });
   for (let atMs = 700 + random.exponential(leaseMs); atMs < chaosMs; atMs += 200 + random.exponential(leaseMs)) {
     const dice = random.next();

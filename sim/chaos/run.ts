@@ -272,8 +272,10 @@ class Run {
         watcher.users.flatMap((user) => {
           const last = watcher.last(user);
           const wanted = (this.#people.get(user) as Person).lastPublication;
-          if (last?.basic === "open" && last.number === wanted) return [];
-          return [`watcher ${watcher.place} sees ${user} as ${last?.basic} ${last?.number} instead of open ${wanted}`];
+          if (last?.basic === "open" && last.shown?.number === wanted) return [];
+          return [
+            `watcher ${watcher.place} sees ${user} as ${last?.basic} ${last?.shown?.number} instead of open ${wanted}`,
+          ];
         }),
       );
     if (!(await eventually(async () => wrong().length === 0, boundMs))) {

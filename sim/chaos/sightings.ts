@@ -20,7 +20,7 @@ export interface Registration {
   readonly status: number;
 }
 
-/** One PUBLISH. Its note is `<number> <place>`; numbers of a user grow. */
+/** One PUBLISH, with a {@link Note} of that number. */
 export interface PublicationSeen {
   readonly user: string;
   readonly number: number;
@@ -63,21 +63,27 @@ export interface Notification {
   readonly atMs: number;
   readonly state: "pending" | "active" | "terminated";
   readonly basic?: "open" | "closed";
-  /** Of the publication shown. */
-  readonly number?: number;
+  /** The publication shown. */
+  readonly shown?: Note;
+}
+
+/** What names a publication: a number that grows with each of a user, and the place where it was made. */
+export interface Note {
+  readonly number: number;
+  readonly place: Place;
 }
 
 export function noSightings(): Sightings {
   return { registrations: [], publications: [], signOffs: [], messages: [], deliveries: [], notifications: [] };
 }
 
-/** What a publication shows: its number, and where it was made. */
-export function noteOf(number: number, place: Place): string {
+/** What a publication shows to people. */
+export function formatNote({ number, place }: Note): string {
   return `${number} ${place}`;
 }
 
-/** The number in a note; `undefined` when it is not one of ours. */
-export function numberIn(note: string | undefined): number | undefined {
-  const digits = /^(\d+) \d+$/.exec(note ?? "")?.[1];
-  return digits === undefined ? undefined : Number(digits);
+/** `undefined` when it is not one of ours. */
+export function parseNote(text: string | undefined): Note | undefined {
+  const [, number, place] = /^(\d+) (\d+)$/.exec(text ?? "") ?? [];
+  return number === undefined ? undefined : { number: Number(number), place: Number(place) };
 }

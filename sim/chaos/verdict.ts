@@ -1,6 +1,6 @@
 import { parseAor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { parseBallot } from "../../dht-schema/ballot.ts";
+import { compareBallots, parseBallot } from "../../dht-schema/ballot.ts";
 import { EpochChecker } from "../checkers/epochs.ts";
 import type { Believer } from "../checkers/exclusivity.ts";
 import { ExclusivityChecker } from "../checkers/exclusivity.ts";
@@ -9,7 +9,8 @@ import { explainNotLinearizable } from "../checkers/linearizability.ts";
 import type { Invariant } from "../checkers/violation.ts";
 import { Violation } from "../checkers/violation.ts";
 import { WatchChecker } from "../checkers/watches.ts";
-import type { MessageSent, Sightings } from "./sightings.ts";
+import type { MessageSent, Note, Sightings } from "./sightings.ts";
+import type { Place } from "./plan.ts";
 import type { Trouble } from "./swarm.ts";
 import type { Journal, Tenure } from "./tenures.ts";
 import { lastEpochOf } from "./tenures.ts";
@@ -43,7 +44,7 @@ export function judge(evidence: Evidence): Finding[] {
     ...checkOrder(evidence),
     ...checkWatches(evidence.journals),
     ...checkMessages(evidence),
-    ...checkOrderOfStates(evidence.sightings),
+    ...checkOrderOfStates(evidence),
     ...checkClosed(evidence),
   ];
   return findings.sort((a, b) => a.atMs - b.atMs);
@@ -152,23 +153,35 @@ function mayHaveHeld({ server, to, askedAtMs, answeredAtMs }: MessageSent, tenur
 }
 
 /**
- * I3 as a watcher experiences it: within a dialog, no publication is shown again after a later one. A PUBLISH that was
- * unanswered when the next one was sent may still be carried out after it, so it says nothing.
+ * I3 as a watcher experiences it: within a dialog, no state of a lower epoch is shown after one of a higher, nor an earlier
+ * publication after a later one of the same epoch. A PUBLISH that was unanswered when the next one was sent may still be carried out
+ * after it, so it says nothing.
  */
-function checkOrderOfStates({ notifications, publications }: Sightings): Finding[] {
-  const published = new Map(publications.map((one) => [`${one.user} ${one.number}`, one]));
-  const shown = new Map<string, number>();
-  return notifications.flatMap(({ dialog, user, number, atMs }): Finding[] => {
-    if (number === undefined) return [];
-    const before = shown.get(`${dialog} ${user}`) ?? 0;
-    shown.set(`${dialog} ${user}`, number);
-    if (number >= before) return [];
-    const older = published.get(`${user} ${number}`);
-    const newer = published.get(`${user} ${before}`);
-    const isSettled = older !== undefined && older.status !== 0 && older.answeredAtMs <= (newer?.askedAtMs ?? Infinity);
-    if (!isSettled) return [];
-    return [{ promise: "I3", atMs, what: `watcher ${dialog} was shown state ${number} of ${user} after ${before}` }];
+function checkOrderOfStates({ sightings, tenures }: Evidence): Finding[] {
+  const published = new Map(sightings.publications.map((one) => [`${one.user} ${one.number}`, one]));
+  const latest = new Map<string, { readonly shown: Note; readonly epoch: Epoch }>();
+  return sightings.notifications.flatMap(({ dialog, user, shown, atMs }): Finding[] => {
+    const epoch = shown && epochAt(tenures, user, shown.place, atMs);
+    if (shown === undefined || epoch === undefined) return [];
+    const before = latest.get(`${dialog} ${user}`);
+    latest.set(`${dialog} ${user}`, { shown, epoch });
+    if (before === undefined || shown.number >= before.shown.number) return [];
+    const order = compareBallots(epoch, before.epoch);
+    const older = published.get(`${user} ${shown.number}`);
+    const newer = published.get(`${user} ${before.shown.number}`);
+    const isSettled = older !== undefined && older.status !== 0 && older.answeredAtMs <= (newer?.askedAtMs ?? 0);
+    if (order > 0 || !isSettled) return [];
+    const what = `watcher ${dialog} was shown state ${shown.number} of ${user} after ${before.shown.number}`;
+    return [{ promise: "I3", atMs, what }];
   });
+}
+
+/** By which epoch the server at a place spoke for a user at an instant, or had spoken last. */
+function epochAt(tenures: readonly Tenure[], user: string, place: Place, atMs: number): Epoch | undefined {
+  const own = ({ aor, fromMs, place: at }: Tenure) => aor.startsWith(`sip:${user}@`) && at === place && fromMs <= atMs;
+  const tenure = tenures.findLast(own);
+  if (tenure === undefined) return undefined;
+  return epochOf(tenure.raised.findLast(({ fromMs }) => fromMs <= atMs)?.epoch ?? tenure.epoch);
 }
 
 /** Nobody sees somebody as closed who is registered at a server that has owned them all the while, if neither side was in trouble. */

@@ -6,7 +6,7 @@ import type { PersonContext } from "./person.ts";
 import { aorOf, openSoftphone } from "./person.ts";
 import type { Place } from "./plan.ts";
 import type { Notification } from "./sightings.ts";
-import { numberIn } from "./sightings.ts";
+import { parseNote } from "./sightings.ts";
 
 const retryMs = 500;
 
@@ -78,7 +78,7 @@ export class Watcher {
   }
 
   #see(user: string, dialog: string, { state, presence }: PresenceNotification): void {
-    const number = numberIn(presence?.note);
+    const shown = parseNote(presence?.note);
     const seen: Notification = {
       watcherPlace: this.place,
       dialog,
@@ -86,7 +86,7 @@ export class Watcher {
       atMs: machineMs(),
       state,
       ...(presence !== undefined && { basic: presence.basic }),
-      ...(number !== undefined && { number }),
+      ...(shown !== undefined && { shown }),
     };
     this.#last.set(user, seen);
     this.#context.sightings.notifications.push(seen);

@@ -46,7 +46,7 @@ export function factsOf({ figures, troubles }: RunResult): Fact[] {
     {
       name: "notifications a move",
       value: notifications.perMove.toFixed(1),
-      note: `${notifications.all} in all, ${notifications.duplicates} showed nothing new`,
+      note: `${notifications.all} in all, ${notifications.duplicates} showed nothing new, ${notifications.earlier} an earlier state`,
     },
   ];
 }

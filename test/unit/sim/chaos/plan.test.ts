@@ -76,6 +76,14 @@ describe("the plan of a chaos run", () => {
     );
   });
 
+  it("freezes a server whose clock is wrong beyond its lease, and has people go there", () => {
+    const { faults, deeds } = planChaos({ ...options, seed: 1, wrongClockAt: 3 });
+    expect(new Set(faults.map(({ kind }) => kind))).to.have.keys("freeze");
+    for (const fault of faults) expect(fault).to.include({ place: 3, forMs: 7_500 });
+    const first = deeds.flatMap(({ act }) => ("places" in act ? [act.places[0]] : []));
+    expect(first.filter((place) => place === 3).length).to.be.above(first.length / 3);
+  });
+
   it("has people move, race, sign off and write from the first second on", () => {
     const { deeds, users, chaosMs } = planChaos({ ...options, seed: 1 });
     expect(new Set(deeds.map(({ act }) => act.kind))).to.have.keys("move", "race", "sign-off", "message");

@@ -89,12 +89,22 @@ describe("the verdict on a chaos run", () => {
       return { user: "alice", number, askedAtMs, answeredAtMs, status };
     };
 
-    it("finds an older state shown after a newer one, unless its PUBLISH may have been carried out late", () => {
-      const notifications = [notify(50, { number: 2 }), notify(60, { number: 1 })];
+    it("finds a state of a lower epoch shown after one of a higher", () => {
+      const notifications = [
+        notify(50, { shown: { number: 2, place: 3 } }),
+        notify(60, { shown: { number: 1, place: 1 } }),
+      ];
       const settled = [publication(1, 10, 20), publication(2, 30, 40)];
-      expect(promisesBroken({ sightings: seen({ notifications, publications: settled }) })).to.deep.equal(["I3"]);
+      const tenures = [tenure(1, 5, 25, "1.1.1"), tenure(3, 28, 90, "1.2.3")];
+      const verdict = (evidence: Partial<Evidence>, publications = settled) =>
+        promisesBroken({ sightings: seen({ notifications, publications }), tenures, ...evidence });
+      expect(verdict({})).to.deep.equal(["I3"]);
       const open = [publication(1, 10, 35, 0), publication(2, 36, 40)];
-      expect(promisesBroken({ sightings: seen({ notifications, publications: open }) })).to.deep.equal([]);
+      expect(verdict({}, open), "carried out late, perhaps").to.deep.equal([]);
+      const again = [tenure(1, 5, 25, "1.1.1"), tenure(3, 28, 53, "1.2.3"), tenure(1, 55, 90, "1.3.1")];
+      expect(verdict({ tenures: again }), "claimed again since").to.deep.equal([]);
+      const stale = [tenure(3, 5, 25, "1.1.3"), tenure(1, 28, 90, "1.2.1")];
+      expect(verdict({ tenures: stale }), "the later one was accepted by a stale owner").to.deep.equal([]);
     });
 
     it("finds somebody shown closed who was registered and owned all the while, where nobody was in trouble", () => {
