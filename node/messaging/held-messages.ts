@@ -106,16 +106,21 @@ export class HeldMessages {
   delivered(request: SipRequest): void {
     const key = request.headers.get(AORTA_MESSAGE);
     // No message is older than that: its holder drops it then.
-    if (key !== undefined)
-      this.#components.store.delivered(key, this.#components.clock.wallMs() + limits.messaging.heldMs);
+    if (key === undefined) return;
+    const { store, clock, logger } = this.#components;
+    try {
+      store.delivered(key, clock.wallMs() + limits.messaging.heldMs);
+    } catch (error) {
+      logger.warn({ err: error }, "a message may be delivered twice: that it was could not be written down");
+    }
   }
 
   /**
    * Keeps a message until it can be delivered.
-   * @returns false when there is no room, or its sender wants it to be delivered at once or not at all
+   * @returns false when there is no room, the disk fails, or its sender wants it to be delivered at once or not at all
    */
   hold(request: SipRequest, to: Aor): boolean {
-    const { store, clock, counters } = this.#components;
+    const { store, clock, counters, logger } = this.#components;
     const lifeMs = Math.min((expiresOf(request.headers) ?? Infinity) * 1000, limits.messaging.heldMs);
     if (this.#stopped || lifeMs === 0) return false;
     const nowMs = clock.wallMs();
@@ -131,7 +136,13 @@ export class HeldMessages {
       counters.add("messaging.held_full");
       return false;
     }
-    if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMs, message })) return true;
+    try {
+      if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMs, message })) return true;
+    } catch (error) {
+      counters.add("messaging.held_failed");
+      logger.error({ err: error, recipient: to }, "a message could not be held");
+      return false;
+    }
     counters.add("messaging.held");
     const recipient = before ?? this.#recipientOf(to);
     recipient.messages++;
@@ -217,7 +228,17 @@ export class HeldMessages {
   }
 
   #sweep(): void {
-    const { store, clock, counters, timers } = this.#components;
+    const { logger, timers } = this.#components;
+    try {
+      this.#expire();
+    } catch (error) {
+      logger.warn({ err: error }, "held messages that have expired could not be removed");
+    }
+    this.#endSweep = timers.after(SWEEP_MS, () => this.#sweep());
+  }
+
+  #expire(): void {
+    const { store, clock, counters } = this.#components;
     const expired = store.expire(clock.wallMs());
     if (expired.length > 0) {
       counters.add("messaging.held_expired", expired.length);
@@ -230,7 +251,6 @@ export class HeldMessages {
         if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
       }
     }
-    this.#endSweep = timers.after(SWEEP_MS, () => this.#sweep());
   }
 }
 

@@ -57,6 +57,19 @@ describe("a message to a user who is not there", () => {
     expect(other.texts()).to.deep.equal(["hello?"]);
   });
 
+  it("is refused where the disk fails, and the server goes on", async () => {
+    const { domain, one } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    // From here on every read and write of it fails.
+    one.storage.close();
+    expect((await joe.message(BOB, "hello?")).status).to.equal(480);
+    expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+    // Past the next look for what has expired.
+    await domain.time.advance(600_000);
+    expect((await bob.register()).status).to.equal(500);
+    expect((await joe.message(BOB, "still there?")).status).to.equal(480);
+  });
+
   it("is not overtaken by later ones", async () => {
     const { domain, one, two } = twoServers();
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];

@@ -87,6 +87,22 @@ describe("a member that lies", () => {
   });
 });
 
+describe("a member that claims whatever it can", () => {
+  it("fills no replica: the others' claims find room", () => {
+    const network = new CoreNetwork({ tuning: { registers: 30 } });
+    const flood = Array.from({ length: 60 }, (_, at) => parseAor(`sip:flood${at}@example.com`));
+    const claims = flood.map((aor) => network.startClaim(LIAR, aor, "if-free", 1_000));
+    network.run(3_000);
+    const won = claims.filter((id) => network.claimResult(LIAR, id)?.kind === "owned");
+    expect(won).to.have.length(15);
+    for (const id of claims) expect(network.claimResult(LIAR, id)?.kind).to.be.oneOf(["owned", "unavailable"]);
+    for (const aor of [ALICE, BOB, parseAor("sip:carol@example.com")]) network.own(1, aor);
+    for (const at of claims.keys()) network.release(LIAR, flood[at]!);
+    network.run(10);
+    for (const aor of flood.slice(0, 10)) network.own(2, aor);
+  });
+});
+
 describe("messages that come again", () => {
   it("change no owner, in whatever order all that was ever sent is repeated", () => {
     const network = new CoreNetwork();
