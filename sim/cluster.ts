@@ -14,6 +14,9 @@ export const LEASE_MS = 3_000;
 /** ρ of a simulated domain, in parts per million. */
 export const DRIFT_PPM = 10_000;
 
+/** After what time, as a mean, a server's links have noticed that an end has a newer roster, ms. */
+const GOSSIP_MS = 300;
+
 /** How a cluster is made. */
 export interface ClusterInit {
   /** Servers that there are when none has left. */
@@ -34,11 +37,13 @@ export class Cluster {
   readonly #init: ClusterInit;
   readonly #nodes = new Map<number, SimulatedNode>();
   readonly #tuning: DirectoryTuning;
+  #gossipEveryMs: number;
 
   constructor(world: NodeWorld, init: ClusterInit) {
     this.#world = world;
     this.#init = init;
     const { votersTarget, forgetAfterBallots } = init.mix;
+    this.#gossipEveryMs = init.mix.gossipEveryMs;
     // A small step, so that the ceiling matters in every run.
     this.#tuning = { ...defaultTuning, ceilingStep: 64, votersTarget, forgetAfterBallots };
   }
@@ -114,6 +119,17 @@ export class Cluster {
     this.founder.learnRoster(nowMs, { ...roster, revision: roster.revision + 1, leaving });
   }
 
+  /** Everybody is up, and links are as watchful as they should be. */
+  heal(nowMs: number): void {
+    this.#gossipEveryMs = GOSSIP_MS;
+    this.#gossip(nowMs);
+    for (const node of this.nodes) {
+      node.healDisk(nowMs);
+      node.resume(nowMs);
+      this.start(nowMs, node);
+    }
+  }
+
   crash(nowMs: number, node: SimulatedNode): void {
     if (!node.isUp) return;
     this.#init.onCrash(nowMs, node);
@@ -154,7 +170,8 @@ export class Cluster {
 
   #add(nowMs: number, number: number, roster: Roster): void {
     const clock = this.#drawClock();
-    const init = { number, roster, tuning: this.#tuning, steward: number === 1, clock };
+    const { diskMs } = this.#init.mix;
+    const init = { number, roster, tuning: this.#tuning, steward: number === 1, clock, diskMs };
     const node = new SimulatedNode(init, this.#world);
     this.#nodes.set(number, node);
     this.start(nowMs, node);
@@ -165,7 +182,9 @@ export class Cluster {
     const startMs = random.between(0, 1e6);
     if (this.#init.mix.clocks === "wrong") return new SimulatedClock(startMs, random.between(0.2, 5));
     const drift = DRIFT_PPM / 1e6;
-    return new SimulatedClock(startMs, 1 + random.pick([-drift, drift, random.between(-drift, drift)]));
+    const atEdge = random.pick([-drift, drift]);
+    if (this.#init.mix.clocks === "edges") return new SimulatedClock(startMs, 1 + atEdge);
+    return new SimulatedClock(startMs, 1 + random.pick([atEdge, random.between(-drift, drift)]));
   }
 
   /** Links compare rosters now and then, and whoever has the newer one sends it. */
@@ -173,7 +192,7 @@ export class Cluster {
     const from = this.pick();
     const to = this.pick();
     if (from !== to && from.isRunning) this.#pushRoster(nowMs, from, to);
-    this.#world.agenda.add(nowMs + 300 / this.#nodes.size, (atMs) => this.#gossip(atMs));
+    this.#world.agenda.add(nowMs + this.#gossipEveryMs / this.#nodes.size, (atMs) => this.#gossip(atMs));
   }
 
   #pushRoster(nowMs: number, from: SimulatedNode, to: SimulatedNode): void {

@@ -4,28 +4,34 @@ import type { RunMix } from "./faults.ts";
 import { PERFECT_NETWORK } from "./network.ts";
 import type { NodeWorld, SimulatedNode } from "./simulated-node.ts";
 
+/** One direction of a link. */
+type Direction = readonly [from: number, to: number];
+
 /** Does to a cluster what a mix says, until {@link FaultInjector.heal}. */
 export class FaultInjector {
   readonly counts: Record<string, number> = {};
   readonly #world: NodeWorld;
   readonly #cluster: Cluster;
   readonly #size: number;
+  readonly #mix: RunMix;
   readonly #onFault: (nowMs: number, what: string) => void;
-  readonly #partitions = new Set<readonly (readonly [from: number, to: number])[]>();
+  readonly #partitions = new Set<readonly Direction[]>();
 
   constructor(
     world: NodeWorld,
     cluster: Cluster,
-    init: { readonly size: number; readonly onFault: (nowMs: number, what: string) => void },
+    init: { readonly size: number; readonly mix: RunMix; readonly onFault: (nowMs: number, what: string) => void },
   ) {
     this.#world = world;
     this.#cluster = cluster;
     this.#size = init.size;
+    this.#mix = init.mix;
     this.#onFault = init.onFault;
   }
 
   /** @param repeat does something again and again with a mean time between, as long as faults are on */
-  start(mix: RunMix, repeat: (meanMs: number, act: (nowMs: number) => void) => void): void {
+  start(repeat: (meanMs: number, act: (nowMs: number) => void) => void): void {
+    const mix = this.#mix;
     this.#world.network.faults = mix.network;
     repeat(mix.crashEveryMs, (nowMs) => this.#crash(nowMs));
     repeat(mix.pauseEveryMs, (nowMs) => this.#pause(nowMs));
@@ -38,10 +44,7 @@ export class FaultInjector {
   heal(nowMs: number): void {
     this.#world.network.faults = PERFECT_NETWORK;
     for (const partition of this.#partitions) this.#mend(nowMs, partition);
-    for (const node of this.#cluster.nodes) {
-      node.resume(nowMs);
-      this.#cluster.start(nowMs, node);
-    }
+    this.#cluster.heal(nowMs);
   }
 
   #count(nowMs: number, kind: string, what: string): void {
@@ -53,7 +56,7 @@ export class FaultInjector {
     const { random, agenda } = this.#world;
     const node = this.#cluster.pick();
     if (!node.isUp) return;
-    const downMs = random.chance(0.3) ? random.between(1, 100) : random.between(1, 2 * LEASE_MS);
+    const downMs = random.between(1, random.chance(0.3) ? 100 : this.#mix.downMs);
     this.#count(nowMs, "crash", `of ${node.number} for ${downMs.toFixed(0)} ms`);
     this.#cluster.crash(nowMs, node);
     agenda.add(nowMs + downMs, (atMs) => this.#cluster.start(atMs, node));
@@ -74,23 +77,46 @@ export class FaultInjector {
 
   #partition(nowMs: number): void {
     const { random, agenda, network } = this.#world;
-    const kind = random.pick(["split", "isolate", "one-way"] as const);
+    const kind = random.pick(["split", "isolate", "one-way", "patchy"] as const);
     const numbers = this.#cluster.nodes.map(({ number }) => number);
-    const isolated = random.pick(numbers);
-    const side = new Set(numbers.filter((number) => (kind === "isolate" ? number === isolated : random.chance(0.5))));
-    const partition = numbers.flatMap((from) =>
-      numbers
-        .filter((to) => side.has(from) !== side.has(to) && !(kind === "one-way" && side.has(from)))
-        .map((to) => [from, to] as const),
-    );
+    const partition = kind === "patchy" ? this.#somePairs(numbers) : this.#sides(kind, numbers);
     for (const [from, to] of partition) network.cut(from, to);
     this.#partitions.add(partition);
-    const cutMs = random.between(10, 3 * LEASE_MS);
-    this.#count(nowMs, kind, `of ${[...side].join()} from the others for ${cutMs.toFixed(0)} ms`);
+    const cutMs = random.between(10, this.#mix.cutMs);
+    const links = partition.map(([from, to]) => `${from}→${to}`).join(" ");
+    this.#count(nowMs, kind, `cut for ${cutMs.toFixed(0)} ms: ${links}`);
     agenda.add(nowMs + cutMs, (atMs) => this.#mend(atMs, partition));
   }
 
-  #mend(nowMs: number, partition: readonly (readonly [from: number, to: number])[]): void {
+  /** Two sides, or one server and the others; `one-way`: only what the one side sends is lost. */
+  #sides(kind: "split" | "isolate" | "one-way", numbers: readonly number[]): Direction[] {
+    const { random } = this.#world;
+    const isolated = random.pick(numbers);
+    const side = new Set(numbers.filter((number) => (kind === "isolate" ? number === isolated : random.chance(0.5))));
+    return numbers.flatMap((from) =>
+      numbers
+        .filter((to) => side.has(from) !== side.has(to) && !(kind === "one-way" && side.has(to)))
+        .map((to) => [from, to] as const),
+    );
+  }
+
+  /** Links here and there: two servers that do not reach each other may both reach a third. */
+  #somePairs(numbers: readonly number[]): Direction[] {
+    const { random } = this.#world;
+    const share = random.pick([0.2, 0.5]);
+    return numbers.flatMap((a) =>
+      numbers.flatMap((b): Direction[] =>
+        a < b && random.chance(share)
+          ? [
+              [a, b],
+              [b, a],
+            ]
+          : [],
+      ),
+    );
+  }
+
+  #mend(nowMs: number, partition: readonly Direction[]): void {
     if (!this.#partitions.delete(partition)) return;
     for (const [from, to] of partition) {
       const isWhole = this.#world.network.mend(from, to);

@@ -22,8 +22,12 @@ export interface RunMix {
   /** Users that a server watches at its start. */
   readonly watched: number;
   readonly crashEveryMs: number;
+  /** Longest time that a crashed server stays down, ms; many are back much sooner. */
+  readonly downMs: number;
   readonly pauseEveryMs: number;
   readonly partitionEveryMs: number;
+  /** Longest time that a partition lasts, ms. */
+  readonly cutMs: number;
   /** Servers that leave or join. */
   readonly rosterEveryMs: number;
   /** Voters that the steward aims at: with fewer than servers, some claim without being a replica of anything. */
@@ -31,12 +35,19 @@ export interface RunMix {
   /** Ballots after which replicas forget registers that are nobody's: 0 for as soon as they can. */
   readonly forgetAfterBallots: number;
   readonly network: NetworkFaults;
-  /** `bounded`: rates within the domain's drift of true time, often at its very edges. `wrong`: any rate, jumps, standstills. */
-  readonly clocks: "bounded" | "wrong";
+  /** Mean time between two links of which one end has a newer roster noticing it, for each server, ms. */
+  readonly gossipEveryMs: number;
+  /** Mean time that a disk takes to store a higher ballot ceiling, ms. */
+  readonly diskMs: number;
+  /**
+   * `bounded`: rates within the domain's drift of true time. `edges`: all at the very edges of it. `wrong`: any rate, jumps,
+   * standstills.
+   */
+  readonly clocks: "bounded" | "edges" | "wrong";
   readonly clockEveryMs: number;
 }
 
-export function drawMix(random: Random, leaseMs: number, clocks: RunMix["clocks"]): RunMix {
+export function drawMix(random: Random, leaseMs: number, clocks: "bounded" | "wrong"): RunMix {
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
   const claimEveryMs = random.pick([50, 200, 500, 2_000]);
   // Longer than a lease: what was granted or asked before comes when it is long over.
@@ -53,18 +64,22 @@ export function drawMix(random: Random, leaseMs: number, clocks: RunMix["clocks"
     watchEveryMs: random.pick([500, 5_000, Infinity]),
     watched: random.pick([0, 1, 3]),
     crashEveryMs: often(),
+    downMs: random.pick([100, 2 * leaseMs]),
     pauseEveryMs: often(),
     partitionEveryMs: often(),
+    cutMs: 3 * leaseMs,
     rosterEveryMs: random.chance(0.6) ? random.between(3, 20) * leaseMs : Infinity,
     votersTarget: random.pick([1, 3, 4, 5, 1024, 1024]),
-    forgetAfterBallots: 64,
+    forgetAfterBallots: random.pick([0, 64, 64]),
     network: {
       loss: random.pick([0, 0, 0.01, 0.1]),
       duplication: random.pick([0, 0.05]),
       delayMs: random.pick([0.2, 2, 20, 100]),
       ...random.pick([{}, {}, { late: { share: 0.002, maxMs } }, { late: { share: 0.02, maxMs } }]),
     },
-    clocks,
+    gossipEveryMs: random.pick([300, 300, 5_000]),
+    diskMs: random.pick([3, 3, 300]),
+    clocks: clocks === "wrong" ? clocks : random.pick(["bounded", "edges"]),
     clockEveryMs: clocks === "wrong" ? random.between(1, 5) * leaseMs : Infinity,
   };
 }

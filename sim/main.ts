@@ -2,6 +2,8 @@ import { parseArgs } from "node:util";
 import { parseAor } from "../dht-schema/aor.ts";
 import { Violation } from "./checkers/violation.ts";
 import { LEASE_MS } from "./cluster.ts";
+import { mutants } from "./mutants/mutants.ts";
+import { reportMutants } from "./mutants/report.ts";
 import type { SimulationOptions, SimulationReport } from "./simulation.ts";
 import { simulate } from "./simulation.ts";
 import { Trace } from "./trace.ts";
@@ -16,6 +18,8 @@ const USAGE = `Usage: npm run sim -- [options]
   --trace AOR     print what concerns one user, such as sip:user1@example.com
   --from MS, --to MS
                   the window of the trace (default: four lease terms before a violation, else the whole run)
+  --mutants       break one rule of the directory after the other, and show which checker notices
+  --mutant NAME   the same for one rule
   --summary       one line for all seeds
   --json          one JSON object a seed
 
@@ -39,6 +43,8 @@ function readOptions() {
     trace: text,
     from: text,
     to: text,
+    mutants: flag,
+    mutant: text,
     summary: flag,
     json: flag,
     help: flag,
@@ -77,6 +83,14 @@ const values = readOptions();
 if (values.help === true) {
   process.stdout.write(USAGE);
   process.exit(0);
+}
+if (values.mutants === true || values.mutant !== undefined) {
+  const wanted = mutants.filter(({ name }) => values.mutant === undefined || name === values.mutant);
+  if (wanted.length === 0)
+    usageError(`no mutant is called ${values.mutant}; there are ${mutants.map(({ name }) => name).join(", ")}`);
+  const wrong = await reportMutants(wanted, (text) => void process.stdout.write(text));
+  process.stdout.write(`${wanted.length - wrong} passed, ${wrong} failed\n`);
+  process.exit(wrong > 0 ? 1 : 0);
 }
 const first = Math.trunc(positive(values.seed, "seed", Math.floor(Math.random() * 2 ** 31) + 1));
 const seeds = Math.trunc(positive(values.seeds, "seeds", 1));

@@ -61,17 +61,21 @@ export class OwnershipLog {
     this.#last.set(aor, server);
   }
 
-  /** After a step the server believes to own the AoR: by what it won, or by a higher epoch that it got without a gap. */
-  believed(nowMs: number, aor: Aor, server: number, epoch: Epoch): void {
+  /**
+   * After a step the server believes to own the AoR: by what it won, or by a higher epoch that it got without a gap.
+   * @returns whether by another epoch than before
+   */
+  believed(nowMs: number, aor: Aor, server: number, epoch: Epoch): boolean {
     const held = this.#held.get(aor)?.get(server);
     if (held === undefined) {
       this.won(nowMs, aor, server, epoch);
-      return;
+      return true;
     }
     held.seenMs = nowMs;
-    if (sameBallot(held.epoch, epoch)) return;
+    if (sameBallot(held.epoch, epoch)) return false;
     held.epoch = epoch;
     this.#onChange(aor, { kind: "raised", server, epoch, startMs: nowMs, endMs: nowMs });
+    return true;
   }
 
   /**

@@ -19,6 +19,8 @@ export type Wire = Uint8Array | Batch;
 /** Of so many batches of a node one is encoded and decoded, as all are in life: it costs as much as the protocol. */
 const ENCODED_ONE_IN = 8;
 
+const DISK_MS = 3;
+
 /** What the world does for a node. */
 export interface NodeWorld {
   readonly agenda: Agenda;
@@ -39,19 +41,22 @@ export interface NodeInit {
   readonly tuning: DirectoryTuning;
   readonly steward: boolean;
   readonly clock: SimulatedClock;
+  /** Mean time that its disk takes to store a higher ceiling, ms. @default 3 */
+  readonly diskMs?: number;
 }
 
 /** A process of a node: the production core with what fences for it, and what is queued while it is stopped. */
 export interface Life {
   readonly core: DirectoryCore;
   readonly seen: SeenEpochs;
-  /** What its watches were last told. */
-  readonly told: Map<Aor, OwnerState>;
+  /** What its watches were last told, and when in true time. */
+  readonly told: Map<Aor, { readonly state: OwnerState; readonly atMs: number }>;
   readonly watching: Set<Aor>;
 }
 
 interface Process extends Life {
   paused: boolean;
+  runningSinceMs: number;
   readonly queue: ((nowMs: number) => void)[];
   /** True time of the wake-up that is due; an earlier one replaces it. */
   wakeAtMs: number;
@@ -69,6 +74,8 @@ export class SimulatedNode {
   readonly #disk: { roster: Roster; boot: number; ceiling: number };
   #members: ReadonlySet<number>;
   #process: Process | undefined;
+  readonly #writes = new Set<{ readonly process: Process; readonly counter: number }>();
+  #diskMs: number;
   #sent = 0;
 
   constructor(init: NodeInit, world: NodeWorld) {
@@ -76,6 +83,7 @@ export class SimulatedNode {
     this.clock = init.clock;
     this.#init = init;
     this.#world = world;
+    this.#diskMs = init.diskMs ?? DISK_MS;
     this.#disk = { roster: init.roster, boot: 0, ceiling: 0 };
     this.#members = membersOf(init.roster);
   }
@@ -90,6 +98,11 @@ export class SimulatedNode {
 
   get isRunning(): boolean {
     return this.#process?.paused === false;
+  }
+
+  /** For how long the process has been running without a pause, ms. */
+  runningForMs(nowMs: number): number {
+    return this.isRunning ? nowMs - (this.#process as Process).runningSinceMs : 0;
   }
 
   get roster(): Roster {
@@ -118,6 +131,7 @@ export class SimulatedNode {
       told: new Map(),
       watching: new Set(),
       paused: false,
+      runningSinceMs: nowMs,
       queue: [],
       wakeAtMs: Infinity,
     };
@@ -138,11 +152,18 @@ export class SimulatedNode {
     const process = this.#process;
     if (process === undefined || !process.paused) return;
     process.paused = false;
+    process.runningSinceMs = nowMs;
     const queue = process.queue.splice(0);
     while (queue.length > 0) {
       const at = Math.floor(this.#world.random.next() * queue.length);
       queue.splice(at, 1)[0]?.(nowMs);
     }
+  }
+
+  /** The disk is as fast as it should be, and is done with all that was asked of it. */
+  healDisk(nowMs: number): void {
+    this.#diskMs = DISK_MS;
+    for (const write of this.#writes) this.#written(nowMs, write);
   }
 
   /** The clock goes on differently. */
@@ -238,13 +259,18 @@ export class SimulatedNode {
   #handle(nowMs: number, process: Process, event: DirectoryEvent): void {
     if (event.kind === "raise-ceiling") {
       // The disk takes its time, and a crash before it is done leaves the old ceiling.
-      this.#world.agenda.add(nowMs + this.#world.random.exponential(3), (atMs) => {
-        if (this.#process !== process) return;
-        this.#disk.ceiling = Math.max(this.#disk.ceiling, event.counter);
-        this.run(atMs, ({ core }) => core.ceilingStored(event.counter));
-      });
-    } else if (event.kind === "watched") process.told.set(event.aor, event.state);
+      const write = { process, counter: event.counter };
+      this.#writes.add(write);
+      const tookMs = this.#world.random.exponential(this.#diskMs);
+      this.#world.agenda.add(nowMs + tookMs, (atMs) => this.#written(atMs, write));
+    } else if (event.kind === "watched") process.told.set(event.aor, { state: event.state, atMs: nowMs });
     this.#world.event(nowMs, this, event);
+  }
+
+  #written(nowMs: number, write: { readonly process: Process; readonly counter: number }): void {
+    if (!this.#writes.delete(write) || this.#process !== write.process) return;
+    this.#disk.ceiling = Math.max(this.#disk.ceiling, write.counter);
+    this.run(nowMs, ({ core }) => core.ceilingStored(write.counter));
   }
 
   #wake(nowMs: number, process: Process): void {

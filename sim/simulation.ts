@@ -22,7 +22,7 @@ export interface SimulationOptions {
   /** Virtual time with faults, before everything heals. */
   readonly minutes: number;
   /** `wrong`: far outside the bound, where only I1 and I3 are promised. @default "bounded" */
-  readonly clocks?: RunMix["clocks"];
+  readonly clocks?: "bounded" | "wrong";
   /** What the seed draws otherwise. */
   readonly mix?: Partial<RunMix>;
 }
@@ -108,7 +108,7 @@ class Simulation {
       },
     });
     const onFault = (nowMs: number, what: string) => trace?.note(nowMs, what);
-    this.#faults = new FaultInjector(world, this.#cluster, { size: options.nodes, onFault });
+    this.#faults = new FaultInjector(world, this.#cluster, { size: options.nodes, mix: this.#mix, onFault });
     this.#workload = new Workload({ world, cluster: this.#cluster, checks: this.#checks }, this.#mix, this.#aors);
   }
 
@@ -116,12 +116,12 @@ class Simulation {
     const repeat = (meanMs: number, act: (nowMs: number) => void) => this.#repeat(meanMs, act);
     this.#cluster.found();
     this.#workload.start(repeat);
-    this.#faults.start(this.#mix, repeat);
+    this.#faults.start(repeat);
     this.#lookAround(LOOK_AROUND_MS);
     this.#runUntil(this.#faultsUntilMs);
     this.#trace?.note(this.#faultsUntilMs, "everything heals");
     this.#faults.heal(this.#faultsUntilMs);
-    const endMs = this.#mix.clocks === "bounded" ? this.#calmDown(this.#faultsUntilMs) : this.#faultsUntilMs;
+    const endMs = this.#mix.clocks !== "wrong" ? this.#calmDown(this.#faultsUntilMs) : this.#faultsUntilMs;
     this.#checks.checkHistories(endMs);
     const { claims, slowestClaimMs, lost, lookups, effects } = this.#workload;
     return {
@@ -190,7 +190,7 @@ class Simulation {
     if (epoch === undefined) throw new Violation("I5", nowMs, `nobody owns ${aor} though it was claimed in calm`, aor);
     for (const node of this.#cluster.members()) {
       if (node.life?.watching.has(aor) !== true) continue;
-      const told = node.life.told.get(aor);
+      const told = node.life.told.get(aor)?.state;
       if (told?.kind === "owner" && sameBallot(told.epoch, epoch)) continue;
       const what = told?.kind === "owner" ? formatBallot(told.epoch) : (told?.kind ?? "nothing");
       const message = `server ${node.number} was told ${what} of ${aor}, which is owned by ${formatBallot(epoch)}`;

@@ -14,6 +14,9 @@ import { explainNotLinearizable } from "./linearizability.ts";
 import { Violation } from "./violation.ts";
 import { checkFresh, WatchChecker } from "./watches.ts";
 
+/** After it has been stopped, a process has had its timers and its messages by then. */
+const WAKING_MS = 1_000;
+
 /** All checkers of a run, and what they need to be told. With wrong clocks I1 and I3 alone are promised. */
 export class Checks {
   readonly epochs: EpochChecker;
@@ -33,7 +36,7 @@ export class Checks {
   constructor(mix: RunMix, aors: readonly Aor[]) {
     this.#clocksAreWrong = mix.clocks === "wrong";
     this.#aors = aors;
-    this.epochs = new EpochChecker(mix.clocks);
+    this.epochs = new EpochChecker(this.#clocksAreWrong);
     this.#staleAfterMs = 3 * LEASE_MS + 40 * mix.network.delayMs;
     this.#log = new OwnershipLog((aor, { kind, server, epoch, startMs, endMs }) => {
       const action = kind === "ended" ? ({ kind: "end", epoch } as const) : ({ kind: "claim", epoch } as const);
@@ -45,7 +48,8 @@ export class Checks {
   stepped(nowMs: number, node: SimulatedNode): void {
     for (const { aor, epoch } of node.beliefs(nowMs)) {
       this.#exclusive(() => this.#exclusivity.believed(nowMs, aor, epoch, node));
-      this.#log.believed(nowMs, aor, node.number, epoch);
+      const isRaised = this.#log.believed(nowMs, aor, node.number, epoch);
+      if (isRaised) this.epochs.claimed(nowMs, node.life as object, aor, epoch, undefined);
     }
   }
 
@@ -59,7 +63,10 @@ export class Checks {
       if (owner === undefined || owning?.believes(nowMs, aor) === undefined) continue;
       for (const node of nodes) {
         if (node.life?.watching.has(aor) !== true) continue;
-        checkFresh(nowMs, node.number, aor, node.cached(nowMs, aor), owner, this.#staleAfterMs);
+        const told = node.life.told.get(aor);
+        // While its process stands still it is told nothing: then it counts only what it would answer by its own clock.
+        const answers = node.runningForMs(nowMs) > WAKING_MS || node.cached(nowMs, aor) !== undefined;
+        if (told !== undefined && answers) checkFresh(nowMs, node.number, aor, told, owner, this.#staleAfterMs);
       }
     }
   }
@@ -77,7 +84,7 @@ export class Checks {
     won: { readonly epoch: Epoch; readonly startMs: number; readonly highestAtStart: Epoch | undefined },
   ): void {
     const { epoch, startMs } = won;
-    this.epochs.claimed(nowMs, aor, epoch, won.highestAtStart);
+    this.epochs.claimed(nowMs, node.life as object, aor, epoch, won.highestAtStart);
     this.#log.won(nowMs, aor, node.number, epoch);
     this.#record(aor, { server: node.number, action: { kind: "claim", epoch }, startMs, endMs: nowMs });
   }

@@ -1,6 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { compareBallots, formatBallot, sameBallot } from "../../dht-schema/ballot.ts";
+import { compareBallots, formatBallot } from "../../dht-schema/ballot.ts";
 import { Violation } from "./violation.ts";
 
 /**
@@ -9,11 +9,13 @@ import { Violation } from "./violation.ts";
  * wrong clocks two claims that overlap may both succeed, in either order; then *earlier* means over before the other began.
  */
 export class EpochChecker {
-  readonly #clocks: "bounded" | "wrong";
+  readonly #clocksAreWrong: boolean;
   readonly #highest = new Map<Aor, Epoch>();
+  /** The process that won each epoch. */
+  readonly #won = new Map<string, object>();
 
-  constructor(clocks: "bounded" | "wrong") {
-    this.#clocks = clocks;
+  constructor(clocksAreWrong: boolean) {
+    this.#clocksAreWrong = clocksAreWrong;
   }
 
   /** The highest epoch that has been won: keep it from the beginning of a claim until {@link claimed}. */
@@ -22,11 +24,20 @@ export class EpochChecker {
   }
 
   /** A claim succeeded. One that finds the AoR owned already is told the epoch it has, which counts once. */
-  claimed(nowMs: number, aor: Aor, epoch: Epoch, highestAtStart: Epoch | undefined): void {
+  claimed(nowMs: number, life: object, aor: Aor, epoch: Epoch, highestAtStart: Epoch | undefined): void {
+    const name = `${aor} ${formatBallot(epoch)}`;
+    const winner = this.#won.get(name);
+    if (winner === life) return;
+    this.#won.set(name, life);
     const highest = this.#highest.get(aor);
     if (highest === undefined || compareBallots(epoch, highest) > 0) this.#highest.set(aor, epoch);
-    const earlier = this.#clocks === "bounded" ? highest : highestAtStart;
-    if (earlier === undefined || sameBallot(earlier, epoch) || compareBallots(epoch, earlier) > 0) return;
-    throw new Violation("I1", nowMs, `${aor} claimed with ${formatBallot(epoch)} after ${formatBallot(earlier)}`, aor);
+    const earlier = this.#clocksAreWrong ? highestAtStart : highest;
+    if (winner === undefined && (earlier === undefined || compareBallots(epoch, earlier) > 0)) return;
+    throw new Violation(
+      "I1",
+      nowMs,
+      `${aor} claimed with ${formatBallot(epoch)} after ${formatBallot(earlier ?? epoch)}`,
+      aor,
+    );
   }
 }

@@ -29,21 +29,34 @@ export class WatchChecker {
   }
 }
 
+/** What a watch was last told, and when in true time. */
+export interface Told {
+  readonly state: OwnerState;
+  readonly atMs: number;
+}
+
 /**
- * What a watch answers without asking anybody: while it vouches for that, it is not older than `boundMs`.
+ * What a watch was last told is wrong for no longer than `boundMs`: by then it is told of the owner, or that it may have
+ * missed changes. It may be wrong at all: what it hears of several replicas is of several instants.
  * @param owner who owns the AoR at this instant
  */
 export function checkFresh(
   nowMs: number,
   watcher: number,
   aor: Aor,
-  cached: OwnerState | undefined,
+  { state, atMs }: Told,
   owner: Ownership,
   boundMs: number,
 ): void {
-  if (cached === undefined || cached.kind === "missed" || nowMs - owner.sinceMs <= boundMs) return;
-  if (cached.kind === "owner" && cached.epoch.member === owner.server) return;
-  const says = cached.kind === "nobody" ? "nobody" : formatBallot(cached.epoch);
-  const truth = `${formatBallot(owner.epoch)} for ${(nowMs - owner.sinceMs).toFixed(0)} ms`;
-  throw new Violation("I4", nowMs, `the watch of ${aor} at server ${watcher} says ${says}; it has been ${truth}`, aor);
+  if (state.kind === "missed" || (state.kind === "owner" && state.epoch.member === owner.server)) return;
+  const wrongForMs = nowMs - Math.max(owner.sinceMs, atMs);
+  if (wrongForMs <= boundMs) return;
+  const says = state.kind === "nobody" ? "nobody" : formatBallot(state.epoch);
+  const truth = `owned by ${formatBallot(owner.epoch)} for ${(nowMs - owner.sinceMs).toFixed(0)} ms`;
+  throw new Violation(
+    "I4",
+    nowMs,
+    `the watch of ${aor} at server ${watcher} has said ${says} for ${(nowMs - atMs).toFixed(0)} ms; it has been ${truth}`,
+    aor,
+  );
 }

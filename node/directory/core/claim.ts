@@ -134,10 +134,10 @@ export class Claim {
   }
 
   /** any → ended: whoever asked no longer waits. */
-  cancel(nowMs: number): void {
+  cancel(nowMs: number, reason = "cancelled"): void {
     if (this.#isOver()) return;
     this.#leaveRound();
-    this.#end(nowMs, { kind: "unavailable", reason: "cancelled" });
+    this.#end(nowMs, { kind: "unavailable", reason });
   }
 
   /** preparing, accepting → backing-off: another claimant asked for the ballot in flight, and the younger claim goes first. */
@@ -162,7 +162,7 @@ export class Claim {
     if (phase.name !== "preparing" && phase.name !== "accepting") return;
     this.#context.closeOp(phase.op);
     // An owner that wanted a higher ballot goes on owning by what its replicas hold, the higher ones included.
-    if (this.purpose === "reclaim") return;
+    if (this.purpose === "reclaim" && this.#ownerships.ballot(this.aor) !== undefined) return;
     for (const member of phase.quorum.members) {
       if (mayHold(phase, member)) {
         this.#context.send(member, { type: "release", aor: this.aor, ballot: phase.ballot });
@@ -315,6 +315,11 @@ export class Claim {
   #accepted(nowMs: number, phase: Preparing | Accepting, from: number, session: number): void {
     phase.sessions.set(from, session);
     if (!isQuorum(phase.quorum, (member) => phase.sessions.has(member))) return;
+    // What lapsed while a higher ballot was asked for is lost, and does not come back by it.
+    if (this.purpose === "reclaim" && this.#ownerships.epoch(nowMs, this.aor) === undefined) {
+      this.#ownerships.end(nowMs, this.aor, "expired", undefined);
+      return this.cancel(nowMs);
+    }
     const { op, ballot } = phase;
     if (!this.#ownerships.begin(nowMs, this.aor, ballot, phase.quorum, phase.sessions)) return;
     this.#alarm?.cancel();

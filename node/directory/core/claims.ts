@@ -10,6 +10,9 @@ import type { Ownerships } from "./ownerships.ts";
 /** Told of the end of a claim, by its number: {@link RECLAIM} for one that nobody asked for. */
 export type ClaimsHook = (nowMs: number, aor: Aor, claim: number, result: ClaimResult) => void;
 
+/** Why a server that is leaving claims no longer. */
+export const LEAVING = "this server is leaving the domain";
+
 /** The number of every re-claim. */
 export const RECLAIM = 0;
 
@@ -70,6 +73,13 @@ export class Claims {
     queue?.find((claim) => claim.id === id)?.cancel(nowMs);
   }
 
+  /** This server may claim no longer. */
+  cancelAll(nowMs: number, reason: string): void {
+    for (const queue of Array.from(this.#queues.values())) {
+      for (const claim of queue.toReversed()) claim.cancel(nowMs, reason);
+    }
+  }
+
   /** The voters changed: what is under way begins again among the new ones. */
   restart(nowMs: number): void {
     for (const [claim] of Array.from(this.#queues.values())) claim?.prepare(nowMs);
@@ -96,7 +106,7 @@ export class Claims {
   #begin(nowMs: number, claim: Claim): void {
     const context = this.#context;
     if (context.roster().leaving.includes(context.self)) {
-      return this.#ended(nowMs, claim, { kind: "unavailable", reason: "this server is leaving the domain" });
+      return this.#ended(nowMs, claim, { kind: "unavailable", reason: LEAVING });
     }
     const epoch = claim.purpose === "reclaim" ? undefined : this.#ownerships.epoch(nowMs, claim.aor);
     if (epoch !== undefined) this.#ended(nowMs, claim, { kind: "owned", epoch, from: undefined });

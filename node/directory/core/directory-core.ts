@@ -8,7 +8,7 @@ import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
 import { Agenda } from "./agenda.ts";
 import { BallotCounter } from "./ballot-counter.ts";
 import type { ClaimPurpose } from "./claim.ts";
-import { Claims, RECLAIM } from "./claims.ts";
+import { Claims, LEAVING, RECLAIM } from "./claims.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { Leases } from "./leases.ts";
@@ -191,7 +191,10 @@ export class DirectoryCore {
       this.#watches.rosterChanged(nowMs);
       this.#claims.restart(nowMs);
     }
-    if (this.#isLeaving()) for (const { aor } of Array.from(this.#ownerships.list(nowMs))) this.release(nowMs, aor);
+    if (this.#isLeaving()) {
+      this.#claims.cancelAll(nowMs, LEAVING);
+      for (const { aor } of Array.from(this.#ownerships.list(nowMs))) this.release(nowMs, aor);
+    }
     for (const { from, batch } of this.#held.take()) this.receive(nowMs, from, batch);
     this.#deliverToSelf(nowMs);
   }

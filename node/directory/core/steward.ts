@@ -25,6 +25,8 @@ export interface Sight {
   isUp(member: number): boolean;
   /** For how long it has been asked in vain, ms. */
   silentForMs(member: number): number;
+  /** Whether a server may still own that is in the roster no longer: it may have claimed after it said that it owns nobody, or was not heard. */
+  readonly mayOweDropped: boolean;
 }
 
 /**
@@ -40,6 +42,7 @@ export function startSteward(context: Context, nowMs: number): ReadonlyMap<numbe
   const reports = new Map<number, Report>();
   let joined = { lastNumber: 0, atMs: nowMs };
   let askingSinceMs: number | undefined;
+  const dropped = new DroppedServers();
 
   const ask = (atMs: number, member: number) => {
     const op = context.openOp((answeredMs, from, message) => {
@@ -60,6 +63,7 @@ export function startSteward(context: Context, nowMs: number): ReadonlyMap<numbe
     if (roster.steward !== context.self) {
       reports.clear();
       askingSinceMs = undefined;
+      dropped.forget();
       return;
     }
     askingSinceMs = isAtWork(roster, votersTarget) ? (askingSinceMs ?? atMs) : undefined;
@@ -70,6 +74,7 @@ export function startSteward(context: Context, nowMs: number): ReadonlyMap<numbe
       reports,
       isUp: (member) => atMs - (reports.get(member)?.atMs ?? -Infinity) <= patienceMs,
       silentForMs: (member) => atMs - Math.max(reports.get(member)?.atMs ?? 0, sinceMs),
+      mayOweDropped: dropped.mayOwn(roster),
     };
     if (joined.lastNumber !== roster.lastNumber) joined = { lastNumber: roster.lastNumber, atMs };
     const target = atMs - joined.atMs >= promoteAfterMs ? votersTarget : 0;
@@ -81,6 +86,32 @@ export function startSteward(context: Context, nowMs: number): ReadonlyMap<numbe
   };
   context.agenda.add(nowMs + stewardMs, look);
   return reports;
+}
+
+/**
+ * Whether one of the servers that were dropped may still own: nobody asks them whether they are settled, so the leases have to
+ * run out that the old voters gave them, before a version is left.
+ */
+class DroppedServers {
+  #before: Roster | undefined;
+  #mayOwn = false;
+
+  mayOwn(roster: Roster): boolean {
+    const before = this.#before;
+    if (before === roster) return this.#mayOwn;
+    this.#before = roster;
+    const isIn = new Set(roster.servers.map(({ number }) => number));
+    // Numbers are given in order: where some are missing, they were dropped at an unknown time.
+    if (before === undefined) this.#mayOwn = isIn.size < roster.lastNumber;
+    // It was left with the leases run out, if it had to be.
+    else if (isJoint(before) && !isJoint(roster)) this.#mayOwn = false;
+    if (before?.servers.some(({ number }) => !isIn.has(number)) === true) this.#mayOwn = true;
+    return this.#mayOwn;
+  }
+
+  forget(): void {
+    this.#before = undefined;
+  }
 }
 
 /** Whether the roster is on its way to another: only then the servers are asked. */
@@ -127,7 +158,7 @@ export function amendJoint(roster: Roster): Roster | undefined {
 
 /**
  * joint → stable: when no server can still own by the old voters alone, and a majority of the new is up.
- * Either every server says that nothing of its own counts under an earlier version; or all but a minority of the old voters
+ * Either every server says that nothing of its own counts under an earlier version, and there are no others; or all but a minority of the old voters
  * have held the joint version for T·(1 + 4ρ), so that no lease that they granted to a server unaware of it is left (rule ●).
  * Those who are switched off for good say nothing and grant nothing: once they have been silent as long, they do not count.
  */
@@ -139,7 +170,8 @@ export function leaveJoint(roster: Roster, sight: Sight): Roster | undefined {
     isGone(number) || (holds(number) && reports.get(number)?.settled === true);
   const isLate = (member: number) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster);
   const late = roster.oldVoters.filter((member) => !isGone(member) && isLate(member));
-  if (!roster.servers.every(isSettled) && late.length > lateAllowed(roster)) return undefined;
+  const areAllSettled = !sight.mayOweDropped && roster.servers.every(isSettled);
+  if (!areAllSettled && late.length > lateAllowed(roster)) return undefined;
   if (!isMajorityUp(roster.voters, (member) => sight.isUp(member) && holds(member))) return undefined;
   return { ...roster, version: roster.version + 1, oldVoters: [] };
 }

@@ -231,7 +231,11 @@ export class Watches {
     watch.confirmation = context.agenda.add(nowMs + context.tuning.attemptMs, (atMs) => {
       context.closeOp(op);
       watch.confirmation = undefined;
-      if (this.#watches.get(watch.aor) === watch) this.#consider(atMs, watch);
+      if (this.#watches.get(watch.aor) !== watch) return;
+      // Who proposed it cannot be asked, and no majority says who owns: what was told before may be over.
+      const isUnknown = chosenBallot(watch.quorum, watch.reports) === undefined;
+      if (isUnknown && watch.told !== undefined) this.#tell(watch, { kind: "missed" });
+      this.#consider(atMs, watch);
     });
     context.send(epoch.member, { type: "confirm", op, aor: watch.aor, ballot: epoch });
   }

@@ -373,6 +373,45 @@ describe("a claim that leaves a live owner alone", () => {
   });
 });
 
+describe("a claim of an owner that needs a higher ballot", () => {
+  const own = (bench: ClaimBench) =>
+    bench.ownerships.begin(
+      0,
+      ALICE,
+      ballot(1, 9),
+      bench.context.quorumOf(ALICE),
+      new Map([1, 2, 3].map((r) => [r, r])),
+    );
+
+  it("is won while the owner owns, and takes the place of what it had", () => {
+    const bench = new ClaimBench("reclaim").start();
+    expect(own(bench)).to.equal(true);
+    const { op, ballot: higher } = bench.round();
+    for (const replica of [1, 2, 3]) bench.promise(replica, op);
+    for (const replica of [1, 2, 3]) bench.accepted(replica, op);
+    expect(bench.ends).to.deep.equal([{ kind: "owned", epoch: higher, from: undefined }]);
+    expect(bench.ownerships.epoch(0, ALICE)).to.deep.equal(higher);
+    expect(bench.context.takeEvents()).to.deep.equal([]);
+  });
+
+  it("does not bring back what lapsed meanwhile, even where nobody has noticed: it ends, once, and lets go", () => {
+    const bench = new ClaimBench("reclaim").start();
+    expect(own(bench)).to.equal(true);
+    bench.round();
+    bench.pass(11_000);
+    bench.take("release");
+    const { op } = bench.round();
+    for (const replica of [1, 2, 3]) bench.promise(replica, op);
+    for (const replica of [1, 2, 3]) bench.accepted(replica, op);
+    expect(bench.ends).to.deep.equal([{ kind: "unavailable", reason: "cancelled" }]);
+    expect(bench.ownerships.epoch(bench.nowMs, ALICE)).to.equal(undefined);
+    expect(bench.context.takeEvents()).to.deep.equal([
+      { kind: "lost", aor: ALICE, epoch: ballot(1, 9), reason: "expired", to: undefined },
+    ]);
+    expect(bench.take("release").map(({ to }) => to)).to.include.members([1, 2, 3]);
+  });
+});
+
 describe("a refused round", () => {
   it("goes on while a majority has not refused", () => {
     const bench = new ClaimBench().start();

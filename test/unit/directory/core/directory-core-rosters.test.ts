@@ -22,6 +22,25 @@ function admit(net: CoreNetwork, number: number): void {
   net.add(number, roster);
 }
 
+describe("a server that learns that it is leaving", () => {
+  it("gives up the claims that are under way, so that it owns nobody when it has said so", () => {
+    const net = new CoreNetwork({ servers: 3 });
+    net.own(2, BOB);
+    net.stall(2, 1);
+    net.stall(2, 3);
+    const ids = [net.startClaim(2, ALICE), net.startClaim(2, ALICE)];
+    const before = net.roster(2);
+    net.install(2, { ...before, revision: before.revision + 1, leaving: [2] });
+    const leaving = { kind: "unavailable", reason: "this server is leaving the domain" };
+    expect(ids.map((id) => net.claimResult(2, id))).to.deep.equal([leaving, leaving]);
+    net.flow(2, 1);
+    net.flow(2, 3);
+    net.run(1_000);
+    expect([net.owned(2, ALICE), net.owned(2, BOB)]).to.deep.equal([undefined, undefined]);
+    expect(net.claim(1, ALICE, "if-free").kind).to.equal("owned");
+  });
+});
+
 describe("a domain that grows", () => {
   it("makes voters of those who join, and no owner loses anybody meanwhile", () => {
     const net = new CoreNetwork({ servers: 1, steward: 1 });

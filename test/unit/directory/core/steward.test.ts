@@ -20,6 +20,7 @@ const seeing = (isUp: IsUp, reports: ReadonlyMap<number, Report> = new Map(), no
   reports,
   isUp,
   silentForMs: (member) => (isUp(member) ? 0 : nowMs),
+  mayOweDropped: false,
 });
 const enter = (roster: Roster, target: number, isUp: IsUp) => enterJoint(roster, target, seeing(isUp));
 const leave = (roster: Roster, reports: ReadonlyMap<number, Report>, nowMs: number, isUp: IsUp) =>
@@ -270,6 +271,32 @@ describe("the steward", () => {
     expect(context.roster().version).to.equal(2);
     pass(1_000, answer);
     expect(context.roster()).to.deep.include({ version: 3, oldVoters: [] });
+  });
+
+  it("waits out the leases of a server that was dropped: nobody asks it any more, and it may have claimed since it last answered", () => {
+    const { context, pass } = start(testRoster(4, { voters: [1, 2], leaving: [4] }));
+    const answer = () => ({ version: context.roster().version, settled: true });
+    const [without4, joint, ...more] = pass(2_000, answer);
+    expect(without4?.servers.map(({ number }) => number)).to.deep.equal([1, 2, 3]);
+    expect(joint).to.deep.include({ version: 2, voters: [1, 2, 3], oldVoters: [1, 2] });
+    expect(more).to.deep.equal([]);
+    const [stable] = pass(GRACE_MS, answer);
+    expect(stable).to.deep.include({ version: 3, oldVoters: [] });
+  });
+
+  it("waits once for those that were dropped before it was the steward, and then no more", () => {
+    const fourWere = testRoster(4);
+    const roster = { ...fourWere, servers: fourWere.servers.filter(({ number }) => number !== 2), voters: [1, 3] };
+    const { context, pass } = start(roster);
+    const answer = () => ({ version: context.roster().version, settled: true });
+    pass(GRACE_MS, answer);
+    expect(context.roster()).to.deep.include({ version: 2, voters: [1, 3, 4] });
+    pass(2_000, answer);
+    expect(context.roster()).to.deep.include({ version: 3, oldVoters: [] });
+    const five = testRoster(5).servers.filter(({ number }) => number !== 2);
+    context.install({ ...context.roster(), revision: 2, servers: five, lastNumber: 5 });
+    pass(3_000, answer);
+    expect(context.roster()).to.deep.include({ version: 5, voters: [1, 3, 4, 5], oldVoters: [] });
   });
 
   it("counts the time anew for a server that was on an earlier version in between", () => {

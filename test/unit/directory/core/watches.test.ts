@@ -441,6 +441,22 @@ describe("news that only some replicas have", () => {
     bench.pass(275);
     expect(bench.take("confirm")).to.have.length(1);
   });
+
+  it("makes what was told before unknown when no answer comes and no majority says who owns: changes may be missed", () => {
+    const bench = new Bench().watch();
+    bench.all(ballot(1, 7), 1, 2, 3);
+    bench.told();
+    bench.watches.refused(bench.nowMs, 2, ALICE);
+    bench.all(ballot(2, 8), 3);
+    bench.pass(25);
+    expect(bench.told()).to.deep.equal([]);
+    bench.pass(275);
+    expect(bench.told()).to.deep.equal([{ kind: "missed" }]);
+    bench.pass(275);
+    expect(bench.told(), "once").to.deep.equal([]);
+    bench.all(ballot(2, 8), 1);
+    expect(bench.told()).to.deep.equal([{ kind: "owner", epoch: ballot(2, 8) }]);
+  });
 });
 
 describe("a change of the voters", () => {

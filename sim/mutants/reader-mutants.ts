@@ -1,0 +1,77 @@
+import type { Mutant } from "./mutant.ts";
+import { core } from "./mutant.ts";
+import { CONTENTION, WATCHES, WRONG_CLOCKS } from "./runs.ts";
+
+/** Rules about those who read, watch, or are told in a user's name, broken. */
+export const readerMutants: readonly Mutant[] = [
+  {
+    name: "nobody-by-one",
+    rule: "a majority lookup says nobody only by a majority",
+    mark: "·",
+    edits: [
+      core("lookup", 'if (mode === "majority" && !isQuorum(quorum, (member) => reports.has(member))) return;', ""),
+    ],
+    runs: CONTENTION,
+    seeds: 20,
+  },
+  {
+    name: "found-whoever",
+    rule: "a majority lookup finds only who a majority may hold",
+    mark: "·",
+    edits: [core("lookup", "else if (owners.length > 1) askOthers();", "")],
+    runs: CONTENTION,
+    seeds: 20,
+  },
+  {
+    name: "stale-is-taken",
+    rule: "a receiver that has seen a higher epoch refuses a lower one",
+    mark: "·",
+    edits: [
+      core(
+        "seen-epochs",
+        "compareBallots(epoch, newest) < 0) return false;",
+        "compareBallots(epoch, newest) < 0) return true;",
+      ),
+    ],
+    runs: CONTENTION,
+    seeds: 20,
+  },
+  {
+    name: "stale-speaks",
+    rule: "a server that has seen a higher epoch does not speak by its own",
+    mark: "·",
+    edits: [
+      {
+        file: "node/federation/serving-epoch.ts",
+        find: "compareBallots(newest, owned as Epoch) > 0 ? undefined : owned",
+        replace: "compareBallots(newest, owned as Epoch) > 0 ? owned : owned",
+      },
+    ],
+    runs: WRONG_CLOCKS,
+    seeds: 20,
+  },
+  {
+    name: "notices-not-counted",
+    rule: "a watcher finds out about notices that were lost",
+    mark: "·",
+    edits: [core("watches", "if (heard.contiguous >= notices) {", "if (heard.contiguous >= 0) {")],
+    runs: WATCHES,
+    seeds: 20,
+  },
+  {
+    name: "watch-not-registered-anew",
+    rule: "a watcher registers again where its session was replaced",
+    mark: "·",
+    edits: [core("directory-core", "this.#watches.leaseBegan(atMs, member);", "")],
+    runs: WATCHES,
+    seeds: 20,
+  },
+  {
+    name: "missed-not-told",
+    rule: "a watcher that hears too few replicas is told that it may have missed changes",
+    mark: "·",
+    edits: [core("watches", 'watch.reports.clear();\n      this.#tell(watch, { kind: "missed" });', "")],
+    runs: WATCHES,
+    seeds: 20,
+  },
+];

@@ -1,0 +1,104 @@
+import type { Mutant } from "./mutant.ts";
+import { core } from "./mutant.ts";
+import { DROPPED, GROWTH, LAGGING, ROSTERS } from "./runs.ts";
+
+/** Rules about changes of the roster, broken. */
+export const rosterMutants: readonly Mutant[] = [
+  {
+    name: "joint-owner-needs-both",
+    rule: "while joint, an owner is ruled out under each group by itself: it may count only one",
+    mark: "●",
+    edits: [
+      core(
+        "claim",
+        "isQuorumOfSome(quorum, (member) => {\n        const promise",
+        "isQuorum(quorum, (member) => {\n        const promise",
+      ),
+    ],
+    runs: ROSTERS,
+    seeds: 20,
+  },
+  {
+    name: "joint-new-only",
+    rule: "while joint, a majority of the old and of the new group is needed",
+    mark: "·",
+    edits: [
+      core(
+        "quorum",
+        "export function isQuorum(quorum: Quorum, test: (member: number) => boolean): boolean {\n  for (const group of quorum.groups) {",
+        "export function isQuorum(quorum: Quorum, test: (member: number) => boolean): boolean {\n  for (const group of quorum.groups.slice(-1)) {",
+      ),
+    ],
+    runs: ROSTERS,
+    seeds: 20,
+  },
+  {
+    name: "stable-at-once",
+    rule: "the stable version waits until a majority of every old group has held the joint one for T·(1 + 4ρ)",
+    mark: "●",
+    edits: [core("steward", "if (!areAllSettled && late.length > lateAllowed(roster)) return undefined;", "")],
+    runs: ROSTERS,
+    seeds: 20,
+  },
+  {
+    name: "stable-without-term",
+    rule: "… for T·(1 + 4ρ), not just have it",
+    mark: "●",
+    edits: [
+      core(
+        "steward",
+        "!holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster);",
+        "!holds(member);",
+      ),
+    ],
+    runs: ROSTERS,
+    seeds: 20,
+  },
+  {
+    name: "dropped-and-forgotten",
+    rule: "after a server was dropped from the roster the leases run out before a version is left on the word of the others",
+    mark: "·",
+    edits: [
+      core("steward", "const areAllSettled = !sight.mayOweDropped && ", "const areAllSettled = "),
+      core("directory-core", "this.#claims.cancelAll(nowMs, LEAVING);", ""),
+    ],
+    runs: DROPPED,
+    seeds: 20,
+  },
+  {
+    name: "settled-is-a-lie",
+    rule: "a server says that it is settled only when nothing of its own counts under the former version",
+    mark: "·",
+    edits: [
+      core("ownerships", "if (ownership.former !== undefined && this.#stands(nowMs, ownership)) return false;", ""),
+    ],
+    runs: GROWTH,
+    seeds: 3,
+    survives:
+      "not caught in 40 seeds: an owner would have to be cut off from the new voters alone while the steward changes version twice",
+  },
+  {
+    name: "former-leases-extended",
+    rule: "what counts under the former version does so by its leases as they were",
+    mark: "·",
+    edits: [
+      core(
+        "ownerships",
+        "return lease !== undefined && lease.generation === generation && lease.expiresMs > nowMs;",
+        "return lease !== undefined && lease.generation === generation;",
+      ),
+    ],
+    runs: GROWTH,
+    seeds: 20,
+  },
+  {
+    name: "behind-is-served",
+    rule: "requests under an earlier roster version are refused",
+    mark: "·",
+    edits: [core("directory-core", "if (behind && REQUESTS_OF_A_VERSION.has(message.type)) continue;", "")],
+    runs: LAGGING,
+    seeds: 5,
+    survives:
+      "not caught in 40 seeds: a server that is behind would have to win a claim before anybody whom it asks brings it the newer roster",
+  },
+];

@@ -1,0 +1,122 @@
+import type { RunMix } from "../faults.ts";
+import type { Mutant } from "./mutant.ts";
+
+/** Servers that want one user, and nothing else; each run adds what its rule is about. */
+const DUEL: RunMix = {
+  aors: 1,
+  claimEveryMs: 200,
+  takeOver: 0.9,
+  storms: 0,
+  releaseEveryMs: 5_000,
+  lookupEveryMs: 500,
+  effectEveryMs: 500,
+  watchEveryMs: Infinity,
+  watched: 0,
+  crashEveryMs: Infinity,
+  pauseEveryMs: Infinity,
+  downMs: 2_000,
+  partitionEveryMs: Infinity,
+  cutMs: 9_000,
+  rosterEveryMs: Infinity,
+  votersTarget: 1024,
+  forgetAfterBallots: 64,
+  network: { loss: 0, duplication: 0, delayMs: 2 },
+  gossipEveryMs: 300,
+  diskMs: 3,
+  clocks: "edges",
+  clockEveryMs: Infinity,
+};
+
+const duel = (nodes: number, mix: Partial<RunMix>, minutes = 2): Mutant["runs"] => ({
+  nodes,
+  minutes,
+  mix: { ...DUEL, ...mix },
+});
+
+/** Owners are cut off, and others wait for their leases to run out. */
+export const CUT_OFF = duel(3, { partitionEveryMs: 4_000, network: { loss: 0, duplication: 0, delayMs: 0.2 } });
+/** The same, with claims that do not wait, so that one begins at just the wrong moment. */
+export const DRIFT = duel(3, {
+  takeOver: 0,
+  claimEveryMs: 100,
+  partitionEveryMs: 4_000,
+  network: { loss: 0, duplication: 0, delayMs: 0.2 },
+});
+/** The same, with some messages that take as long as a lease. */
+export const LATE_CUT_OFF = duel(3, {
+  partitionEveryMs: 4_000,
+  claimEveryMs: 500,
+  network: { loss: 0, duplication: 0, delayMs: 2, late: { share: 0.1, maxMs: 2_500 } },
+});
+/** Servers crash all the time, and are back before a lease has run out. */
+export const CRASHES = duel(3, { crashEveryMs: 400, downMs: 100, claimEveryMs: 100 });
+/** Five replicas, more contention, and messages that overtake each other. */
+export const CONTENTION = duel(5, {
+  claimEveryMs: 50,
+  storms: 0.2,
+  network: { loss: 0.02, duplication: 0.05, delayMs: 20 },
+});
+/** Servers that claim without voting, and voters that forget. */
+export const FORGETTING = duel(6, { votersTarget: 3, crashEveryMs: 1_000, rosterEveryMs: 20_000 }, 4);
+/** Disks too slow for the claims. */
+export const SLOW_DISKS = duel(3, { crashEveryMs: 1_500, downMs: 100, claimEveryMs: 50, diskMs: 20_000 });
+/** Voters come and go, in partitions too. */
+export const ROSTERS = duel(
+  6,
+  { votersTarget: 4, rosterEveryMs: 3_000, partitionEveryMs: 5_000, pauseEveryMs: 6_000 },
+  3,
+);
+/** All voters but one are replaced again and again. */
+export const NEW_VOTERS = duel(
+  4,
+  { aors: 5, votersTarget: 3, rosterEveryMs: 1_500, claimEveryMs: 300, takeOver: 1 },
+  3,
+);
+/** Many voters come at once while hardly anything gets through. */
+export const GROWTH = duel(9, {
+  aors: 10,
+  partitionEveryMs: 1_500,
+  cutMs: 5_000,
+  pauseEveryMs: 6_000,
+  takeOver: 1,
+  network: { loss: 0.1, duplication: 0, delayMs: 50 },
+});
+/** Voters come and go, and servers learn of it late. */
+export const LAGGING = duel(
+  6,
+  {
+    votersTarget: 3,
+    rosterEveryMs: 1_500,
+    gossipEveryMs: 20_000,
+    claimEveryMs: 100,
+    takeOver: 1,
+    network: { loss: 0.3, duplication: 0, delayMs: 10 },
+  },
+  3,
+);
+/** Clocks that stop, race and jump. */
+export const WRONG_CLOCKS = duel(3, { clocks: "wrong", clockEveryMs: 2_000, effectEveryMs: 100 });
+/** Voters come and go while hardly anything gets through. */
+export const DROPPED = duel(
+  4,
+  {
+    votersTarget: 3,
+    rosterEveryMs: 800,
+    partitionEveryMs: 3_000,
+    cutMs: 6_000,
+    claimEveryMs: 100,
+    network: { loss: 0.1, duplication: 0, delayMs: 50 },
+  },
+  3,
+);
+/** Few changes, and many lost messages. */
+export const WATCHES = duel(3, {
+  aors: 5,
+  watched: 5,
+  claimEveryMs: 3_000,
+  takeOver: 1,
+  releaseEveryMs: Infinity,
+  partitionEveryMs: 20_000,
+  cutMs: 20_000,
+  network: { loss: 0.2, duplication: 0, delayMs: 2 },
+});
