@@ -52,14 +52,14 @@ export function judge(evidence: Evidence): Finding[] {
 
 /** I1, in the order in which the claims succeeded; an epoch that an owner claimed for itself counts when it was seen. */
 function checkEpochs(tenures: readonly Tenure[]): Finding[] {
-  const checker = new EpochChecker("bounded");
-  const events = tenures.flatMap(({ aor, fromMs, epoch, raised }) => [
-    { atMs: fromMs, aor, epoch },
-    ...raised.map((raise) => ({ atMs: raise.toMs, aor, epoch: raise.epoch })),
+  const checker = new EpochChecker(false);
+  const events = tenures.flatMap((tenure) => [
+    { tenure, atMs: tenure.fromMs, epoch: tenure.epoch },
+    ...tenure.raised.map(({ toMs, epoch }) => ({ tenure, atMs: toMs, epoch })),
   ]);
   events.sort((a, b) => a.atMs - b.atMs);
-  return events.flatMap(({ atMs, aor, epoch }) =>
-    caught(() => checker.claimed(atMs, parseAor(aor), epochOf(epoch), undefined)),
+  return events.flatMap(({ tenure, atMs, epoch }) =>
+    caught(() => checker.claimed(atMs, tenure, parseAor(tenure.aor), epochOf(epoch), undefined)),
   );
 }
 

@@ -23,7 +23,10 @@ export class EpochChecker {
     return this.#highest.get(aor);
   }
 
-  /** A claim succeeded. One that finds the AoR owned already is told the epoch it has, which counts once. */
+  /**
+   * A claim succeeded. One that finds the AoR owned already is told the epoch it has, which counts once.
+   * @param life the process that won it, or the tenure: no other one wins the same epoch
+   */
   claimed(nowMs: number, life: object, aor: Aor, epoch: Epoch, highestAtStart: Epoch | undefined): void {
     const name = `${aor} ${formatBallot(epoch)}`;
     const winner = this.#won.get(name);

@@ -38,7 +38,7 @@ export const rosterMutants: readonly Mutant[] = [
     mark: "●",
     edits: [core("steward", "if (!areAllSettled && late.length > lateAllowed(roster)) return undefined;", "")],
     runs: ROSTERS,
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: "stable-without-term",
@@ -63,7 +63,7 @@ export const rosterMutants: readonly Mutant[] = [
       core("directory-core", "this.#claims.cancelAll(nowMs, LEAVING);", ""),
     ],
     runs: DROPPED,
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: "settled-is-a-lie",
@@ -89,7 +89,7 @@ export const rosterMutants: readonly Mutant[] = [
       ),
     ],
     runs: GROWTH,
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: "behind-is-served",
