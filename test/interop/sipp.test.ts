@@ -60,7 +60,7 @@ describe("SIPp as a client", function () {
   }
 
   for (const transport of ["u1", "t1"] as const) {
-    it(`registers, publishes, watches, writes and is written to over ${transport === "u1" ? "UDP" : "TCP"}`, async () => {
+    it(`registers, publishes, watches, and writes over ${transport === "u1" ? "UDP" : "TCP"}`, async () => {
       const [seen, received]: [PresenceNotification[], ReceivedMessage[]] = [[], []];
       const watch = await joe.subscribePresence(`sip:sipp@${DOMAIN}`, (notification) => seen.push(notification));
       const stop = joe.onMessage((message) => received.push(message));
