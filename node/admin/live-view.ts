@@ -99,6 +99,7 @@ class LiveView implements NodeView {
       presence: sip.presence.status(),
       held: sip.held.status,
       replica: { registers, sessions, watches },
+      ...(mesh.isOutdated && { oldData: true as const }),
       ...(storageProblem && { storageProblem }),
       memory: { rssBytes: rss, heapBytes: heapUsed },
       counters: counters.snapshot(),

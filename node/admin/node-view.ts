@@ -53,6 +53,8 @@ export interface NodeStatus {
   readonly held: { readonly recipients: number; readonly messages: number };
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
+  /** Set where the data was put back from a backup: the server takes no part in the domain, and never will. */
+  readonly oldData?: true;
   /** Set while the disk cannot be written: the last error. New claims are granted only as far as what is on disk allows; what is owned stays owned. */
   readonly storageProblem?: StorageProblem;
   readonly memory: { readonly rssBytes: number; readonly heapBytes: number };

@@ -32,6 +32,8 @@ import type { VoterContact } from "./voter-contact.ts";
 export interface MeshNode extends Mesh {
   /** How often this node has started: greater than at every earlier start. */
   readonly boot: number;
+  /** Whether a peer has seen this server with newer data: it has no links then, and will get none. */
+  readonly isOutdated: boolean;
   /** Begins to accept and open links. Set the receivers before. Idempotent. */
   start(): Promise<void>;
   /** Says goodbye and closes everything. Idempotent; a stopped mesh is not started again. */
@@ -81,7 +83,7 @@ export class LibP2pMesh implements MeshNode {
   readonly #forked = new Set<ServerId>();
   #wasConfirmed = false;
   #life: "created" | "started" | "stopped" = "created";
-  #isOutdated = false;
+  isOutdated = false;
   /** Tells this life of the server from every other. */
   readonly #instance = randomInt(2 ** 48 - 1);
 
@@ -204,8 +206,8 @@ export class LibP2pMesh implements MeshNode {
 
   /** To go on beside promises that it has forgotten would not be safe. What it owned before it was put back it does not own now. */
   #outdated(server: ServerId): void {
-    if (this.#isOutdated) return;
-    this.#isOutdated = true;
+    if (this.isOutdated) return;
+    this.isOutdated = true;
     this.#parts.logger.error(
       { peer: server },
       "the data of this server is older than what others have seen of it: it was put back from a backup. It takes no further part: take it out of the roster, and let it join anew with an empty data folder",

@@ -5,10 +5,13 @@ import type { NodeOptions } from "../../find-node.ts";
 import { clientOf } from "../../find-node.ts";
 import { facts, paint, print, printJson, table } from "../../terminal.ts";
 
-/** Shows the status of a node; the exit code is 1 unless it is running, so that it serves as a health check. */
+const OLD_DATA =
+  "older than what other servers have seen of it: put back from a backup. It takes no part; take it out of the roster, and let it join anew with an empty data folder";
+
+/** Shows the status of a node; the exit code is 1 unless it is running and takes part, so that it serves as a health check. */
 export async function showStatus(options: NodeOptions): Promise<void> {
   const status = await (await clientOf(options)).get<NodeStatus>("/v1/status");
-  if (status.state !== "running") process.exitCode = exitCode.failure;
+  if (status.state !== "running" || status.oldData) process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
   const { server, roster, peers, registrar, presence, held, replica, memory } = status;
   const sinceMs = Date.now() - status.startedAtMs;
@@ -36,6 +39,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["messages held", held.messages > 0 ? `${held.messages}, for ${held.recipients} users` : undefined],
     ["subscriptions", `${presence.watchers} of clients, ${presence.peerSubscriptions} of other servers`],
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
+    ["data", status.oldData && { text: OLD_DATA, style: "bad" }],
     ["storage", status.storageProblem && { text: status.storageProblem.message, style: "bad" }],
     ["memory", `${Math.round(memory.rssBytes / 1e6)} MB, heap ${Math.round(memory.heapBytes / 1e6)} MB`],
     ...status.sip.map((address): [string, string] => ["sip", address]),

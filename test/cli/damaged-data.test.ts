@@ -1,0 +1,65 @@
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect } from "chai";
+import type { NodeStatus } from "../../node/admin/node-view.ts";
+import { Aorta, until } from "./aorta.ts";
+
+describe("a node whose data is not what it left", function () {
+  this.timeout(60_000);
+  const aorta = new Aorta();
+  after(() => aorta.clean());
+
+  it("does not start with a ballot ceiling that cannot be read, and says what to do", async () => {
+    const node = await aorta.up("rome", "--domain", "example.com");
+    await node.end("SIGTERM");
+    const database = new DatabaseSync(join(aorta.path("rome"), "aorta.db"));
+    database.exec("UPDATE setting SET value = x'ff00ff' WHERE name = 'directory.ceiling'");
+    database.close();
+    const { code, stderr } = await aorta.run([
+      "up",
+      "--data",
+      aorta.path("rome"),
+      "--auth",
+      "none",
+      "--sip",
+      "127.0.0.1:0",
+      "--mesh",
+      "127.0.0.1:0",
+    ]);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(/ballot ceiling is damaged.*join anew/s);
+    expect(stderr).to.not.contain("    at ");
+  });
+
+  it("is told by its peers that it was put back from a backup, takes no further part, and says so", async () => {
+    const berlin = await aorta.up("berlin", "--domain", "example.com", "--lease", "2s");
+    const { stdout: token } = await aorta.run(["invite", "--data", aorta.path("berlin")]);
+    let paris = await aorta.up("paris", "--join", token.trim());
+    await paris.end("SIGTERM");
+    const backup = aorta.path("paris-backup");
+    cpSync(aorta.path("paris"), backup, { recursive: true, filter: (file) => !file.endsWith(".sock") });
+    // The domain sees it start twice more; then the backup takes the place of its data.
+    for (let start = 0; start < 2; start++) {
+      paris = await aorta.up("paris");
+      await until(
+        () => paris.get<NodeStatus>("/v1/status"),
+        ({ peers }) => peers.up === 1,
+      );
+      await paris.end("SIGTERM");
+    }
+    rmSync(aorta.path("paris"), { recursive: true });
+    cpSync(backup, aorta.path("paris"), { recursive: true });
+    paris = await aorta.up("paris", "--log-level", "silent");
+    await until(
+      () => paris.get<NodeStatus>("/v1/status"),
+      ({ oldData }) => oldData === true,
+    );
+    const status = await aorta.run(["status", "--data", aorta.path("paris")]);
+    expect(status.code).to.equal(1);
+    expect(status.stdout).to.match(/data +older than what other servers have seen/);
+    const { counters, peers } = await berlin.get<NodeStatus>("/v1/status");
+    expect(counters["mesh.old_data"]).to.be.at.least(1);
+    expect(peers.up).to.equal(0);
+  });
+});
