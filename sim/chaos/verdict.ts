@@ -124,7 +124,7 @@ function checkWatches(journals: readonly Journal[]): Finding[] {
 }
 
 /**
- * What was answered 200 has arrived, and no phone got it twice. What was held (202) has arrived in the end, unless one of the two servers
+ * What was answered 200 has arrived, and no phone got it twice. What was held (202) has arrived in the end, unless one of the servers
  * that may have held it is gone for good with its disk; it may come twice where a server died or the user moved in between.
  */
 function checkMessages({ sightings, tenures, retired }: Evidence): Finding[] {
@@ -144,11 +144,9 @@ function checkMessages({ sightings, tenures, retired }: Evidence): Finding[] {
   });
 }
 
-/** The sender's server, and whoever owned the recipient while the message was under way. */
-function mayHaveHeld({ server, to, askedAtMs, answeredAtMs }: MessageSent, tenures: readonly Tenure[]): string[] {
-  const owners = tenures.filter(
-    ({ aor, fromMs, toMs }) => aor.startsWith(`sip:${to}@`) && fromMs <= answeredAtMs && toMs >= askedAtMs,
-  );
+/** The sender's server, and whoever has owned the recipient since: a message that is held goes with the user, to be held there again. */
+function mayHaveHeld({ server, to, askedAtMs }: MessageSent, tenures: readonly Tenure[]): string[] {
+  const owners = tenures.filter(({ aor, toMs }) => aor.startsWith(`sip:${to}@`) && toMs >= askedAtMs);
   return [server, ...owners.map((tenure) => tenure.server)];
 }
 

@@ -69,7 +69,10 @@ describe("the verdict on a chaos run", () => {
 
     it("forgives the loss of what was held by a server that is gone with its disk", () => {
       expect(verdict(202, [], { retired: new Set(["s1"]) })).to.deep.equal([]);
-      expect(verdict(202, [], { retired: new Set(["s2"]), tenures: [tenure(2, 5, 40, "1.1.2")] })).to.deep.equal([]);
+      expect(verdict(202, [], { retired: new Set(["s2"]), tenures: [tenure(2, 50, 60, "1.1.2")] })).to.deep.equal([]);
+      expect(verdict(202, [], { retired: new Set(["s2"]), tenures: [tenure(2, 1, 9, "1.1.2")] })).to.deep.equal([
+        "messages",
+      ]);
       expect(verdict(202, [], { retired: new Set(["s2"]) })).to.deep.equal(["messages"]);
       expect(verdict(200, [], { retired: new Set(["s1"]) })).to.deep.equal(["messages"]);
     });
