@@ -3,9 +3,18 @@ export interface Appointment {
   cancel(): void;
 }
 
-interface Entry extends Appointment {
+class Entry implements Appointment {
   readonly atMs: number;
   run: ((nowMs: number) => void) | undefined;
+
+  constructor(atMs: number, run: (nowMs: number) => void) {
+    this.atMs = atMs;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.run = undefined;
+  }
 }
 
 /** What a core wants done later: a binary heap by time, run by whoever knows the time. It holds no timer itself. */
@@ -19,13 +28,7 @@ export class Agenda {
 
   /** Runs `run` at the first {@link runDue} whose time is `atMs` or later. */
   add(atMs: number, run: (nowMs: number) => void): Appointment {
-    const entry: Entry = {
-      atMs,
-      run,
-      cancel() {
-        this.run = undefined;
-      },
-    };
+    const entry = new Entry(atMs, run);
     const heap = this.#heap;
     let at = heap.length;
     heap.push(entry);

@@ -43,12 +43,22 @@ interface Accepting extends Round {
   readonly name: "accepting";
 }
 
+/** Owned; the replicas that have not answered yet may still. */
+interface Won {
+  readonly name: "won";
+  readonly op: number;
+  readonly ballot: Ballot;
+  readonly silent: Set<number>;
+  /** When no more is waited for them. */
+  readonly end: Appointment;
+}
+
 type Phase =
   | Preparing
   | Accepting
   | { readonly name: "waiting" }
   | { readonly name: "backing-off" }
-  | { readonly name: "won"; readonly op: number; readonly ballot: Ballot }
+  | Won
   | { readonly name: "ended" };
 
 /** Longest random pause after a collision, ms; it doubles from {@link FIRST_BACKOFF_MS}. */
@@ -174,7 +184,7 @@ export class Claim {
     const phase = this.#phase;
     if (message.type === "refused") this.#context.sawBallot(message.promised);
     if (phase.name === "won" && phase.op === op) {
-      if (message.type === "accepted") this.#ownerships.accepted(nowMs, this.aor, phase.ballot, from, message.session);
+      if (message.type === "accepted") this.#acceptedLate(nowMs, phase, from, message.session);
     } else if (phase.name === "preparing" && phase.op === op) {
       if (message.type === "promised") this.#promised(nowMs, phase, from, message);
       else if (message.type === "accepted") this.#acceptedAtOnce(nowMs, phase, from, message.session);
@@ -323,13 +333,24 @@ export class Claim {
     const { op, ballot } = phase;
     if (!this.#ownerships.begin(nowMs, this.aor, ballot, phase.quorum, phase.sessions)) return;
     this.#alarm?.cancel();
-    this.#phase = { name: "won", op, ballot };
     // Answers still under way count; who has not answered by then is caught up.
-    this.#context.agenda.add(nowMs + this.#context.tuning.attemptMs, (atMs) => {
-      this.#context.closeOp(op);
-      this.#ownerships.catchUp(atMs, this.aor);
-    });
+    const end = this.#context.agenda.add(nowMs + this.#context.tuning.attemptMs, (atMs) => this.#close(atMs, op));
+    const silent = new Set(phase.quorum.members.filter((member) => !phase.sessions.has(member)));
+    this.#phase = { name: "won", op, ballot, silent, end };
     this.#onEnd(nowMs, this, { kind: "owned", epoch: ballot, from: this.#from });
+  }
+
+  #acceptedLate(nowMs: number, { op, ballot, silent, end }: Won, from: number, session: number): void {
+    this.#ownerships.accepted(nowMs, this.aor, ballot, from, session);
+    if (!silent.delete(from) || silent.size > 0) return;
+    // Nothing of the claim is kept longer than it has to: thousands a second would grow old together.
+    end.cancel();
+    this.#close(nowMs, op);
+  }
+
+  #close(nowMs: number, op: number): void {
+    this.#context.closeOp(op);
+    this.#ownerships.catchUp(nowMs, this.aor);
   }
 
   #refused(nowMs: number, phase: Preparing | Accepting, from: number, message: MessageOf<"refused">): void {

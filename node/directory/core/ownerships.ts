@@ -21,8 +21,9 @@ interface Ownership {
   readonly firstEpoch: Epoch;
   quorum: Quorum;
   /** For each of `quorum.members`: generation of the lease under which it accepted, 0 where it has not. */
-  generations: number[];
+  generations: readonly number[];
   former: Former | undefined;
+  /** Whole ms. */
   readonly sinceMs: number;
 }
 
@@ -31,6 +32,9 @@ interface CatchUp {
   readonly waiting: Set<Aor>;
   readonly underWay: Map<number, Aor>;
 }
+
+/** Combinations of lease generations remembered so that ownerships share them. */
+const SHARED_GENERATIONS = 1024;
 
 /** What the ownerships need done by others. */
 export interface OwnershipHooks {
@@ -50,6 +54,7 @@ export class Ownerships {
   readonly #leases: Leases;
   readonly #owned = new Map<Aor, Ownership>();
   readonly #catchUps = new Map<number, CatchUp>();
+  readonly #shared = new Map<string, readonly number[]>();
   readonly #hooks: OwnershipHooks;
 
   constructor(context: Context, leases: Leases, hooks: OwnershipHooks) {
@@ -108,17 +113,27 @@ export class Ownerships {
    * @returns whether it is owned
    */
   begin(nowMs: number, aor: Aor, epoch: Epoch, quorum: Quorum, sessions: ReadonlyMap<number, number>): boolean {
-    const generations = quorum.members.map((member) => {
-      const session = sessions.get(member);
-      return session === undefined ? 0 : this.#leases.generationOf(nowMs, member, session);
-    });
+    const generations = this.#share(
+      quorum.members.map((member) => {
+        const session = sessions.get(member);
+        return session === undefined ? 0 : this.#leases.generationOf(nowMs, member, session);
+      }),
+    );
     let before = this.#owned.get(aor);
     if (before !== undefined && !this.#stands(nowMs, before)) {
       this.#lose(nowMs, before, "expired", undefined);
       before = undefined;
     }
     const firstEpoch = before?.firstEpoch ?? epoch;
-    const ownership: Ownership = { aor, epoch, firstEpoch, quorum, generations, former: undefined, sinceMs: nowMs };
+    const ownership: Ownership = {
+      aor,
+      epoch,
+      firstEpoch,
+      quorum,
+      generations,
+      former: undefined,
+      sinceMs: Math.floor(nowMs),
+    };
     if (!this.#stands(nowMs, ownership)) return false;
     // Under a higher ballot of our own the ownership goes on; its leases stay in use.
     if (before === undefined) for (const member of quorum.members) this.#leases.use(nowMs, member);
@@ -134,7 +149,8 @@ export class Ownerships {
     if (!this.#stands(nowMs, ownership)) return this.#lose(nowMs, ownership, "expired", undefined);
     const at = ownership.quorum.members.indexOf(from);
     if (at < 0) return;
-    ownership.generations[at] = this.#leases.generationOf(nowMs, from, session);
+    const generation = this.#leases.generationOf(nowMs, from, session);
+    ownership.generations = this.#share(ownership.generations.with(at, generation));
     if (ownership.former !== undefined && this.#standsNow(nowMs, ownership)) ownership.former = undefined;
   }
 
@@ -196,7 +212,9 @@ export class Ownerships {
       const next = this.#context.quorumOf(aor);
       if (next === quorum) continue;
       ownership.quorum = next;
-      ownership.generations = next.members.map((member) => generations[quorum.members.indexOf(member)] ?? 0);
+      ownership.generations = this.#share(
+        next.members.map((member) => generations[quorum.members.indexOf(member)] ?? 0),
+      );
       this.#moveUses(nowMs, quorum, next);
       const frozen = ownership.former ?? { quorum, generations, leases: before.leases };
       ownership.former = before.intoJoint && !this.#standsNow(nowMs, ownership) ? frozen : undefined;
@@ -211,6 +229,16 @@ export class Ownerships {
       if (ownership.former !== undefined && this.#stands(nowMs, ownership)) return false;
     }
     return true;
+  }
+
+  /** One array for all ownerships that the same leases hold: there are few, while leases live. */
+  #share(generations: readonly number[]): readonly number[] {
+    const name = generations.join();
+    const known = this.#shared.get(name);
+    if (known !== undefined) return known;
+    if (this.#shared.size >= SHARED_GENERATIONS) this.#shared.clear();
+    this.#shared.set(name, generations);
+    return generations;
   }
 
   #stands(nowMs: number, ownership: Ownership): boolean {

@@ -43,6 +43,20 @@ describe("a claim of a free AoR", () => {
     ).to.deep.equal([5]);
   });
 
+  it("waits for nothing more once all have accepted: it is forgotten at once", () => {
+    const bench = new ClaimBench().start();
+    const { op } = bench.round();
+    const before = bench.context.openOps;
+    for (const replica of [1, 2, 3, 4]) bench.accepted(replica, op);
+    expect(bench.context.openOps).to.equal(before);
+    bench.accepted(4, op);
+    expect(bench.context.openOps).to.equal(before);
+    bench.accepted(5, op);
+    expect(bench.context.openOps).to.equal(before - 1);
+    bench.pass(ATTEMPT_MS);
+    expect(bench.take("accept")).to.deep.equal([]);
+  });
+
   it("asks only those to accept that did not at once", () => {
     const bench = new ClaimBench().start();
     const { op, ballot: mine } = bench.round();
