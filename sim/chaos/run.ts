@@ -163,7 +163,16 @@ class Run {
     const sightings = this.#sightings;
     const names = new Set(this.#swarm.places.map((place) => this.#swarm.nameAt(place)));
     const retired = new Set(identities.flatMap(({ name }) => (names.has(name) ? [] : [name])));
-    const judged = judge({ fromMs, leaseMs: plan.leaseMs, journals, tenures, troubles, sightings, retired });
+    const judged = judge({
+      fromMs,
+      leaseMs: plan.leaseMs,
+      journals,
+      tenures,
+      troubles,
+      sightings,
+      retired,
+      healed: !this.#options.signal.aborted,
+    });
     const figures = figuresOf({ users: plan.users, tenures, troubles, sightings, fromMs, toMs: healedMs });
     const findings = [...judged, ...this.#findings].sort((a, b) => a.atMs - b.atMs);
     const interrupted = this.#options.signal.aborted;

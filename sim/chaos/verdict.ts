@@ -32,6 +32,8 @@ export interface Evidence {
   readonly tenures: readonly Tenure[];
   readonly troubles: readonly Trouble[];
   readonly sightings: Sightings;
+  /** Whether all was healed and had its time: only then has what was held arrived. */
+  readonly healed: boolean;
   /** Names of the servers that are gone for good. */
   readonly retired: ReadonlySet<string>;
 }
@@ -127,7 +129,7 @@ function checkWatches(journals: readonly Journal[]): Finding[] {
  * What was answered 200 has arrived, and no phone got it twice. What was held (202) has arrived in the end, unless one of the servers
  * that may have held it is gone for good with its disk; it may come twice where a server died or the user moved in between.
  */
-function checkMessages({ sightings, tenures, retired }: Evidence): Finding[] {
+function checkMessages({ sightings, tenures, retired, healed }: Evidence): Finding[] {
   const { messages, deliveries } = sightings;
   const arrived = Map.groupBy(deliveries, ({ id }) => id);
   return messages.flatMap((message): Finding[] => {
@@ -135,7 +137,7 @@ function checkMessages({ sightings, tenures, retired }: Evidence): Finding[] {
     if (status !== 200 && status !== 202) return [];
     const those = arrived.get(id) ?? [];
     if (those.length === 0) {
-      if (status === 202 && mayHaveHeld(message, tenures).some((server) => retired.has(server))) return [];
+      if (status === 202 && (!healed || mayHaveHeld(message, tenures).some((server) => retired.has(server)))) return [];
       return [{ promise: "messages", atMs: answeredAtMs, what: `${id} of ${from} was answered ${status}, and ${to} never got it` }]; // prettier-ignore
     }
     const again = those.find(({ phone }, index) => those.findIndex((other) => other.phone === phone) < index);

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../../../config/values.ts";
 
 /** How `aorta chaos` was called. */
@@ -26,7 +26,9 @@ export function chaosCommand(): Command {
     .option("--servers <number>", `how many servers, 3 to ${SERVERS_MAX}`, integer(3, SERVERS_MAX), 7)
     .option("--minutes <number>", "how long there are faults", parseMinutes, 2)
     .option("--seed <number>", "replay the plan of this seed (default a fresh one)", integer(0, 2 ** 31 - 1))
-    .option("--lease <duration>", "lease term of the domain, 1s to 30s", parseLease, 3000)
+    .addOption(
+      new Option("--lease <duration>", "lease term of the domain, 1s to 30s").argParser(parseLease).default(3000, "3s"),
+    )
     .option("--report <folder>", "new folder for the report, the journals and the logs (default a temporary one)")
     .option(
       "--wrong-clock <server>",

@@ -13,7 +13,15 @@ const tenure = (place: number, fromMs: number, toMs: number, epoch: string, more
 };
 
 const promisesBroken = (evidence: Partial<Evidence>): string[] => {
-  const nothing = { fromMs: 0, leaseMs: 3_000, journals: [], tenures: [], troubles: [], retired: new Set<string>() };
+  const nothing = {
+    fromMs: 0,
+    leaseMs: 3_000,
+    journals: [],
+    tenures: [],
+    troubles: [],
+    retired: new Set<string>(),
+    healed: true,
+  };
   const findings = judge({ ...nothing, sightings: noSightings(), ...evidence });
   return findings.map(({ promise }) => promise);
 };
@@ -63,6 +71,7 @@ describe("the verdict on a chaos run", () => {
     it("misses what was answered with success and never arrived, and nothing else", () => {
       expect(verdict(200, [])).to.deep.equal(["messages"]);
       expect(verdict(202, [])).to.deep.equal(["messages"]);
+      expect(verdict(202, [], { healed: false }), "it may be on its way").to.deep.equal([]);
       for (const status of [0, 480, 503]) expect(verdict(status, [])).to.deep.equal([]);
       expect(verdict(200, ["alice#1"])).to.deep.equal([]);
     });
