@@ -174,8 +174,15 @@ export function createSipSide(components: SipSideComponents): SipSide {
       return promise;
     },
   });
+  // What comes while listeners are being bound waits for a moment, until all behind the edge runs.
+  const early: (() => void)[] = [];
+  let isUp = false;
   createEdge({
-    stack,
+    stack: {
+      listening: () => stack.listening(),
+      onRequest: (handler) =>
+        stack.onRequest((incoming) => (isUp ? handler(incoming) : void early.push(() => handler(incoming)))),
+    },
     isTrusted: trusts,
     self: mesh.self,
     domain,
@@ -211,12 +218,15 @@ export function createSipSide(components: SipSideComponents): SipSide {
 
   return {
     async start() {
+      // First of all: what was left from the last run has something to send at once.
+      await stack.start();
       registrar.start();
       presence.start();
       inputs.start();
       held.start();
       history.start();
-      await stack.start();
+      isUp = true;
+      for (const serve of early.splice(0)) serve();
       noteExpiry();
     },
     reload() {

@@ -95,6 +95,7 @@ export function createPresenceServer(
         new Promise<void>((resolve) => components.timers.after(context.times.drainMs, resolve)),
       ]);
       context.scheduler.stop();
+      context.journal.flush();
     },
     handlePublish: guarded(publish),
     handleSubscribe: guarded(subscribe),

@@ -5,12 +5,17 @@ import type { SubscriptionStore } from "../../storage/ports.ts";
 import type { KeptSubscription, RestoredSubscription } from "../subscription/stored-subscription.ts";
 import { fromStoredSubscription, toStoredSubscription } from "../subscription/stored-subscription.ts";
 
-/** Keeps subscriptions on disk, so that they outlive the process. A disk that fails is logged and counted; it never ends a subscription. */
+/**
+ * Keeps subscriptions on disk, so that they outlive the process. What changes several times in one turn of the event loop is written once, at
+ * its end. A disk that fails is logged and counted; it never ends a subscription.
+ */
 export class SubscriptionJournal {
   readonly #store: SubscriptionStore;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #counters: Counters;
+  /** To be written at the end of this turn, by local tag. */
+  readonly #changed = new Map<string, KeptSubscription>();
 
   constructor(components: {
     readonly store: SubscriptionStore;
@@ -25,10 +30,20 @@ export class SubscriptionJournal {
   }
 
   put(subscription: KeptSubscription): void {
-    this.#attempt(() => this.#store.put(toStoredSubscription(subscription, this.#now())));
+    if (this.#changed.size === 0) queueMicrotask(() => this.flush());
+    this.#changed.set(subscription.localTag, subscription);
+  }
+
+  /** Writes what has changed in this turn. */
+  flush(): void {
+    const now = this.#now();
+    for (const subscription of this.#changed.values())
+      this.#attempt(() => this.#store.put(toStoredSubscription(subscription, now)));
+    this.#changed.clear();
   }
 
   remove(localTag: string): void {
+    this.#changed.delete(localTag);
     this.#attempt(() => this.#store.remove(localTag));
   }
 
