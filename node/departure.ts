@@ -47,7 +47,7 @@ export class Departure {
   /** Users are served from now on: this is what has to end when the server is to go. */
   serve(sip: Pick<SipSide, "drain">): void {
     this.#sip = sip;
-    if (this.#state.kind === "leaving") this.#drained = sip.drain();
+    if (this.#state.kind === "leaving") this.#drained = sip.drain({ forGood: true });
   }
 
   /** staying → leaving */
@@ -56,7 +56,7 @@ export class Departure {
     if (this.#state.kind !== "staying" || number === undefined || !roster.leaving.includes(number)) return;
     this.#state = { kind: "leaving" };
     this.#logger.info({ version: roster.version }, "this server is leaving the domain: it takes no more users");
-    if (this.#sip !== undefined) this.#drained = this.#sip.drain();
+    if (this.#sip !== undefined) this.#drained = this.#sip.drain({ forGood: true });
   }
 
   /** staying, leaving → over, when nobody is served any more */
@@ -64,7 +64,7 @@ export class Departure {
     const departed = { domain, version, inOrder: this.#state.kind === "leaving" };
     this.#state = { kind: "over", departed };
     await this.#drained;
-    if (!departed.inOrder) await this.#sip?.drain();
+    if (!departed.inOrder) await this.#sip?.drain({ forGood: true });
     return departed;
   }
 }

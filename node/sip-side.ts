@@ -54,7 +54,7 @@ export interface SipSide {
   /** @throws {ConfigurationError} when an address cannot be bound */
   start(): Promise<void>;
   /** Takes no more requests for users, ends subscriptions, and resolves when their ends have been heard of, or a moment later. */
-  drain(): Promise<void>;
+  drain(options?: { readonly forGood?: boolean }): Promise<void>;
   /** Reads certificates again; those of before stay when they cannot be used. @throws {ConfigurationError} why not */
   reload(): void;
   /** Closes all sockets. */
@@ -233,11 +233,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
       tls.load();
       noteExpiry();
     },
-    async drain() {
+    async drain(options) {
       registrar.stop();
       history.stop();
       inputs.stop();
-      await Promise.all([held.stop(), presence.stop()]);
+      await Promise.all([held.stop(), presence.stop(options)]);
     },
     stop: () => stack.stop(),
     stack,

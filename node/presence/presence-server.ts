@@ -26,8 +26,9 @@ export interface PresenceServer {
   /**
    * Leaves clients' subscriptions on disk, where the next run of this process takes them up, ends those of other servers
    * (`terminated;reason=deactivated`), and resolves when these have answered, or a moment later.
+   * @param options.forGood there will be no next run: clients' subscriptions are ended in the same way, so that they come again elsewhere
    */
-  stop(): Promise<void>;
+  stop(options?: { readonly forGood?: boolean }): Promise<void>;
   /** Any PUBLISH. @see RFC 3903 */
   handlePublish(incoming: IncomingRequest, identity: RequestIdentity): void;
   /** Any SUBSCRIBE, within a dialog or not; an event package other than `presence` gets 489. @see RFC 3856 */

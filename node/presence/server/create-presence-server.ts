@@ -86,12 +86,12 @@ export function createPresenceServer(
       };
       for (const restored of context.journal.restore(allTimes.subscription.maxSeconds)) subscribe.restore(restored);
     },
-    async stop() {
+    async stop({ forGood = false } = {}) {
       if (state.kind !== "running") return;
       for (const stop of state.stopListening) stop();
       state = { kind: "stopped" };
       await Promise.race([
-        registry.drain(),
+        registry.drain(forGood),
         new Promise<void>((resolve) => components.timers.after(context.times.drainMs, resolve)),
       ]);
       context.scheduler.stop();

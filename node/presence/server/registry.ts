@@ -101,11 +101,15 @@ export class Registry implements PresentityHost, ListHost {
 
   /**
    * Leaves clients' subscriptions on disk for the next run and ends other servers'; resolves when these have heard of it. The
-   * server may be back in a moment, and then its clients have noticed nothing.
+   * server may be back in a moment, and then its clients have noticed nothing. A server that leaves for good ends all.
    */
-  drain(): Promise<void> {
+  drain(forGood: boolean): Promise<void> {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.subscriber.kind !== "watcher") continue;
+      if (forGood) {
+        subscription.terminate("deactivated");
+        continue;
+      }
       subscription.suspend();
       this.#subscriptions.delete(subscription.localTag);
     }

@@ -120,6 +120,24 @@ describe("a server that stops", () => {
     expect(ann.news()).to.deep.equal([{ state: "active", basic: "open", note: "on two" }]);
   });
 
+  it("for good tells its clients to come again elsewhere, and leaves nothing on disk", async () => {
+    const world = new PresenceWorld();
+    const one = world.server("one");
+    const [joe, ann, alice] = [world.phone("joe", one), world.phone("ann", one), world.phone("alice", one)];
+    await world.time.until(alice.publish("hello"));
+    await world.time.until(joe.subscribe(alice.aor));
+    await world.time.until(ann.subscribe(world.phone("bob", one).aor));
+    await world.time.advance(600);
+    joe.news();
+    ann.news();
+    await world.time.until(one.presence.stop({ forGood: true }), 100);
+    expect([...joe.news(), ...ann.news()].map(({ state, reason }) => `${state} ${reason}`)).to.deep.equal([
+      "terminated deactivated",
+      "terminated deactivated",
+    ]);
+    expect(one.storage.subscriptions.list()).to.deep.equal([]);
+  });
+
   it("waits no longer than its bound for servers that do not answer", async () => {
     const world = new PresenceWorld({ times: { drainMs: 2000 } });
     const [one, two] = [world.server("one"), world.server("two")];
