@@ -68,8 +68,8 @@ export interface AortaDirectory extends Locator {
    */
   createInvite(options?: { readonly ttlMs?: number }): string;
   /**
-   * The present state of a name as soon as it is known, then every change, until the signal or the service stops it. Who takes long over one
-   * gets the latest next: only what was overtaken meanwhile is left out.
+   * The present state of a name as soon as it is known, then every change, until the signal or the service stops it, or this server is taken out of
+   * the domain. Who takes long over one gets the latest next: only what was overtaken meanwhile is left out.
    */
   changes(aor: Aor, options?: { readonly signal?: AbortSignal }): AsyncGenerator<OwnerChange, void, undefined>;
 }
@@ -111,7 +111,7 @@ export async function directoryKey(data: string): Promise<PrivateKey> {
 interface Running {
   readonly mesh: MeshNode;
   readonly directory: Directory;
-  /** Aborted by the stop. */
+  /** Aborted by the stop, or when this server is none of the domain any more. */
   readonly stopping: AbortController;
 }
 
@@ -175,7 +175,12 @@ class DirectoryService implements AortaDirectory, Startable {
     directory.onLost((lost) => {
       for (const listener of this.#lostListeners) listener(lost);
     });
-    this.#running = { mesh, directory, stopping: new AbortController() };
+    const stopping = new AbortController();
+    this.#running = { mesh, directory, stopping };
+    // It is no longer a server of the domain: nobody would tell it of changes.
+    mesh.on(({ kind }) => {
+      if (kind === "removed" || kind === "outdated") stopping.abort();
+    });
     directory.start();
     await mesh.start();
   }

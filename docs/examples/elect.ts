@@ -1,7 +1,6 @@
 // Three processes elect the owner of a name. After `npm ci && npm run build`, in three terminals:
 //   npx node docs/examples/elect.ts one            (prints what to type in the other two)
-//   npx node docs/examples/elect.ts two <token>
-//   npx node docs/examples/elect.ts three <token>
+//   npx node docs/examples/elect.ts two <token>    (and so three)
 // Kill the elected one as hard as you like: when its lease has run out another is elected, never two at a time.
 import { setTimeout as delay } from "node:timers/promises";
 import { noise } from "@chainsafe/libp2p-noise";
@@ -36,5 +35,6 @@ for await (const change of directory.changes(office)) {
   if (epoch) console.log(`${name} is elected, epoch ${formatBallot(epoch)}`);
   // Nobody holds the office, as far as can be seen from here: stand for it. Of all who do, one gets it.
   else if (change.kind !== "owner")
-    while ((await directory.claim(office, { mode: "if-free" })).kind === "unavailable" && node.status === "started");
+    while (node.status === "started" && (await directory.claim(office, { mode: "if-free" })).kind === "unavailable")
+      await delay(100);
 }

@@ -150,6 +150,21 @@ describe("the directory as a service of a libp2p node", function () {
     expect(fresh.services.directory.roster().servers).to.have.length(3);
   });
 
+  it("takes no part with a key whose data is lost, though the token it joined by lets it in again", async () => {
+    const founder = await create({ name: "one", membership: founding });
+    const membership = { kind: "join", token: founder.services.directory.createInvite() } as const;
+    const privateKey = await generateKeyPair("Ed25519");
+    const member = await create({ name: "two", membership }, privateKey);
+    const isLinked = () => founder.services.directory.peers().some(({ state }) => state === "up");
+    await eventually(isLinked, "link to the member");
+    await member.stop();
+    const { directory } = (await create({ name: "two", membership }, privateKey)).services;
+    for await (const change of directory.changes(alice)) expect(change.kind).to.not.equal("owner");
+    expect((await directory.claim(alice, { mode: "if-free" })).kind).to.equal("unavailable");
+    expect(isLinked()).to.equal(false);
+    expect((await founder.services.directory.claim(alice, { mode: "if-free" })).kind).to.equal("owned");
+  });
+
   it("fails the start of the node where there is no domain to enter, and lets go of its data", async () => {
     const data = join(folder, "data");
     expect(await codeOf(create({ name: "one", data }, await directoryKey(data)))).to.equal("NO_DOMAIN");

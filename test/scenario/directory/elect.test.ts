@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
@@ -54,9 +55,17 @@ class Election {
     // What it said before still counts; what comes now cannot be told from what came before.
     this.#processes.delete(name);
     this.#elected.delete(name);
-    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const ended = once(child, "exit");
     child.kill("SIGKILL");
     await ended;
+  }
+
+  async end(name: string): Promise<void> {
+    const child = this.#processes.get(name)!;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+    this.#processes.delete(name);
   }
 
   async stop(): Promise<void> {
@@ -90,6 +99,8 @@ describe("the example of the library: an election among three processes", functi
     );
     expect(election.elected).to.deep.equal([second.name]);
     expect(election.clashes).to.deep.equal([]);
+    // Asked to stop, it lets go, and ends by itself.
+    await election.end(second.name);
     const [before, after] = election.epochs;
     expect(compareBallots(after!, before!)).to.be.above(0);
   });
