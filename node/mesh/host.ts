@@ -15,9 +15,9 @@ import { ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Guard } from "./guard.ts";
-import { quickNoise } from "./quick-noise.ts";
+import { joiningNoise } from "./joined-sends.ts";
 import type { MeshHost } from "./mesh-host.ts";
-import { yamux } from "./yamux.ts";
+import { steadyYamux } from "./steady-yamux.ts";
 
 /** Makes a libp2p transport. */
 export type TransportFactory = (components: {
@@ -54,8 +54,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     nodeInfo: { name: "aorta", userAgent: options.software },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [options.transport],
-    connectionEncrypters: [quickNoise()],
-    streamMuxers: [yamux()],
+    connectionEncrypters: [joiningNoise()],
+    streamMuxers: [steadyYamux()],
     connectionGater: guard.gater(),
     connectionManager: {
       maxConnections: limits.mesh.connections,

@@ -125,8 +125,6 @@ export const limits = {
     voterContactMs: 1500,
     /** One question to another server about the roster, its answer included. */
     askRosterMs: 2000,
-    /** Streams each way on one connection: two of the link, and what kad-dht and identify ask at once. Beyond, new ones are reset. */
-    streams: 1000,
     /** Connections of all kinds: each server of the largest roster twice, for a moment. Beyond, new ones are refused. */
     connections: 2 * ROSTER_SERVERS_MAX + 64,
     /** New connections a second from one host, handshakes under way at once; beyond, refused before the handshake. */

@@ -14,7 +14,7 @@ interface Profile {
 
 /** Whose code a function is, by the first pattern that its file matches. */
 const PARTS: readonly (readonly [string, RegExp])[] = [
-  ["Noise", /mesh\/(quick-noise|noise-crypto|direct-delivery)/],
+  ["Noise", /mesh\/(joined-sends|noise-crypto)/],
   ["yamux", /mesh\/yamux/],
   ["directory core", /directory\/core\//],
   ["directory driver", /node\/directory\//],

@@ -5,8 +5,8 @@ import type { Stream } from "@libp2p/interface";
 import { tcp } from "@libp2p/tcp";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
-import { quickNoise } from "../../../node/mesh/quick-noise.ts";
-import { yamux } from "../../../node/mesh/yamux.ts";
+import { joiningNoise } from "../../../node/mesh/joined-sends.ts";
+import { steadyYamux } from "../../../node/mesh/steady-yamux.ts";
 import type { Pipe, Transport } from "./record.ts";
 
 const PROTOCOL = "/raw/1";
@@ -45,8 +45,8 @@ function createHost(addresses: string[]) {
   return createLibp2p({
     addresses: { listen: addresses },
     transports: [tcp()],
-    connectionEncrypters: [quickNoise()],
-    streamMuxers: [yamux()],
+    connectionEncrypters: [joiningNoise()],
+    streamMuxers: [steadyYamux()],
     connectionMonitor: { enabled: false },
   });
 }
