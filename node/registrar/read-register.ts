@@ -4,6 +4,7 @@ import type { Contact } from "../sip/message/contact.ts";
 import { expiresOf, parseContacts } from "../sip/message/contact.ts";
 import { parseCSeq } from "../sip/message/cseq.ts";
 import type { SipRequest } from "../sip/message/message.ts";
+import { detached } from "../sip/message/lexical.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import { parseUri, schemeOf } from "../sip/message/uri.ts";
@@ -28,7 +29,8 @@ export interface ExpiryRules {
 export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules): RegisterOrder | Refusal {
   const { headers } = request;
   try {
-    const callId = (headers.get("Call-ID") ?? "").trim();
+    // What is bound is kept for an hour, long after the message: each text in memory of its own.
+    const callId = detached((headers.get("Call-ID") ?? "").trim());
     const cseq = parseCSeq(headers.get("CSeq") ?? "").sequence;
     const contacts = parseContacts(headers);
     if (contacts === "*") {
@@ -45,14 +47,14 @@ export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules
       if ("status" in order) return order;
       orders.push(order);
     }
-    const path = headers.all("Path");
+    const path = headers.all("Path").map(detached);
     for (const hop of path) parseUri(parseNameAddr(hop).uri);
     if (path.length > limits.registrar.pathHops) return { status: 400, reason: "Path Too Long" };
     const outbound =
       headers.all("Via").length === 1 &&
       headers.all("Supported").some((option) => option.toLowerCase() === "outbound") &&
       orders.some(({ regId }) => regId > 0);
-    const userAgent = headers.get("User-Agent") ?? "";
+    const userAgent = detached(headers.get("User-Agent") ?? "");
     return { kind: "bind", callId, cseq, flow, path, outbound, userAgent, contacts: orders };
   } catch (error) {
     if (error instanceof SipParseError) return { status: 400, reason: `Bad Request: ${error.message}` };
@@ -67,10 +69,10 @@ function readContact(contact: Contact, expiresHeader: number | undefined, rules:
     return { status: 423, reason: "Interval Too Brief", headers: [["Min-Expires", String(rules.minSeconds)]] };
   }
   return {
-    uri: contact.uri,
+    uri: detached(contact.uri),
     expiresSeconds: Math.min(asked, rules.maxSeconds),
     q: contact.q,
-    instance: contact.instance ?? "",
+    instance: detached(contact.instance ?? ""),
     // RFC 5626 §4.2: it means something only together with an instance.
     regId: contact.instance === undefined ? 0 : (contact.regId ?? 0),
   };

@@ -83,9 +83,27 @@ export function headerKey(name: string): string {
   return KEYS.get(lower) ?? lower;
 }
 
-/** The key of a name in one of its usual spellings; `undefined` says nothing about the name. */
-export function usualHeaderKey(name: string): string | undefined {
-  return KEYS.get(name);
+/** A usual spelling of a name. */
+export interface UsualName {
+  readonly name: string;
+  readonly key: string;
+}
+
+const BUCKETS: readonly UsualName[][] = Array.from({ length: 256 }, () => []);
+
+function bucketOf(firstCode: number, length: number): UsualName[] {
+  return BUCKETS[((firstCode << 3) ^ length) & 255] as UsualName[];
+}
+
+for (const [name, key] of KEYS) bucketOf(name.charCodeAt(0), name.length).push({ name, key });
+
+/** The name that stands in a text from `at` to `to`, in one of its usual spellings, found without a copy of it; `undefined` says nothing about it. */
+export function usualNameAt(text: string, at: number, to: number): UsualName | undefined {
+  const length = to - at;
+  for (const usual of bucketOf(text.charCodeAt(at), length)) {
+    if (usual.name.length === length && text.startsWith(usual.name, at)) return usual;
+  }
+  return undefined;
 }
 
 /** Whether commas separate values in the field with this key. @see RFC 3261 §7.3.1 */

@@ -3,11 +3,15 @@ import { quote, SipParseError } from "./sip-parse-error.ts";
 // One bit per class of RFC 3261 §25.1, looked up by octet.
 const TOKEN = 1;
 const HOST = 2;
+const VALUE = 4;
+const URI = 8;
 const classes = new Uint8Array(128);
 for (let code = 0; code < 128; code++) {
   const character = String.fromCharCode(code);
   if (/[A-Za-z0-9\-.!%*_+`'~]/.test(character)) classes[code] = TOKEN;
   if (/[A-Za-z0-9\-._:[\]]/.test(character)) classes[code] = (classes[code] as number) | HOST;
+  if (!/[\s",<>]/.test(character)) classes[code] = (classes[code] as number) | VALUE;
+  if (!/[\s<>"]/.test(character)) classes[code] = (classes[code] as number) | URI;
 }
 
 function isAll(text: string, kind: number): boolean {
@@ -28,6 +32,32 @@ export function isToken(text: string): boolean {
 /** Whether a parameter's value may stand without quotes: `token / host`. @see RFC 3261 §25.1 gen-value */
 export function isBareValue(text: string): boolean {
   return isAll(text, TOKEN | HOST);
+}
+
+/** Whether nothing in a text ends a parameter's value: white space, quotes, commas, angle brackets. */
+export function isUnbroken(text: string): boolean {
+  return isAllOrBeyond(text, VALUE);
+}
+
+/** Whether nothing in a text ends a URI: white space, quotes, angle brackets. */
+export function isUriText(text: string): boolean {
+  return isAllOrBeyond(text, URI);
+}
+
+/** As {@link isAll}, for classes that have all characters beyond ASCII but white space; an empty text is of them too. */
+function isAllOrBeyond(text: string, kind: number): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127 ? /\s/.test(text.charAt(i)) : ((classes[code] as number) & kind) === 0) return false;
+  }
+  return true;
+}
+
+/**
+ * A text in memory of its own. A value of a message is a view on the whole message's text: who keeps it for long would keep all of that.
+ */
+export function detached(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** Whether the character at an index is a space or a tab. Folded lines are unfolded before. */

@@ -1,4 +1,4 @@
-import { endOfQuoted, quoteString, skipSpace, unquote } from "./lexical.ts";
+import { endOfQuoted, isUriText, quoteString, skipSpace, unquote } from "./lexical.ts";
 import type { Params } from "./params.ts";
 import { formatParams, NO_PARAMS, parseParams } from "./params.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
@@ -52,7 +52,7 @@ function parseAddrSpec(text: string, start: number): NameAddr {
 }
 
 function checkUri(uri: string, text: string): void {
-  if (schemeOf(uri) === undefined || /[\s<>"]/.test(uri)) throw bad(text);
+  if (schemeOf(uri) === undefined || !isUriText(uri)) throw bad(text);
 }
 
 /** Inverse of {@link parseNameAddr}; always with angle brackets. */

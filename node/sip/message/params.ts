@@ -1,4 +1,4 @@
-import { endOfQuoted, isBareValue, isToken, quoteString, skipSpace, unquote } from "./lexical.ts";
+import { endOfQuoted, isBareValue, isToken, isUnbroken, quoteString, skipSpace, unquote } from "./lexical.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
 
 /** Parameters by name in lower case, unquoted; one without a value (`;lr`) has the empty string. */
@@ -34,7 +34,7 @@ export function parseParams(text: string, at: number): Params {
         if (at < 0) at = text.length;
         value = text.slice(valueStart, at).trimEnd();
         // Liberal in what a value is made of: UUIDs, tags and tokens of other RFCs use more than RFC 3261 allows.
-        if (value === "" || /[\s",<>]/.test(value)) throw bad(text);
+        if (value === "" || !isUnbroken(value)) throw bad(text);
       }
     }
     const key = name.toLowerCase();

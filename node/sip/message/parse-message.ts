@@ -2,12 +2,13 @@ import { isAscii, isUtf8 } from "node:buffer";
 import { limits } from "../../runtime/limits.ts";
 import type { HeaderField, SipHeaders } from "./headers.ts";
 import { fieldsOf, headersOf } from "./headers.ts";
-import { headerKey, usualHeaderKey } from "./header-names.ts";
-import { isDigits, isSpace, isToken } from "./lexical.ts";
+import { headerKey, usualNameAt } from "./header-names.ts";
+import { isDigits, isSpace, isToken, isUriText } from "./lexical.ts";
 import type { SipMessage, SipRequest } from "./message.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
 
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
+const SLASH = 0x2f;
 const NO_BODY = new Uint8Array(0);
 
 type StartLine =
@@ -31,7 +32,7 @@ export function parseMessage(bytes: Uint8Array): SipMessage {
   }
   const end = buffer.indexOf(END_OF_HEAD, from);
   // A head that never ends is still read for what an answer needs.
-  const { head, problem: notText } = decodeHead(buffer.subarray(from, end < 0 ? buffer.length : end));
+  const { head, problem: notText } = decodeHead(buffer, from, end < 0 ? buffer.length : end);
   const lineEnd = head.indexOf("\r\n");
   const start = parseStartLine(lineEnd < 0 ? head : head.slice(0, lineEnd));
   const fields: HeaderField[] = [];
@@ -62,17 +63,26 @@ export function parseMessage(bytes: Uint8Array): SipMessage {
 }
 
 /** What is not UTF-8 is read with replacements, for what an answer needs. */
-function decodeHead(bytes: Buffer): { readonly head: string; readonly problem?: SipParseError } {
+function decodeHead(
+  message: Buffer,
+  from: number,
+  to: number,
+): { readonly head: string; readonly problem?: SipParseError } {
+  // Most messages are short and ASCII as a whole, which costs less to find out than to make a view without the body.
+  if (message.length <= SHORT && isAscii(message)) return { head: message.toString("latin1", from, to) };
+  const bytes = message.subarray(from, to);
   if (isAscii(bytes)) return { head: bytes.toString("latin1") };
   const head = bytes.toString("utf8");
   // RFC 3261 §7: the message is UTF-8 text, whatever the body is.
   return isUtf8(bytes) ? { head } : { head, problem: new SipParseError("NOT_UTF8", "header fields are not UTF-8") };
 }
 
+const SHORT = 2048;
+
 const RESPONSE = /^SIP\/2\.0 (\d+) (.*)$/i;
 
 function parseStartLine(line: string): StartLine {
-  if (line.slice(0, 4).toUpperCase() === "SIP/") {
+  if (line.charCodeAt(3) === SLASH && line.slice(0, 4).toUpperCase() === "SIP/") {
     const match = RESPONSE.exec(line);
     const digits = match?.[1] ?? "";
     const status = Number(digits);
@@ -94,10 +104,10 @@ function parseStartLine(line: string): StartLine {
 function requestLineProblem(line: string, first: number, last: number): { problem?: SipParseError } {
   const version = line.slice(last + 1).toUpperCase();
   const uri = line.slice(first + 1, last);
-  if (last > first && /^SIP\/\d+\.\d+$/.test(version) && version !== "SIP/2.0") {
+  if (version !== "SIP/2.0" && last > first && /^SIP\/\d+\.\d+$/.test(version)) {
     return { problem: new SipParseError("BAD_VERSION", `version ${quote(version)}`, { status: 505 }) };
   }
-  if (version !== "SIP/2.0" || uri === "" || /[\s<>"]/.test(uri)) {
+  if (version !== "SIP/2.0" || uri === "" || !isUriText(uri)) {
     return { problem: new SipParseError("BAD_REQUEST_LINE", `malformed request line ${quote(line)}`) };
   }
   if (uri.length > limits.sip.uriBytes) {
@@ -122,10 +132,16 @@ function parseFields(head: string, at: number, fields: HeaderField[]): void {
     const isTooMany = count >= limits.sip.headerCount;
     if (isTooMany)
       problem ??= new SipParseError("TOO_MANY_HEADERS", `more than ${limits.sip.headerCount} header fields`);
-    let end = endOfLine(head, at);
+    let end = cleanLineEnd(head, at);
+    let isBroken = end < 0;
+    if (isBroken) end = endOfLine(head, at);
     const unfoldedEnd = end;
-    while (isSpace(head.charCodeAt(end + 2))) end = endOfLine(head, end + 2);
-    const field = parseField(head, at, end, end > unfoldedEnd);
+    while (isSpace(head.charCodeAt(end + 2))) {
+      const next = cleanLineEnd(head, end + 2);
+      isBroken ||= next < 0;
+      end = next < 0 ? endOfLine(head, end + 2) : next;
+    }
+    const field = isBroken ? undefined : parseField(head, at, end, end > unfoldedEnd);
     if (field !== undefined) {
       if (!isTooMany || isNeededForAnswer(field, fields)) fields.push(field);
     } else problem ??= fieldProblem(head.slice(at, end));
@@ -139,6 +155,14 @@ function endOfLine(head: string, at: number): number {
   return end < 0 ? head.length : end;
 }
 
+/** The end of a line; −1 where a CR or LF stands alone in it: no line end to us, but one to others, which could hide a field. */
+function cleanLineEnd(head: string, at: number): number {
+  const cr = head.indexOf("\r", at);
+  const lf = head.indexOf("\n", at);
+  if (cr < 0 && lf < 0) return head.length;
+  return cr >= 0 && lf === cr + 1 ? cr : -1;
+}
+
 /** `undefined` when it is malformed. */
 function parseField(head: string, at: number, end: number, folded: boolean): HeaderField | undefined {
   if (end - at > limits.sip.headerBytes) return undefined;
@@ -146,11 +170,11 @@ function parseField(head: string, at: number, end: number, folded: boolean): Hea
   if (colon < 0 || colon >= end) return undefined;
   let nameEnd = colon;
   while (nameEnd > at && isSpace(head.charCodeAt(nameEnd - 1))) nameEnd--;
-  const name = head.slice(at, nameEnd);
-  const usual = usualHeaderKey(name);
-  if (usual === undefined && !isToken(name)) return undefined;
   const value = folded ? unfold(head.slice(colon + 1, end)) : trimmed(head, colon + 1, end);
-  return hasLineBreak(value) ? undefined : { key: usual ?? headerKey(name), name, value };
+  const usual = usualNameAt(head, at, nameEnd);
+  if (usual !== undefined) return { key: usual.key, name: usual.name, value };
+  const name = head.slice(at, nameEnd);
+  return isToken(name) ? { key: headerKey(name), name, value } : undefined;
 }
 
 function fieldProblem(text: string): SipParseError {
@@ -172,11 +196,6 @@ function trimmed(text: string, from: number, to: number): string {
   while (from < to && isSpace(text.charCodeAt(from))) from++;
   while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
   return text.slice(from, to);
-}
-
-/** A CR or LF alone is no line end to us, but is to others: it could hide a field. */
-function hasLineBreak(value: string): boolean {
-  return value.includes("\n") || value.includes("\r");
 }
 
 function bodyOf(buffer: Buffer, at: number, headers: SipHeaders): Uint8Array {

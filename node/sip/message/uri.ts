@@ -33,6 +33,7 @@ const HEADER = /^(?:[A-Za-z0-9\-_.!~*'()[\]/?:+$]|%[0-9A-Fa-f]{2})*$/;
 
 /** The scheme of any URI in lower case, or `undefined` where there is none. */
 export function schemeOf(uri: string): string | undefined {
+  if (uri.startsWith("sip:")) return "sip";
   const colon = uri.indexOf(":");
   if (colon <= 0) return undefined;
   const scheme = uri.slice(0, colon);
