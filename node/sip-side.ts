@@ -18,7 +18,7 @@ import { createPager } from "./messaging/pager.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
 import type { Registrar } from "./registrar/registrar.ts";
-import { createRegistrar } from "./registrar/registrar.ts";
+import { createRegistrar } from "./registrar/create-registrar.ts";
 import { createSessionProxy } from "./session/session-proxy.ts";
 import { createFlowTokens } from "./sip/flow-tokens.ts";
 import { PresenceInputs } from "./sidecar/presence-inputs.ts";

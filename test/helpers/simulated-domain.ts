@@ -11,7 +11,7 @@ import { createPager } from "../../node/messaging/pager.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
 import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
 import type { Registrar, RegistrarOptions } from "../../node/registrar/registrar.ts";
-import { createRegistrar } from "../../node/registrar/registrar.ts";
+import { createRegistrar } from "../../node/registrar/create-registrar.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import type { Counters } from "../../node/runtime/metrics.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";

@@ -1,0 +1,466 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { compareBallots, formatBallot } from "../../dht-schema/ballot.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
+import { AORTA_EPOCH, notOwner } from "../federation/aorta-headers.ts";
+import type { Refusal } from "../federation/refusal.ts";
+import type { RegistrationEpoch } from "../federation/registration-epoch.ts";
+import type { ServerAddresses } from "../federation/server-addresses.ts";
+import { servingEpoch } from "../federation/serving-epoch.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { Flow, IncomingRequest } from "../sip/stack.ts";
+import { applyOrder } from "./apply-order.ts";
+import type { Binding, RegisterOrder } from "./binding.ts";
+import { binds } from "./binding.ts";
+import { BindingTable } from "./binding-table.ts";
+import type { RegistrationPolicy } from "./claim-policy.ts";
+import { admit, judgeClaim } from "./claim-policy.ts";
+import { formatContacts } from "./format-contacts.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
+import { flowWithoutConnection } from "./reachable-flow.ts";
+import type { ExpiryRules } from "./read-register.ts";
+import { readRegister } from "./read-register.ts";
+import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
+import { ReclaimQueue } from "./reclaim-queue.ts";
+import { changesOf } from "./registration-changes.ts";
+import type { RegisteredContact, RegisteredContacts, Registration, RegistrationChange } from "./registered-contacts.ts";
+import type { RestingState } from "./resting-state.ts";
+import { newestOf } from "./resting-state.ts";
+import { ShedJournal } from "./shed-journal.ts";
+import { ContactJournal } from "./contact-journal.ts";
+
+type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
+
+const DEFAULT_EXPIRY: ExpiryRules = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
+const SWEEP_MS = 1000;
+
+const RETRY_LATER: Refusal = { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "5"]] };
+const TOO_MANY_CONTACTS: Refusal = { status: 403, reason: "Too Many Contacts" };
+const OUT_OF_ORDER: Refusal = { status: 500, reason: "CSeq Out Of Order" };
+const NOT_STORED: Refusal = { status: 500, reason: "Contacts Could Not Be Stored" };
+const MOVED: Refusal = { status: 403, reason: "Registered On Another Server" };
+
+/** Joins the registrar's cores to SIP, the locator, the store and the clock. */
+export function createRegistrar(components: RegistrarComponents, options: RegistrarOptions = {}): Registrar {
+  return new RegistrarDriver(components, options);
+}
+
+class RegistrarDriver implements Registrar {
+  readonly #locator: Locator;
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  readonly #logger: Logger;
+  readonly #counters: Counters;
+  readonly #hasPublications: (aor: Aor) => boolean;
+  readonly #placeOf: (flow: Flow) => string | undefined;
+  readonly #addressesOf: ServerAddresses;
+  readonly #policy: RegistrationPolicy;
+  readonly #expiry: ExpiryRules;
+  readonly #journal: ContactJournal;
+  readonly #table = new BindingTable();
+  readonly #shed: ShedJournal;
+  readonly #resting: () => RestingState;
+  readonly #registrationEpoch: RegistrationEpoch;
+  readonly #queue = new KeyedQueue<Aor>();
+  readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
+  readonly #listeners = new Set<(aor: Aor) => void>();
+  readonly #registrationListeners = new Set<RegistrationListener>();
+  #state: "new" | "running" | "stopped" = "new";
+  #cancelSweep = (): void => {};
+  #unsubscribe = (): void => {};
+
+  constructor(components: RegistrarComponents, options: RegistrarOptions) {
+    this.#locator = components.locator;
+    this.#clock = components.clock;
+    this.#timers = components.timers;
+    this.#logger = components.logger;
+    this.#counters = components.counters;
+    this.#hasPublications = components.hasPublications;
+    this.#resting = components.resting;
+    this.#registrationEpoch = components.registrationEpoch;
+    this.#placeOf = components.placeOf ?? (() => undefined);
+    this.#addressesOf = components.addressesOf;
+    this.#policy = options.policy ?? "takeover";
+    this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
+    this.#journal = new ContactJournal(components.store, components.logger);
+    this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
+  }
+
+  start(): void {
+    if (this.#state !== "new") return;
+    this.#state = "running";
+    this.#unsubscribe = this.#locator.onLost((lost) => this.#lost(lost));
+    for (const [aor, bindings] of this.#journal.restore(this.#now(), this.#expiry.maxSeconds)) {
+      this.#table.set(aor, bindings);
+      this.#reclaims.add(aor);
+    }
+    for (const aor of this.#resting().aors()) this.#reclaims.add(aor);
+    this.#shed.restore(this.#now(), this.#expiry.maxSeconds);
+    this.#sweep();
+  }
+
+  stop(): void {
+    this.#state = "stopped";
+    this.#cancelSweep();
+    this.#unsubscribe();
+  }
+
+  contactsOf(aor: Aor): readonly RegisteredContact[] {
+    return this.#isServed(aor) ? this.#table.get(aor, this.#clock.monotonicMs()) : [];
+  }
+
+  onChange(listener: (aor: Aor) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  registrationsOf(aor: Aor): readonly Registration[] {
+    return this.#table.get(aor, this.#clock.monotonicMs());
+  }
+
+  onRegistration(listener: RegistrationListener): () => void {
+    this.#registrationListeners.add(listener);
+    return () => this.#registrationListeners.delete(listener);
+  }
+
+  status(): RegistrarStatus {
+    return { users: this.#table.aors, contacts: this.#table.contacts, reclaiming: this.#reclaims.size };
+  }
+
+  handleRegister(incoming: IncomingRequest, aor: Aor): void {
+    const order = readRegister(incoming.request, incoming.flow, this.#expiry);
+    if ("status" in order) return this.#refuse(incoming, order);
+    if (this.#queue.waiting(aor) >= limits.registrar.pendingPerAor) return this.#refuse(incoming, RETRY_LATER);
+    this.#queue.run(aor, () => this.#register(incoming, aor, order));
+  }
+
+  handleServerQuery(incoming: IncomingRequest, aor: Aor): void {
+    const epoch = this.#isServed(aor) ? (this.#newestEpoch(aor) ?? this.#locator.owned(aor)) : undefined;
+    if (epoch === undefined) return this.#refuse(incoming, notOwner(aor, this.#locator));
+    incoming.respond(createResponse(incoming.request, 200, { headers: [[AORTA_EPOCH, formatBallot(epoch)]] }));
+  }
+
+  handleFlowClosed(flow: Flow): void {
+    if (flow.transport === "MESH" || flow.connection === undefined) return;
+    const { connection } = flow;
+    for (const aor of this.#table.aorsOn(connection)) {
+      this.#change(aor, (bindings) =>
+        bindings.flatMap((binding) => {
+          if (binding.flow.transport === "MESH" || binding.flow.connection !== connection) return [binding];
+          const left = flowWithoutConnection(binding.uri, binding.flow, binding.path);
+          return left === undefined ? [] : [{ ...binding, flow: left }];
+        }),
+      );
+    }
+  }
+
+  /** Runs in the queue of the AoR. Takes no turn of the event loop unless the user must be claimed or looked up. */
+  #register(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): void | Promise<void> {
+    if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
+    // Refused before the user is claimed: a request that cannot succeed must not move anybody.
+    const refusal = this.#trial(aor, order);
+    if (refusal !== undefined) return this.#refuse(incoming, refusal);
+    if (this.#isMoveWithin(aor, order)) return this.#moveWithin(incoming, aor, order);
+    const admission = admit(order, {
+      owned: this.#isServed(aor),
+      shed: this.#isRefreshOfLost(aor, order.callId),
+      policy: this.#policy,
+    });
+    switch (admission.kind) {
+      case "apply":
+        return this.#apply(incoming, aor, order);
+      case "claim":
+        return this.#claimAndApply(incoming, aor, order, admission.mode);
+      case "locate":
+        return this.#answerFromOwner(incoming, aor, order);
+    }
+  }
+
+  #trial(aor: Aor, order: RegisterOrder): Refusal | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    const result = applyOrder(this.#table.get(aor, nowMs), order, nowMs, limits.registrar.contactsPerAor);
+    if (result.kind === "out-of-order") return OUT_OF_ORDER;
+    if (result.kind === "too-many-contacts") return TOO_MANY_CONTACTS;
+    const isOneMore = binds(order) && !this.#table.has(aor);
+    return isOneMore && this.#table.aors >= limits.registrar.aors ? RETRY_LATER : undefined;
+  }
+
+  /** A registration whose user was lost since: shed, or kept until the user can be claimed again. */
+  #isRefreshOfLost(aor: Aor, callId: string): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    return (
+      this.#shed.has(aor, callId, nowMs) || this.#table.get(aor, nowMs).some((binding) => binding.callId === callId)
+    );
+  }
+
+  /** Whether a user who is owned here comes from a server without a node to a client of this one, or the other way. */
+  #isMoveWithin(aor: Aor, order: RegisterOrder): boolean {
+    if (order.kind !== "bind" || !binds(order) || !this.#isServed(aor)) return false;
+    const [present] = this.#table.get(aor, this.#clock.monotonicMs());
+    return present !== undefined && this.#placeOf(present.flow) !== this.#placeOf(order.flow);
+  }
+
+  /** As a move between two servers of the mesh: all that belongs to the old place ends with the ownership. */
+  async #moveWithin(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
+    const isRefresh = this.#shed.has(aor, order.callId, this.#clock.monotonicMs());
+    if (isRefresh || this.#policy !== "takeover") return this.#refuse(incoming, MOVED);
+    this.#counters.add("registrar.moved_within");
+    await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
+    return this.#claimAndApply(incoming, aor, order, "take-over");
+  }
+
+  async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {
+    const outcome = await this.#claim(aor, mode);
+    if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
+    const verdict = judgeClaim(outcome.kind, {
+      owned: this.#isServed(aor),
+      handedOver: this.#locator.forwardingNote(aor) !== undefined,
+      policy: this.#policy,
+    });
+    // What rests here is older than what was said there.
+    if (outcome.kind === "owned-elsewhere" || (outcome.kind === "owned" && outcome.from !== undefined))
+      this.#shedResting(aor);
+    switch (verdict.kind) {
+      case "apply":
+        return this.#apply(incoming, aor, order);
+      case "retry-later":
+        return this.#refuse(incoming, RETRY_LATER);
+      case "forbid":
+        this.#noteShed(aor, order);
+        return this.#refuse(incoming, MOVED);
+      case "redirect": {
+        const owner = outcome.kind === "owned-elsewhere" ? outcome.owner : this.#locator.forwardingNote(aor)?.server;
+        return this.#refuse(incoming, await this.#redirection(owner));
+      }
+    }
+  }
+
+  /** A query at a server that does not own the user. */
+  async #answerFromOwner(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
+    const location = await this.#locator.locate(aor).catch((error: unknown) => this.#failed("locate", aor, error));
+    switch (location.kind) {
+      case "here":
+      case "nobody":
+        return this.#apply(incoming, aor, order);
+      case "server":
+        return this.#refuse(incoming, await this.#redirection(location.server));
+      case "unavailable":
+        return this.#refuse(incoming, RETRY_LATER);
+    }
+  }
+
+  /** Applies an order that needs no more waiting: from the look at the bindings to the answer in one turn of the event loop. */
+  #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): void {
+    const nowMs = this.#clock.monotonicMs();
+    const isOwned = this.#isServed(aor);
+    // Never a 200 that binds without owning the user at this instant.
+    if (binds(order) && !isOwned) return this.#refuse(incoming, RETRY_LATER);
+    const before = this.#table.get(aor, nowMs);
+    const epoch = this.#locator.owned(aor);
+    const result = applyOrder(before, order, nowMs, limits.registrar.contactsPerAor, epoch);
+    if (result.kind !== "applied") {
+      return this.#refuse(incoming, result.kind === "out-of-order" ? OUT_OF_ORDER : TOO_MANY_CONTACTS);
+    }
+    if (!this.#journal.replace(aor, before, result.bindings, this.#now())) return this.#refuse(incoming, NOT_STORED);
+    this.#shed.forget(aor, order.callId);
+    this.#table.set(aor, result.bindings);
+    if (isOwned) this.#reclaims.done(aor);
+    this.#counters.add("registrar.accepted");
+    this.#accept(incoming, order, isOwned ? result.bindings : [], nowMs);
+    this.#changed(aor, before, result.bindings, "unregistered");
+  }
+
+  #accept(incoming: IncomingRequest, order: RegisterOrder, bindings: readonly Binding[], nowMs: number): void {
+    const headers = formatContacts(bindings, nowMs).map((value) => ["Contact", value] as [string, string]);
+    if (order.kind === "bind") {
+      // RFC 3327 §5.3, RFC 5626 §6
+      for (const hop of order.path) headers.push(["Path", hop]);
+      if (order.outbound) headers.push(["Require", "outbound"]);
+    }
+    headers.push(["Date", new Date(this.#clock.wallMs()).toUTCString()]);
+    incoming.respond(createResponse(incoming.request, 200, { headers }));
+  }
+
+  #refuse(incoming: IncomingRequest, refusal: Refusal): void {
+    this.#counters.add("registrar.refused");
+    const { status, reason, headers } = refusal;
+    incoming.respond(
+      createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
+    );
+  }
+
+  /** 302 to the owner; where that does not say how clients reach it, 403. @see RFC 3261 §21.3.3 */
+  async #redirection(owner: ServerId | undefined): Promise<Refusal> {
+    const addresses = owner === undefined ? [] : await this.#addressesOf(owner);
+    if (addresses.length === 0) return MOVED;
+    return {
+      status: 302,
+      reason: "Moved Temporarily",
+      headers: addresses.map((address) => ["Contact", address] as const),
+    };
+  }
+
+  #noteShed(aor: Aor, order: RegisterOrder): void {
+    if (order.kind !== "bind") return;
+    const expiresSeconds = Math.max(...order.contacts.map((contact) => contact.expiresSeconds));
+    const expiresAtMs = this.#clock.monotonicMs() + expiresSeconds * 1000;
+    this.#shed.add(aor, [{ callId: order.callId, expiresAtMs }], this.#now());
+  }
+
+  /** This server has stopped owning a user; runs in the same turn of the event loop. */
+  #lost(lost: OwnershipLost): void {
+    const { aor, reason } = lost;
+    if (reason !== "expired") return this.#shedAll(aor);
+    if (!this.#rests(aor)) return;
+    // Nobody asked for the user, the directory could not be reached: the contacts rest until the user is claimed again.
+    this.#counters.add("registrar.suspended");
+    this.#reclaims.add(aor);
+    this.#tell(aor);
+  }
+
+  /** Whether anything is kept here of a user who is not owned. */
+  #rests(aor: Aor): boolean {
+    return this.#table.has(aor) || this.#resting().has(aor);
+  }
+
+  #shedResting(aor: Aor): void {
+    this.#shedAll(aor);
+    this.#resting().shed(aor);
+  }
+
+  /** When the user's clients last said anything here. */
+  #newestEpoch(aor: Aor): Epoch | undefined {
+    const epochs = this.#table.get(aor, this.#clock.monotonicMs()).map(({ epoch }) => epoch);
+    return newestOf([...epochs, this.#resting().epochOf(aor)]);
+  }
+
+  /** The user is on another server: what registered here is registered no more. */
+  #shedAll(aor: Aor): void {
+    this.#reclaims.done(aor);
+    if (!this.#table.has(aor)) return;
+    const bindings = this.#table.get(aor, this.#clock.monotonicMs());
+    this.#shed.add(aor, bindings, this.#now());
+    this.#table.set(aor, []);
+    this.#journal.removeAll(aor);
+    this.#counters.add("registrar.shed", bindings.length);
+    this.#logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
+    for (const binding of bindings) this.#tellOf(aor, binding, "deactivated");
+    this.#tell(aor);
+  }
+
+  /** Changes bindings for a reason other than a REGISTER. */
+  #change(aor: Aor, change: (bindings: readonly Binding[]) => readonly Binding[]): void {
+    const before = this.#table.get(aor, this.#clock.monotonicMs());
+    const after = change(before);
+    this.#table.set(aor, after);
+    this.#journal.replace(aor, before, after, this.#now());
+    this.#changed(aor, before, after, "deactivated");
+  }
+
+  /** @param ending how the bindings have ended that are there no more */
+  #changed(aor: Aor, before: readonly Binding[], after: readonly Binding[], ending: RegistrationChange): void {
+    for (const [binding, change] of changesOf(before, after, ending)) this.#tellOf(aor, binding, change);
+    const isSame = before.length === after.length && after.every(({ uri }) => before.some((old) => old.uri === uri));
+    if (!isSame) this.#tell(aor);
+    if (after.length === 0) this.#releaseSoon(aor);
+  }
+
+  #tellOf(aor: Aor, binding: Binding, change: RegistrationChange): void {
+    for (const listener of this.#registrationListeners) listener(aor, binding, change);
+  }
+
+  #tell(aor: Aor): void {
+    for (const listener of this.#listeners) listener(aor);
+  }
+
+  /** Lets go of a user without contacts and publications, after what is being done for them. */
+  #releaseSoon(aor: Aor): void {
+    this.#reclaims.done(aor);
+    if (this.#locator.owned(aor) === undefined) return;
+    this.#queue.run(aor, async () => {
+      if (this.#state !== "running" || this.#table.has(aor) || this.#hasPublications(aor)) return;
+      this.#counters.add("registrar.released");
+      await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
+    });
+  }
+
+  /** Once a second: forget what has expired, and claim users again whose contacts rest. */
+  #sweep(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [aor, expired] of this.#table.expire(nowMs)) {
+      this.#counters.add("registrar.expired", expired.length);
+      this.#journal.remove(aor, expired);
+      for (const binding of expired) this.#tellOf(aor, binding, "expired");
+      this.#tell(aor);
+      if (!this.#table.has(aor)) this.#releaseSoon(aor);
+    }
+    this.#shed.expire(this.#now());
+    this.#reclaimDue();
+    this.#cancelSweep = this.#timers.after(SWEEP_MS, () => this.#sweep());
+  }
+
+  #reclaimDue(): void {
+    if (this.#state !== "running") return;
+    for (const aor of this.#reclaims.take(this.#clock.monotonicMs())) {
+      this.#queue.run(aor, () => this.#reclaim(aor).then(() => this.#reclaimDue()));
+    }
+  }
+
+  /** Takes a user back only if nobody has them, or only a server that the user was on earlier: they may have moved while this one was away. */
+  async #reclaim(aor: Aor): Promise<void> {
+    if (this.#state !== "running") return;
+    if (this.#isServed(aor) || !this.#rests(aor)) return this.#reclaims.done(aor);
+    let outcome = await this.#claim(aor, "if-free");
+    if (outcome.kind === "owned-elsewhere" && (await this.#isNewerThan(outcome.owner, aor)))
+      outcome = await this.#claim(aor, "take-over");
+    if (outcome.kind === "unavailable") return this.#reclaims.retry(aor, this.#clock.monotonicMs());
+    this.#reclaims.done(aor);
+    if (outcome.kind === "owned-elsewhere") return this.#shedResting(aor);
+    this.#counters.add("registrar.reclaimed");
+    if (this.#rests(aor)) this.#tell(aor);
+    else this.#releaseSoon(aor);
+  }
+
+  /**
+   * Whether the registrations here are newer than those for which another server has the user. When servers restart together, one that
+   * the user has left can be the first to claim them.
+   */
+  async #isNewerThan(owner: ServerId, aor: Aor): Promise<boolean> {
+    const ours = this.#newestEpoch(aor);
+    if (ours === undefined) return false;
+    const theirs = await this.#registrationEpoch(owner, aor);
+    return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
+  }
+
+  async #claim(aor: Aor, mode: ClaimMode): Promise<ClaimOutcome> {
+    const abort = new AbortController();
+    const cancel = this.#timers.after(limits.registrar.claimMs, () => abort.abort());
+    try {
+      return await this.#locator.claim(aor, { mode, signal: abort.signal });
+    } catch (error) {
+      return this.#failed("claim", aor, error);
+    } finally {
+      cancel();
+    }
+  }
+
+  #isServed(aor: Aor): boolean {
+    return servingEpoch(this.#locator, aor) !== undefined;
+  }
+
+  #failed(what: string, aor: Aor, error: unknown): { readonly kind: "unavailable"; readonly reason: string } {
+    this.#counters.add("registrar.locator_failures");
+    this.#logger.warn({ aor, err: error }, `${what} failed`);
+    return { kind: "unavailable", reason: String(error) };
+  }
+
+  #now(): { readonly monotonicMs: number; readonly wallMs: number } {
+    return { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
+  }
+}
