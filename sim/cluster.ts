@@ -9,8 +9,6 @@ import type { RunMix } from "./faults.ts";
 import type { NodeWorld } from "./simulated-node.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 
-/** T of a simulated domain, ms: shorter than in life, so that a virtual minute holds more of what takes a lease term. */
-export const LEASE_MS = 3_000;
 /** ρ of a simulated domain, in parts per million. */
 export const DRIFT_PPM = 10_000;
 
@@ -79,7 +77,7 @@ export class Cluster {
       domain: "example.com",
       version: 1,
       revision: 1,
-      leaseMs: LEASE_MS,
+      leaseMs: this.#init.mix.leaseMs,
       driftPpm: DRIFT_PPM,
       steward: founder.number,
       lastNumber: founder.number,
@@ -91,7 +89,7 @@ export class Cluster {
     });
     let atMs = 0;
     for (let joining = 1; joining < this.#init.size; joining++) {
-      atMs += random.chance(0.6) ? random.between(0, 300) : random.between(0, 5 * LEASE_MS);
+      atMs += random.chance(0.6) ? random.between(0, 300) : random.between(0, 5 * this.#init.mix.leaseMs);
       agenda.add(atMs, (nowMs) => this.join(nowMs));
     }
     this.#gossip(0);
@@ -206,7 +204,7 @@ export class Cluster {
     const { founder } = this;
     for (const node of this.nodes) {
       if (founder.knows(node.number)) continue;
-      this.#world.agenda.add(nowMs + 4 * LEASE_MS, (atMs) => this.remove(atMs, node));
+      this.#world.agenda.add(nowMs + 4 * this.#init.mix.leaseMs, (atMs) => this.remove(atMs, node));
     }
   }
 }

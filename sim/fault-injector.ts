@@ -1,5 +1,4 @@
 import type { Cluster } from "./cluster.ts";
-import { LEASE_MS } from "./cluster.ts";
 import type { RunMix } from "./faults.ts";
 import { PERFECT_NETWORK } from "./network.ts";
 import type { NodeWorld, SimulatedNode } from "./simulated-node.ts";
@@ -66,7 +65,7 @@ export class FaultInjector {
     const { random, agenda } = this.#world;
     const node = this.#cluster.pick();
     if (!node.isRunning) return;
-    const pausedMs = random.between(1, 3 * LEASE_MS);
+    const pausedMs = random.between(1, 3 * this.#mix.leaseMs);
     this.#count(nowMs, "pause", `of ${node.number} for ${pausedMs.toFixed(0)} ms`);
     node.pause();
     const { life } = node;
@@ -157,7 +156,7 @@ export class FaultInjector {
     const { random } = this.#world;
     const node = this.#cluster.pick();
     const rate = random.pick([0, 0.01, 0.3, 1, 1, 3, 20]);
-    const aheadMs = random.chance(0.3) ? random.between(0, 3 * LEASE_MS) : 0;
+    const aheadMs = random.chance(0.3) ? random.between(0, 3 * this.#mix.leaseMs) : 0;
     this.#count(nowMs, "clock", `of ${node.number} at rate ${rate}, ${aheadMs.toFixed(0)} ms ahead`);
     node.disturbClock(nowMs, rate, aheadMs);
   }

@@ -1,11 +1,16 @@
 import type { NetworkFaults } from "./network.ts";
 import type { Random } from "./random.ts";
 
+/** T of a domain that nobody has set, ms. */
+const PRODUCTION_LEASE_MS = 10_000;
+
 /**
  * Which faults and which work a run has, and how much, drawn from its seed: runs that all have a bit of everything would
  * never meet what needs much of one thing. `…EveryMs` are means between two of the kind; `Infinity` for never.
  */
 export interface RunMix {
+  /** T of the domain, ms. */
+  readonly leaseMs: number;
   /** Users. */
   readonly aors: number;
   readonly claimEveryMs: number;
@@ -47,13 +52,15 @@ export interface RunMix {
   readonly clockEveryMs: number;
 }
 
-export function drawMix(random: Random, leaseMs: number, clocks: "bounded" | "wrong"): RunMix {
+export function drawMix(random: Random, clocks: "bounded" | "wrong"): RunMix {
+  const leaseMs = PRODUCTION_LEASE_MS;
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
   const claimEveryMs = random.pick([50, 200, 500, 2_000]);
   // Longer than a lease: what was granted or asked before comes when it is long over.
   const maxMs = 3 * leaseMs;
   const aors = random.pick([1, 3, 3, 10, 40]);
   return {
+    leaseMs,
     aors,
     claimEveryMs,
     takeOver: random.pick([0.3, 0.7, 1]),

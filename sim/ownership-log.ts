@@ -27,6 +27,7 @@ export type OwnershipChange =
       readonly endMs: number;
     };
 
+/** What one server owned when it was last seen to. */
 interface Held {
   epoch: Epoch;
   readonly sinceMs: number;
@@ -36,8 +37,8 @@ interface Held {
 /** Follows on true time who owns what: from what servers say of themselves and from what they believe after each step. */
 export class OwnershipLog {
   readonly #onChange: (aor: Aor, change: OwnershipChange) => void;
-  /** By server: one that lapsed stands here until its server notices. */
-  readonly #held = new Map<Aor, Map<number, Held>>();
+  /** By server and AoR: what lapsed stands here until its server notices. */
+  readonly #held = new Map<number, Map<Aor, Held>>();
   readonly #last = new Map<Aor, number>();
 
   constructor(onChange: (aor: Aor, change: OwnershipChange) => void) {
@@ -47,17 +48,17 @@ export class OwnershipLog {
   /** The server that owned the AoR last, while that may still stand. */
   current(aor: Aor): Ownership | undefined {
     const server = this.#last.get(aor);
-    const held = server === undefined ? undefined : this.#held.get(aor)?.get(server);
+    const held = server === undefined ? undefined : this.#held.get(server)?.get(aor);
     return held && { server: server as number, epoch: held.epoch, sinceMs: held.sinceMs };
   }
 
   /** A claim succeeded. */
   won(nowMs: number, aor: Aor, server: number, epoch: Epoch): void {
-    let held = this.#held.get(aor);
-    if (held === undefined) this.#held.set(aor, (held = new Map()));
-    const before = held.get(server);
+    let held = this.#held.get(server);
+    if (held === undefined) this.#held.set(server, (held = new Map()));
+    const before = held.get(aor);
     if (before !== undefined && sameBallot(before.epoch, epoch)) return;
-    held.set(server, { epoch, sinceMs: nowMs, seenMs: nowMs });
+    held.set(aor, { epoch, sinceMs: nowMs, seenMs: nowMs });
     this.#last.set(aor, server);
   }
 
@@ -66,13 +67,13 @@ export class OwnershipLog {
    * @returns whether by another epoch than before
    */
   believed(nowMs: number, aor: Aor, server: number, epoch: Epoch): boolean {
-    const held = this.#held.get(aor)?.get(server);
+    const held = this.#held.get(server)?.get(aor);
     if (held === undefined) {
       this.won(nowMs, aor, server, epoch);
       return true;
     }
     held.seenMs = nowMs;
-    if (sameBallot(held.epoch, epoch)) return false;
+    if (held.epoch === epoch || sameBallot(held.epoch, epoch)) return false;
     held.epoch = epoch;
     this.#onChange(aor, { kind: "raised", server, epoch, startMs: nowMs, endMs: nowMs });
     return true;
@@ -83,9 +84,9 @@ export class OwnershipLog {
    * @param untilNow whether it did until this instant; else it ended at some instant since it was last seen to own
    */
   lost(nowMs: number, aor: Aor, server: number, untilNow: boolean): void {
-    const held = this.#held.get(aor)?.get(server);
+    const held = this.#held.get(server)?.get(aor);
     if (held === undefined) return;
-    this.#held.get(aor)?.delete(server);
+    this.#held.get(server)?.delete(aor);
     const startMs = untilNow ? nowMs : held.seenMs;
     this.#onChange(aor, { kind: "ended", server, epoch: held.epoch, startMs, endMs: nowMs });
   }

@@ -4,7 +4,7 @@ import { formatBallot, sameBallot } from "../dht-schema/ballot.ts";
 import { Agenda } from "../node/directory/core/agenda.ts";
 import { Checks } from "./checkers/checks.ts";
 import { Violation } from "./checkers/violation.ts";
-import { Cluster, LEASE_MS } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { FaultInjector } from "./fault-injector.ts";
 import type { RunMix } from "./faults.ts";
 import { drawMix } from "./faults.ts";
@@ -75,7 +75,7 @@ class Simulation {
     this.#trace = trace;
     this.#random = new Random(options.seed);
     this.#network = new Network(this.#agenda, this.#random);
-    this.#mix = { ...drawMix(this.#random, LEASE_MS, options.clocks ?? "bounded"), ...options.mix };
+    this.#mix = { ...drawMix(this.#random, options.clocks ?? "bounded"), ...options.mix };
     this.#faultsUntilMs = options.minutes * 60_000;
     this.#aors = Array.from({ length: this.#mix.aors }, (_, at) => parseAor(`sip:user${at + 1}@example.com`));
     this.#checks = new Checks(this.#mix, this.#aors);
@@ -169,7 +169,7 @@ class Simulation {
 
   /** Lets leases and late messages run out and rosters settle, then claims every AoR and watches that go well. */
   #calmDown(healedMs: number): number {
-    const calmMs = healedMs + 4 * LEASE_MS + (this.#mix.network.late?.maxMs ?? 0);
+    const calmMs = healedMs + 4 * this.#mix.leaseMs + (this.#mix.network.late?.maxMs ?? 0);
     this.#runUntil(calmMs);
     for (const { node, aor } of this.#workload.unended()) {
       throw new Violation("I5", calmMs, `a claim of ${aor} by server ${node.number} never ended`, aor);

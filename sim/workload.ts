@@ -5,12 +5,11 @@ import type { LookupMode } from "../node/directory/core/lookup.ts";
 import type { Checks } from "./checkers/checks.ts";
 import { Violation } from "./checkers/violation.ts";
 import type { Cluster } from "./cluster.ts";
-import { LEASE_MS } from "./cluster.ts";
 import type { RunMix } from "./faults.ts";
 import type { Life, NodeWorld, SimulatedNode } from "./simulated-node.ts";
 
-/** How long a claim may take: the lease of a dead owner, and some more, as in production. */
-const CLAIM_MS = LEASE_MS + 2_000;
+/** How long a claim may take beyond the lease of a dead owner, as in production. */
+const CLAIM_SLACK_MS = 2_000;
 const LOOKUP_MS = 2_000;
 
 type ClaimMode = "take-over" | "if-free";
@@ -90,7 +89,7 @@ export class Workload {
     node.run(nowMs, ({ core }, localMs, startMs) => {
       this.#openClaims.set(id, { node, aor, mode, startMs, highestAtStart: this.#checks.epochs.highest(aor) });
       this.#checks.claimBegan(aor, node);
-      core.claim(localMs, id, aor, mode, localMs + CLAIM_MS);
+      core.claim(localMs, id, aor, mode, localMs + this.#mix.leaseMs + CLAIM_SLACK_MS);
     });
     return id;
   }

@@ -2,7 +2,6 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { formatBallot } from "../../dht-schema/ballot.ts";
 import type { LookupResult } from "../../node/directory/core/context.ts";
-import { LEASE_MS } from "../cluster.ts";
 import type { RunMix } from "../faults.ts";
 import { OwnershipLog } from "../ownership-log.ts";
 import type { SimulatedNode } from "../simulated-node.ts";
@@ -37,7 +36,7 @@ export class Checks {
     this.#clocksAreWrong = mix.clocks === "wrong";
     this.#aors = aors;
     this.epochs = new EpochChecker(this.#clocksAreWrong);
-    this.#staleAfterMs = 3 * LEASE_MS + 40 * mix.network.delayMs;
+    this.#staleAfterMs = 3 * mix.leaseMs + 40 * mix.network.delayMs;
     this.#log = new OwnershipLog((aor, { kind, server, epoch, startMs, endMs }) => {
       const action = kind === "ended" ? ({ kind: "end", epoch } as const) : ({ kind: "claim", epoch } as const);
       this.#record(aor, { server, action, startMs, endMs });

@@ -44,6 +44,7 @@ export interface CoreOutput {
   readonly events: readonly DirectoryEvent[];
 }
 
+const NO_OUTPUT: CoreOutput = { batches: [], events: [] };
 const REQUESTS_OF_A_VERSION = new Set<DirectoryMessage["type"]>(["renew", "prepare", "accept", "read", "watch"]);
 const MEMBER_MAX = 0xffff_ffff;
 /** How far the roster of another server may be ahead of ours while it is on its way here. */
@@ -339,11 +340,13 @@ export class DirectoryCore {
 
   /** Messages and events since the last call. */
   takeOutput(): CoreOutput {
-    const rosterVersion = this.#roster.version;
-    const batches = [...this.#outgoing].flatMap(([to, messages]) =>
-      inBatches(messages).map((some) => ({ to, batch: { rosterVersion, messages: some } })),
-    );
     const events = this.#events;
+    if (this.#outgoing.size === 0 && events.length === 0) return NO_OUTPUT;
+    const rosterVersion = this.#roster.version;
+    const batches: { to: number; batch: Batch }[] = [];
+    for (const [to, messages] of this.#outgoing) {
+      for (const some of inBatches(messages)) batches.push({ to, batch: { rosterVersion, messages: some } });
+    }
     this.#outgoing = new Map();
     this.#events = [];
     return { batches, events };
