@@ -61,6 +61,8 @@ export type LinkEffect =
   | { readonly kind: "roster"; readonly signed: Uint8Array }
   /** The peer has an older roster than ours: push the signed one. */
   | { readonly kind: "push-roster" }
+  /** The peer was sent our roster and still says that it has an older one. */
+  | { readonly kind: "roster-refused" }
   /** The peer said that it has another roster than before: see `peerRoster`. */
   | { readonly kind: "peer-mark" }
   /** The link is over; `counter` is what to count, if anything. */
@@ -78,6 +80,8 @@ export class LinkCore {
   #said: RosterMark | undefined;
   /** What it is taken to have: what it said, or was sent since. */
   #theirs: RosterMark | undefined;
+  /** Digest of the roster that it was sent last. */
+  #pushed: number | undefined;
   #state: LinkState;
 
   constructor(role: "opener" | "acceptor", hello: Hello, nowMs: number) {
@@ -276,7 +280,9 @@ export class LinkCore {
     if (!isNewerMark(ours, theirs)) return NOTHING;
     // Until the peer says otherwise it is taken to have what it was sent.
     this.#theirs = this.#mark();
-    return [{ kind: "push-roster" }];
+    const isAgain = this.#pushed === ours.rosterDigest;
+    this.#pushed = ours.rosterDigest;
+    return isAgain ? [{ kind: "push-roster" }, { kind: "roster-refused" }] : [{ kind: "push-roster" }];
   }
 
   #mark(): RosterMark {

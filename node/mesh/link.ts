@@ -23,6 +23,8 @@ export interface LinkOwner {
   roster(link: Link, signed: Uint8Array): void;
   /** The peer said that it has another roster than before. */
   rosterMark(link: Link): void;
+  /** The peer has been sent our roster more than once and still says that it has an older one. */
+  rosterRefused(link: Link): void;
   /** Our roster, to push. */
   signedRoster(): Uint8Array;
 }
@@ -199,6 +201,9 @@ export class Link {
           break;
         case "roster":
           this.#owner.roster(this, effect.signed);
+          break;
+        case "roster-refused":
+          this.#owner.rosterRefused(this);
           break;
         case "peer-mark":
           this.#owner.rosterMark(this);

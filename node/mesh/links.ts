@@ -32,6 +32,8 @@ export interface LinksOwner {
   roster(from: ServerId, signed: Uint8Array): void;
   /** A server said that it has another roster than before. */
   rosterMark(from: ServerId): void;
+  /** A server does not take our roster. */
+  rosterRefused(by: ServerId): void;
   signedRoster(): Uint8Array;
   hello(): Hello;
   /** A server has seen this one with newer data. */
@@ -288,6 +290,7 @@ export class Links {
       message: (channel, message) => this.#owner.message(peer.id, channel, message),
       roster: (_link, signed) => this.#owner.roster(peer.id, signed),
       rosterMark: () => this.#owner.rosterMark(peer.id),
+      rosterRefused: () => this.#owner.rosterRefused(peer.id),
       signedRoster: () => this.#owner.signedRoster(),
     };
     peer.link = new Link(role, connection, stream, this.#owner.hello(), owner, this.#context);

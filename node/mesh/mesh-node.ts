@@ -21,7 +21,7 @@ import { isForkedMark } from "./link-core.ts";
 import { Links } from "./links.ts";
 import type { Mesh, MeshChannel, MeshEvent, PeerStatus } from "./mesh.ts";
 import type { MeshHost } from "./mesh-host.ts";
-import { showRemoved } from "./ask-roster.ts";
+import { askRoster, showRemoved } from "./ask-roster.ts";
 import { RosterDoor } from "./roster-door.ts";
 import type { RosterKeeper, RosterOrigin } from "./roster-keeper.ts";
 import { notSteward } from "./roster-keeper.ts";
@@ -97,6 +97,7 @@ export class LibP2pMesh implements MeshNode {
         this.#receivers.get(channel)?.(from, message),
       roster: (from: ServerId, signed: Uint8Array) => void this.#rosterPushed(from, signed),
       rosterMark: () => this.#marksChanged(),
+      rosterRefused: (by: ServerId) => void this.stewardship.overcome(by),
       signedRoster: () => parts.keeper.signed,
       hello: () => this.#hello(),
       outdated: (server: ServerId) => this.#outdated(server),
@@ -105,7 +106,12 @@ export class LibP2pMesh implements MeshNode {
     parts.keeper.onChange((roster, origin) => this.#rosterChanged(roster, origin));
     parts.contact.look({ own: () => this.#mark(), others: () => this.#links.marks() });
     const isUp = (server: ServerId) => this.isUp(server);
-    this.stewardship = new Stewardship({ ...parts, isUp });
+    this.stewardship = new Stewardship({
+      ...parts,
+      self: this.self,
+      isUp,
+      ask: (server, type, body) => askRoster(parts.host, server, type, body),
+    });
     this.#rosterDoor = new RosterDoor(parts, {
       leave: (peer) => this.stewardship.takeLeave(peer),
       removed: (peer, signed) => void this.#rosterPushed(peer as ServerId, signed),

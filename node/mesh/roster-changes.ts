@@ -117,17 +117,22 @@ function changeVoters(roster: Roster, change: Pick<Roster, "voters" | "leaving">
 }
 
 /**
- * That users can be claimed, and the change be brought to its end, as things stand: some voter stays, a majority of those who
- * stay are up, and no more of the present voters are silent than can be done without.
+ * That users can be claimed, and the change be brought to its end, as things stand: some voter stays, or a server that can become one;
+ * a majority of the voters who stay are up; no more of the present voters are silent than can be done without.
  */
 function checkMajorities(next: Roster, isUp: IsUp): void {
-  const staying = next.voters.filter((number) => !next.leaving.includes(number));
-  if (staying.length === 0) {
-    throw new OperationalError("LAST_VOTER", "no server that holds replicas would stay: let another one join first");
-  }
+  const isStaying = (number: number) => !next.leaving.includes(number);
+  const staying = next.voters.filter(isStaying);
   if (!isJoint(next) && staying.length === next.voters.length) return;
+  const heirs = next.servers.map(({ number }) => number).filter((number) => isStaying(number) && isUp(number));
+  if (staying.length === 0 && heirs.length === 0) {
+    throw new OperationalError(
+      "LAST_VOTER",
+      "no server that could hold replicas would stay: let another one join first",
+    );
+  }
   const silentStaying = staying.filter((number) => !isUp(number));
-  if (silentStaying.length * 2 >= staying.length) throw noMajority(next, staying, silentStaying);
+  if (staying.length > 0 && silentStaying.length * 2 >= staying.length) throw noMajority(next, staying, silentStaying);
   const present = isJoint(next) ? next.oldVoters : next.voters;
   const silent = present.filter((number) => !isUp(number) && !next.gone.includes(number));
   if (silent.length > (replicaGroupSize(present.length) - 1) / 2) throw noMajority(next, present, silent);

@@ -42,7 +42,7 @@ export class RosterDoor {
     try {
       const { type, body } = await readFrame(stream, ROSTER_MAX_BYTES, AbortSignal.timeout(limits.mesh.askRosterMs));
       if (type === rosterFrame.removed) this.#owner.removed(peer, body);
-      else stream.send(encodeFrame(rosterFrame.answer, encodeRosterAnswer(await this.#answer(type, body, peer))));
+      else stream.send(encodeFrame(rosterFrame.answer, encodeRosterAnswer(await this.answer(type, body, peer))));
       await stream.close();
     } catch (error) {
       this.#parts.counters.add(meshCounter.rosterQuestionsRefused);
@@ -51,7 +51,8 @@ export class RosterDoor {
     }
   }
 
-  async #answer(type: number, body: Uint8Array, peer: string): Promise<RosterAnswer> {
+  /** The answer to a question of a server of the roster. */
+  async answer(type: number, body: Uint8Array, peer: string): Promise<RosterAnswer> {
     const { keeper, logger, counters } = this.#parts;
     let refused: RosterAnswer["refused"];
     try {

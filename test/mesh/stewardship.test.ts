@@ -138,6 +138,19 @@ describe("the steward's role", function () {
     expect(two.counters.get(meshCounter.rosterConflicts) + three.counters.get(meshCounter.rosterConflicts)).equals(0);
   });
 
+  it("is taken anew by the steward when a server has promised a version to somebody who did not come through", async () => {
+    const [one, two, three] = (await voters(3)) as [TestServer, TestServer, TestServer];
+    await three.mesh.stop();
+    three.settings.set(setting.rosterFloor, new TextEncoder().encode("8"));
+    const again = await domain.restart(three);
+    await again.mesh.start();
+    // It listens elsewhere now: the steward corrects its address, by a roster that it does not take.
+    await knows(again, ({ version }) => version > 8, "roster above the promise");
+    for (const server of [one, two, again]) await knows(server, ({ version }) => version === 11, "the same roster");
+    expect(rosterOf(again)).deep.include({ steward: 1, voters: [1, 2, 3] });
+    expect(again.counters.get(meshCounter.rostersRefused)).greaterThan(0);
+  });
+
   it("cannot be promised away by a server without the domain's key", async () => {
     const [, , three] = (await voters(3)) as [TestServer, TestServer, TestServer];
     // The last one has no key: it makes one up.

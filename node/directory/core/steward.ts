@@ -79,7 +79,7 @@ export function startSteward(context: Context, nowMs: number): ReadonlyMap<numbe
     if (joined.lastNumber !== roster.lastNumber) joined = { lastNumber: roster.lastNumber, atMs };
     const target = atMs - joined.atMs >= promoteAfterMs ? votersTarget : 0;
     const next = isJoint(roster)
-      ? (amendJoint(roster) ?? leaveJoint(roster, sight))
+      ? (amendJoint(roster, sight) ?? leaveJoint(roster, sight))
       : (dropLeft(roster, sight) ?? enterJoint(roster, target, sight));
     if (next !== undefined) context.emit({ kind: "publish-roster", roster: next });
     if (askingSinceMs !== undefined) for (const { number } of roster.servers) ask(atMs, number);
@@ -150,9 +150,14 @@ export function enterJoint(roster: Roster, votersTarget: number, sight: Sight): 
  * joint → joint: new voters of whom an operator says meanwhile that they are switched off for good are none. The old voters stay
  * the same, so every owner goes on needing a majority of them.
  */
-export function amendJoint(roster: Roster): Roster | undefined {
-  const voters = roster.voters.filter((number) => !roster.gone.includes(number));
+export function amendJoint(roster: Roster, sight: Sight): Roster | undefined {
+  const isThere = (number: number) => !roster.gone.includes(number);
+  const voters = roster.voters.filter(isThere);
   if (voters.length === 0 || voters.length === roster.voters.length) return undefined;
+  // So that no steward gets two versions ahead of all whom a successor could ask.
+  const old = roster.oldVoters.filter(isThere);
+  const holders = old.filter((number) => (sight.reports.get(number)?.version ?? 0) >= roster.version);
+  if (holders.length * 2 <= old.length) return undefined;
   return { ...roster, version: roster.version + 1, voters };
 }
 

@@ -52,9 +52,12 @@ describe("taking servers out", () => {
     expect(() => out(testRoster(1), [1])).to.throw(/the only server/);
   });
 
-  it("is refused when no voter would stay", () => {
-    expect(ending(() => out(testRoster(3, { voters: [2, 3] }), [2, 3]))).to.equal("LAST_VOTER");
-    expect(ending(() => out(testRoster(3, { voters: [2] }), [2]))).to.equal("LAST_VOTER");
+  it("is refused when no voter would stay, and nobody who could become one", () => {
+    expect(ending(() => out(testRoster(3, { voters: [2, 3], steward: 1 }), [2, 3], all(2, 3)))).to.equal("LAST_VOTER");
+    expect(
+      ending(() => out(testRoster(3, { voters: [2, 3] }), [2, 3])),
+      "1 takes their place",
+    ).to.equal("done");
   });
 
   it("is refused when a majority of those who stay would be silent", () => {

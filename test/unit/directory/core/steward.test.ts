@@ -68,12 +68,20 @@ describe("a joint version that could not be left as things stand", () => {
 
   it("is amended when new voters turn out to be switched off for good, and only then", () => {
     const joint = jointAfter(testRoster(4, { voters: [1, 2, 3] }), [1, 2, 3, 4]);
-    expect(amendJoint(joint)).to.equal(undefined);
-    const amended = amendJoint({ ...joint, leaving: [3, 4], gone: [3, 4] });
+    const holding = (...members: number[]) =>
+      seeing(
+        everybody,
+        new Map(members.map((number) => [number, { version: 2, settled: false, owned: 0, sinceMs: 0, atMs: 0 }])),
+      );
+    expect(amendJoint(joint, holding(1, 2, 3, 4))).to.equal(undefined);
+    const off = { ...joint, leaving: [3, 4], gone: [3, 4] };
+    const amended = amendJoint(off, holding(1, 2));
     expect(amended).to.deep.include({ version: 3, voters: [1, 2], oldVoters: [1, 2, 3] });
-    expect(amendJoint({ ...joint, leaving: [1, 2, 3, 4], gone: [1, 2, 3, 4] }), "somebody has to stay").to.equal(
-      undefined,
-    );
+    expect(amendJoint(off, holding(1, 3)), "of the old voters 1 and 2 count").to.equal(undefined);
+    expect(
+      amendJoint({ ...joint, leaving: [1, 2, 3, 4], gone: [1, 2, 3, 4] }, holding(1, 2)),
+      "somebody has to stay",
+    ).to.equal(undefined);
   });
 });
 
