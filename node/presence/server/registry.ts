@@ -105,8 +105,7 @@ export class Registry implements PresentityHost, ListHost {
    */
   drain(forGood: boolean): Promise<void> {
     for (const subscription of this.#subscriptions.values()) {
-      if (subscription.subscriber.kind !== "watcher") continue;
-      if (forGood) {
+      if (forGood || subscription.subscriber.kind === "peer") {
         subscription.terminate("deactivated");
         continue;
       }

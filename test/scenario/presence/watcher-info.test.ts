@@ -100,6 +100,16 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     expect(asked().map(({ request }) => request.headers.get("Expires"))).to.deep.equal(["3600", "0"]);
   });
 
+  it("does not keep a server from stopping that others ask for it", async () => {
+    const { domain, one, alice } = await aliceOnTwo();
+    await domain.time.until(domain.phone("joe", one).subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    await domain.time.until(one.presence.stop(), 100);
+    await domain.time.advance(50);
+    expect(watchers(alice)).to.deep.equal([]);
+  });
+
   it("is for the user alone to know", async () => {
     const { domain, one, alice } = await aliceOnTwo();
     const joe = domain.phone("joe", one);
