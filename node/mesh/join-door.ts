@@ -90,6 +90,13 @@ export class JoinDoor {
       if (verdict.kind === "refused") throw new Refusal(verdict.code, verdict.reason);
       steward = verdict.steward;
       if (!verdict.repeated) refuseKnown(roster, peer);
+      if (verdict.repeated && keeper.isFormer(peer) && !keeper.isServer(peer)) {
+        // A node that is started again as it always was must not undo what an operator did.
+        throw new Refusal(
+          "INVITE_USED",
+          `this server was taken out of ${roster.domain} since it joined by this token: ask for a new one`,
+        );
+      }
       const next = withServer(roster, request, peer);
       book.redeem(secretHash, peer, verdict);
       admitted = next !== undefined;

@@ -49,6 +49,46 @@ describe("the admin API", () => {
     expect(body).to.satisfy(refusal("NO_SUCH_SERVER", /no server rome/));
   });
 
+  it("passes on what operators change in the roster, and shows it as it is then", async () => {
+    const post = (path: string, payload: object) => call({ method: "POST", url: path, payload });
+    const answers = [
+      await post("/v1/roster/remove", { servers: ["paris", "3"], force: true }),
+      await post("/v1/roster/remove", { servers: ["paris"] }),
+      await post("/v1/roster/promote", { server: "paris" }),
+      await post("/v1/roster/replace", { old: "paris", by: "rome" }),
+      await post("/v1/roster/steward", { server: "paris" }),
+      await post("/v1/roster/steward", { server: "berlin", seize: true, gone: ["rome"] }),
+    ];
+    for (const [status, body] of answers) {
+      expect(status).to.equal(200);
+      expect(body).to.deep.equal(view.roster());
+    }
+    expect(view.asked).to.deep.equal([
+      ["remove", ["paris", "3"], true],
+      ["remove", ["paris"], false],
+      ["promote", "paris"],
+      ["replace", "paris", "rome"],
+      ["handOn", "paris"],
+      ["seize", ["rome"]],
+    ]);
+    const [status, body] = await call({ method: "POST", url: "/v1/drain" });
+    expect([status, body]).to.deep.equal([200, view.drainView()]);
+    expect(view.asked.at(-1)).to.deep.equal(["drain"]);
+  });
+
+  it("tells a refusal from a failure, and seizes the steward's role for no other server", async () => {
+    const payload = { servers: ["paris"] };
+    view.failure = new OperationalError("LAST_VOTER", "no server would stay");
+    const [status, body] = await call({ method: "POST", url: "/v1/roster/remove", payload });
+    expect(status).to.equal(409);
+    expect(body).to.satisfy(refusal("LAST_VOTER", /no server would stay/));
+    view.failure = undefined;
+    const elsewhere = { server: "paris", seize: true };
+    expect((await call({ method: "POST", url: "/v1/roster/steward", payload: elsewhere }))[0]).to.equal(400);
+    expect((await call({ method: "POST", url: "/v1/roster/remove", payload: { servers: [] } }))[0]).to.equal(400);
+    expect(view.asked).to.deep.equal([]);
+  });
+
   it("takes a user by name, by address or by URI", async () => {
     for (const text of ["alice", "alice@example.com", "sip:alice@EXAMPLE.com"]) {
       expect(await call(`/v1/lookup/${encodeURIComponent(text)}`)).to.deep.equal([

@@ -20,7 +20,7 @@ describe("the steward's role", function () {
   const rosterOf = ({ mesh }: TestServer): Roster => mesh.roster();
   const stewardOf = (server: TestServer): number => rosterOf(server).steward;
   const knows = (server: TestServer, condition: (roster: Roster) => boolean, what: string) =>
-    until(server.mesh, () => condition(rosterOf(server)), what);
+    until(server.mesh, () => condition(rosterOf(server)), what, 20_000);
 
   /** A founder and others, all of them voters, all with the domain's key but the last. */
   async function voters(size: number): Promise<TestServer[]> {

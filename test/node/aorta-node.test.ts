@@ -6,6 +6,7 @@ import type { AortaNode, AortaNodeOptions, ConfigInput } from "../../node/index.
 import { createAortaNode, loadConfig } from "../../node/index.ts";
 import { Phone } from "../cli/phone.ts";
 import { codeOf } from "../helpers/codes.ts";
+import { eventually } from "../helpers/eventually.ts";
 
 describe("a node in a process of another program", function () {
   this.timeout(20_000);
@@ -98,6 +99,28 @@ describe("a node in a process of another program", function () {
     await node.stop();
     expect(changes).to.deep.equal(["won sip:alice@example.com", "lost sip:alice@example.com"]);
     alice.close();
+  });
+
+  it("is told when it has left the domain, and does not start again without an invite", async () => {
+    const founder = create({ domain: "example.com", name: "founder", lease: "500ms" });
+    await founder.start();
+    const invite = async () => (await founder.view().invite({ ttlMs: 60_000, steward: false })).token;
+    const other = { name: "joiner", data: join(folder, "other") };
+    const joiner = create({ ...other, join: await invite() });
+    await joiner.start();
+    const departed = joiner.departed();
+    await eventually(() => joiner.view().drainView().stewardUp, "link to the steward");
+    await joiner.view().drain();
+    expect(await departed).to.include({ domain: "example.com", inOrder: true });
+    expect(joiner.view().status()).to.include({ state: "removed", owned: 0 });
+    expect(joiner.view().drainView().state).to.equal("left");
+    expect(joiner.view().status().server.name).to.equal("joiner");
+    await joiner.stop();
+    expect(await codeOf(joiner.start()), "by the token that is spent").to.equal("INVITE_USED");
+    expect(await codeOf(create(other).start())).to.equal("REMOVED");
+    const again = create({ ...other, join: await invite() });
+    await again.start();
+    expect(again.view().status().server.number).to.equal(3);
   });
 
   it("joins another node's domain by its invite", async () => {

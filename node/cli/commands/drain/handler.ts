@@ -55,6 +55,7 @@ function stepOf(view: DrainView | Departed): string | undefined {
   }
   if (view.owned > 0) return `letting go of users: ${view.owned} left`;
   if (view.watchers > 0) return "ending the subscriptions of clients";
+  if (!view.stewardUp) return `waiting for ${view.steward.name}, which makes the rosters and cannot be reached`;
   if (view.voter || view.joint) return "waiting until the others keep no replicas here";
   return `waiting until ${view.steward.name} takes ${view.server.name} out of the roster`;
 }
