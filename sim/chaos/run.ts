@@ -69,10 +69,14 @@ const graceMs = 20_000;
 export async function runChaos(options: RunOptions): Promise<RunResult> {
   mkdirSync(options.folder, { recursive: true });
   const run = new Run(options);
+  const abandon = () => run.abandon();
+  // Whoever has no more patience leaves nothing behind either, not even a server that is frozen.
+  process.once("exit", abandon);
   try {
     return await run.play();
   } finally {
-    run.abandon();
+    process.off("exit", abandon);
+    abandon();
   }
 }
 
@@ -145,7 +149,8 @@ class Run {
     }
     const toMs = machineMs();
     this.#tell("stopping");
-    return this.#conclude(fromMs, healedMs, toMs, await this.#swarm.stop());
+    await this.#swarm.stop();
+    return this.#conclude(fromMs, healedMs, toMs);
   }
 
   abandon(): void {
@@ -155,7 +160,7 @@ class Run {
     this.#swarm.abandon();
   }
 
-  #conclude(fromMs: number, healedMs: number, toMs: number, _unwell: readonly string[]): RunResult {
+  #conclude(fromMs: number, healedMs: number, toMs: number): RunResult {
     const { identities, troubles } = this.#swarm;
     const { plan } = this.#options;
     const journals = identities.map((identity) => ({ identity, entries: readJournal(identity.journal) }));

@@ -181,19 +181,17 @@ export class Swarm {
     }
   }
 
-  /** Ends all processes in order; the names of those that did not end by themselves. */
-  async stop(): Promise<readonly string[]> {
+  /** Ends all processes in order. */
+  async stop(): Promise<void> {
     this.#stopping = true;
     const sites = [...this.#sites.values()];
-    const ended = await Promise.all(
+    await Promise.all(
       sites.map(async ({ child, identity }) => {
         child.signal("SIGCONT");
-        const well = !child.isRunning || (await child.drain());
+        await child.drain();
         this.#gone(identity);
-        return well ? [] : [child.name];
       }),
     );
-    return ended.flat();
   }
 
   /** Kills all processes, at once. */

@@ -32,6 +32,11 @@ describe("the aorta command", () => {
     "an argument too many": [["status", "now"], /too many arguments/],
     "an option without its value": [["invite", "--ttl"], /option '--ttl <duration>' argument missing/],
     "a number that is none": [["bindings", "--limit", "many"], /Expected a number from 1 to/],
+    "chaos among too few servers": [["chaos", "--servers", "2"], /Expected a number from 3 to 20/],
+    "chaos with a wrong clock that nobody has": [
+      ["chaos", "--servers", "4", "--wrong-clock", "5"],
+      /there are 4 servers/,
+    ],
     "a shell that is not known": [["completion", "tcsh"], /Allowed choices are bash, zsh, fish/],
   };
   for (const [what, [args, message]] of Object.entries(misused)) {

@@ -167,6 +167,25 @@ describe("The softphone", () => {
     expect(phone.requestsSent("MESSAGE")).to.equal(1);
   });
 
+  it("takes a message once that comes again over UDP", async () => {
+    const responder = await listen("UDP", (request, send) => {
+      const first = incomingMessage(request, "first", "z9hG4bKfirst");
+      for (const message of [first, first, incomingMessage(request, "second", "z9hG4bKsecond")]) send(message);
+      return registered(request);
+    });
+    const phone = await connect(responder, "UDP");
+    const texts: string[] = [];
+    const second = new Promise<void>((resolve) =>
+      phone.onMessage(({ text }) => {
+        texts.push(text);
+        if (text === "second") resolve();
+      }),
+    );
+    await phone.register();
+    await second;
+    expect(texts).to.deep.equal(["first", "second"]);
+  });
+
   it("survives messages that SIP.js chokes on", async () => {
     const responder = await listen("UDP", (request, send) => {
       send("SIP/2.0 200\r\n\r\n");
@@ -227,14 +246,14 @@ function notify(subscribe: RawRequest, state: string, body: string): string {
   ].join("\r\n");
 }
 
-function incomingMessage(register: RawRequest, text: string): string {
+function incomingMessage(register: RawRequest, text: string, branch = "z9hG4bKincoming"): string {
   return [
     `MESSAGE ${/<([^>]+)>/.exec(register.header("Contact")!)![1]} SIP/2.0`,
-    "Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKincoming",
+    `Via: SIP/2.0/UDP 127.0.0.1;branch=${branch}`,
     "Max-Forwards: 70",
     "From: <sip:alice@example.com>;tag=a",
     "To: <sip:joe@example.com>",
-    "Call-ID: incoming",
+    `Call-ID: ${branch}`,
     "CSeq: 1 MESSAGE",
     "Content-Type: text/plain;charset=utf-8",
     `Content-Length: ${Buffer.byteLength(text)}`,
