@@ -27,7 +27,7 @@ export interface ChildInit {
 }
 
 const entry = fileURLToPath(new URL("./server.js", import.meta.url));
-const upWithinMs = 30_000;
+const upWithinMs = 60_000;
 const drainWithinMs = 12_000;
 
 /** One run of a server's process. */

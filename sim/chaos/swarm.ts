@@ -248,11 +248,16 @@ export class Swarm {
   }
 
   async #restart(place: Place): Promise<void> {
-    const site = this.#site(place);
-    site.child = this.#spawn(site.identity.name, place, site.ports, {});
-    site.identity.lives.push({ fromMs: site.child.startedAtMs, toMs: Infinity, goneMs: Infinity });
-    await site.child.untilUp();
+    await this.#run(place, {});
     this.#tellUp(place);
+  }
+
+  /** The server of a place once more. @throws {ChaosFault} when it does not come up */
+  #run(place: Place, origin: Readonly<Record<string, string>>): Promise<void> {
+    const site = this.#site(place);
+    site.child = this.#spawn(site.identity.name, place, site.ports, origin);
+    site.identity.lives.push({ fromMs: site.child.startedAtMs, toMs: Infinity, goneMs: Infinity });
+    return site.child.untilUp();
   }
 
   async #replace(place: Place, kind: "wipe" | "leave", lasting: Promise<void>): Promise<void> {
@@ -268,16 +273,18 @@ export class Swarm {
     }
     await lasting;
     const deadlineMs = machineMs() + settleMs;
+    const origin = { join: await this.#invite() };
+    const { child: joining } = this.#open(place, ports, origin);
+    let up = joining.untilUp();
     for (;;) {
-      const site = this.#open(place, ports, { join: await this.#invite() });
       try {
-        await site.child.untilUp();
+        await up;
         return this.#tellUp(place);
       } catch (error) {
-        // Cut off from the server that invites, it gives up; whoever runs it tries again.
-        this.#gone(site.identity);
-        site.child.abandon();
         if (machineMs() > deadlineMs) throw error;
+        // Cut off from the server that invites, it gives up. Whoever runs it tries again, with the same token: it may have been let in.
+        await this.#kill(place);
+        up = this.#run(place, origin);
       }
     }
   }
