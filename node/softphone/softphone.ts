@@ -6,18 +6,25 @@ import { type PresenceNotification, PresenceSubscription } from "./presence-subs
 import { Publication } from "./publication.ts";
 import type { ClientTransport, ClientTransportOptions } from "./transport/client-transport.ts";
 import { TcpTransport } from "./transport/tcp-transport.ts";
+import { TlsTransport } from "./transport/tls-transport.ts";
 import { UdpTransport } from "./transport/udp-transport.ts";
-import { WsTransport } from "./transport/ws-transport.ts";
+import { WssTransport, WsTransport } from "./transport/ws-transport.ts";
 
 /** What a softphone speaks SIP over. */
-export type SoftphoneTransport = "UDP" | "TCP" | "WS";
+export type SoftphoneTransport = "UDP" | "TCP" | "TLS" | "WS" | "WSS";
 
 /** Whose phone, and at which server. */
 export interface SoftphoneOptions {
   /** `sip:alice@example.com` */
   readonly aor: string;
   /** The server that every request goes to. */
-  readonly server: { readonly transport: SoftphoneTransport; readonly host: string; readonly port: number };
+  readonly server: {
+    readonly transport: SoftphoneTransport;
+    readonly host: string;
+    readonly port: number;
+    /** Certificates, PEM, that the server's has to lead to over TLS and WSS. @default those that Node trusts */
+    readonly authorities?: string;
+  };
   /** For digest authentication, when the server asks. */
   readonly credentials?: { readonly username: string; readonly password: string };
   /** Asked for with REGISTER, SUBSCRIBE and PUBLISH. @default 600 */
@@ -33,7 +40,7 @@ export interface ReceivedMessage {
   readonly text: string;
 }
 
-const transports = { UDP: UdpTransport, TCP: TcpTransport, WS: WsTransport };
+const transports = { UDP: UdpTransport, TCP: TcpTransport, TLS: TlsTransport, WS: WsTransport, WSS: WssTransport };
 const farewellMs = 1000;
 
 /**
@@ -65,7 +72,8 @@ export class Softphone {
         authorizationUsername: options.credentials.username,
         authorizationPassword: options.credentials.password,
       }),
-      contactParams: { transport: options.server.transport.toLowerCase() },
+      // RFC 7118 §5.2: `ws` stands for both.
+      contactParams: { transport: options.server.transport.toLowerCase().replace("wss", "ws") },
       delegate: {
         onMessage: (message) => this.#receiveMessage(message),
         onInvite: (invitation) => {
@@ -85,6 +93,7 @@ export class Softphone {
       transportOptions: {
         host: options.server.host,
         port: options.server.port,
+        ...(options.server.authorities !== undefined && { authorities: options.server.authorities }),
         onWire: (direction, message) => this.#observe(direction, message),
         onFault: () => this.#faults++,
       } satisfies ClientTransportOptions,

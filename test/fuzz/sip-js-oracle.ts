@@ -57,9 +57,9 @@ function compareUri(text: string): number {
   const theirs = ask<URI>(text, "SIP_URI");
   const ours = read(() => parseUri(text));
   if (theirs === undefined) return 0;
-  // Liberties: a host that begins or ends with a dash, a colon without a port, and port 0, and an escape that is none in a parameter.
+  // Liberties: a host that begins or ends with a dash, a colon without a port, and port 0 or above 65535, and an escape that is none in a parameter.
   const isLiberty = /[@:](?:[^@;?]*\.)?-|-(?:[:;?]|$|\.)|:0*(?:[;?]|$)|;[^;]*=[^;]*%/.test(text);
-  if (ours === undefined) return allow(isLiberty, "URI", text);
+  if (ours === undefined) return allow(isLiberty || isPortTooHigh(text), "URI", text);
   agree("scheme", text, ours.scheme, theirs.scheme.toLowerCase());
   agree("host", text, ours.host, theirs.host.replace(/^\[|\]$/g, "").toLowerCase());
   agree("port", text, ours.port, theirs.port);
@@ -75,7 +75,11 @@ function compareAddress(text: string): number {
   if (theirs === undefined) return 0;
   // Liberties: those of URIs, and tokens beside a quoted display name.
   if (ours === undefined)
-    return allow(/"[^<]*[^\s<"][^<"]*<|^[^"<]*[^\s"<][^"<]*"|[^\\]""|-|:0*[>;?]|%/.test(text), "address", text);
+    return allow(
+      /"[^<]*[^\s<"][^<"]*<|^[^"<]*[^\s"<][^"<]*"|[^\\]""|-|:0*[>;?]|%/.test(text) || isPortTooHigh(text),
+      "address",
+      text,
+    );
   agree("tag", text, ours.params.get("tag") || undefined, theirs.parameters["tag"] ?? undefined);
   return 1;
 }
@@ -84,15 +88,25 @@ function compareVia(text: string): number {
   const theirs = ask<SipJsVia>(text, "Via");
   const ours = read(() => parseVia(text));
   if (theirs === undefined) return 0;
-  // Liberties: another protocol or version, several values, and those of URIs' hosts.
+  // Liberties: another protocol or version, several values, rport with "=" and no value, and those of URIs' hosts.
   if (ours === undefined)
-    return allow(!/^SIP\s*\/\s*2\.0\s*\//i.test(text) || /,|-|:\s*0*\s*(?:;|$)/.test(text), "Via", text);
+    return allow(
+      !/^SIP\s*\/\s*2\.0\s*\//i.test(text) ||
+        /,|-|:\s*0*\s*(?:;|$)|rport\s*=\s*(?:;|$)/i.test(text) ||
+        isPortTooHigh(text),
+      "Via",
+      text,
+    );
   agree("transport", text, ours.transport, theirs.transport.toUpperCase());
   // Its rule for maddr overwrites the host.
   if (!ours.params.has("maddr")) agree("host", text, ours.host, theirs.host.replace(/^\[|\]$/g, "").toLowerCase());
   agree("port", text, ours.port, theirs.port);
   agree("branch", text, ours.params.get("branch") || undefined, theirs.branch);
   return 1;
+}
+
+function isPortTooHigh(text: string): boolean {
+  return [...text.matchAll(/:\s*(\d+)/g)].some(([, digits]) => Number(digits) > 65_535);
 }
 
 function ask<T>(text: string, rule: string): T | undefined {

@@ -8,6 +8,7 @@ import { createDigestAuthenticator } from "../../node/sip/auth/digest-authentica
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { IncomingRequest } from "../../node/sip/stack.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
+import { loopbackCertificate } from "../helpers/certificates.ts";
 import type { TestStack } from "./harness.ts";
 import { Inbox, startStack } from "./harness.ts";
 
@@ -60,18 +61,18 @@ describe("SIP.js clients at the SIP stack", () => {
   let server: TestStack;
 
   beforeEach(async () => {
-    server = await startStack(["UDP", "TCP", "WS"]);
+    server = await startStack(["UDP", "TCP", "TLS", "WS", "WSS"]);
   });
 
   afterEach(() => server.stack.stop());
 
-  for (const transport of ["UDP", "TCP", "WS"] as const) {
+  for (const transport of ["UDP", "TCP", "TLS", "WS", "WSS"] as const) {
     it(`register with digest over ${transport}, and get a MESSAGE back over the flow they registered from`, async () => {
       const { accepted } = serve(server);
       const { port } = server.address(transport);
       const phone = await Softphone.open({
         aor: AOR,
-        server: { transport, host: "127.0.0.1", port },
+        server: { transport, host: "127.0.0.1", port, authorities: (await loopbackCertificate()).cert },
         credentials: { username: "alice", password: "secret" },
       });
       try {

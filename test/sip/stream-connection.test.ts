@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import type { Socket } from "node:net";
 import { expect } from "chai";
 import { limits } from "../../node/runtime/limits.ts";
 import { createRequest } from "../../node/sip/message/build.ts";
@@ -7,7 +10,7 @@ import { Inbox, outgoing, rawClient, rawRequest, startStack } from "./harness.ts
 
 describe("a stream connection", () => {
   /** A stack whose time is the test's, and a client of it. */
-  async function setUp(transport: "TCP" | "WS" = "TCP") {
+  async function setUp(transport: "TCP" | "TLS" | "WS" | "WSS" = "TCP") {
     const time = new VirtualTime();
     const server = await startStack([transport], { clock: time, timers: time });
     const closed = new Inbox<Flow>();
@@ -16,12 +19,62 @@ describe("a stream connection", () => {
     return { time, server, peer, closed };
   }
 
-  it("that never sends a message is closed", async () => {
-    const { time, server, peer } = await setUp();
-    peer.send("\r\n\r\n");
-    await peer.received.next();
-    await time.advance(limits.sip.partialMessageMs);
-    await peer.closed;
+  for (const transport of ["TCP", "TLS"] as const) {
+    it(`over ${transport} that never sends a message is closed`, async () => {
+      const { time, server, peer } = await setUp(transport);
+      peer.send("\r\n\r\n");
+      await peer.received.next();
+      await time.advance(limits.sip.partialMessageMs);
+      await peer.closed;
+      await server.stack.stop();
+    });
+  }
+
+  for (const transport of ["WS", "WSS"] as const) {
+    it(`over ${transport} that never sends a frame is closed`, async () => {
+      const { time, server, peer } = await setUp(transport);
+      await time.advance(limits.sip.partialMessageMs);
+      await peer.closed;
+      await server.stack.stop();
+    });
+  }
+
+  it("over WS whose sender stretches a frame beyond its time is closed, and between frames it stays open", async () => {
+    const { time, server } = await setUp("WS");
+    const { address, port } = server.address("WS");
+    const upgrade = request({
+      host: address,
+      port,
+      headers: {
+        Connection: "Upgrade",
+        Upgrade: "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+        "Sec-WebSocket-Protocol": "sip",
+      },
+    }).end();
+    const [, socket] = (await once(upgrade, "upgrade")) as [unknown, Socket];
+    // RFC 6455 §5.2: a text frame of less than 64 KiB, its mask all zeros.
+    const frame = (text: string) => {
+      const head = Buffer.from([0x81, 0xfe, 0, 0, 0, 0, 0, 0]);
+      head.writeUInt16BE(text.length, 2);
+      return Buffer.concat([head, Buffer.from(text)]);
+    };
+    socket.write(frame(rawRequest()));
+    await server.requests.next();
+    await time.advance(10 * limits.sip.partialMessageMs);
+    const second = frame(rawRequest({ branch: "z9hG4bK2" }));
+    socket.write(second);
+    await server.requests.next();
+    socket.write(second.subarray(0, 20));
+    socket.on("error", () => {});
+    // An octet now and then, which makes the frame whole long after its time.
+    for (let at = 20; at < second.length - 1 && !socket.destroyed; at++) {
+      socket.write(second.subarray(at, at + 1));
+      await time.advance(limits.sip.partialMessageMs / 10);
+    }
+    expect(socket.destroyed).to.equal(true);
+    expect(server.requests.unread).to.equal(0);
     await server.stack.stop();
   });
 

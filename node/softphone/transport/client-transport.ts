@@ -5,6 +5,8 @@ export interface ClientTransportOptions {
   /** IP literal or name. */
   readonly host: string;
   readonly port: number;
+  /** Certificates, PEM, that the server's has to lead to over TLS and WSS. @default those that Node trusts */
+  readonly authorities?: string;
   /** Sees every message as text, e.g. for a trace. */
   readonly onWire?: (direction: "sent" | "received", message: string) => void;
   /** Told of what arrived but could not be used; the transport goes on. */
@@ -23,7 +25,7 @@ export interface LocalAddress {
  */
 export abstract class ClientTransport implements Transport {
   /** As in the Via header field. @see RFC 3261 §20.42 */
-  abstract readonly protocol: "UDP" | "TCP" | "WS";
+  abstract readonly protocol: "UDP" | "TCP" | "TLS" | "WS" | "WSS";
   onConnect: (() => void) | undefined;
   onDisconnect: ((error?: Error) => void) | undefined;
   onMessage: ((message: string) => void) | undefined;

@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { ClientTransport, type LocalAddress } from "./client-transport.ts";
+import { ClientTransport, type ClientTransportOptions, type LocalAddress } from "./client-transport.ts";
 import { StreamFramer } from "./stream-framer.ts";
 
 /** SIP over one TCP connection to the server. */
 export class TcpTransport extends ClientTransport {
-  readonly protocol = "TCP";
+  readonly protocol: "TCP" | "TLS" = "TCP";
   #socket: Socket | undefined;
 
   local(): LocalAddress | undefined {
@@ -16,9 +16,8 @@ export class TcpTransport extends ClientTransport {
   }
 
   protected async open(): Promise<void> {
-    const socket = connect({ host: this.options.host, port: this.options.port, noDelay: true });
+    const socket = await this.connectTo(this.options);
     this.#socket = socket;
-    await once(socket, "connect");
     const framer = new StreamFramer();
     socket.on("data", (bytes) => {
       try {
@@ -29,6 +28,13 @@ export class TcpTransport extends ClientTransport {
     });
     socket.on("error", (error) => this.options.onFault?.(error));
     socket.on("close", () => this.lost(new Error("The server closed the connection.")));
+  }
+
+  /** A socket that is ready to be written to. */
+  protected async connectTo({ host, port }: ClientTransportOptions): Promise<Socket> {
+    const socket = connect({ host, port, noDelay: true });
+    await once(socket, "connect");
+    return socket;
   }
 
   protected transmit(message: Buffer): Promise<void> {

@@ -4,7 +4,7 @@ import { ClientTransport } from "./client-transport.ts";
 
 /** SIP over a WebSocket. @see RFC 7118 */
 export class WsTransport extends ClientTransport {
-  readonly protocol = "WS";
+  readonly protocol: "WS" | "WSS" = "WS";
   #socket: WebSocket | undefined;
 
   local(): undefined {
@@ -12,9 +12,10 @@ export class WsTransport extends ClientTransport {
   }
 
   protected async open(): Promise<void> {
-    const { host, port } = this.options;
+    const { host, port, authorities } = this.options;
     const authority = host.includes(":") ? `[${host}]` : host;
-    const socket = new WebSocket(`ws://${authority}:${port}`, "sip");
+    const url = `${this.protocol.toLowerCase()}://${authority}:${port}`;
+    const socket = new WebSocket(url, "sip", authorities === undefined ? {} : { ca: authorities });
     this.#socket = socket;
     await once(socket, "open");
     socket.on("message", (data) =>
@@ -33,4 +34,9 @@ export class WsTransport extends ClientTransport {
   protected async shut(): Promise<void> {
     this.#socket?.terminate();
   }
+}
+
+/** SIP over a WebSocket over TLS. @see RFC 7118 §5.2 */
+export class WssTransport extends WsTransport {
+  override readonly protocol = "WSS";
 }
