@@ -83,6 +83,8 @@ export interface PublicationStore {
   removeAll(aor: Aor): void;
   /** Those of one user. */
   of(aor: Aor): readonly StoredPublication[];
+  /** Who has any, each once. */
+  aors(): readonly Aor[];
   list(): readonly StoredPublication[];
 }
 

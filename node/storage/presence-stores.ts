@@ -28,12 +28,14 @@ function createPublicationStore(database: Database): PublicationStore {
   const remove = database.prepare("DELETE FROM publication WHERE aor = ? AND key = ?");
   const removeAll = database.prepare("DELETE FROM publication WHERE aor = ?");
   const of = database.prepare("SELECT * FROM publication WHERE aor = ? ORDER BY key");
+  const aors = database.prepare("SELECT DISTINCT aor FROM publication");
   const list = database.prepare("SELECT * FROM publication ORDER BY aor, key");
   return {
     put: (p) => void put.run(p.aor, p.key, p.entityTag, p.document, p.path, p.expiresAtMs, p.epoch),
     remove: (aor, key) => void remove.run(aor, key),
     removeAll: (aor) => void removeAll.run(aor),
     of: (aor) => of.all(aor).map(publicationOf),
+    aors: () => aors.all().map((row) => row["aor"] as Aor),
     list: () => list.all().map(publicationOf),
   };
 }

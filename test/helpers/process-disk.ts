@@ -17,7 +17,7 @@ export function diskOf(storage: Storage): ProcessDisk {
         if (typeof member !== "function") return member;
         return (...values: unknown[]): unknown => {
           if (!isCut) return Reflect.apply(member, target, values);
-          return name === "list" || name === "of" ? [] : undefined;
+          return ["list", "of", "aors"].includes(String(name)) ? [] : undefined;
         };
       },
     });

@@ -71,10 +71,9 @@ export function createPresenceServer(
           }),
           contacts.onChange((aor) => {
             // A user who was claimed again, and whose publications rested, has a presentity from now on.
-            const presentity = context.publications.has(aor)
-              ? registry.presentity(aor)
-              : registry.presentities.get(aor);
-            presentity?.contactsChanged();
+            const known = registry.presentities.get(aor);
+            if (known !== undefined) known.contactsChanged();
+            else if (context.publications.has(aor)) registry.presentity(aor).contactsChanged();
           }),
           contacts.onRegistration((aor, registration, change) =>
             registry.registrationChanged(aor, registration, change),

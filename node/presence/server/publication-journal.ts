@@ -6,7 +6,7 @@ import { newestOf } from "../../registrar/resting-state.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
-import type { PublicationStore } from "../../storage/ports.ts";
+import type { PublicationStore, StoredPublication } from "../../storage/ports.ts";
 import type { Publication } from "../publication/publications.ts";
 import { fromStoredPublication, toStoredPublication } from "../publication/stored-publication.ts";
 
@@ -37,16 +37,20 @@ export class PublicationJournal implements RestingState {
     this.#logger = components.logger;
     this.#counters = components.counters;
     this.#maxSeconds = maxSeconds;
-    this.#aors = new Set(this.#store.list().map(({ aor }) => aor));
+    this.#aors = new Set(this.#store.aors());
   }
 
   aors(): Iterable<Aor> {
     return this.#aors;
   }
 
-  /** Whether something unexpired rests; what has expired is forgotten. */
   has(aor: Aor): boolean {
-    return this.#aors.has(aor) && this.read(aor).length > 0;
+    return this.#unexpired(aor).length > 0;
+  }
+
+  /** Whether a publication is on disk under its present entity-tag. */
+  holds(aor: Aor, entityTag: string): boolean {
+    return this.#unexpired(aor).some((stored) => stored.entityTag === entityTag);
   }
 
   epochOf(aor: Aor): Epoch | undefined {
@@ -86,6 +90,11 @@ export class PublicationJournal implements RestingState {
     }
     if (after.length > 0) this.#aors.add(aor);
     else this.#aors.delete(aor);
+  }
+
+  #unexpired(aor: Aor): readonly StoredPublication[] {
+    const wallMs = this.#clock.wallMs();
+    return this.#aors.has(aor) ? this.#store.of(aor).filter(({ expiresAtMs }) => expiresAtMs > wallMs) : [];
   }
 
   #now(): { readonly monotonicMs: number; readonly wallMs: number } {

@@ -59,7 +59,7 @@ export class PublishHandler {
     const { locator, publications } = this.#context;
     // A server that has leases, and is silent all the same, has heard of an owner after it.
     if (entityTag === undefined || locator.owned(aor) !== undefined) return false;
-    return publications.read(aor).some((one) => one.entityTag === entityTag);
+    return publications.holds(aor, entityTag);
   }
 
   async #claimAndPublish(incoming: IncomingRequest, aor: Aor, event: PublishEvent, mode: ClaimMode): Promise<void> {

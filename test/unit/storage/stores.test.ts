@@ -101,6 +101,67 @@ for (const kind of ["disk", "memory"] as const) {
       expect(storage.contacts.list()).to.deep.equal([contact({ aor: bob })]);
     });
 
+    it("keep one publication for each user and key, the last one put, and say who has any", () => {
+      const publication = (over: object = {}) => ({
+        ...{ aor: alice, key: "k1", entityTag: "t1", document: Uint8Array.of(1, 2, 3), path: "UDP 127.0.0.1 5070 " },
+        ...{ expiresAtMs: 1_900_000_000_000, epoch: "1.2.3", ...over },
+      });
+      const changed = publication({ entityTag: "t2", document: Uint8Array.of(4) });
+      storage.publications.put(publication());
+      storage.publications.put(changed);
+      storage.publications.put(publication({ key: "k2" }));
+      storage.publications.put(publication({ aor: bob }));
+      expect(storage.publications.of(alice)).to.deep.equal([changed, publication({ key: "k2" })]);
+      expect(storage.publications.aors()).to.have.members([alice, bob]);
+      storage.publications.remove(alice, "k2");
+      expect(storage.publications.list()).to.deep.equal([changed, publication({ aor: bob })]);
+      storage.publications.removeAll(alice);
+      expect(storage.publications.aors()).to.deep.equal([bob]);
+    });
+
+    it("keep one subscription for each of our tags, the last one put", () => {
+      const subscription = (over: object = {}) => ({
+        ...{
+          localTag: "a",
+          event: "presence",
+          aor: alice,
+          subscriber: bob,
+          dialog: "{}",
+          remoteCseq: 1,
+          localCseq: 100,
+        },
+        ...{ expiresAtMs: 1_900_000_000_000, active: false, ...over },
+      });
+      storage.subscriptions.put(subscription());
+      storage.subscriptions.put(subscription({ localTag: "b" }));
+      storage.subscriptions.put(subscription({ remoteCseq: 2, localCseq: 200, active: true, dialog: '{"x":1}' }));
+      expect(storage.subscriptions.list()).to.deep.equal([
+        subscription({ remoteCseq: 2, localCseq: 200, active: true, dialog: '{"x":1}' }),
+        subscription({ localTag: "b" }),
+      ]);
+      storage.subscriptions.remove("a");
+      expect(storage.subscriptions.list()).to.deep.equal([subscription({ localTag: "b" })]);
+    });
+
+    it("keep shed registrations until their time is over", () => {
+      storage.shed.put({ aor: alice, callId: "a", expiresAtMs: 1000 });
+      storage.shed.put({ aor: alice, callId: "b", expiresAtMs: 2000 });
+      storage.shed.put({ aor: bob, callId: "c", expiresAtMs: 3000 });
+      storage.shed.expire(1000);
+      storage.shed.remove(bob, "c");
+      expect(storage.shed.list()).to.deep.equal([{ aor: alice, callId: "b", expiresAtMs: 2000 }]);
+    });
+
+    it("keep lists whole, with their members in order", () => {
+      const list = { uri: alice, owner: bob, members: [bob, alice] };
+      storage.lists.put(list);
+      storage.lists.put({ ...list, members: [alice] });
+      expect(storage.lists.get(alice)).to.deep.equal({ ...list, members: [alice] });
+      expect(storage.lists.list()).to.have.length(1);
+      expect([storage.lists.remove(alice), storage.lists.remove(alice)]).to.deep.equal([true, false]);
+      expect(storage.lists.get(alice)).to.equal(undefined);
+    });
+
     it("give an invite away once", () => {
       const invite = { secretHash: "d".repeat(64), expiresAtMs: 5, steward: true };
       storage.invites.add(invite);
