@@ -30,6 +30,8 @@ export function chartsOf({ growth, hotKeys, placements, storm, loads }: Findings
       y: { title: "frames between servers", scale: "linear" },
       series: OPERATIONS.map((operation) => ({
         name: operation,
+        // It takes as many as a claim, and would hide it.
+        dashed: operation === "watch",
         points: growth.map(({ servers, costs }) => [servers, costs[operation].frames] as const),
       })),
     }),

@@ -16,7 +16,7 @@ export interface Memory {
   readonly ownership: number;
   /** A user watched, at the server that watches. */
   readonly watch: number;
-  /** The same at a replica; 5 of them for each user watched by a server. */
+  /** The same at a replica, where 20 servers watch each user; 5 of them for each user watched by a server. */
   readonly watchAtReplica: number;
   /** A session at a replica; as many as servers. */
   readonly session: number;
@@ -26,6 +26,8 @@ export interface Memory {
 
 const ITEMS = 20_000;
 const SERVERS = 1_000;
+/** Servers that watch the same user: as the model has it in a large domain. */
+const WATCHERS = 20;
 
 function aorOf(item: number) {
   return parseAor(`sip:user${item}@example.com`);
@@ -42,10 +44,18 @@ export function measureMemory(): Memory {
       receive(core, 2, [{ type: "accept", op: item + 1, aor: aorOf(item), ballot, boot: 1, incarnation: 1 }]);
     }
   });
-  const watchAtReplica = perItem(ITEMS, replica, (core) => {
-    renew(core, 2);
-    for (let item = 0; item < ITEMS; item++) receive(core, 2, [{ type: "watch", aor: aorOf(item) }]);
-  });
+  const watchAtReplica = perItem(
+    ITEMS,
+    () => newCore(WATCHERS + 1),
+    (core) => {
+      for (let server = 2; server <= WATCHERS + 1; server++) {
+        renew(core, server);
+        for (let item = 0; item < ITEMS / WATCHERS; item++) {
+          receive(core, server, [{ type: "watch", aor: aorOf(item) }]);
+        }
+      }
+    },
+  );
   const session = perItem(
     SERVERS,
     () => newCore(SERVERS),

@@ -36,7 +36,7 @@ export const HABITS: Habits = {
 /** Octets that a frame takes besides itself when it travels alone: Noise 18, yamux 12, TCP and IP 52. */
 export const ENVELOPE_BYTES = 82;
 
-/** A flow of frames that a server sends, in the mean. */
+/** A flow of frames that a server sends: renewals those of a voter, the others the mean. */
 export interface Flow {
   readonly framesPerSecond: number;
   /** As it travels, envelopes included. */
@@ -94,7 +94,7 @@ export async function loadOf(
   // Every server has users on every voter: it renews at all of them, and a voter answers all servers.
   const renewalsPerSecond = 4_000 / leaseMs;
   const asked = (voters - (voters === servers ? 1 : 0)) * renewalsPerSecond;
-  const answered = ((servers - 1) * voters * renewalsPerSecond) / servers;
+  const answered = (servers - 1) * renewalsPerSecond;
   // Who watches a user: the servers of those who have her as a buddy.
   const watchers = servers * (1 - (1 - 1 / servers) ** habits.buddies);
   const watchedUsers = Math.min(users, habits.usersPerServer * watchers);

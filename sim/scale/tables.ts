@@ -60,7 +60,7 @@ function growthTable(growth: readonly Growth[]): string {
 function loadTable(loads: readonly Load[]): string {
   return section(
     "Frames that one server sends a second, in the busy hour",
-    `${count(HABITS.usersPerServer)} users a server; each moves once and logs in twice in the hour, is looked up ${HABITS.lookupsPerHour} times by who does not watch her, and watches ${HABITS.buddies} people.`,
+    `${count(HABITS.usersPerServer)} users a server; each moves once and logs in twice in the hour, is looked up ${HABITS.lookupsPerHour} times by who does not watch her, and watches ${HABITS.buddies} people. Renewals are those of a voter, asked and answered.`,
     ["servers", "voters", "users", "T", ...FLOWS, "together", "kB/s on the wire"],
     loads.map((load) => [
       count(load.servers),
@@ -98,7 +98,7 @@ function holdTable(loads: readonly Load[]): string {
       count(load.sessions),
       count(load.links),
       count(load.rosterBytes / 1_000),
-      ((load.rosterBytes * load.links) / 1e6).toPrecision(2),
+      count((load.rosterBytes * load.links) / 1e6),
     ]),
   );
 }

@@ -94,7 +94,10 @@ describe("the scale model", () => {
     const longer = await loadOf(4_000, measured, { leaseMs: 40_000 });
     const fewer = await loadOf(4_000, measured, { voters: 1_000 });
     expect(sent(longer, "renewals")).to.be.closeTo(sent(all, "renewals") / 4, 1e-6);
-    expect(sent(fewer, "renewals")).to.be.below(sent(all, "renewals") / 3);
+    expect(sent(fewer, "renewals"), "a voter answers every server all the same").to.be.within(
+      sent(all, "renewals") / 2,
+      sent(all, "renewals") * 0.7,
+    );
     expect(totalOf(longer).bytesPerSecond).to.be.below(totalOf(all).bytesPerSecond);
     expect(fewer.heldRegisters).to.equal(4 * all.heldRegisters);
   });
