@@ -124,7 +124,8 @@ export class Subscription implements Task, Watcher {
     const hasState = suppressIfMatch !== undefined && this.#isPresent(suppressIfMatch);
     const outcome = this.#core.subscribe({ cseq, expiresSeconds, hasState }, this.#nowMs());
     if (outcome.kind === "accepted") {
-      this.#held = suppressIfMatch;
+      // `*` is the state of this moment, whatever that is.
+      this.#held = hasState ? this.subject.entityTag?.(this.subscriber) : suppressIfMatch;
       const { remoteTarget = this.#fields.remoteTarget, minIntervalMs } = request;
       this.#fields = { ...this.#fields, flow, remoteTarget, minIntervalMs };
       const { pace } = this.#pace();
@@ -222,6 +223,8 @@ export class Subscription implements Task, Watcher {
     if (subscriber.kind === "peer") headers.push([AORTA_EPOCH, formatBallot(subscriber.epoch)]);
     const entityTag = content && this.subject.entityTag?.(subscriber);
     const body = entityTag !== undefined && this.#holds(entityTag) ? undefined : content;
+    // Who is told of another state may have forgotten the one that it had.
+    if (body !== undefined) this.#held = undefined;
     if (entityTag !== undefined) headers.push(["SIP-ETag", entityTag]);
     for (const [name, value] of body?.headers ?? []) headers.push([name, value]);
     if (body !== undefined) headers.push(["Content-Type", body.contentType]);

@@ -4,7 +4,8 @@ import { PresenceWorld } from "./presence-world.ts";
 
 const WATCHERS = 1000;
 
-describe("many watchers of one user", () => {
+describe("many watchers of one user", function () {
+  this.timeout(60_000);
   it("cost the mesh one subscription and one NOTIFY a change, and each is told once", async () => {
     const world = new PresenceWorld();
     const [one, two] = [world.server("one"), world.server("two")];
