@@ -20,6 +20,10 @@ export class Phone {
     return new Phone(socket, user);
   }
 
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
   /** Status of the final response. */
   register(port: number, expiresSeconds = 600): Promise<number> {
     const { port: own } = this.#socket.address();
