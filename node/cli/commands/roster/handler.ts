@@ -87,7 +87,7 @@ export async function replace(old: string, by: string, options: ChangeOptions): 
 /** Another server makes the rosters. */
 export async function steward(
   server: string,
-  options: ChangeOptions & { readonly seize?: true; readonly gone?: readonly string[] },
+  options: NodeOptions & { readonly seize?: true; readonly gone?: readonly string[] },
 ): Promise<void> {
   const client = await clientOf(options);
   const body = { server, seize: options.seize === true, gone: options.gone ?? [] };

@@ -31,7 +31,8 @@ export function rosterCommand(): Command {
     .option("--seize", "take the role, because the steward is switched off for good; on the server that takes it")
     .option("--gone <server...>", "with --seize: other servers that are switched off for good, and cannot be asked")
     .addHelpText("after", STEWARD);
-  for (const change of [add, remove, replace, steward]) command.addCommand(changeOptions(change));
+  for (const change of [add, remove, replace]) command.addCommand(changeOptions(change));
+  command.addCommand(steward);
   add.action(async (server: string | undefined) => (await import("./handler.ts")).add(server, withParent(add)));
   remove.action(async (servers: string[]) => (await import("./handler.ts")).remove(servers, withParent(remove)));
   replace.action(async (old: string, by: string) =>
