@@ -32,11 +32,12 @@ import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
+import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict" | "historyMs"> &
-  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities">>;
+  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited">>;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -84,6 +85,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const stack = createSipStack({
     listen: listenAddresses(config),
     tls,
+    // Behind a server that is trusted are all its users.
+    sources: sourceRules([...(config.unlimited ?? []), ...(config.trusted ?? []).map(({ address }) => address)]),
     mesh: overMesh(mesh),
     logger: part("sip"),
     counters,

@@ -32,6 +32,8 @@ export interface NodeConfig {
   readonly certificates: readonly { readonly certificate: string; readonly key: string }[];
   /** Absolute path. */
   readonly authorities?: string;
+  /** IP addresses that the limits of one source do not hold for. */
+  readonly unlimited: readonly string[];
   readonly mesh: readonly SocketAddress[];
   /** Multiaddrs to tell others instead of those listened on; empty to tell these. */
   readonly announce: readonly string[];
@@ -105,6 +107,7 @@ function complete(values: OptionValues): NodeConfig {
       key: resolve(values["tls-key"]?.[index] ?? ""),
     })),
     ...(values["tls-ca"] !== undefined && { authorities: resolve(values["tls-ca"]) }),
+    unlimited: values.unlimited ?? [],
     mesh: values.mesh ?? [{ address: "0.0.0.0", port: 4060 }],
     announce: values.announce ?? [],
     mdns: values.mdns ?? false,

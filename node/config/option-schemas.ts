@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIP, SocketAddress as NetAddress } from "node:net";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
@@ -47,6 +47,11 @@ function parseServer(text: string): TrustedServer | undefined {
   return port > 0 ? { ...address, port } : undefined;
 }
 
+/** As sockets write it: `2001:DB8:0::1` is `2001:db8::1`. */
+function canonicalAddress(address: string): string {
+  return new NetAddress({ address, family: isIP(address) === 6 ? "ipv6" : "ipv4" }).address;
+}
+
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
@@ -66,6 +71,9 @@ export const optionSchemas = {
   "tls-cert": listOf(path),
   "tls-key": listOf(path),
   "tls-ca": path,
+  unlimited: listOf(
+    checked("an IP address, such as 192.0.2.1", (text) => isIP(text) !== 0).transform(canonicalAddress),
+  ),
   mesh: listOf(socketAddress("0.0.0.0:4060")),
   announce: listOf(
     checked(

@@ -31,6 +31,10 @@ export const options = {
   ),
   "tls-key": many("path", "private key of each --tls-cert, PEM, in the same order"),
   "tls-ca": one("path", "certificates, PEM, that other SIP servers' have to lead to (default those that Node trusts)"),
+  unlimited: many(
+    "address",
+    "a proxy or server of another vendor, behind which many users are: it may send more than one address otherwise may",
+  ),
   mesh: many("address:port", "for the other servers of the domain (default 0.0.0.0:4060)"),
   announce: many(
     "multiaddr",

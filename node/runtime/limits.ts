@@ -18,7 +18,7 @@ export const limits = {
     /** Kernel buffers of a UDP listener: a burst of some thousand messages waits there. The kernel may give less. */
     udpBufferBytes: 4 * 1024 * 1024,
     /**
-     * What one address (of IPv6, one /64 network) may do; this machine's own may do all. A company's whole staff can be behind one address, so these bounds
+     * What one address (of IPv6, one /64 network) may do; this machine's own, and those of `--unlimited`, may do all. A company's whole staff can be behind one address, so these bounds
      * stop floods, not people. Connections beyond are closed. Messages beyond: streams are read more slowly, datagrams get 503 with Retry-After, ten a second at
      * most, and nothing after that. `remembered`: about 150 B each.
      */

@@ -33,7 +33,7 @@ import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
 import { noteSource, responsePath } from "./transport/response-path.ts";
 import type { SourceRules } from "./transport/sources.ts";
-import { DEFAULT_SOURCE_RULES, Sources } from "./transport/sources.ts";
+import { Sources, sourceRules } from "./transport/sources.ts";
 import type { TlsCertificates } from "./transport/tls-certificates.ts";
 import { Transports } from "./transport/transports.ts";
 
@@ -91,7 +91,7 @@ class Stack implements SipStack, SipSessions {
       clock,
       counters,
       timers,
-      sources: new Sources(options.sources ?? DEFAULT_SOURCE_RULES),
+      sources: new Sources(options.sources ?? sourceRules()),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
       events: {
         received: (bytes, flow) => this.#receive(bytes, flow),

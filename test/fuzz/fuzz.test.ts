@@ -8,10 +8,11 @@ describe("mutated SIP messages", function () {
   this.timeout(60_000);
 
   it("are refused, or parsed to what serializes and parses to the same; framed however they are cut; answered or served; and read as SIP.js reads them", async () => {
-    const report = await fuzz({ seed: 1, count: 3000 });
-    expect(report.wellFormed, "a fair share gets past the parser").to.be.greaterThan(900);
-    expect(report.served, "and past the checks of the stack").to.be.greaterThan(300);
-    expect(report.compared).to.be.greaterThan(20);
+    const report = await fuzz({ seed: 1, count: 2000 });
+    expect(report.wellFormed, "a fair share gets past the parser").to.be.greaterThan(600);
+    expect(report.served, "and past the checks of the stack").to.be.greaterThan(200);
+    expect(report.compared).to.be.greaterThan(10);
+    expect(report.disagreements).to.deep.equal([]);
   });
 
   it("are the same for the same seed, and others for another", () => {

@@ -45,17 +45,18 @@ try {
   });
   const { user, system } = process.cpuUsage(cpu);
   const grownMb = heapMb() - beforeMb;
-  const { messages, wellFormed, served, compared, slowest } = report;
+  const { messages, wellFormed, served, compared, disagreements, slowest } = report;
   process.stdout.write(
     [
       `${messages} messages, ${wellFormed} of them well-formed, ${served} handed up by the stack`,
-      `${compared} values read as SIP.js reads them`,
+      `${compared} values read as SIP.js reads them, ${disagreements.length} otherwise`,
+      ...disagreements.slice(0, 20),
       `${Math.round((user + system) / messages)} µs of CPU a message with all checks; slowest ${slowest.ms.toFixed(1)} ms for ${slowest.octets} octets`,
       `heap grown by ${grownMb.toFixed(1)} MB`,
       "",
     ].join("\n"),
   );
-  if (grownMb > HEAP_MAX_MB) failed = true;
+  if (grownMb > HEAP_MAX_MB || disagreements.length > 0) failed = true;
 } catch (error) {
   if (!(error instanceof FuzzFailure)) throw error;
   process.stdout.write(`${error.message}\n${(error.cause as Error | undefined)?.stack ?? ""}\n`);

@@ -18,8 +18,14 @@ export interface SourceRules {
   isExempt(address: string): boolean;
 }
 
-/** What a node is set up with: what runs on this machine is no stranger. */
-export const DEFAULT_SOURCE_RULES: SourceRules = { ...limits.sip.sources, isExempt: isLoopback };
+/**
+ * The rules of `limits.sip`. What runs on this machine is no stranger.
+ * @param unlimited further addresses that are exempt, as sockets write them
+ */
+export function sourceRules(unlimited: readonly string[] = []): SourceRules {
+  const exempt = new Set(unlimited);
+  return { ...limits.sip.sources, isExempt: (address) => isLoopback(address) || exempt.has(address) };
+}
 
 /** What becomes of a datagram. */
 export type DatagramVerdict =

@@ -79,6 +79,7 @@ describe("the configuration", () => {
     "tls-cert": [certificate.certificate, "certificates", [certificate], { "tls-key": certificate.key }],
     "tls-key": [certificate.key, "certificates", [certificate], { "tls-cert": certificate.certificate }],
     "tls-ca": ["/srv/ca.pem", "authorities", "/srv/ca.pem"],
+    unlimited: ["2001:DB8:0::1", "unlimited", ["2001:db8::1"]],
     mesh: ["[::1]:4061", "mesh", [{ address: "::1", port: 4061 }]],
     announce: ["/dns4/berlin.example.com/tcp/4060", "announce", ["/dns4/berlin.example.com/tcp/4060"]],
     mdns: ["on", "mdns", true],
