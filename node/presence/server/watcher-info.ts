@@ -5,6 +5,7 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
 import { WINFO_EVENT } from "../answer.ts";
+import type { Changes } from "../subscription/change-log.ts";
 import { ChangeLog } from "../subscription/change-log.ts";
 import type { EndReason, Shown } from "../subscription/notifier-dialog.ts";
 import type { WatcherEntry, WatcherEvent } from "../watcherinfo/watcherinfo-document.ts";
@@ -125,9 +126,13 @@ export class WatcherInfo implements Subject, Task {
         sinceMs: nowMs - (watcher.durationSeconds ?? 0) * 1000,
         expiresAtMs: watcher.expirationSeconds === undefined ? Infinity : nowMs + watcher.expirationSeconds * 1000,
       };
-      if (watcher.status === "terminated") this.#log.remove(id, () => told);
-      else if (!isSame(this.#log.get(id), told)) this.#log.set(id, told);
+      if (watcher.status === "terminated") {
+        this.#ofServer.delete(id);
+        this.#log.remove(id, () => told);
+        continue;
+      }
       this.#ofServer.set(id, server);
+      if (!isSame(this.#log.get(id), told)) this.#log.set(id, told);
     }
     if (all) this.#removeOf(server, named);
     this.#context.fanOut.tell(this.#subscriptions);
@@ -152,9 +157,9 @@ export class WatcherInfo implements Subject, Task {
 
   content(_subscriber: unknown, { since, sequence }: ContentRequest): Content {
     const isKnown = this.#scope === "here" || this.#host.check() !== undefined;
-    const { full, items } = isKnown ? this.#log.since(since) : { full: true, items: [] };
+    const { full, items } = isKnown ? this.#changes(since) : { full: true, items: [] };
     const nowMs = this.#nowMs();
-    const watchers = items.slice(-limits.presence.watchersTold).map(({ entry, sinceMs, expiresAtMs }) => ({
+    const watchers = items.map(({ entry, sinceMs, expiresAtMs }) => ({
       ...entry,
       durationSeconds: Math.max(0, Math.floor((nowMs - sinceMs) / 1000)),
       ...(entry.status === "terminated" || expiresAtMs === Infinity
@@ -183,6 +188,14 @@ export class WatcherInfo implements Subject, Task {
     };
     const told = { entry, sinceMs, expiresAtMs };
     if (!isSame(this.#log.get(entry.id), told)) this.#log.set(entry.id, told);
+  }
+
+  /** As much as one document holds; where more has changed, all that it can hold. */
+  #changes(since: number | undefined): Changes<Told> {
+    const { watchersTold } = limits.presence;
+    const changes = this.#log.since(since);
+    if (changes.items.length <= watchersTold) return changes;
+    return { full: true, items: this.#log.since(undefined).items.slice(-watchersTold) };
   }
 
   #removeOf(server: ServerId, but: ReadonlySet<string>): void {

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { WatcherInfoDocument } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
 import { parseWatcherInfo } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import type { Phone } from "../../helpers/phone.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -108,6 +109,25 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     await domain.time.until(one.presence.stop(), 100);
     await domain.time.advance(50);
     expect(watchers(alice)).to.deep.equal([]);
+  });
+
+  it("tells the newest where there are more than one document holds", async () => {
+    const { domain, two, alice } = await aliceOnTwo();
+    const { watchersTold } = limits.presence;
+    const joe = domain.phone("joe", two);
+    const subscribeMany = async (count: number) => {
+      const all = Promise.all(Array.from({ length: count }, () => joe.subscribe(alice.aor)));
+      await domain.time.until(all);
+      await domain.time.advance(20);
+    };
+    await subscribeMany(watchersTold + 10);
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(20);
+    expect(watchers(alice)).to.have.length(watchersTold);
+    await subscribeMany(watchersTold + 10);
+    await domain.time.advance(20_000);
+    expect(watchers(alice)).to.have.length.within(watchersTold, 2 * watchersTold);
+    for (const { body } of alice.notifies("presence.winfo")) expect(body.length).to.be.below(60_000);
   });
 
   it("is for the user alone to know", async () => {
