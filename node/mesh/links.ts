@@ -120,7 +120,18 @@ export class Links {
       link.end({ code: "STOPPING", reason: "the server is stopping" });
       await link.parted();
     });
-    await Promise.race([Promise.all(parting), delay(limits.mesh.goodbyeMs, undefined, { ref: false })]);
+    await Promise.race([Promise.all(parting), this.#standstill(links)]);
+  }
+
+  /** Resolves when nothing has left by any of the links for a while, or after so long that it does not matter. */
+  async #standstill(links: readonly Link[]): Promise<void> {
+    const { goodbyeMs, goodbyeMaxMs } = limits.mesh;
+    const sent = () => links.reduce((bytes, link) => bytes + link.bytesOut, 0);
+    let before = -1;
+    for (let waitedMs = 0; waitedMs < goodbyeMaxMs && sent() > before; waitedMs += goodbyeMs) {
+      before = sent();
+      await delay(goodbyeMs, undefined, { ref: false });
+    }
   }
 
   /** Follows the roster; `push` when it is for us to tell the others. Who is no longer in it is told so in any case. */

@@ -95,8 +95,9 @@ export const limits = {
     awakeStepMs: 250,
     /** From opening a link's stream to both READYs; beyond, the link is closed. */
     greetMs: 2000,
-    /** How long a server that stops waits for its last messages to leave and its peers to hang up; beyond, it hangs up itself. */
+    /** A server that stops waits for its last messages to leave and its peers to hang up, as long as something leaves in each such time and no longer than the second; then it hangs up itself. */
     goodbyeMs: 1000,
+    goodbyeMaxMs: 5000,
     /** How long a connected server waits for the other side to open the streams; beyond, it hangs up and dials again. */
     waitMs: 3000,
     /** One dial with all its addresses, and one address of it, handshake included (an overloaded machine takes a second); beyond, it is retried. */
