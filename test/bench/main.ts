@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { Aorta } from "./aorta/aorta.ts";
 import { readOptions } from "./options.ts";
 import { summarizeProfiles } from "./profile.ts";
@@ -49,6 +49,7 @@ async function runRound(round: number, of: Plan): Promise<void> {
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 const startMs = performance.now();
+const loadBefore = (loadavg()[0] as number).toFixed(1);
 try {
   if (profile !== undefined) await mkdir(profile, { recursive: true });
   for (const system of systems) {
@@ -63,7 +64,7 @@ try {
 const seconds = (performance.now() - startMs) / 1000;
 progress("");
 process.stdout.write(
-  `${report(results)}\nMedians of ${rounds} rounds on ${cpus().length} cores, Node ${process.version}, ${Math.round(seconds)} s. Compare ratios: absolutes are of this machine, now.\n`,
+  `${report(results)}\nMedians of ${rounds} rounds on ${cpus().length} cores, Node ${process.version}, ${Math.round(seconds)} s; the machine's load before: ${loadBefore}. Compare ratios: absolutes are of this machine, now.\n`,
 );
 for (const peer of peers) if (systems.includes(peer)) process.stdout.write(`${peer.name}: ${peer.how}.\n`);
 if (absent.length > 0) process.stdout.write(`Not installed, so not compared: ${absent.join(", ")}.\n`);
@@ -72,6 +73,6 @@ if (json !== undefined) {
   const { samples } = results;
   await writeFile(
     json,
-    `${JSON.stringify({ rounds, plan, node: process.version, samples, goals: judge(results) }, null, 1)}\n`,
+    `${JSON.stringify({ rounds, plan, node: process.version, loadBefore, samples, goals: judge(results) }, null, 1)}\n`,
   );
 }
