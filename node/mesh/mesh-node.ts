@@ -92,7 +92,10 @@ export class LibP2pMesh implements MeshNode {
     this.self = parts.host.peerId.toString() as ServerId;
     const owner = {
       linkUp: (server: ServerId, peer: PeerHello) => this.#linkUp(server, peer),
-      linkDown: (server: ServerId, reason: string) => this.#emit({ kind: "link-down", server, reason }),
+      linkDown: (server: ServerId, reason: string) => {
+        this.#wasConfirmed &&= this.#isConfirmed();
+        this.#emit({ kind: "link-down", server, reason });
+      },
       message: (from: ServerId, channel: MeshChannel, message: Uint8Array) =>
         this.#receivers.get(channel)?.(from, message),
       roster: (from: ServerId, signed: Uint8Array) => void this.#rosterPushed(from, signed),
@@ -278,6 +281,7 @@ export class LibP2pMesh implements MeshNode {
     if (this.#life === "started") this.#links.setRoster(roster, this.#mark(), origin === "here");
     host.review();
     this.#emit({ kind: "roster", roster });
+    this.#wasConfirmed &&= this.#isConfirmed();
     this.#marksChanged();
   }
 
@@ -308,12 +312,17 @@ export class LibP2pMesh implements MeshNode {
     }
     this.#forked.clear();
     for (const server of forks) this.#forked.add(server);
-    const isConfirmed = keeper.isSteward && contact.isConfirmed(keeper.roster);
-    if (isConfirmed && !this.#wasConfirmed) {
+    // Once confirmed it is looked at again when a link is lost; before a roster is made, in any case.
+    if (!this.#wasConfirmed && this.#isConfirmed()) {
+      this.#wasConfirmed = true;
       void this.#correctAddresses(this.self, this.addresses());
       for (const [server, addresses] of this.#links.helloAddresses()) void this.#correctAddresses(server, addresses);
     }
-    this.#wasConfirmed = isConfirmed;
+  }
+
+  #isConfirmed(): boolean {
+    const { contact, keeper } = this.#parts;
+    return keeper.isSteward && contact.isConfirmed(keeper.roster);
   }
 
   /** A steward keeps the addresses in the roster true: a server's own HELLO is what it believes. */
