@@ -92,7 +92,7 @@ export const claimMutants: readonly Mutant[] = [
       ),
     ],
     runs: CONTENTION,
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: "accept-below-promise",

@@ -52,7 +52,7 @@ export const rosterMutants: readonly Mutant[] = [
       ),
     ],
     runs: ROSTERS,
-    seeds: 20,
+    seeds: 40,
   },
   {
     name: "dropped-and-forgotten",
