@@ -74,28 +74,6 @@ export const NEW_VOTERS = duel(
   { aors: 5, votersTarget: 3, rosterEveryMs: 1_500, claimEveryMs: 300, takeOver: 1 },
   3,
 );
-/** Many voters come at once while hardly anything gets through. */
-export const GROWTH = duel(9, {
-  aors: 10,
-  partitionEveryMs: 1_500,
-  cutMs: 5_000,
-  pauseEveryMs: 6_000,
-  takeOver: 1,
-  network: { loss: 0.1, duplication: 0, delayMs: 50 },
-});
-/** Voters come and go, and servers learn of it late. */
-export const LAGGING = duel(
-  6,
-  {
-    votersTarget: 3,
-    rosterEveryMs: 1_500,
-    gossipEveryMs: 20_000,
-    claimEveryMs: 100,
-    takeOver: 1,
-    network: { loss: 0.3, duplication: 0, delayMs: 10 },
-  },
-  3,
-);
 /** Clocks that stop, race and jump. */
 export const WRONG_CLOCKS = duel(3, { clocks: "wrong", clockEveryMs: 2_000, effectEveryMs: 100 });
 /** Voters come and go while hardly anything gets through. */
