@@ -17,7 +17,7 @@ import type { Random } from "./random.ts";
 export type Wire = Uint8Array | Batch;
 
 /** Of so many batches of a node one is encoded and decoded, as all are in life: it costs as much as the protocol. */
-const ENCODED_ONE_IN = 8;
+const ENCODED_ONE_IN = 16;
 
 const DISK_MS = 3;
 

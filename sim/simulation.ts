@@ -44,7 +44,7 @@ export interface SimulationReport {
 }
 
 /** How often what grows stale with time is looked at, ms. */
-const LOOK_AROUND_MS = 500;
+const LOOK_AROUND_MS = 1_000;
 /** After everything has healed and leases have had their time, a claim takes no longer than that. */
 const CALM_CLAIM_MS = 1_000;
 
