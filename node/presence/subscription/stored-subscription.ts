@@ -95,7 +95,7 @@ export function fromStoredSubscription(
   const leftMs = Math.min(stored.expiresAtMs - now.wallMs, maxSeconds * 1000);
   const fields = readFields(stored.dialog);
   if (leftMs <= 0 || fields === undefined) return undefined;
-  const flow = flowWithoutConnection(fields.remoteTarget, fields.flow);
+  const flow = flowWithoutConnection(fields.remoteTarget, fields.flow, fields.routeSet);
   if (flow === undefined) return undefined;
   const { localTag, event, aor, subscriber, remoteCseq, localCseq, active } = stored;
   const saved = { remoteCseq, localCseq, wasActive: active, expiresAtMs: now.monotonicMs + leftMs };
