@@ -32,7 +32,13 @@ export const leaseMutants: readonly Mutant[] = [
     name: "abstention-without-drift",
     rule: "it abstains for T·(1 + 4ρ)",
     mark: "●",
-    edits: [core("directory-core", "return leaseMs * (1 + (4 * driftPpm) / 1e6);", "return leaseMs;")],
+    edits: [
+      core(
+        "directory-core",
+        "hadGranted ? nowMs + graceMs(roster) : nowMs",
+        "hadGranted ? nowMs + roster.leaseMs : nowMs",
+      ),
+    ],
     runs: CRASHES,
     seeds: 5,
     survives:

@@ -47,7 +47,7 @@ export const rosterMutants: readonly Mutant[] = [
     edits: [
       core(
         "steward",
-        "!holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster);",
+        "!holds(member) || nowMs - (reports.get(member) as Report).sinceMs < graceMs(roster);",
         "!holds(member);",
       ),
     ],

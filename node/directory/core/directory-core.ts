@@ -10,6 +10,7 @@ import { BallotCounter } from "./ballot-counter.ts";
 import type { ClaimPurpose } from "./claim.ts";
 import { Claims, LEAVING, RECLAIM } from "./claims.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
+import { graceMs } from "./grace.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { Leases } from "./leases.ts";
 import type { LookupMode } from "./lookup.ts";
@@ -496,9 +497,4 @@ function inBatches(messages: DirectoryMessage[]): DirectoryMessage[][] {
   return Array.from({ length: count }, (_, at) =>
     messages.slice(at * BATCH_MESSAGES_MAX, (at + 1) * BATCH_MESSAGES_MAX),
   );
-}
-
-/** T·(1 + 4ρ): after it every lease that a replica granted has run out on its holder's clock, whatever the drift. */
-export function graceMs({ leaseMs, driftPpm }: Roster): number {
-  return leaseMs * (1 + (4 * driftPpm) / 1e6);
 }

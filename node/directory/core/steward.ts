@@ -2,6 +2,7 @@ import { replicaGroupSize } from "../../../dht-schema/replica-group.ts";
 import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint } from "../../../dht-schema/roster.ts";
 import type { Context } from "./context.ts";
+import { graceMs } from "./grace.ts";
 import { majorityOf } from "./quorum.ts";
 
 /** What a server last said of itself to the steward. */
@@ -120,11 +121,6 @@ function isAtWork(roster: Roster, votersTarget: number): boolean {
   return roster.voters.length < Math.min(votersTarget, roster.servers.length);
 }
 
-/** T·(1 + 4ρ): what a replica granted before has run out after it. */
-function termMs({ leaseMs, driftPpm }: Roster): number {
-  return leaseMs * (1 + (4 * driftPpm) / 1e6);
-}
-
 /**
  * stable → joint: who is leaving votes no longer; who is up and votes not yet does, up to the target. Some voter always stays.
  * It is not entered before it could be left again as things stand: in a joint version two majorities are needed for every claim.
@@ -169,11 +165,12 @@ export function amendJoint(roster: Roster, sight: Sight): Roster | undefined {
  */
 export function leaveJoint(roster: Roster, sight: Sight): Roster | undefined {
   const { nowMs, reports } = sight;
-  const isGone = (number: number) => roster.gone.includes(number) && sight.silentForMs(number) > termMs(roster);
+  const isGone = (number: number) => roster.gone.includes(number) && sight.silentForMs(number) > graceMs(roster);
   const holds = (member: number) => (reports.get(member)?.version ?? 0) >= roster.version;
   const isSettled = ({ number }: { number: number }) =>
     isGone(number) || (holds(number) && reports.get(number)?.settled === true);
-  const isLate = (member: number) => !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < termMs(roster);
+  const isLate = (member: number) =>
+    !holds(member) || nowMs - (reports.get(member) as Report).sinceMs < graceMs(roster);
   const late = roster.oldVoters.filter((member) => !isGone(member) && isLate(member));
   const areAllSettled = !sight.mayOweDropped && roster.servers.every(isSettled);
   if (!areAllSettled && late.length > lateAllowed(roster)) return undefined;
@@ -196,7 +193,7 @@ export function dropLeft(roster: Roster, sight: Sight): Roster | undefined {
     if (roster.voters.includes(number)) return false;
     const report = sight.reports.get(number);
     if (report !== undefined && sight.isUp(number)) return report.version >= roster.version && report.owned === 0;
-    return sight.silentForMs(number) > termMs(roster);
+    return sight.silentForMs(number) > graceMs(roster);
   };
   const left = new Set(roster.leaving.filter(hasLeft));
   if (left.size === 0) return undefined;
