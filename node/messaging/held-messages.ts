@@ -51,6 +51,8 @@ const SWEEP_MS = 60_000;
 export class HeldMessages {
   readonly #components: HeldMessagesComponents;
   readonly #recipients = new Map<Aor, Recipient>();
+  /** Names of the messages that are being delivered. */
+  readonly #underWay = new Set<string>();
   readonly #deliveries = new Set<Promise<void>>();
   #endSweep = () => {};
   #stopListening = () => {};
@@ -125,6 +127,8 @@ export class HeldMessages {
     if (this.#stopped || lifeMs === 0) return false;
     const nowMs = clock.wallMs();
     const key = request.headers.get(AORTA_MESSAGE) ?? randomUUID();
+    // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.
+    if (this.#underWay.has(key)) return false;
     const message = serializeMessage(asHeld(request, key, nowMs));
     const before = this.#recipients.get(to);
     const isFull =
@@ -184,7 +188,10 @@ export class HeldMessages {
       for (;;) {
         const held = store.next(recipient.aor);
         if (held === undefined) return this.#forget(recipient);
-        const isDone = await this.#deliverOne(recipient.aor, held.message);
+        this.#underWay.add(held.key);
+        const isDone = await this.#deliverOne(recipient.aor, held.message).finally(() =>
+          this.#underWay.delete(held.key),
+        );
         if (isDone) store.remove(held.id);
         if (this.#stopped) return;
         if (!isDone) break;

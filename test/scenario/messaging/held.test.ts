@@ -162,6 +162,24 @@ describe("a message to a user who is not there", () => {
     expect(two.counters.get("messaging.repeated")).to.equal(1);
   });
 
+  it("is not taken for held elsewhere when it comes back to its holder: who moved here is asked for at their last server", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, before, bob] = [domain.device("joe", one), domain.device("bob", two), domain.device("bob", one)];
+    await before.register();
+    const epoch = two.locator.owned(BOB)!;
+    await bob.register();
+    let isBack = false;
+    bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, isBack ? 200 : 480)));
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    isBack = true;
+    // The first answer of the directory is an old one, and server two sends on what is meant for who has just left it.
+    one.locator.believe(BOB, { kind: "server", server: two.id, epoch });
+    await domain.time.advance(10_000);
+    expect(one.held.status.messages).to.equal(0);
+    expect(bob.texts().filter((text) => text === "hello?")).to.have.lengthOf(2);
+    expect(two.counters.get("federation.forwarded_after_move")).to.equal(1);
+  });
+
   it("cannot be given the name of another by a client", async () => {
     const { domain, one, two } = twoServers();
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
