@@ -52,8 +52,7 @@ export interface RunMix {
   readonly clockEveryMs: number;
 }
 
-export function drawMix(random: Random, clocks: "bounded" | "wrong"): RunMix {
-  const leaseMs = PRODUCTION_LEASE_MS;
+export function drawMix(random: Random, clocks: "bounded" | "wrong", leaseMs = PRODUCTION_LEASE_MS): RunMix {
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
   const claimEveryMs = random.pick([50, 200, 500, 2_000]);
   // Longer than a lease: what was granted or asked before comes when it is long over.

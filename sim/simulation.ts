@@ -23,6 +23,8 @@ export interface SimulationOptions {
   readonly minutes: number;
   /** `wrong`: far outside the bound, where only I1 and I3 are promised. @default "bounded" */
   readonly clocks?: "bounded" | "wrong";
+  /** T of the domain, ms. @default 10,000, as in production */
+  readonly leaseMs?: number;
   /** What the seed draws otherwise. */
   readonly mix?: Partial<RunMix>;
 }
@@ -75,7 +77,7 @@ class Simulation {
     this.#trace = trace;
     this.#random = new Random(options.seed);
     this.#network = new Network(this.#agenda, this.#random);
-    this.#mix = { ...drawMix(this.#random, options.clocks ?? "bounded"), ...options.mix };
+    this.#mix = { ...drawMix(this.#random, options.clocks ?? "bounded", options.leaseMs), ...options.mix };
     this.#faultsUntilMs = options.minutes * 60_000;
     this.#aors = Array.from({ length: this.#mix.aors }, (_, at) => parseAor(`sip:user${at + 1}@example.com`));
     this.#checks = new Checks(this.#mix, this.#aors);
