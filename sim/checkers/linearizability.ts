@@ -77,6 +77,7 @@ export function explainNotLinearizable(operations: readonly Operation[]): string
     }
     const ended = operations[at] as Operation;
     const next = waysWith(at, ways, open, operations);
+    if (next === undefined) return undefined;
     if (next.length === 0) return explain(ended, ways, operations, open);
     open.delete(at);
     ways = next;
@@ -100,13 +101,16 @@ function inOrderOfTime(operations: readonly Operation[]): Boundary[] {
   return boundaries.sort((a, b) => a.ms - b.ms || Number(a.isEnd) - Number(b.isEnd) || a.at - b.at);
 }
 
+/** A history with more ways at one instant is left undecided from there on: a storm of claims that overlap can have exponentially many. */
+const WAYS_MAX = 5_000;
+
 /** Every way in which operation `must` has taken effect by now, others before it as needed; it then is forgotten. */
 function waysWith(
   must: number,
   ways: readonly Way[],
   open: ReadonlySet<number>,
   operations: readonly Operation[],
-): Way[] {
+): Way[] | undefined {
   const seen = new Set<string>();
   const todo: Way[] = [];
   const result = new Map<string, Way>();
@@ -129,6 +133,7 @@ function waysWith(
   };
   for (const { register, done } of ways) consider(register, new Set(done));
   for (let way = todo.pop(); way !== undefined; way = todo.pop()) {
+    if (seen.size > WAYS_MAX) return undefined;
     for (const at of open) {
       const operation = operations[at] as Operation;
       if (way.done.has(at)) continue;
