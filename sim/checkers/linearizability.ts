@@ -49,10 +49,9 @@ function apply(register: Register, { server, action }: Operation): Register | un
 }
 
 /** Whether the operation, which has to take effect, no longer can: epochs have gone past it. */
-function isTooLate({ owner, epoch }: Register, { server, action, endMs }: Operation): boolean {
+function isTooLate({ epoch }: Register, { action, endMs }: Operation): boolean {
   if (action.kind !== "claim" || action.epoch === undefined || endMs === Infinity) return false;
-  const order = compareBallots(action.epoch, epoch);
-  return order < 0 || (order === 0 && owner !== server);
+  return compareBallots(action.epoch, epoch) < 0;
 }
 
 /** One way in which everything so far can have happened: the register, and which of the open operations took effect. */
