@@ -51,6 +51,7 @@ describe("a node with TLS, run by the aorta command", function () {
 
     folder.write("sip", { cert: "nonsense", key: "nonsense" });
     node.signal("SIGHUP");
+    for (const listener of listeners) expect(await shown(listener)).to.equal("new.example.com");
     expect(await node.end("SIGTERM")).to.equal(0);
     expect(await node.stderr()).to.match(
       /no certificate \(PEM\) can be read from .*; the certificates of before stay in use/,
