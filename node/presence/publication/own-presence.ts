@@ -33,6 +33,7 @@ export class OwnPresence {
   readonly #presentity: Aor;
   readonly #publications: Publications;
   #contacts: readonly PresentContact[];
+  readonly #openingMs: number;
   #openingUntilMs: number | undefined;
   #composed: Uint8Array | undefined;
 
@@ -44,6 +45,7 @@ export class OwnPresence {
     });
     this.#publications.restore(init.publications ?? []);
     this.#contacts = init.contacts;
+    this.#openingMs = init.openingMs;
     this.#openingUntilMs = nowMs + init.openingMs;
     this.#endOpening(nowMs);
   }
@@ -72,9 +74,11 @@ export class OwnPresence {
     return outcome;
   }
 
-  /** Drops publications by key. */
+  /** Drops publications by key, for something newer is on its way: a state that is empty by this means `closed` only after a moment. */
   discard(keys: ReadonlySet<string>, nowMs: number): void {
-    if (this.#publications.discard(keys)) this.#composed = undefined;
+    if (!this.#publications.discard(keys)) return;
+    this.#composed = undefined;
+    this.#openingUntilMs = nowMs + this.#openingMs;
     this.#endOpening(nowMs);
   }
 

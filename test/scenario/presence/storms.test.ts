@@ -49,7 +49,7 @@ class Storm {
   readonly restarts = NAMES.map(() => 0);
   /** Counts what alice says. */
   said = 0;
-  /** When a server last lost its users. */
+  /** When a server last was without its users: it takes them back a moment later. */
   #lostAtMs = -Infinity;
 
   async begin(): Promise<void> {
@@ -91,6 +91,7 @@ class Storm {
           this.restarts[index]! += 1;
           await this.domain.time.advance(step.apartMs);
         }
+        this.#lostAtMs = this.domain.time.monotonicMs();
         return;
       }
       case "restart": {
@@ -102,6 +103,7 @@ class Storm {
         await this.domain.time.advance(step.downMs);
         this.servers[step.at] = this.domain.restart(server);
         this.restarts[step.at]! += 1;
+        this.#lostAtMs = this.domain.time.monotonicMs();
       }
     }
   }

@@ -3,6 +3,7 @@ import { parseAor } from "../../../../dht-schema/aor.ts";
 import { overallBasic, parseComposedPidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
 import { OwnPresence } from "../../../../node/presence/publication/own-presence.ts";
 import type { PresentContact } from "../../../../node/presence/publication/own-presence.ts";
+import { Publications } from "../../../../node/presence/publication/publications.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 import { pidfDocument } from "../documents.ts";
 
@@ -58,6 +59,19 @@ describe("the presence of a user who is owned here", () => {
     expect(presence.nextWakeMs()).to.equal(60_000);
     presence.tick(60_000);
     expect([basic(presence), presence.isEmpty, presence.nextWakeMs()]).to.deep.equal(["closed", true, undefined]);
+  });
+
+  it("shows nothing for a moment, not closed, when what it had is dropped because something newer is on its way", () => {
+    const publications = new Publications({ expiry: EXPIRY, fits: () => true });
+    publications.publish({ document: pidfDocument("old"), path: "h1", freshTag: "a" }, 0);
+    const rested = publications.all();
+    const init = { presentity: alice, expiry: EXPIRY, openingMs: 1000, contacts: [], publications: rested };
+    const presence = new OwnPresence(init, 5000);
+    expect(basic(presence)).to.equal("open");
+    presence.discard(new Set(rested.map(({ key }) => key)), 5000);
+    expect([basic(presence), presence.nextWakeMs()]).to.deep.equal(["nothing", 6000]);
+    presence.publish({ document: pidfDocument("new"), path: "h1", freshTag: "b" }, 5010);
+    expect(basic(presence)).to.equal("open");
   });
 
   it("refuses with 413 the publication that would make the whole too large, and stays as it was", () => {
