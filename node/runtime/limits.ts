@@ -47,7 +47,7 @@ export const limits = {
     overload: { sampleMs: 100, lateMs: 300, samples: 3 },
     /** Server transactions in memory, the answered ones kept for retransmissions included, at about 1 KiB each. Beyond, 503 with Retry-After. */
     serverTransactions: 200_000,
-    /** Requests sent and not yet answered. Beyond, a local 503. */
+    /** Requests sent, or waiting to be, and not yet answered. One destination may have as many as are free, so that a silent one takes nothing from the others; beyond, a local 503. */
     clientTransactions: 50_000,
     /**
      * Requests to one UDP address that are on their way at once; the rest waits until they are answered. The usual socket buffer of Linux (212,992 octets, which counts

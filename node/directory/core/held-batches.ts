@@ -1,5 +1,5 @@
 import type { Batch } from "../../../dht-schema/directory-messages.ts";
-import { isShareLeft } from "./share.ts";
+import { isShareLeft } from "../../runtime/share.ts";
 
 /** A batch and the server that sent it. */
 export interface HeldBatch {

@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot } from "../../../dht-schema/ballot.ts";
 import { compareBallots } from "../../../dht-schema/ballot.ts";
-import { isShareLeft } from "./share.ts";
+import { isShareLeft } from "../../runtime/share.ts";
 
 /** The register of one AoR. The owner of an accepted ballot is the member in it. */
 export interface Register<Accepted> {

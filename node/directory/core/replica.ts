@@ -5,7 +5,7 @@ import type { AcceptedState, DirectoryMessage, MessageOf, Refusal } from "../../
 import type { Context } from "./context.ts";
 import type { Register } from "./registers.ts";
 import { Registers } from "./registers.ts";
-import { isShareLeft } from "./share.ts";
+import { isShareLeft } from "../../runtime/share.ts";
 
 /** A server's live session at this replica. */
 interface Session {

@@ -1,4 +1,5 @@
 import type { Counters } from "../../runtime/metrics.ts";
+import { isShareLeft } from "../../runtime/share.ts";
 import { createHeaders } from "../message/headers.ts";
 import { createResponse } from "../message/build.ts";
 import { parseCSeq } from "../message/cseq.ts";
@@ -18,7 +19,7 @@ interface Components {
   readonly scheduler: Scheduler;
   readonly counters: Counters;
   readonly timers: TimerSettings;
-  /** How many at a time, those that wait for their turn included; beyond, requests fail with a local 503. */
+  /** Unanswered requests at a time, those that wait for their turn included; to one destination as many as stay free. Beyond, they fail with a local 503. */
   readonly capacity: number;
   /** How many go to one address over an unreliable transport at once. */
   readonly window: WindowRules;
@@ -40,6 +41,9 @@ export class ClientTransactions {
   readonly #byFlow = new Map<string, Set<ClientTransaction>>();
   readonly #windows: SendWindows;
   readonly #waiting = new Set<WaitingRequest>();
+  /** Requests that nobody has answered yet, by where they go: one destination that is silent leaves room for the others. */
+  readonly #unanswered = new Map<string, number>();
+  #unansweredInAll = 0;
 
   constructor(components: Components) {
     this.#components = components;
@@ -64,11 +68,14 @@ export class ClientTransactions {
   send(request: SipRequest, flow: Flow, options: InviteProgress = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
-    else if (this.#byKey.size + this.#waiting.size >= this.#components.capacity) {
+    else if (!isShareLeft(this.#unansweredBy(flow), this.#unansweredInAll, this.#components.capacity)) {
       this.#components.counters.add("sip.client_overload");
       resolve(localResponse(request, 503));
-    } else if (this.#components.isReliable(flow)) this.#start(request, flow, { ...options, resolve });
-    else this.#startInTurn(request, flow, { ...options, resolve });
+    } else {
+      const user = { ...options, resolve: this.#counted(flow, resolve) };
+      if (this.#components.isReliable(flow)) this.#start(request, flow, user);
+      else this.#startInTurn(request, flow, user);
+    }
     return promise;
   }
 
@@ -88,6 +95,28 @@ export class ClientTransactions {
   stop(): void {
     for (const waiting of this.#waiting) waiting.giveUp(503);
     for (const transaction of this.#byKey.values()) transaction.failed();
+  }
+
+  #unansweredBy(flow: Flow): number {
+    return this.#unanswered.get(flowKey(flow)) ?? 0;
+  }
+
+  /** Counts a request until it is resolved, which happens once. */
+  #counted(flow: Flow, resolve: (response: SipResponse) => void): (response: SipResponse) => void {
+    const key = flowKey(flow);
+    let isCounted = true;
+    const count = (by: 1 | -1): void => {
+      this.#unansweredInAll += by;
+      const now = (this.#unanswered.get(key) ?? 0) + by;
+      if (now === 0) this.#unanswered.delete(key);
+      else this.#unanswered.set(key, now);
+    };
+    count(1);
+    return (response) => {
+      if (isCounted) count(-1);
+      isCounted = false;
+      resolve(response);
+    };
   }
 
   /** Where datagrams can be lost for their number, a request waits for its turn. Its timers begin when it is sent. */

@@ -330,15 +330,34 @@ describe("limits of the transactions", () => {
     expect(servers.size).to.equal(0);
   });
 
-  it("fail with a local 503 when too many requests wait for answers", async () => {
-    const { clients } = pair([], TCP);
-    const answers = Array.from({ length: CAPACITY.clients }, () => clients.send(request(), TCP));
+  it("fail with a local 503 when too many requests to one destination wait for answers, and leave room for others", async () => {
+    const { clients, counters } = pair([], TCP);
+    const { clients: capacity } = CAPACITY;
+    const answers = Array.from({ length: capacity / 2 }, () => clients.send(request(), TCP));
     const tooMany = await clients.send(request(), TCP);
     expect(tooMany.status).to.equal(503);
     expect(tooMany.headers.get("Aorta-Local")).to.equal("1");
+    // What is free is shared in the same way, to the last.
+    for (let port = 1; answers.length < capacity; port++) {
+      const share = Math.max(1, Math.floor((capacity - answers.length) / 2));
+      for (let i = 0; i < share; i++) answers.push(clients.send(request(), { ...TCP, port }));
+    }
+    expect(counters.get("sip.client_overload")).to.equal(1);
+    expect((await clients.send(request(), { ...TCP, port: 9 })).status).to.equal(503);
     clients.stop();
     const statuses = await Promise.all(answers.map(async (answer) => (await answer).status));
     expect(new Set(statuses)).to.deep.equal(new Set([503]));
     expect(clients.size).to.equal(0);
+  });
+
+  it("count requests until they are answered, and not as long as they are remembered", async () => {
+    const { clients, time, counters } = pair([], UDP, (incoming) =>
+      incoming.respond(createResponse(incoming.request, 200)),
+    );
+    for (let i = 0; i <= CAPACITY.clients; i++) {
+      expect((await time.until(clients.send(request(), UDP))).status).to.equal(200);
+    }
+    expect(clients.size).to.be.greaterThan(CAPACITY.clients);
+    expect(counters.get("sip.client_overload")).to.equal(0);
   });
 });
