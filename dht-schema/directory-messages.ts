@@ -23,6 +23,7 @@ const aor: Codec<Aor> = {
 /** Grows with each start of a server. */
 const boot = uint();
 const session = uint();
+const order = uint();
 const incarnation = uint();
 const milliseconds = uint(0xffff_ffff);
 
@@ -81,9 +82,9 @@ const definitions = [
   /** Anyone → replica: what do you hold? */
   message("read", { op, aor }),
   message("state", { op, abstaining: flag, promised: ballotCodec, accepted: optional(acceptedStateCodec) }),
-  /** Server → replica: tell me, under my session, of every change. Answered at once by `notice`. */
-  message("watch", { aor }),
-  message("unwatch", { aor }),
+  /** Server → replica: tell me, under my session, of every change. Answered at once by `notice`. `order` counts up: an `unwatch` ends no later `watch`. */
+  message("watch", { aor, order }),
+  message("unwatch", { aor, order }),
   /** Replica → watcher: what the replica holds now for an AoR that is watched. `sequence` counts the notices of the session from 1. */
   message("notice", { aor, session, sequence: uint(), accepted: optional(acceptedStateCodec) }),
   /** Replica → watcher: no watch without a live session, or a bound was reached. */

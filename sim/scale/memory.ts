@@ -51,7 +51,7 @@ export function measureMemory(): Memory {
       for (let server = 2; server <= WATCHERS + 1; server++) {
         renew(core, server);
         for (let item = 0; item < ITEMS / WATCHERS; item++) {
-          receive(core, server, [{ type: "watch", aor: aorOf(item) }]);
+          receive(core, server, [{ type: "watch", aor: aorOf(item), order: 1 }]);
         }
       }
     },

@@ -13,7 +13,8 @@ interface Session {
   readonly server: number;
   readonly boot: number;
   expiresMs: number;
-  readonly watches: Set<Aor>;
+  /** Each with the `order` of the latest request for it. */
+  readonly watches: Map<Aor, number>;
   /** What was accepted under it and is not another's since: told to its watchers when the session ends, without a look at all that is watched. */
   readonly holds: Set<Aor>;
   /** Sent so far. */
@@ -75,9 +76,9 @@ export class Replica {
       case "read":
         return this.#read(nowMs, from, message);
       case "watch":
-        return this.#watch(nowMs, from, message.aor);
+        return this.#watch(nowMs, from, message);
       case "unwatch":
-        return this.#unwatch(from, message.aor);
+        return this.#unwatch(from, message);
       default:
     }
   }
@@ -122,7 +123,7 @@ export class Replica {
         server: from,
         boot,
         expiresMs: 0,
-        watches: new Set(),
+        watches: new Map(),
         holds: new Set(),
         notices: 0,
       };
@@ -214,27 +215,29 @@ export class Replica {
     });
   }
 
-  #watch(nowMs: number, from: number, aor: Aor): void {
+  #watch(nowMs: number, from: number, { aor, order }: MessageOf<"watch">): void {
     const context = this.#context;
     const session = this.#liveSession(nowMs, from);
     if (session === undefined) return context.send(from, { type: "notWatched", aor, reason: "no-session" });
-    if (!session.watches.has(aor)) {
+    const latest = session.watches.get(aor);
+    if (latest === undefined) {
       const { watchesPerSession, watches: max } = context.tuning;
       const used = session.watches.size;
       if (used >= watchesPerSession || !isShareLeft(used, this.#watches, max))
         return context.send(from, { type: "notWatched", aor, reason: "full" });
-      session.watches.add(aor);
       this.#watches++;
     }
+    session.watches.set(aor, Math.max(order, latest ?? 0));
     let watchers = this.#watchers.get(aor);
     if (watchers === undefined) this.#watchers.set(aor, (watchers = new Set()));
     watchers.add(session);
     this.#notice(nowMs, aor, session);
   }
 
-  #unwatch(from: number, aor: Aor): void {
+  /** One that a later `watch` has overtaken on its way ends nothing. */
+  #unwatch(from: number, { aor, order }: MessageOf<"unwatch">): void {
     const session = this.#sessions.get(from);
-    if (session !== undefined) this.#forget(aor, session);
+    if (session !== undefined && order > (session.watches.get(aor) ?? order)) this.#forget(aor, session);
   }
 
   #forget(aor: Aor, session: Session): void {
@@ -280,7 +283,7 @@ export class Replica {
   #end(nowMs: number, session: Session): void {
     this.#sessions.delete(session.server);
     session.expiresMs = Math.min(session.expiresMs, nowMs);
-    for (const aor of session.watches) this.#forget(aor, session);
+    for (const aor of session.watches.keys()) this.#forget(aor, session);
     for (const aor of session.holds) this.#tell(nowMs, aor);
     session.holds.clear();
   }

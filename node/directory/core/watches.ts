@@ -38,6 +38,8 @@ export class Watches {
   readonly #context: Context;
   readonly #leases: Leases;
   readonly #watches = new Map<Aor, Watch>();
+  /** `order` of the latest `watch` or `unwatch` sent. */
+  #order = 0;
   readonly #heard = new Map<number, Heard>();
   /** For each replica, what it was asked to watch and has not noticed since: asked again with every renewal. */
   readonly #unanswered = new Map<number, Set<Aor>>();
@@ -78,7 +80,7 @@ export class Watches {
     for (const member of watch.quorum.members) {
       this.#leases.drop(member);
       this.#unanswered.get(member)?.delete(aor);
-      this.#context.send(member, { type: "unwatch", aor });
+      this.#unregister(aor, member);
     }
   }
 
@@ -92,8 +94,10 @@ export class Watches {
   noticed(nowMs: number, from: number, { aor, session, sequence, accepted }: MessageOf<"notice">): void {
     this.#hear(from, session, sequence);
     const watch = this.#watches.get(aor);
+    // The replica was told to end it, and did not hear; or was, before that, by a `watch` that came late.
+    if (watch === undefined) return this.#unregister(aor, from);
     const generation = this.#leases.generationOf(nowMs, from, session);
-    if (watch === undefined || generation === 0 || !watch.quorum.members.includes(from)) return;
+    if (generation === 0 || !watch.quorum.members.includes(from)) return;
     if (accepted !== undefined) this.#context.sawBallot(accepted.ballot);
     // Notices may overtake each other when a link is replaced by another.
     if (watch.registered.isOvertaken(from, session, sequence)) return;
@@ -195,7 +199,11 @@ export class Watches {
     let unanswered = this.#unanswered.get(member);
     if (unanswered === undefined) this.#unanswered.set(member, (unanswered = new Set()));
     unanswered.add(aor);
-    this.#context.send(member, { type: "watch", aor });
+    this.#context.send(member, { type: "watch", aor, order: ++this.#order });
+  }
+
+  #unregister(aor: Aor, member: number): void {
+    this.#context.send(member, { type: "unwatch", aor, order: ++this.#order });
   }
 
   #consider(nowMs: number, watch: Watch): void {

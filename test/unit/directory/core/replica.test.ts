@@ -142,7 +142,7 @@ describe("a replica asked to accept at once", () => {
     const bench = new Bench();
     const session = bench.renew(0, 2);
     bench.renew(0, 3);
-    bench.tell(0, 3, { type: "watch", aor: ALICE });
+    bench.tell(0, 3, { type: "watch", aor: ALICE, order: 1 });
     const sent = bench.tell(0, 2, { type: "prepare", op: 3, aor: ALICE, ballot: ballot(5, 2), boot: 1 });
     expect(sent[0]).to.deep.equal({ to: 2, message: { type: "accepted", op: 3, session } });
     expect(bench.notices(sent)).to.have.length(1);
@@ -447,10 +447,10 @@ describe("a full replica", () => {
     const bench = new Bench({ tuning: { watches: 4 } });
     for (const server of [2, 3]) bench.renew(0, server);
     const watch = (server: number, at: number) =>
-      bench.ask(0, server, { type: "watch", aor: parseAor(`sip:user${at}@example.com`) }).type;
+      bench.ask(0, server, { type: "watch", aor: parseAor(`sip:user${at}@example.com`), order: 1 }).type;
     expect([1, 2, 3].map((at) => watch(2, at))).to.deep.equal(["notice", "notice", "notWatched"]);
     expect([1, 2].map((at) => watch(3, at))).to.deep.equal(["notice", "notWatched"]);
-    bench.tell(0, 2, { type: "unwatch", aor: parseAor("sip:user1@example.com") });
+    bench.tell(0, 2, { type: "unwatch", aor: parseAor("sip:user1@example.com"), order: 2 });
     expect(watch(3, 2)).to.equal("notice");
     expect(bench.replica.stats(0).watches).to.equal(3);
   });
@@ -459,10 +459,14 @@ describe("a full replica", () => {
     const bench = new Bench({ tuning: { watchesPerSession: 1 } });
     bench.renew(0, 2);
     bench.renew(0, 3);
-    expect(bench.ask(0, 2, { type: "watch", aor: ALICE }).type).to.equal("notice");
-    expect(bench.ask(0, 2, { type: "watch", aor: BOB })).to.include({ type: "notWatched", aor: BOB, reason: "full" });
-    expect(bench.ask(0, 2, { type: "watch", aor: ALICE }).type, "again the one it has").to.equal("notice");
-    expect(bench.ask(0, 3, { type: "watch", aor: BOB }).type).to.equal("notice");
+    expect(bench.ask(0, 2, { type: "watch", aor: ALICE, order: 1 }).type).to.equal("notice");
+    expect(bench.ask(0, 2, { type: "watch", aor: BOB, order: 1 })).to.include({
+      type: "notWatched",
+      aor: BOB,
+      reason: "full",
+    });
+    expect(bench.ask(0, 2, { type: "watch", aor: ALICE, order: 1 }).type, "again the one it has").to.equal("notice");
+    expect(bench.ask(0, 3, { type: "watch", aor: BOB, order: 1 }).type).to.equal("notice");
     expect(bench.replica.stats(0).watches).to.equal(2);
   });
 });
@@ -470,18 +474,21 @@ describe("a full replica", () => {
 describe("a watch at a replica", () => {
   it("is refused without a live session", () => {
     const bench = new Bench();
-    expect(bench.ask(0, 2, { type: "watch", aor: ALICE })).to.include({ type: "notWatched", reason: "no-session" });
+    expect(bench.ask(0, 2, { type: "watch", aor: ALICE, order: 1 })).to.include({
+      type: "notWatched",
+      reason: "no-session",
+    });
     bench.renew(0, 2);
-    expect(bench.ask(LEASE_MS, 2, { type: "watch", aor: ALICE })).to.include({ reason: "no-session" });
+    expect(bench.ask(LEASE_MS, 2, { type: "watch", aor: ALICE, order: 1 })).to.include({ reason: "no-session" });
   });
 
   it("is answered at once with what is held, under the watcher's session", () => {
     const bench = new Bench();
     const session = bench.renew(0, 2);
     bench.renew(0, 3);
-    expect(bench.ask(0, 2, { type: "watch", aor: ALICE })).to.deep.include({ session, accepted: undefined });
+    expect(bench.ask(0, 2, { type: "watch", aor: ALICE, order: 1 })).to.deep.include({ session, accepted: undefined });
     bench.accept(0, ballot(1, 3));
-    expect(bench.ask(0, 2, { type: "watch", aor: ALICE })).to.deep.include({
+    expect(bench.ask(0, 2, { type: "watch", aor: ALICE, order: 1 })).to.deep.include({
       accepted: { ballot: ballot(1, 3), boot: 1, validForMs: LEASE_MS },
     });
   });
@@ -489,9 +496,9 @@ describe("a watch at a replica", () => {
   it("tells of every acceptance and release, and counts the notices of each session from 1", () => {
     const bench = new Bench();
     for (const server of [2, 3, 4]) bench.renew(0, server);
-    const first = bench.ask(0, 2, { type: "watch", aor: ALICE });
+    const first = bench.ask(0, 2, { type: "watch", aor: ALICE, order: 1 });
     expect(first).to.deep.include({ sequence: 1, accepted: undefined });
-    bench.tell(0, 3, { type: "watch", aor: BOB });
+    bench.tell(0, 3, { type: "watch", aor: BOB, order: 1 });
     const accept = { type: "accept", op: 1, aor: ALICE, boot: 1, incarnation: 7 } as const;
     const told = (from: number, message: DirectoryMessage) =>
       bench
@@ -512,7 +519,7 @@ describe("a watch at a replica", () => {
     const bench = new Bench();
     bench.renew(0, 2);
     bench.renew(0, 3);
-    bench.tell(0, 2, { type: "watch", aor: BOB });
+    bench.tell(0, 2, { type: "watch", aor: BOB, order: 1 });
     expect(
       bench.tell(0, 3, { type: "prepare", op: 1, aor: BOB, ballot: ballot(1, 3), boot: undefined }),
     ).to.have.length(1);
@@ -526,7 +533,7 @@ describe("a watch at a replica", () => {
       bench.renew(0, 3);
       bench.accept(0, ballot(1, 3));
       bench.renew(5_000, 2);
-      bench.tell(5_000, 2, { type: "watch", aor: ALICE });
+      bench.tell(5_000, 2, { type: "watch", aor: ALICE, order: 1 });
       bench.context.takeSent();
       if (end === "term") bench.context.agenda.runDue(LEASE_MS);
       else bench.replica.receive(6_000, 3, { type: "renew", op: 1, boot: 2 });
@@ -540,16 +547,30 @@ describe("a watch at a replica", () => {
     const bench = new Bench();
     bench.renew(0, 2);
     bench.renew(0, 4);
-    bench.tell(0, 2, { type: "watch", aor: ALICE });
-    bench.tell(0, 4, { type: "watch", aor: ALICE });
-    bench.tell(0, 4, { type: "unwatch", aor: ALICE });
-    bench.tell(0, 5, { type: "unwatch", aor: ALICE });
+    bench.tell(0, 2, { type: "watch", aor: ALICE, order: 1 });
+    bench.tell(0, 4, { type: "watch", aor: ALICE, order: 1 });
+    bench.tell(0, 4, { type: "unwatch", aor: ALICE, order: 2 });
+    bench.tell(0, 5, { type: "unwatch", aor: ALICE, order: 2 });
     bench.renew(9_000, 3);
     expect(bench.replica.stats(9_000).watches).to.equal(1);
     bench.context.agenda.runDue(LEASE_MS);
     expect(bench.replica.stats(LEASE_MS).watches).to.equal(0);
     const accept = { type: "accept", op: 1, aor: ALICE, ballot: ballot(1, 3), boot: 1, incarnation: 7 } as const;
     expect(bench.notices(bench.tell(LEASE_MS, 3, accept))).to.deep.equal([]);
+  });
+});
+
+describe("an unwatch that a later watch has overtaken on its way", () => {
+  it("ends nothing, and a watch that an unwatch has overtaken is ended by the next", () => {
+    const bench = new Bench();
+    bench.renew(0, 2);
+    bench.tell(0, 2, { type: "watch", aor: ALICE, order: 1 });
+    bench.tell(0, 2, { type: "watch", aor: ALICE, order: 3 });
+    bench.tell(0, 2, { type: "watch", aor: ALICE, order: 2 });
+    bench.tell(0, 2, { type: "unwatch", aor: ALICE, order: 2 });
+    expect(bench.replica.stats(0).watches).to.equal(1);
+    bench.tell(0, 2, { type: "unwatch", aor: ALICE, order: 4 });
+    expect(bench.replica.stats(0).watches).to.equal(0);
   });
 });
 

@@ -199,12 +199,18 @@ describe("a watch", () => {
     expect(bench.known(ALICE)).to.equal(undefined);
   });
 
-  it("ends: its replicas are told, and later notices are ignored", () => {
+  it("ends: its replicas are told, and told again when later notices come, which are ignored", () => {
     const bench = new Bench().watch();
+    const begun = bench.take("watch").map(({ message }) => message.order);
     bench.watches.stop(ALICE);
     bench.watches.stop(ALICE);
-    expect(bench.take("unwatch").map(({ to }) => to)).to.deep.equal([1, 2, 3]);
+    const ended = bench.take("unwatch");
+    expect(ended.map(({ to }) => to)).to.deep.equal([1, 2, 3]);
+    expect(Math.max(...begun), "what is overtaken can be told").to.be.lessThan(
+      Math.min(...ended.map(({ message }) => message.order)),
+    );
     bench.all(ballot(1, 7), 1, 2, 3);
+    expect(bench.take("unwatch").map(({ to }) => to)).to.deep.equal([1, 2, 3]);
     expect(bench.told()).to.deep.equal([]);
     expect(bench.known()).to.equal(undefined);
     bench.pass(100_000);
