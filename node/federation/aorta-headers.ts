@@ -10,12 +10,18 @@ export const AORTA_EPOCH = "Aorta-Epoch";
 /** Of a 302 between servers: the server that owns the user now. */
 export const AORTA_OWNER = "Aorta-Owner";
 
+/** Of a NOTIFY between servers: the epoch under which the user's clients last said what its state is made of. */
+export const AORTA_STATE_EPOCH = "Aorta-State-Epoch";
+
 /** Of a MESSAGE that a server has held: names it, so that it is delivered once however often it is sent. */
 export const AORTA_MESSAGE = "Aorta-Message";
 
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
-export function epochIn(headers: SipHeaders): Epoch | undefined {
-  const text = headers.get(AORTA_EPOCH);
+export function epochIn(
+  headers: SipHeaders,
+  field: typeof AORTA_EPOCH | typeof AORTA_STATE_EPOCH = AORTA_EPOCH,
+): Epoch | undefined {
+  const text = headers.get(field);
   return text === undefined ? undefined : parseBallot(text.trim());
 }
 
@@ -56,5 +62,5 @@ export function notOwnerIn(
 
 /** Removes what only servers may say, from a message that came from or goes to a client. */
 export function stripAortaHeaders(headers: SipHeaders): void {
-  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER).delete(AORTA_MESSAGE);
+  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER).delete(AORTA_STATE_EPOCH).delete(AORTA_MESSAGE);
 }

@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { Flow } from "../sip/stack.ts";
 
 /** Where a user's device can be reached. */
@@ -13,6 +14,8 @@ export interface RegisteredContact {
   readonly instance?: string;
   /** Of one instance and `reg-id` there is one binding; absent where the device gave none. @see RFC 5626 §6 */
   readonly regId?: number;
+  /** The epoch under which it was registered or refreshed last, where that is known. */
+  readonly epoch?: Epoch | undefined;
 }
 
 /** What a registration is told by. */

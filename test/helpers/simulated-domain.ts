@@ -160,6 +160,14 @@ export class SimulatedDomain {
     server.locator.kill();
   }
 
+  /** The process is stopped in order, as at SIGTERM: it says what there is to say, and lets go of its users. */
+  async stop(server: SimulatedServer): Promise<void> {
+    server.registrar.stop();
+    await this.time.until(Promise.all([server.held.stop(), server.presence.stop()]));
+    this.directory.expire(server.locator, "released");
+    this.kill(server);
+  }
+
   /** It is started again, with what it had on disk. */
   restart(server: SimulatedServer, options: SimulatedServerOptions = {}): SimulatedServer {
     return this.server(server.name, { ...options, storage: server.storage });

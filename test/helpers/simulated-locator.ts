@@ -89,9 +89,9 @@ export class SimulatedDirectory {
     this.#push(aor);
   }
 
-  /** All leases of a server run out at this instant. */
-  expire(server: SimulatedLocator): void {
-    for (const [aor, ownership] of this.#owners) if (ownership.owner === server) this.vacate(aor, server, "expired");
+  /** All leases of a server run out at this instant, or it lets go of all its users. */
+  expire(server: SimulatedLocator, reason: "expired" | "released" = "expired"): void {
+    for (const [aor, ownership] of this.#owners) if (ownership.owner === server) this.vacate(aor, server, reason);
   }
 
   #push(aor: Aor): void {

@@ -7,6 +7,7 @@ import type {
   Instant,
   NotifyContent,
   Owner,
+  OwnerDocument,
   SubscribeResult,
   ViewEffect,
   ViewState,
@@ -30,8 +31,14 @@ export class BackendView {
   #epoch: Epoch | undefined;
   /** Whether watchers see a document of an owner. */
   #hasDocument = false;
-  /** Until then "nobody" does not show, at least: servers that start together find each other's users one by one. */
-  readonly #graceUntilMs: number;
+  /** Of that document. */
+  #said: Epoch | undefined;
+  /** A document that is older than what watchers see: a server that had the user before was the first to have them again. */
+  #withheld:
+    | { readonly from: OnCall["call"] | "here"; readonly content: OwnerDocument; readonly showAtMs: number }
+    | undefined;
+  /** Until then "nobody" does not show, at least: servers that start together find each other's users one by one, and one that stops may be back. */
+  #graceUntilMs: number;
   /** While watchers see nothing at all: when they are told that the user is nowhere yet. */
   #settleAtMs: number | undefined;
 
@@ -53,7 +60,7 @@ export class BackendView {
 
   /** When to call {@link tick} at the latest. */
   nextWakeMs(): number | undefined {
-    const next = Math.min(this.#settleAtMs ?? Infinity, dueAtMs(this.#state));
+    const next = Math.min(this.#settleAtMs ?? Infinity, this.#withheld?.showAtMs ?? Infinity, dueAtMs(this.#state));
     return next === Infinity ? undefined : next;
   }
 
@@ -95,12 +102,11 @@ export class BackendView {
     return [...forget(state), { kind: "show-own" }];
   }
 
-  /** here → moving: what the own composition showed last, if anything, stands until the next owner's first document. */
-  lostHere(shown: boolean, at: Instant): readonly ViewEffect[] {
+  /** here → moving: what the own composition showed last, or the owner before, stands until the next owner's first document. */
+  lostHere(at: Instant): readonly ViewEffect[] {
     if (this.#state.kind !== "here") return NONE;
     this.#state = { kind: "moving", atMs: this.#jittered(at), attempt: 0 };
-    this.#hasDocument = shown;
-    this.#settleAtMs = shown ? undefined : at.nowMs + this.#times.settleMs;
+    this.#settleAtMs = this.#hasDocument ? undefined : at.nowMs + this.#times.settleMs;
     return NONE;
   }
 
@@ -135,9 +141,13 @@ export class BackendView {
   notified(call: number, content: NotifyContent, at: Instant): readonly ViewEffect[] {
     const state = this.#onCall(call);
     if (state === undefined) return NONE;
-    if (content.kind === "terminated")
+    if (content.kind === "terminated") {
+      // RFC 6665 §4.1.3: for now. The owner's process ends, and its next run will have the user again.
+      if (content.reason === "probation") this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
       return this.#tryLater(state, state.kind === "subscribing" ? state.attempt + 1 : 1, content.retryAfterSeconds, at);
-    if (content.document === undefined) return NONE;
+    }
+    const { document, said } = content;
+    if (document === undefined) return NONE;
     const granted = content.expiresSeconds ?? (state.kind === "subscribing" ? state.expiresSeconds : undefined);
     const unchanged = state.kind === "active" ? state.refreshAtMs : Infinity;
     this.#state = {
@@ -146,9 +156,12 @@ export class BackendView {
       call,
       refreshAtMs: granted === undefined ? unchanged : refreshAtMs(granted, at),
     };
-    this.#hasDocument = true;
-    this.#settleAtMs = undefined;
-    return [{ kind: "show", document: content.document }];
+    return this.#show({ document, said }, call, at);
+  }
+
+  /** This server's own composition is another. */
+  composed(content: OwnerDocument, at: Instant): readonly ViewEffect[] {
+    return this.#state.kind === "here" ? this.#show(content, "here", at) : NONE;
   }
 
   /** The link to a server is back: what it sent meanwhile is lost, and it may have given the dialog up. subscribing | active → moving */
@@ -166,6 +179,13 @@ export class BackendView {
       this.#settleAtMs = undefined;
       settled.push({ kind: "show-closed" });
     }
+    const withheld = this.#withheld;
+    if (withheld !== undefined && at.nowMs >= withheld.showAtMs) {
+      this.#withheld = undefined;
+      // Nobody has come who knows better.
+      if (withheld.from === "here" ? this.#state.kind === "here" : this.#onCall(withheld.from) !== undefined)
+        settled.push(this.#showNow(withheld.content));
+    }
     return at.nowMs < dueAtMs(this.#state) ? settled : [...settled, ...this.#due(at)];
   }
 
@@ -174,6 +194,7 @@ export class BackendView {
     const state = this.#state;
     this.#state = { kind: "closed" };
     this.#settleAtMs = undefined;
+    this.#withheld = undefined;
     return state.kind === "subscribing" || state.kind === "active" ? [{ kind: "unsubscribe", call: state.call }] : NONE;
   }
 
@@ -259,10 +280,32 @@ export class BackendView {
     }
   }
 
+  /** Not what is older than what watchers see: whoever said that may have the user again in a moment. */
+  #show(content: OwnerDocument, from: OnCall["call"] | "here", at: Instant): readonly ViewEffect[] {
+    const isOlder =
+      this.#hasDocument &&
+      content.said !== undefined &&
+      this.#said !== undefined &&
+      compareBallots(content.said, this.#said) < 0;
+    if (!isOlder) return [this.#showNow(content)];
+    const showAtMs = this.#withheld?.from === from ? this.#withheld.showAtMs : at.nowMs + this.#times.staleMs;
+    this.#withheld = { from, content, showAtMs };
+    return NONE;
+  }
+
+  #showNow({ document, said }: OwnerDocument): ViewEffect {
+    this.#hasDocument = true;
+    this.#said = said;
+    this.#withheld = undefined;
+    this.#settleAtMs = undefined;
+    return { kind: "show", document };
+  }
+
   #hold(): readonly ViewEffect[] {
     this.#state = { kind: "held" };
     this.#hasDocument = false;
     this.#settleAtMs = undefined;
+    this.#withheld = undefined;
     return [{ kind: "show-closed" }];
   }
 

@@ -61,9 +61,16 @@ export type SubscribeResult =
   | { readonly kind: "not-owner"; readonly epoch: Epoch; readonly owner?: ServerId }
   | { readonly kind: "failed"; readonly retryAfterSeconds?: number };
 
+/** An owner's document. */
+export interface OwnerDocument {
+  readonly document: Uint8Array;
+  /** The epoch under which the user's clients last said what it is made of; absent where its owner does not tell. */
+  readonly said?: Epoch | undefined;
+}
+
 /** What an owner's NOTIFY says, once it has passed the fence (I3). */
 export type NotifyContent =
-  | { readonly kind: "state"; readonly expiresSeconds?: number; readonly document?: Uint8Array }
+  | ({ readonly kind: "state"; readonly expiresSeconds?: number } & Partial<OwnerDocument>)
   | { readonly kind: "terminated"; readonly reason: string; readonly retryAfterSeconds?: number };
 
 /** When an event happens, with a random fraction in [0, 1) for whatever has to be spread. */
@@ -78,8 +85,10 @@ export interface BackendTimes {
   readonly settleMs: number;
   /** How long the last document stands while the directory says "nobody". */
   readonly orphanGraceMs: number;
-  /** For how long after a restart "nobody" may mean that the user's server restarts too: watchers are left with what they saw before. */
+  /** For how long after a restart of this server, or after the owner said that it restarts, "nobody" may mean that the user's server will be back: watchers are left with what they saw before. */
   readonly restoreGraceMs: number;
+  /** How long what the user said earlier, on another server, waits behind what watchers have seen already. */
+  readonly staleMs: number;
   /** Re-subscriptions after a move are spread over this. */
   readonly resubscribeJitterMs: number;
   /** An owner that has not sent a document by then is asked anew. */

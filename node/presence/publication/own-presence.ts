@@ -19,7 +19,7 @@ export interface OwnPresenceInit {
   /** For how long a user with neither contact nor publication shows nothing at all instead of `closed`, ms. */
   readonly openingMs: number;
   readonly contacts: readonly PresentContact[];
-  /** Of an ownership before this one, when nobody else has had the user since. */
+  /** Of an ownership before this one. They show in the next turn of the event loop: whoever claimed the user may say in this one that they are out of date. */
   readonly publications?: readonly Publication[];
 }
 
@@ -46,8 +46,9 @@ export class OwnPresence {
     this.#publications.restore(init.publications ?? []);
     this.#contacts = init.contacts;
     this.#openingMs = init.openingMs;
-    this.#openingUntilMs = nowMs + init.openingMs;
-    this.#endOpening(nowMs);
+    const hasRested = this.#publications.size > 0;
+    this.#openingUntilMs = hasRested ? nowMs : nowMs + init.openingMs;
+    if (!hasRested) this.#endOpening(nowMs);
   }
 
   get publications(): readonly Publication[] {

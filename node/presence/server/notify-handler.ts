@@ -1,5 +1,5 @@
 import { formatBallot } from "../../../dht-schema/ballot.ts";
-import { AORTA_EPOCH, epochIn } from "../../federation/aorta-headers.ts";
+import { AORTA_EPOCH, AORTA_STATE_EPOCH, epochIn } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import { tagOf } from "../../sip/message/build.ts";
@@ -128,5 +128,5 @@ function readContent(
   // Checked, then passed on as it came: watchers see the owner's very bytes. Copied, because it is kept for long, and the
   // message may be a small part of a large buffer.
   check(body);
-  return { ...content, document: Uint8Array.from(body) };
+  return { ...content, document: Uint8Array.from(body), said: epochIn(headers, AORTA_STATE_EPOCH) };
 }

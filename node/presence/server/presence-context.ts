@@ -69,6 +69,7 @@ export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
     settleMs: 500,
     orphanGraceMs: 2000,
     restoreGraceMs: 20_000,
+    staleMs: 20_000,
     resubscribeJitterMs: 50,
     firstDocumentMs: 5000,
     retryMs: 20,

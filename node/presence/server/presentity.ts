@@ -5,7 +5,7 @@ import type { Task } from "../../sip/transaction/scheduler.ts";
 import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
-import type { ServedUserListener } from "./served-user.ts";
+import type { ComposedDocument, ServedUserListener } from "./served-user.ts";
 import { ServedUser } from "./served-user.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Watcher } from "./watcher.ts";
@@ -126,15 +126,15 @@ export class Presentity implements ServedUserListener, WatchedUserHost, WatcherI
     return this.served.peers;
   }
 
-  composed(body: Uint8Array): void {
-    this.#watched?.composed(body);
+  composed(document: ComposedDocument): void {
+    this.#watched?.composed(document);
   }
 
   check(): Epoch | undefined {
     return this.served.check();
   }
 
-  ownDocument(): Uint8Array | undefined {
+  ownDocument(): ComposedDocument | undefined {
     return this.served.document;
   }
 

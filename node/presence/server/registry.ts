@@ -100,13 +100,13 @@ export class Registry implements PresentityHost, ListHost {
   }
 
   /**
-   * Leaves clients' subscriptions on disk for the next run and ends other servers'; resolves when these have heard of it. The
-   * server may be back in a moment, and then its clients have noticed nothing. A server that leaves for good ends all.
+   * Leaves clients' subscriptions on disk for the next run and ends other servers' for now; resolves when these have heard of it. The
+   * server may be back in a moment, and then nobody's clients have noticed anything. A server that leaves for good ends all.
    */
   drain(forGood: boolean): Promise<void> {
     for (const subscription of this.#subscriptions.values()) {
       if (forGood || subscription.subscriber.kind === "peer") {
-        subscription.terminate("deactivated");
+        subscription.terminate(forGood ? "deactivated" : "probation");
         continue;
       }
       subscription.suspend();

@@ -1,8 +1,10 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
-import { sameBallot } from "../../../dht-schema/ballot.ts";
+import { formatBallot, sameBallot } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
+import { AORTA_STATE_EPOCH } from "../../federation/aorta-headers.ts";
 import { servingEpoch } from "../../federation/serving-epoch.ts";
+import { newestOf } from "../../registrar/resting-state.ts";
 import { PRESENCE_EVENT } from "../answer.ts";
 import type { PresentContact } from "../publication/own-presence.ts";
 import { OwnPresence } from "../publication/own-presence.ts";
@@ -21,8 +23,14 @@ export interface ServedUserListener {
   /** Another server watches the user here than before. */
   peersChanged(): void;
   /** There is another document than before. */
-  composed(body: Uint8Array): void;
+  composed(document: ComposedDocument): void;
   subscriptionEnded(subscription: Subscription): void;
+}
+
+/** The user's state, and the epoch under which their clients last said what it is made of. */
+export interface ComposedDocument {
+  readonly body: Uint8Array;
+  readonly said: Epoch;
 }
 
 /** The state of the user for as long as one ownership lasts. */
@@ -31,6 +39,8 @@ interface Ownership {
   /** Grows where the owner goes on under a higher one. */
   epoch: Epoch;
   readonly presence: OwnPresence;
+  /** Under which a client of the user last said something; `undefined` while that is not known. */
+  said: Epoch | undefined;
   /** Publications from before this ownership that no PUBLISH has spoken of since, by key. */
   readonly rested: ReadonlySet<string>;
 }
@@ -46,7 +56,7 @@ export class ServedUser implements Subject {
   readonly #listener: ServedUserListener;
   readonly #peers = new Map<ServerId, Subscription>();
   #ownership: Ownership | undefined;
-  #shown: ShownDocument | undefined;
+  #shown: (ShownDocument & ComposedDocument) | undefined;
   #versions = 0;
   /** When to let go of a user of whom nothing is left here. */
   #releaseAtMs: number | undefined;
@@ -75,8 +85,8 @@ export class ServedUser implements Subject {
   }
 
   /** The present composition, if this server owns the user and has something to say. */
-  get document(): Uint8Array | undefined {
-    return this.#shown?.body;
+  get document(): ComposedDocument | undefined {
+    return this.#shown;
   }
 
   /** The epoch under which this server owns the user at this instant. */
@@ -90,6 +100,7 @@ export class ServedUser implements Subject {
     if (ownership === undefined) return undefined;
     const before = ownership.presence.publications;
     const outcome = ownership.presence.publish(event, this.#nowMs());
+    if (outcome.kind === "accepted") ownership.said = ownership.epoch;
     this.#keep(ownership, before);
     this.#changed(ownership);
     // Whoever was claimed for a publication is let go of when none is left; the registrar does so for its contacts.
@@ -140,7 +151,9 @@ export class ServedUser implements Subject {
   }
 
   content(): Content | undefined {
-    return this.#shown && documentContent(this.#shown);
+    if (this.#shown === undefined) return undefined;
+    const headers = [[AORTA_STATE_EPOCH, formatBallot(this.#shown.said)]] as const;
+    return { ...documentContent(this.#shown), headers };
   }
 
   mayShow(subscriber: Subscriber): boolean {
@@ -213,20 +226,26 @@ export class ServedUser implements Subject {
       { presentity: this.aor, expiry, openingMs, contacts: this.#contacts(), publications },
       this.#nowMs(),
     );
-    const ownership = { since, epoch, presence, rested: new Set(publications.map(({ key }) => key)) };
+    const said = publications.length === 0 ? undefined : journal.epochOf(this.aor);
+    const rested = new Set(publications.map(({ key }) => key));
+    const ownership = { since, epoch, presence, said, rested };
     this.#ownership = ownership;
     this.#listener.owned(epoch);
     this.#changed(ownership);
   }
 
-  #changed({ presence }: Ownership): void {
+  #changed(ownership: Ownership): void {
+    const { presence } = ownership;
     if (!presence.isEmpty) this.#releaseAtMs = undefined;
     const body = presence.document();
     if (body === undefined || (this.#shown !== undefined && Buffer.compare(this.#shown.body, body) === 0)) return;
     this.#versions += 1;
-    this.#shown = { standing: "active", version: this.#versions, body };
+    const contacts = this.#context.contacts.contactsOf(this.aor);
+    const said = newestOf([ownership.said, ...contacts.map(({ epoch }) => epoch)]) ?? ownership.epoch;
+    ownership.said = said;
+    this.#shown = { standing: "active", version: this.#versions, body, said };
     this.#context.fanOut.tell(this.#peers.values());
-    this.#listener.composed(body);
+    this.#listener.composed(this.#shown);
   }
 
   #keep({ presence, epoch }: Ownership, before: readonly Publication[]): void {

@@ -12,6 +12,7 @@ import { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { Content, Subject } from "./subject.ts";
 import { documentContent, entityTagOf } from "./shown-document.ts";
+import type { ComposedDocument } from "./served-user.ts";
 import type { ShownDocument } from "./shown-document.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Watcher } from "./watcher.ts";
@@ -21,7 +22,7 @@ export interface WatchedUserHost {
   /** The epoch under which this server owns the user at this instant. */
   check(): Epoch | undefined;
   /** This server's own composition, while it is the owner. */
-  ownDocument(): Uint8Array | undefined;
+  ownDocument(): ComposedDocument | undefined;
   callStarted(call: BackendCall): void;
   callEnded(call: BackendCall): void;
   subscriptionEnded(subscription: Subscription): void;
@@ -137,12 +138,12 @@ export class WatchedUser implements Subject, CallOwner {
 
   /** This server owns the user no more. */
   lost(): void {
-    this.#perform(this.#view.lostHere(this.#shown !== undefined, this.#instant()));
+    this.#perform(this.#view.lostHere(this.#instant()));
   }
 
   /** The own composition is another. */
-  composed(body: Uint8Array): void {
-    if (this.#view.state.kind === "here") this.#show("active", body);
+  composed({ body, said }: ComposedDocument): void {
+    this.#perform(this.#view.composed({ document: body, said }, this.#instant()));
   }
 
   subscribeAnswered(call: number, result: SubscribeResult): void {
@@ -218,8 +219,8 @@ export class WatchedUser implements Subject, CallOwner {
         this.#show("pending", serializePidf(compose({ presentity: this.aor, publications: [], contacts: [] })));
         return;
       case "show-own": {
-        const body = this.#host.ownDocument();
-        if (body !== undefined) this.#show("active", body);
+        const document = this.#host.ownDocument();
+        if (document !== undefined) this.composed(document);
         return;
       }
     }

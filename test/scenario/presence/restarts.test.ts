@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Dialog, Phone } from "../../helpers/phone.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -157,6 +158,74 @@ describe("a watcher whose server is killed and started again", () => {
     const cseqs = cseqOf(joe);
     expect(cseqs.length).to.be.greaterThan(250);
     expect(cseqs).to.deep.equal([...new Set(cseqs)].toSorted((a, b) => a - b));
+  });
+});
+
+describe("a watcher of a user whose server is stopped in order and started again", () => {
+  it("sees no closed for as long as a start may take, and the next change", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice();
+    await domain.stop(two);
+    await domain.time.advance(15_000);
+    expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
+    domain.restart(two);
+    await domain.time.advance(1000);
+    expect(joe.news()).to.deep.equal([]);
+    expect((await domain.time.until(alice.publish("still on two"))).status).to.equal(200);
+    await domain.time.advance(100);
+    expect(joe.news()).to.deep.equal([{ ...onTwo, note: "still on two" }]);
+  });
+
+  it("is told the truth in the end when it is not started again", async () => {
+    const { domain, two, joe } = await joeWatchesAlice();
+    await domain.stop(two);
+    await domain.time.advance(19_000);
+    expect(joe.news()).to.deep.equal([]);
+    await domain.time.advance(2000);
+    expect(joe.news()).to.deep.equal([{ state: "active", basic: "closed", note: "" }]);
+  });
+
+  it("is not kept waiting for a server that leaves for good", async () => {
+    const { domain, two, joe } = await joeWatchesAlice();
+    await domain.time.until(two.presence.stop({ forGood: true }));
+    domain.directory.expire(two.locator, "released");
+    domain.kill(two);
+    await domain.time.advance(3000);
+    expect(joe.news()).to.deep.equal([{ state: "active", basic: "closed", note: "" }]);
+  });
+});
+
+describe("publications on two servers that have both lost their user", () => {
+  it("are taken up by the server that had the user last, though the other could be first", async () => {
+    const { domain, two, joe } = await joeWatchesAlice();
+    const three = domain.server("three");
+    // Somebody watches on server two, so that it hears where the user is.
+    const ann = domain.phone("ann", two);
+    await domain.time.until(ann.subscribe("sip:alice@example.com" as Aor));
+    await domain.time.advance(800);
+    domain.directory.expire(two.locator);
+    await domain.time.until(domain.phone("alice", three).publish("on three"));
+    await domain.time.advance(100);
+    domain.directory.expire(three.locator);
+    await domain.time.advance(10_000);
+    expect(domain.directory.ownerOf("sip:alice@example.com" as Aor)?.owner).to.equal(three.locator);
+    expect(two.storage.publications.list()).to.deep.equal([]);
+    expect(joe.news()).to.deep.equal([{ ...onTwo, note: "on three" }]);
+    expect(ann.news()).to.deep.equal([onTwo, { ...onTwo, note: "on three" }]);
+  });
+
+  it("do not show for an instant what is out of date when the user comes back to the first", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice();
+    const three = domain.server("three");
+    domain.directory.expire(two.locator);
+    await domain.time.until(domain.phone("alice", three).publish("on three"));
+    await domain.time.advance(100);
+    expect(two.storage.publications.list(), "at rest").to.have.length(1);
+    expect((await domain.time.until(alice.publish("back", { initial: true }))).status).to.equal(200);
+    await domain.time.advance(100);
+    expect(joe.news()).to.deep.equal([
+      { ...onTwo, note: "on three" },
+      { ...onTwo, note: "back" },
+    ]);
   });
 });
 

@@ -5,12 +5,13 @@ import { compareBallots } from "../../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../../dht-schema/roster.ts";
 import type { OwnerChange } from "../../../../node/federation/locator.ts";
 import { BackendView } from "../../../../node/presence/backend/backend-view.ts";
-import type { ViewEffect } from "../../../../node/presence/backend/view-state.ts";
+import type { OwnerDocument, ViewEffect } from "../../../../node/presence/backend/view-state.ts";
 
 const TIMES = {
   settleMs: 500,
   orphanGraceMs: 2000,
   restoreGraceMs: 20_000,
+  staleMs: 15_000,
   resubscribeJitterMs: 50,
   firstDocumentMs: 5000,
   retryMs: 100,
@@ -32,6 +33,13 @@ function active(): BackendView {
   view.subscribeAnswered(1, { kind: "accepted", expiresSeconds: 600 }, at(2));
   view.notified(1, state, at(3));
   return view;
+}
+
+/** A document that names the epoch of what it says. */
+function saying(counter: number): OwnerDocument {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(counter);
+  return { document: bytes, said: epoch(counter) };
 }
 
 const kinds = (effects: readonly ViewEffect[]) => effects.map(({ kind }) => kind);
@@ -114,6 +122,23 @@ describe("a back-end view", () => {
       expect(view.ownerChanged(next, at(1500))).to.deep.equal([]);
       expect(kinds(view.tick(at(1525)))).to.deep.equal(["subscribe"]);
     }
+  });
+
+  it("waits longer when the owner has said that it ends for now: its next run will have the user again", () => {
+    const view = active();
+    view.notified(1, { kind: "terminated", reason: "probation" }, at(1000));
+    view.ownerChanged({ kind: "nobody" }, at(1010));
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 21_000 });
+    view.ownerChanged(owner(TWO, 2), at(15_000));
+    expect(kinds(view.tick(at(15_025)))).to.deep.equal(["subscribe"]);
+  });
+
+  it("keeps what watchers saw before a restart although this server owned the user for an instant, and showed nothing", () => {
+    const view = new BackendView({ self: SELF, times: TIMES, restored: true }, 0);
+    view.ownedHere(epoch(1));
+    view.lostHere(at(1));
+    expect(kinds(view.ownerChanged({ kind: "nobody" }, at(2)))).to.deep.equal([]);
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 20_000 });
   });
 
   it("ignores owners of older epochs, wherever the word comes from", () => {
@@ -218,16 +243,42 @@ describe("a back-end view", () => {
     expect(kinds(view.ownedHere(epoch(2)))).to.deep.equal(["forget", "show-own"]);
     expect(view.ownedHere(epoch(2))).to.deep.equal([]);
     expect(view.ownerChanged(owner(THREE, 3), at(10))).to.deep.equal([]);
-    expect(view.lostHere(true, at(10))).to.deep.equal([]);
+    expect(view.lostHere(at(10))).to.deep.equal([]);
     view.ownerChanged(owner(THREE, 3), at(11));
     expect(kinds(view.tick(at(36)))).to.deep.equal(["subscribe"]);
     expect(kinds(view.ownedHere(epoch(4)))).to.deep.equal(["forget", "show-own"]);
   });
 
+  it("withholds what an owner says that is older than what watchers have seen, until somebody knows better or nobody has come", () => {
+    const view = active();
+    view.notified(1, { ...state, said: epoch(5) }, at(10));
+    view.ownerChanged(owner(THREE, 6), at(20));
+    view.tick(at(45));
+    const older = { ...state, document: new Uint8Array([2]), said: epoch(4) };
+    expect(kinds(view.notified(2, older, at(50)))).to.deep.equal([]);
+    expect(view.state).to.include({ kind: "active" });
+    expect(view.nextWakeMs()).to.equal(15_050);
+    expect(kinds(view.notified(2, { ...state, said: epoch(6) }, at(60))), "newer").to.deep.equal(["show"]);
+    expect(kinds(view.notified(2, older, at(70)))).to.deep.equal([]);
+    expect(view.tick(at(15_070))).to.deep.equal([{ kind: "show", document: older.document }]);
+    expect(view.nextWakeMs()).to.be.greaterThan(100_000);
+  });
+
+  it("withholds so what this server itself has kept for too long", () => {
+    const view = active();
+    view.notified(1, { ...state, said: epoch(5) }, at(10));
+    view.ownedHere(epoch(6));
+    expect(kinds(view.composed({ document, said: epoch(4) }, at(20)))).to.deep.equal([]);
+    view.lostHere(at(30));
+    view.ownerChanged(owner(THREE, 7), at(31));
+    view.tick(at(60));
+    expect(kinds(view.tick(at(15_020))), "what is withheld goes with its owner").to.not.include("show");
+  });
+
   it("answers new watchers within the bound when the user has left before there was anything to show", () => {
     const view = opened();
     view.ownedHere(epoch(1));
-    view.lostHere(false, at(1000));
+    view.lostHere(at(1000));
     view.ownerChanged({ kind: "nobody" }, at(1001));
     expect(view.state).to.deep.equal({ kind: "held" });
   });
@@ -251,7 +302,7 @@ describe("a back-end view", () => {
       ...view.notified(1, state, at(1)),
       ...view.subscribeAnswered(1, { kind: "failed" }, at(1)),
       ...view.ownedHere(epoch(9)),
-      ...view.lostHere(true, at(1)),
+      ...view.lostHere(at(1)),
       ...view.linkUp(TWO, at(1)),
       ...view.tick(at(1e9)),
       ...view.close(),
@@ -273,6 +324,7 @@ describe("a back-end view", () => {
         "failed",
         "state",
         "state",
+        "composed",
         "ended",
         "link",
         "tick",
@@ -292,6 +344,8 @@ describe("a back-end view", () => {
         let newest = epoch(0);
         let lastShown: "nothing" | "document" | "closed" = "nothing";
         let orphanedSinceMs = Infinity;
+        let said = 0;
+        let olderSinceMs = Infinity;
         const take = (effects: readonly ViewEffect[]): void => {
           for (const effect of effects) {
             if (effect.kind === "subscribe") {
@@ -303,8 +357,12 @@ describe("a back-end view", () => {
             } else if (effect.kind === "forget" || effect.kind === "unsubscribe") {
               expect([isOpen, effect.call]).to.deep.equal([true, call]);
               isOpen = false;
-            } else if (effect.kind === "show" || effect.kind === "show-own") lastShown = "document";
-            else if (effect.kind === "show-closed") {
+            } else if (effect.kind === "show") {
+              const shown = Buffer.from(effect.document).readInt32BE();
+              // After something newer, what is older is shown only when it has waited.
+              if (lastShown === "document" && shown < said) expect(nowMs - olderSinceMs).to.be.at.least(TIMES.staleMs);
+              [lastShown, said, olderSinceMs] = ["document", shown, Infinity];
+            } else if (effect.kind === "show-closed") {
               // After a document, closed is shown only when the directory has said "nobody" for the whole grace.
               if (lastShown === "document") expect(nowMs - orphanedSinceMs).to.be.at.least(TIMES.orphanGraceMs);
               lastShown = "closed";
@@ -321,7 +379,7 @@ describe("a back-end view", () => {
           else if (kind === "here") {
             counter += 2;
             take(view.ownedHere(epoch(counter)));
-          } else if (kind === "lost") take(view.lostHere(lastShown !== "nothing", at(nowMs)));
+          } else if (kind === "lost") take(view.lostHere(at(nowMs)));
           else if (kind === "accepted") take(view.subscribeAnswered(call, { kind, expiresSeconds: 60 }, at(nowMs)));
           else if (kind === "failed") take(view.subscribeAnswered(call, { kind }, at(nowMs)));
           else if (kind === "moved")
@@ -332,21 +390,25 @@ describe("a back-end view", () => {
                 at(nowMs),
               ),
             );
-          else if (kind === "state") take(view.notified(call, state, at(nowMs)));
-          else if (kind === "ended")
+          else if (kind === "state" || kind === "composed") {
+            const content = saying(counter + 3 * step);
+            if (counter + 3 * step < said) olderSinceMs = Math.min(olderSinceMs, nowMs);
+            if (kind === "composed") take(view.composed(content, at(nowMs)));
+            else take(view.notified(call, { kind, ...content }, at(nowMs)));
+          } else if (kind === "ended")
             take(view.notified(call, { kind: "terminated", reason: "deactivated" }, at(nowMs)));
           else if (kind === "link") take(view.linkUp(server, at(nowMs)));
           else take(view.tick(at(nowMs)));
         }
         // Left alone with a directory and an owner that answer, it ends up with that owner.
-        if (view.state.kind === "here") take(view.lostHere(true, at(nowMs)));
+        if (view.state.kind === "here") take(view.lostHere(at(nowMs)));
         const last = { server: THREE, epoch: epoch(1000) };
         take(view.ownerChanged({ kind: "owner", ...last }, at(nowMs)));
         for (let round = 0; round < 3 && !isOpen; round += 1) {
           nowMs = Math.max(nowMs, view.nextWakeMs() ?? nowMs);
           take(view.tick(at(nowMs)));
         }
-        take(view.notified(call, state, at(nowMs)));
+        take(view.notified(call, { kind: "state", ...saying(1000) }, at(nowMs)));
         expect(view.state).to.deep.include({ kind: "active", owner: last });
       }),
       { numRuns: 1000 },

@@ -67,6 +67,8 @@ describe("the presence of a user who is owned here", () => {
     const rested = publications.all();
     const init = { presentity: alice, expiry: EXPIRY, openingMs: 1000, contacts: [], publications: rested };
     const presence = new OwnPresence(init, 5000);
+    expect([basic(presence), presence.nextWakeMs()], "until the next turn").to.deep.equal(["nothing", 5000]);
+    presence.tick(5000);
     expect(basic(presence)).to.equal("open");
     presence.discard(new Set(rested.map(({ key }) => key)), 5000);
     expect([basic(presence), presence.nextWakeMs()]).to.deep.equal(["nothing", 6000]);
