@@ -70,7 +70,7 @@ export const readerMutants: readonly Mutant[] = [
     name: "missed-not-told",
     rule: "a watcher that hears too few replicas is told that it may have missed changes",
     mark: "·",
-    edits: [core("watches", 'watch.reports.clear();\n      this.#tell(watch, { kind: "missed" });', "")],
+    edits: [core("watches", '!this.#hears(nowMs, watch)) this.#tell(watch, { kind: "missed" });', "false) return;")],
     runs: WATCHES,
     seeds: 20,
   },

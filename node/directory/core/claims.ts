@@ -108,9 +108,12 @@ export class Claims {
     if (context.roster().leaving.includes(context.self)) {
       return this.#ended(nowMs, claim, { kind: "unavailable", reason: LEAVING });
     }
-    const epoch = claim.purpose === "reclaim" ? undefined : this.#ownerships.epoch(nowMs, claim.aor);
-    if (epoch !== undefined) this.#ended(nowMs, claim, { kind: "owned", epoch, from: undefined });
-    else claim.prepare(nowMs);
+    if (claim.purpose === "reclaim") return claim.prepare(nowMs);
+    const epoch = this.#ownerships.epoch(nowMs, claim.aor);
+    if (epoch !== undefined) return this.#ended(nowMs, claim, { kind: "owned", epoch, from: undefined });
+    // What has lapsed is told to be lost before it is claimed anew: to release it later would give up the new ballot as well.
+    this.#ownerships.end(nowMs, claim.aor, "expired", undefined);
+    claim.prepare(nowMs);
   }
 
   #ended(nowMs: number, claim: Claim, result: ClaimResult): void {

@@ -142,12 +142,11 @@ export class Watches {
     this.leaseBegan(nowMs, member);
   }
 
-  /** Some lease ran out: whoever no longer hears a majority is told so. */
+  /** Some lease ran out: what its replica told is no longer worth anything, and whoever no longer hears a majority is told so. */
   leasesLapsed(nowMs: number): void {
     for (const watch of this.#watches.values()) {
-      if (watch.told === undefined || watch.told.kind === "missed" || this.#hears(nowMs, watch)) continue;
-      watch.reports.clear();
-      this.#tell(watch, { kind: "missed" });
+      for (const member of watch.reports.keys()) if (!this.#isHeard(nowMs, watch, member)) watch.reports.delete(member);
+      if (watch.told !== undefined && !this.#hears(nowMs, watch)) this.#tell(watch, { kind: "missed" });
     }
   }
 
@@ -169,6 +168,8 @@ export class Watches {
         this.#unanswered.get(member)?.delete(watch.aor);
         watch.reports.delete(member);
       }
+      // Those who are left may be a majority that agrees.
+      this.#consider(nowMs, watch);
     }
   }
 
@@ -186,11 +187,14 @@ export class Watches {
     while (heard.beyond.delete(heard.contiguous + 1)) heard.contiguous++;
   }
 
-  #hears(nowMs: number, { quorum, registered }: Watch): boolean {
-    return isQuorum(quorum, (member) => {
-      const generation = registered.generation(member);
-      return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
-    });
+  #hears(nowMs: number, watch: Watch): boolean {
+    return isQuorum(watch.quorum, (member) => this.#isHeard(nowMs, watch, member));
+  }
+
+  /** The replica would tell of a change now. */
+  #isHeard(nowMs: number, { registered }: Watch, member: number): boolean {
+    const generation = registered.generation(member);
+    return generation !== 0 && this.#leases.expiryMs(member, generation) > nowMs;
   }
 
   #register(nowMs: number, aor: Aor, member: number): void {
@@ -206,7 +210,9 @@ export class Watches {
     this.#context.send(member, { type: "unwatch", aor, order: ++this.#order });
   }
 
+  /** Nothing is told that too few replicas would revoke. */
   #consider(nowMs: number, watch: Watch): void {
+    if (!this.#hears(nowMs, watch)) return;
     const { quorum, reports } = watch;
     const chosen = chosenBallot(quorum, reports);
     if (chosen !== undefined) this.#tellOwner(watch, chosen);
@@ -231,9 +237,9 @@ export class Watches {
     watch.confirmation = undefined;
     const epoch = highestValid(watch.reports);
     if (epoch === undefined || !this.#isNews(watch, epoch)) return;
-    const op = context.openOp((_atMs, _from, message) => {
+    const op = context.openOp((atMs, _from, message) => {
       context.closeOp(op);
-      if (message.type !== "confirmed" || this.#watches.get(watch.aor) !== watch) return;
+      if (message.type !== "confirmed" || this.#watches.get(watch.aor) !== watch || !this.#hears(atMs, watch)) return;
       if (message.owned !== undefined) this.#tellOwner(watch, message.owned);
     });
     watch.confirmation = context.agenda.add(nowMs + context.tuning.attemptMs, (atMs) => {

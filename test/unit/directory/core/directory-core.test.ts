@@ -106,6 +106,23 @@ describe("claims among servers", () => {
     expect(net.claimResult(1, second)).to.deep.equal(result);
   });
 
+  it("begin after what had lapsed is lost, so that to release that does not give up what is claimed now", () => {
+    const net = new CoreNetwork({ servers: 3, delayMs: 10 });
+    const before = net.own(1, ALICE);
+    net.isolate(1);
+    while (net.owned(1, ALICE) !== undefined) net.run(1);
+    expect(lost(net, 1), "it has not been noticed").to.deep.equal([]);
+    net.rejoin(1);
+    const id = net.startClaim(1, ALICE);
+    expect(lost(net, 1)).to.deep.equal([{ kind: "lost", aor: ALICE, epoch: before, reason: "expired", to: undefined }]);
+    net.release(1, ALICE);
+    net.until("the claim ended", () => net.claimResult(1, id) !== undefined);
+    net.run(100);
+    const epoch = net.owned(1, ALICE);
+    expect(net.claimResult(1, id)).to.deep.include({ kind: "owned", epoch });
+    expect(net.claim(2, ALICE, "if-free")).to.deep.equal({ kind: "owned-elsewhere", epoch });
+  });
+
   it("can be cancelled, also while they wait for another", () => {
     const net = new CoreNetwork({ servers: 3 });
     const first = net.startClaim(1, ALICE);

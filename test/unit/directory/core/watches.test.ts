@@ -317,6 +317,27 @@ describe("a watch that hears too few replicas", () => {
     expect(bench.told()).to.deep.equal([owner(ballot(1, 7))]);
   });
 
+  it("still knows what those hold whom it hears, when another comes back", () => {
+    const bench = new Bench().watch();
+    bench.all(undefined, 1, 2, 3);
+    for (const replica of [2, 3]) bench.silent.add(replica);
+    bench.pass(TERM_MS);
+    bench.watches.leasesLapsed(bench.nowMs);
+    expect(bench.told()).to.deep.equal([NOBODY, MISSED]);
+    bench.silent.clear();
+    bench.pass(RENEW_EVERY_MS);
+    bench.all(undefined, 2);
+    expect(bench.told()).to.deep.equal([NOBODY]);
+  });
+
+  it("is told nothing by the word of an owner that it would not hear the end of", () => {
+    const bench = new Bench().watch();
+    bench.all(ballot(1, 7), 1);
+    bench.pass(100);
+    expect(bench.told()).to.deep.equal([]);
+    expect(bench.take("confirm")).to.deep.equal([]);
+  });
+
   it("does not take what a replica told before for what it holds now", () => {
     const bench = new Bench().watch();
     bench.all(ballot(1, 7), 1, 2, 3);
@@ -499,6 +520,15 @@ describe("a change of the voters", () => {
     expect(bench.told(), "not yet in the new group").to.deep.equal([]);
     bench.all(ballot(2, 8), 4);
     expect(bench.told()).to.deep.equal([owner(ballot(2, 8))]);
+  });
+
+  it("is told what those agree on who are left", () => {
+    const bench = new Bench(joint).watch();
+    bench.all(ballot(1, 7), 1, 2);
+    expect(bench.told(), "of the new group only one is heard").to.deep.equal([]);
+    bench.context.install({ ...stable, version: 3 });
+    bench.watches.rosterChanged(bench.nowMs);
+    expect(bench.told()).to.deep.equal([owner(ballot(1, 7))]);
   });
 
   it("forgets the replicas that go", () => {
