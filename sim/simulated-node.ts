@@ -219,9 +219,9 @@ export class SimulatedNode {
     return this.#process?.core.owned(this.clock.localMs(nowMs), aor);
   }
 
-  /** All that it believes to own at this instant. */
-  beliefs(nowMs: number): Iterable<{ readonly aor: Aor; readonly epoch: Epoch }> {
-    return this.#process?.core.owners(this.clock.localMs(nowMs)) ?? [];
+  /** Visits all that it believes to own at this instant. */
+  eachBelief(nowMs: number, visit: (aor: Aor, epoch: Epoch) => void): void {
+    this.#process?.core.eachOwned(this.clock.localMs(nowMs), visit);
   }
 
   /** What it would say of a watched AoR without asking anybody. */

@@ -39,6 +39,8 @@ export interface SimulationReport {
   readonly effects: Workload["effects"];
   /** With wrong clocks: how often a server began to own what another one owned. */
   readonly overlaps: number;
+  /** Users whose history had too many ways to happen to be judged to its end for linearizability. */
+  readonly undecided: number;
   readonly messages: number;
   readonly steps: number;
   readonly faults: Readonly<Record<string, number>>;
@@ -134,6 +136,7 @@ class Simulation {
       lookups,
       effects,
       overlaps: this.#checks.overlaps,
+      undecided: this.#checks.undecided,
       messages: this.#network.messages,
       steps: this.#steps,
       faults: this.#faults.counts,

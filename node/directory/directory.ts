@@ -147,7 +147,7 @@ export class Directory implements Locator {
   /** Lets go of every user, so that others can claim them at once, then takes no further part. Idempotent. */
   stop(): void {
     if (this.#stopped) return;
-    for (const { aor } of Array.from(this.#core.owners(this.#nowMs()))) this.#core.release(this.#nowMs(), aor);
+    for (const { aor } of this.#core.owners(this.#nowMs())) this.#core.release(this.#nowMs(), aor);
     this.#flush();
     this.#stopped = true;
     this.#stopListening?.();

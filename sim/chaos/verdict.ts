@@ -5,7 +5,7 @@ import { EpochChecker } from "../checkers/epochs.ts";
 import type { Believer } from "../checkers/exclusivity.ts";
 import { ExclusivityChecker } from "../checkers/exclusivity.ts";
 import type { Operation } from "../checkers/linearizability.ts";
-import { explainNotLinearizable } from "../checkers/linearizability.ts";
+import { judgeHistory } from "../checkers/linearizability.ts";
 import type { Invariant } from "../checkers/violation.ts";
 import { Violation } from "../checkers/violation.ts";
 import { WatchChecker } from "../checkers/watches.ts";
@@ -83,13 +83,15 @@ function believerOf(tenure: Tenure): Believer {
 /** Claims and ends of ownership fit into one order, as if there were one register of each user. */
 function checkOrder({ tenures, fromMs }: Evidence): Finding[] {
   return [...Map.groupBy(tenures, ({ aor }) => aor)].flatMap(([aor, those]): Finding[] => {
-    const explain = (until: number) =>
-      explainNotLinearizable(those.slice(0, until).flatMap((tenure) => operationsOf(tenure, fromMs)));
-    if (explain(those.length) === undefined) return [];
+    const wrongWith = (until: number) => {
+      const verdict = judgeHistory(those.slice(0, until).flatMap((tenure) => operationsOf(tenure, fromMs)));
+      return typeof verdict === "object" ? verdict.wrong : undefined;
+    };
+    if (wrongWith(those.length) === undefined) return [];
     // The first tenure that does not fit to those before it.
-    const index = those.findIndex((_, at) => explain(at + 1) !== undefined);
+    const index = those.findIndex((_, at) => wrongWith(at + 1) !== undefined);
     const { fromMs: atMs } = those[index] as Tenure;
-    return [{ promise: "linearizability", atMs, what: `${aor}: ${explain(index + 1)}` }];
+    return [{ promise: "linearizability", atMs, what: `${aor}: ${wrongWith(index + 1)}` }];
   });
 }
 

@@ -20,6 +20,11 @@ export interface Believer {
 export class ExclusivityChecker {
   readonly #lastBeliever = new Map<Aor, Believer>();
 
+  /** Whether the server is the last one seen to believe: then nothing is new. */
+  isLast(aor: Aor, server: Believer): boolean {
+    return this.#lastBeliever.get(aor) === server;
+  }
+
   /** Something happened in a server, and this is an AoR that it now believes to own. */
   believed(nowMs: number, aor: Aor, epoch: Epoch, server: Believer): void {
     const last = this.#lastBeliever.get(aor);

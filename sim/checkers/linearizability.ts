@@ -60,13 +60,15 @@ interface Way {
   readonly done: ReadonlySet<number>;
 }
 
+/** Whether a history fits into an order; else what is wrong with the first operation that does not. */
+export type Verdict = "fits" | "undecided" | { readonly wrong: string };
+
 /**
  * Whether there is an order of the operations of one AoR, each taking effect at one instant between its start and its
  * end, in which the register behaves as {@link apply} says (Wing & Gong 1993, with memoised states as in Lowe 2017: all
  * ways are followed at once in order of time, and those with the same register and the same open operations are one).
- * @returns what is wrong with the first operation that fits into no order, or `undefined`
  */
-export function explainNotLinearizable(operations: readonly Operation[]): string | undefined {
+export function judgeHistory(operations: readonly Operation[]): Verdict {
   const open = new Set<number>();
   let ways: Way[] = [{ register: { owner: 0, epoch: NO_BALLOT }, done: new Set() }];
   for (const { at, isEnd } of inOrderOfTime(operations)) {
@@ -76,12 +78,12 @@ export function explainNotLinearizable(operations: readonly Operation[]): string
     }
     const ended = operations[at] as Operation;
     const next = waysWith(at, ways, open, operations);
-    if (next === undefined) return undefined;
-    if (next.length === 0) return explain(ended, ways, operations, open);
+    if (next === undefined) return "undecided";
+    if (next.length === 0) return { wrong: explain(ended, ways, operations, open) };
     open.delete(at);
     ways = next;
   }
-  return undefined;
+  return "fits";
 }
 
 interface Boundary {

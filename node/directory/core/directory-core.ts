@@ -195,7 +195,7 @@ export class DirectoryCore {
     }
     if (this.#isLeaving()) {
       this.#claims.cancelAll(nowMs, LEAVING);
-      for (const { aor } of Array.from(this.#ownerships.list(nowMs))) this.release(nowMs, aor);
+      for (const { aor } of this.#ownerships.list(nowMs)) this.release(nowMs, aor);
     }
     for (const { from, batch } of this.#held.take()) this.receive(nowMs, from, batch);
     this.#deliverToSelf(nowMs);
@@ -314,8 +314,12 @@ export class DirectoryCore {
     return this.#replica.valid(nowMs, aor);
   }
 
-  owners(nowMs: number): Iterable<{ aor: Aor; epoch: Epoch; ownedForMs: number }> {
+  owners(nowMs: number): { aor: Aor; epoch: Epoch; ownedForMs: number }[] {
     return this.#ownerships.list(nowMs);
+  }
+
+  eachOwned(nowMs: number, visit: (aor: Aor, epoch: Epoch, ownedForMs: number) => void): void {
+    this.#ownerships.each(nowMs, visit);
   }
 
   leaseLeftMs(nowMs: number, aor: Aor): number {

@@ -99,11 +99,16 @@ export class Ownerships {
     return Math.max(0, Math.min(...expiries));
   }
 
-  *list(nowMs: number): Iterable<{ aor: Aor; epoch: Epoch; ownedForMs: number }> {
+  /** All that stand at this instant. */
+  list(nowMs: number): { aor: Aor; epoch: Epoch; ownedForMs: number }[] {
+    const all: { aor: Aor; epoch: Epoch; ownedForMs: number }[] = [];
+    this.each(nowMs, (aor, epoch, ownedForMs) => all.push({ aor, epoch, ownedForMs }));
+    return all;
+  }
+
+  each(nowMs: number, visit: (aor: Aor, epoch: Epoch, ownedForMs: number) => void): void {
     for (const ownership of this.#owned.values()) {
-      if (this.#stands(nowMs, ownership)) {
-        yield { aor: ownership.aor, epoch: ownership.epoch, ownedForMs: nowMs - ownership.sinceMs };
-      }
+      if (this.#stands(nowMs, ownership)) visit(ownership.aor, ownership.epoch, nowMs - ownership.sinceMs);
     }
   }
 
