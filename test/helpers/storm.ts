@@ -37,6 +37,9 @@ export const weatherArb: fc.Arbitrary<Weather> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.nat(7000) }) },
 );
 
+/** As long as thousands of storms take when they are asked for. */
+export const stormTimeoutMs = process.env["STORM_RUNS"] === undefined ? 60_000 : 0;
+
 /** How often, and from which seed: a failing run is repeated by the environment variables `STORM_SEED` and `STORM_PATH`. */
 export function stormParameters(numRuns: number): fc.Parameters<unknown> {
   const { STORM_RUNS: runs = numRuns, STORM_SEED: seed, STORM_PATH: path } = process.env;

@@ -5,7 +5,7 @@ import { parseWatcherInfo } from "../../../node/presence/watcherinfo/watcherinfo
 import type { Dialog, Phone } from "../../helpers/phone.ts";
 import { readRlmi } from "../../helpers/rlmi.ts";
 import type { Weather } from "../../helpers/storm.ts";
-import { serverArb, stormParameters, StormyServers, weatherArb } from "../../helpers/storm.ts";
+import { serverArb, stormParameters, stormTimeoutMs, StormyServers, weatherArb } from "../../helpers/storm.ts";
 
 const ALICE = "sip:alice@example.com" as Aor;
 const LIST = "sip:list@example.com" as Aor;
@@ -139,7 +139,7 @@ class Storm {
 const byNumber = (a: number, b: number) => a - b;
 
 describe("watchers of a user in a storm of moves and restarts", function () {
-  this.timeout(60_000);
+  this.timeout(stormTimeoutMs);
 
   it("see no false closed, nothing older after something newer, hardly anything twice, and the truth in the end", async () => {
     await fc.assert(
