@@ -5,7 +5,7 @@ import type { Epoch } from "../dht-schema/ballot.ts";
 import type { Roster, ServerId } from "../dht-schema/roster.ts";
 import { Directory } from "./directory/directory.ts";
 import type {
-  ClaimMode,
+  ClaimOptions,
   ClaimOutcome,
   Location,
   Locator,
@@ -206,7 +206,7 @@ class DirectoryService implements AortaDirectory, Startable {
     return this.#running?.directory.ownedSince(aor);
   }
 
-  async claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
+  async claim(aor: Aor, options: ClaimOptions): Promise<ClaimOutcome> {
     return this.#running?.directory.claim(aor, options) ?? { kind: "unavailable", reason: NOT_RUNNING };
   }
 

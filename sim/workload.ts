@@ -31,7 +31,12 @@ interface OpenLookup {
 
 /** What clients make servers do: claims, releases, lookups, watches, and messages in users' names. */
 export class Workload {
-  readonly claims: Record<ClaimResult["kind"], number> = { owned: 0, "owned-elsewhere": 0, unavailable: 0 };
+  readonly claims: Record<ClaimResult["kind"], number> = {
+    owned: 0,
+    "owned-elsewhere": 0,
+    superseded: 0,
+    unavailable: 0,
+  };
   readonly lost: Record<LossReason, number> = { "handed-over": 0, expired: 0, released: 0 };
   readonly lookups = { owner: 0, nobody: 0, unavailable: 0 };
   readonly effects = { accepted: 0, refused: 0 };

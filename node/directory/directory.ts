@@ -3,8 +3,8 @@ import type { Epoch } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import type {
+  ClaimOptions,
   ClaimOutcome,
-  ClaimMode,
   Location,
   Locator,
   OwnerChange,
@@ -167,7 +167,7 @@ export class Directory implements Locator {
     return this.#stopped ? undefined : this.#core.ownedSince(this.#nowMs(), aor);
   }
 
-  claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome> {
+  claim(aor: Aor, options: ClaimOptions): Promise<ClaimOutcome> {
     const epoch = this.owned(aor);
     if (epoch !== undefined) return Promise.resolve({ kind: "owned", epoch });
     if (this.#stopped) return Promise.resolve(STOPPING);
@@ -192,7 +192,7 @@ export class Directory implements Locator {
       });
       options.signal?.addEventListener("abort", cancel, { once: true });
       const deadlineMs = nowMs + this.#core.roster.leaseMs + CLAIM_SLACK_MS;
-      this.#core.claim(nowMs, id, aor, options.mode, deadlineMs);
+      this.#core.claim(nowMs, id, aor, options.mode, deadlineMs, options.since);
       this.#flushSoon();
     });
   }
@@ -432,6 +432,7 @@ export class Directory implements Locator {
     this.#components.counters.add(`directory.claims.${result.kind}`);
     if (result.kind === "unavailable") return result;
     this.observeEpoch(aor, result.epoch);
+    if (result.kind === "superseded") return result;
     if (result.kind === "owned") {
       const from = result.from === undefined ? undefined : this.#serverByNumber.get(result.from);
       return { kind: "owned", epoch: result.epoch, ...(from !== undefined && { from }) };

@@ -10,8 +10,20 @@ export type ClaimOutcome =
   | { readonly kind: "owned"; readonly epoch: Epoch; readonly from?: ServerId }
   /** Another server owns the user (only when the mode is `if-free`). */
   | { readonly kind: "owned-elsewhere"; readonly owner: ServerId; readonly epoch: Epoch }
+  /** Nobody owns the user, but another server has since the epoch asked for (only with `since`). */
+  | { readonly kind: "superseded"; readonly epoch: Epoch }
   /** No majority answered in time: whether the claim took effect is unknown, and it can be tried again. */
   | { readonly kind: "unavailable"; readonly reason: string };
+
+export interface ClaimOptions {
+  readonly mode: ClaimMode;
+  /**
+   * For who goes on from what it had before: the epoch under which that was. Where another server has owned the user since and nobody
+   * does now, the claim ends as `superseded`, as far as the directory remembers.
+   */
+  readonly since?: Epoch | undefined;
+  readonly signal?: AbortSignal;
+}
 
 export type Location =
   | { readonly kind: "here"; readonly epoch: Epoch }
@@ -66,7 +78,7 @@ export interface Locator {
    * ownership, such as a user's publications, outlives that.
    */
   ownedSince(aor: Aor): Epoch | undefined;
-  claim(aor: Aor, options: { readonly mode: ClaimMode; readonly signal?: AbortSignal }): Promise<ClaimOutcome>;
+  claim(aor: Aor, options: ClaimOptions): Promise<ClaimOutcome>;
   /** Lets go of a user this server owns; nothing happens when it does not. */
   release(aor: Aor): Promise<void>;
   /**

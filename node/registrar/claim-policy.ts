@@ -54,6 +54,7 @@ export function judgeClaim(
       if (now.owned) return { kind: "apply" };
       return now.handedOver ? elsewhere(now.policy) : { kind: "retry-later" };
     case "owned-elsewhere":
+    case "superseded":
       return elsewhere(now.policy);
     case "unavailable":
       return { kind: "retry-later" };

@@ -26,6 +26,7 @@ import { KeyedQueue } from "./keyed-queue.ts";
 import { flowWithoutConnection } from "./reachable-flow.ts";
 import type { ExpiryRules } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
+import { MOVED, NOT_STORED, OUT_OF_ORDER, RETRY_LATER, TOO_MANY_CONTACTS } from "./refusals.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import { changesOf } from "./registration-changes.ts";
@@ -39,12 +40,6 @@ type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
 
 const DEFAULT_EXPIRY: ExpiryRules = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
 const SWEEP_MS = 1000;
-
-const RETRY_LATER: Refusal = { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "5"]] };
-const TOO_MANY_CONTACTS: Refusal = { status: 403, reason: "Too Many Contacts" };
-const OUT_OF_ORDER: Refusal = { status: 500, reason: "CSeq Out Of Order" };
-const NOT_STORED: Refusal = { status: 500, reason: "Contacts Could Not Be Stored" };
-const MOVED: Refusal = { status: 403, reason: "Registered On Another Server" };
 
 /** Joins the registrar's cores to SIP, the locator, the store and the clock. */
 export function createRegistrar(components: RegistrarComponents, options: RegistrarOptions = {}): Registrar {
@@ -124,6 +119,15 @@ class RegistrarDriver implements Registrar {
     return this.#table.get(aor, this.#clock.monotonicMs());
   }
 
+  settle(aor: Aor): Promise<boolean> {
+    if (this.#isServed(aor) || !this.#rests(aor)) return Promise.resolve(true);
+    if (this.#state !== "running" || this.#queue.waiting(aor) >= limits.registrar.pendingPerAor)
+      return Promise.resolve(false);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#queue.run(aor, () => this.#settle(aor).then(resolve));
+    return promise;
+  }
+
   onRegistration(listener: RegistrationListener): () => void {
     this.#registrationListeners.add(listener);
     return () => this.#registrationListeners.delete(listener);
@@ -167,6 +171,18 @@ class RegistrarDriver implements Registrar {
     const refusal = this.#trial(aor, order);
     if (refusal !== undefined) return this.#refuse(incoming, refusal);
     if (this.#isMoveWithin(aor, order)) return this.#moveWithin(incoming, aor, order);
+    // What rests here may be out of date: that comes to light before something new is said.
+    if (binds(order) && !this.#isServed(aor) && this.#rests(aor)) return this.#settleAndRegister(incoming, aor, order);
+    return this.#admit(incoming, aor, order);
+  }
+
+  async #settleAndRegister(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
+    const isSettled = await this.#settle(aor);
+    if (!isSettled || this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
+    return this.#admit(incoming, aor, order);
+  }
+
+  #admit(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): void | Promise<void> {
     const admission = admit(order, {
       owned: this.#isServed(aor),
       shed: this.#isRefreshOfLost(aor, order.callId),
@@ -412,19 +428,34 @@ class RegistrarDriver implements Registrar {
     }
   }
 
-  /** Takes a user back only if nobody has them, or only a server that the user was on earlier: they may have moved while this one was away. */
   async #reclaim(aor: Aor): Promise<void> {
     if (this.#state !== "running") return;
-    if (this.#isServed(aor) || !this.#rests(aor)) return this.#reclaims.done(aor);
-    let outcome = await this.#claim(aor, "if-free");
-    if (outcome.kind === "owned-elsewhere" && (await this.#isNewerThan(outcome.owner, aor)))
-      outcome = await this.#claim(aor, "take-over");
-    if (outcome.kind === "unavailable") return this.#reclaims.retry(aor, this.#clock.monotonicMs());
+    if (!(await this.#settle(aor))) this.#reclaims.retry(aor, this.#clock.monotonicMs());
+  }
+
+  /**
+   * Takes a user back of whom something rests here, only if nobody has them and nobody had them since, or if only a server has them
+   * that they were on earlier: they may have moved while this one was away. Else what rests is shed.
+   * @returns false when the directory could not be reached
+   */
+  async #settle(aor: Aor): Promise<boolean> {
+    let outcome: ClaimOutcome | undefined;
+    if (!this.#isServed(aor) && this.#rests(aor)) {
+      outcome = await this.#claim(aor, "if-free", this.#newestEpoch(aor));
+      if (outcome.kind === "owned-elsewhere" && (await this.#isNewerThan(outcome.owner, aor)))
+        outcome = await this.#claim(aor, "take-over");
+      if (outcome.kind === "unavailable") return false;
+    }
     this.#reclaims.done(aor);
-    if (outcome.kind === "owned-elsewhere") return this.#shedResting(aor);
-    this.#counters.add("registrar.reclaimed");
-    if (this.#rests(aor)) this.#tell(aor);
-    else this.#releaseSoon(aor);
+    if (outcome?.kind === "owned") {
+      this.#counters.add("registrar.reclaimed");
+      if (this.#rests(aor)) this.#tell(aor);
+      else this.#releaseSoon(aor);
+    } else if (outcome !== undefined) {
+      if (outcome.kind === "superseded") this.#counters.add("registrar.superseded");
+      this.#shedResting(aor);
+    }
+    return true;
   }
 
   /**
@@ -438,11 +469,11 @@ class RegistrarDriver implements Registrar {
     return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
   }
 
-  async #claim(aor: Aor, mode: ClaimMode): Promise<ClaimOutcome> {
+  async #claim(aor: Aor, mode: ClaimMode, since?: Epoch): Promise<ClaimOutcome> {
     const abort = new AbortController();
     const cancel = this.#timers.after(limits.registrar.claimMs, () => abort.abort());
     try {
-      return await this.#locator.claim(aor, { mode, signal: abort.signal });
+      return await this.#locator.claim(aor, { mode, since, signal: abort.signal });
     } catch (error) {
       return this.#failed("claim", aor, error);
     } finally {

@@ -39,6 +39,12 @@ export interface RegisteredContacts {
   contactsOf(aor: Aor): readonly RegisteredContact[];
   /** Calls `listener` after a contact was added, removed or has expired; not for a mere refresh. Returns how to stop it. */
   onChange(listener: (aor: Aor) => void): () => void;
+  /**
+   * Finds out about what is kept here of a user who is not owned, after a restart or because the directory could not be reached: the user
+   * is taken back, or what is kept is shed because it is out of date. Does nothing where nothing is kept.
+   * @returns false when the directory cannot be reached for now
+   */
+  settle(aor: Aor): Promise<boolean>;
   /** What is bound, also while the user is being claimed again after a restart. */
   registrationsOf(aor: Aor): readonly Registration[];
   /** Calls `listener` after each change of a contact, refreshes included. Returns how to stop it. */

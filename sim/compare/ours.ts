@@ -1,10 +1,10 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { DirectoryMessage } from "../../dht-schema/directory-messages.ts";
 import { decodeBatch } from "../../dht-schema/directory-messages.ts";
-import type { DirectoryEvent } from "../../node/directory/core/context.ts";
+import type { ClaimResult, DirectoryEvent } from "../../node/directory/core/context.ts";
 import type { Wire } from "../simulated-node.ts";
 import { SimulatedNode } from "../simulated-node.ts";
-import type { Purpose, WayEvent, WayServer, Wish } from "./way.ts";
+import type { ClaimEnd, Purpose, WayEvent, WayServer, Wish } from "./way.ts";
 
 const PURPOSES: Partial<Record<DirectoryMessage["type"], Purpose>> = {
   renew: "upkeep",
@@ -26,12 +26,16 @@ export function purposeOf(wire: Wire): Purpose {
   return (["claim", "lookup", "notice"] as const).find((purpose) => found.has(purpose)) ?? "upkeep";
 }
 
+function claimEnd({ kind }: ClaimResult): ClaimEnd {
+  return kind === "owned" || kind === "unavailable" ? kind : "elsewhere";
+}
+
 /** The events of the production core in the words of the comparison. */
 export function wayEvent(event: DirectoryEvent): WayEvent | undefined {
   switch (event.kind) {
     case "claimed": {
       const { claim: id, aor, result } = event;
-      return { kind: "claimed", id, aor, end: result.kind === "owned-elsewhere" ? "elsewhere" : result.kind };
+      return { kind: "claimed", id, aor, end: claimEnd(result) };
     }
     case "found": {
       const { lookup: id, aor, result } = event;

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { parseAor } from "../../dht-schema/aor.ts";
-import type { Ballot } from "../../dht-schema/ballot.ts";
+import type { Ballot, Epoch } from "../../dht-schema/ballot.ts";
 import { NO_BALLOT } from "../../dht-schema/ballot.ts";
 import type { AcceptedState, DirectoryMessage, MessageOf } from "../../dht-schema/directory-messages.ts";
 import type { Roster } from "../../dht-schema/roster.ts";
@@ -25,15 +25,18 @@ export class ClaimBench {
   /** Messages of claims, without renewals. */
   #sent: { to: number; message: DirectoryMessage }[] = [];
 
-  constructor(purpose: ClaimPurpose = "take-over", roster: Roster = testRoster(9, { voters: [1, 2, 3, 4, 5] })) {
+  constructor(
+    purpose: ClaimPurpose = "take-over",
+    roster: Roster = testRoster(9, { voters: [1, 2, 3, 4, 5] }),
+    since?: Epoch,
+  ) {
     this.context = new CoreContext({ self: 9, roster });
     const context = this.context;
     this.leases = new Leases(context, { began: () => undefined, renewed: () => undefined });
     this.ownerships = new Ownerships(context, this.leases, { reclaim: () => undefined, lost: () => undefined });
     const components = { context, leases: this.leases, ownerships: this.ownerships };
-    this.claim = new Claim({ id: 1, aor: ALICE, purpose, deadlineMs: 12_000 }, components, (_nowMs, _claim, result) =>
-      this.ends.push(result),
-    );
+    const init = { id: 1, aor: ALICE, purpose, deadlineMs: 12_000, since };
+    this.claim = new Claim(init, components, (_nowMs, _claim, result) => this.ends.push(result));
   }
 
   /** Starts, with every renewal answered at once. */

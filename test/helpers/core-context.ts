@@ -96,6 +96,10 @@ export class CoreContext implements Context {
     return { version: this.#roster.version, counter: ++this.#counter, member: this.self };
   }
 
+  ballotAbove(): Ballot {
+    return this.nextBallot();
+  }
+
   sawBallot(ballot: Ballot): boolean {
     this.#counter = Math.max(this.#counter, ballot.counter);
     return true;

@@ -189,10 +189,10 @@ export class CoreNetwork {
   }
 
   /** Starts a claim and returns its number. */
-  startClaim(number: number, aor: Aor, purpose: ClaimPurpose = "take-over", withinMs = 12_000): number {
+  startClaim(number: number, aor: Aor, purpose: ClaimPurpose = "take-over", withinMs = 12_000, since?: Epoch): number {
     const id = ++this.#lastId;
     this.#aors.add(aor);
-    this.act(number, (core, localMs) => core.claim(localMs, id, aor, purpose, localMs + withinMs));
+    this.act(number, (core, localMs) => core.claim(localMs, id, aor, purpose, localMs + withinMs, since));
     return id;
   }
 
@@ -205,8 +205,8 @@ export class CoreNetwork {
   }
 
   /** Claims, and lets time pass until the claim has ended. */
-  claim(number: number, aor: Aor, purpose: ClaimPurpose = "take-over", withinMs = 12_000): ClaimResult {
-    const id = this.startClaim(number, aor, purpose, withinMs);
+  claim(number: number, aor: Aor, purpose: ClaimPurpose = "take-over", withinMs = 12_000, since?: Epoch): ClaimResult {
+    const id = this.startClaim(number, aor, purpose, withinMs, since);
     this.until(`claim of ${aor} by ${number} has ended`, () => this.claimResult(number, id) !== undefined);
     return this.claimResult(number, id) as ClaimResult;
   }

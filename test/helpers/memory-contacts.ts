@@ -15,6 +15,10 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
+  settle(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   registrationsOf(): [] {
     return [];
   }

@@ -4,6 +4,7 @@ import { compareBallots } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type {
   ClaimMode,
+  ClaimOptions,
   ClaimOutcome,
   Location,
   Locator,
@@ -40,6 +41,8 @@ export class SimulatedDirectory {
   readonly time: VirtualTime;
   readonly locators = new Map<ServerId, SimulatedLocator>();
   readonly #owners = new Map<Aor, Ownership>();
+  /** Who owned each user last, whether or not they still do. */
+  readonly #last = new Map<Aor, Ownership>();
   #counter = 0;
 
   constructor(time: VirtualTime, options: Partial<Options> = {}) {
@@ -64,6 +67,7 @@ export class SimulatedDirectory {
     this.#counter += 1;
     const epoch: Epoch = { version: 1, counter: this.#counter, member: to.number };
     this.#owners.set(aor, { owner: to, epoch, since: epoch });
+    this.#last.set(aor, { owner: to, epoch, since: epoch });
     if (from !== undefined && from.owner !== to) from.owner.handOver(aor, from.epoch, { server: to.self, epoch });
     to.observeEpoch(aor, epoch);
     this.#push(aor);
@@ -92,6 +96,19 @@ export class SimulatedDirectory {
   /** All leases of a server run out at this instant, or it lets go of all its users. */
   expire(server: SimulatedLocator, reason: "expired" | "released" = "expired"): void {
     for (const [aor, ownership] of this.#owners) if (ownership.owner === server) this.vacate(aor, server, reason);
+  }
+
+  /** All replicas are started anew: who owned before is not known any more. */
+  forget(): void {
+    this.#last.clear();
+  }
+
+  /** The last owner, if that was another server and later. */
+  ownedSince(aor: Aor, since: Epoch, by: ServerId): Epoch | undefined {
+    const last = this.#last.get(aor);
+    return last !== undefined && last.owner.self !== by && compareBallots(last.epoch, since) > 0
+      ? last.epoch
+      : undefined;
   }
 
   #push(aor: Aor): void {
@@ -161,21 +178,23 @@ export class SimulatedLocator implements Locator {
     return this.owned(aor) && this.#directory.ownerOf(aor)?.since;
   }
 
-  async claim(aor: Aor, options: { mode: ClaimMode; signal?: AbortSignal }): Promise<ClaimOutcome> {
+  async claim(aor: Aor, options: ClaimOptions): Promise<ClaimOutcome> {
     this.claims.push({ aor, mode: options.mode });
     await this.#wait(this.#directory.options.latencyMs);
-    const outcome = await this.#claim(aor, options.mode, options.signal);
+    const outcome = await this.#claim(aor, options);
     if (this.#directory.options.claimAnswerMs > 0) await this.#wait(this.#directory.options.claimAnswerMs);
     return outcome;
   }
 
-  async #claim(aor: Aor, mode: ClaimMode, signal: AbortSignal | undefined): Promise<ClaimOutcome> {
+  async #claim(aor: Aor, { mode, since, signal }: ClaimOptions): Promise<ClaimOutcome> {
     for (;;) {
       if (this.#state !== "up") return { kind: "unavailable", reason: "no majority" };
       if (signal?.aborted === true) return { kind: "unavailable", reason: "aborted" };
       const before = this.#directory.ownerOf(aor);
       if (before?.owner === this) return { kind: "owned", epoch: before.epoch };
       // An earlier run of this very server is dead for certain.
+      const later = since && this.#directory.ownedSince(aor, since, this.self);
+      if (before === undefined && later !== undefined) return { kind: "superseded", epoch: later };
       if (before === undefined || before.owner.self === this.self)
         return { kind: "owned", epoch: this.#directory.move(aor, this) };
       if (mode === "if-free") return { kind: "owned-elsewhere", owner: before.owner.self, epoch: before.epoch };

@@ -128,6 +128,7 @@ export class StormyServers {
     for (const server of this.servers) this.domain.kill(server);
     this.#isDown.fill(true);
     for (const { locator } of this.servers) this.domain.directory.expire(locator);
+    this.domain.directory.forget();
     for (let count = 0; count < NAMES.length; count += 1) {
       this.begin((first + count) % NAMES.length);
       await this.domain.time.advance(apartMs);

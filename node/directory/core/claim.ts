@@ -1,5 +1,5 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
-import type { Ballot } from "../../../dht-schema/ballot.ts";
+import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
 import { compareBallots, formatBallot, sameBallot } from "../../../dht-schema/ballot.ts";
 import type { DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Appointment } from "./agenda.ts";
@@ -15,6 +15,16 @@ import { isQuorum, isQuorumOfSome } from "./quorum.ts";
  * - `reclaim`: the owner itself needs a higher ballot; it goes on owning meanwhile
  */
 export type ClaimPurpose = "take-over" | "if-free" | "reclaim";
+
+/** What a claim is for. */
+export interface ClaimInit {
+  readonly id: number;
+  readonly aor: Aor;
+  readonly purpose: ClaimPurpose;
+  readonly deadlineMs: number;
+  /** The epoch to go on from: nothing is claimed where another server has owned since. */
+  readonly since?: Epoch | undefined;
+}
 
 /** What a replica promised, with what it had accepted. */
 type Promised = MessageOf<"promised">;
@@ -82,6 +92,7 @@ export class Claim {
   readonly aor: Aor;
   readonly purpose: ClaimPurpose;
   readonly deadlineMs: number;
+  readonly #since: Epoch | undefined;
   readonly #context: Context;
   readonly #leases: Leases;
   readonly #ownerships: Ownerships;
@@ -97,7 +108,7 @@ export class Claim {
   #lastProblem = "no majority of the replicas answered";
 
   constructor(
-    init: { readonly id: number; readonly aor: Aor; readonly purpose: ClaimPurpose; readonly deadlineMs: number },
+    init: ClaimInit,
     components: { readonly context: Context; readonly leases: Leases; readonly ownerships: Ownerships },
     onEnd: (nowMs: number, claim: Claim, result: ClaimResult) => void,
   ) {
@@ -105,6 +116,7 @@ export class Claim {
     this.aor = init.aor;
     this.purpose = init.purpose;
     this.deadlineMs = init.deadlineMs;
+    this.#since = init.since;
     this.#context = components.context;
     this.#leases = components.leases;
     this.#ownerships = components.ownerships;
@@ -135,8 +147,10 @@ export class Claim {
     const round = { op, ballot, quorum, promises: new Map(), sessions: new Map(), refused: new Set<number>() };
     this.#phase = { name: "preparing", ...round, asked: new Set() };
     this.#wake(nowMs + context.tuning.attemptMs);
-    // An owner that wants a higher ballot keeps the one it has wherever the new one may not win.
-    const boot = this.purpose === "reclaim" ? undefined : context.boot;
+    // An owner that wants a higher ballot keeps the one it has wherever the new one may not win. Who goes on from an epoch
+    // has to hear first who owned last.
+    const isForPromises = this.purpose === "reclaim" || this.#since !== undefined;
+    const boot = isForPromises ? undefined : context.boot;
     for (const member of quorum.members) {
       this.#leases.ensure(nowMs, member);
       context.send(member, { type: "prepare", op, aor: this.aor, ballot, boot });
@@ -173,10 +187,10 @@ export class Claim {
     this.#context.closeOp(phase.op);
     // An owner that wanted a higher ballot goes on owning by what its replicas hold, the higher ones included.
     if (this.purpose === "reclaim" && this.#ownerships.ballot(this.aor) !== undefined) return;
+    // By the very ballot replicas tell what was never owned from what was.
+    const ballot = this.purpose === "reclaim" ? this.#context.ballotAbove() : phase.ballot;
     for (const member of phase.quorum.members) {
-      if (mayHold(phase, member)) {
-        this.#context.send(member, { type: "release", aor: this.aor, ballot: phase.ballot });
-      }
+      if (mayHold(phase, member)) this.#context.send(member, { type: "release", aor: this.aor, ballot });
     }
   }
 
@@ -219,7 +233,10 @@ export class Claim {
   #consider(nowMs: number, phase: Preparing): void {
     if (!isQuorum(phase.quorum, (member) => phase.promises.has(member))) return;
     const blockers = this.#blockers(phase);
-    if (blockers.length === 0) return this.#accept(phase);
+    if (blockers.length === 0) {
+      const later = this.#ownedSince(phase);
+      return later === undefined ? this.#accept(phase) : this.#endSuperseded(nowMs, later);
+    }
     if (this.purpose !== "take-over") {
       const certain = blockers.find(({ member: owner }) =>
         isQuorumOfSome(phase.quorum, (member) => isValid(phase.promises.get(member), owner)),
@@ -256,6 +273,26 @@ export class Claim {
   #isRuledOut(value: Ballot): boolean {
     const upTo = this.#disowned.get(value.member);
     return value.member === this.#context.self || (upTo !== undefined && compareBallots(value, upTo) <= 0);
+  }
+
+  /**
+   * The highest ballot by which another server has owned since the epoch to go on from, as far as this is remembered. One replica's
+   * word is enough: what was owned a majority accepted, of which one at least has promised, and what was not is forgotten when it is
+   * given up. What somebody may still own is not judged here.
+   */
+  #ownedSince({ promises }: Preparing): Epoch | undefined {
+    let later: Epoch | undefined;
+    for (const { accepted } of promises.values()) {
+      if (accepted === undefined || accepted.validForMs > 0 || accepted.ballot.member === this.#context.self) continue;
+      const since = later ?? this.#since;
+      if (since !== undefined && compareBallots(accepted.ballot, since) > 0) later = accepted.ballot;
+    }
+    return later;
+  }
+
+  #endSuperseded(nowMs: number, later: Epoch): void {
+    this.#leaveRound();
+    this.#end(nowMs, { kind: "superseded", epoch: later });
   }
 
   #yieldToOwner(nowMs: number, owned: Ballot): void {

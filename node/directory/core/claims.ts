@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot } from "../../../dht-schema/ballot.ts";
 import { compareBallots } from "../../../dht-schema/ballot.ts";
-import type { ClaimPurpose } from "./claim.ts";
+import type { ClaimInit } from "./claim.ts";
 import { Claim } from "./claim.ts";
 import type { ClaimResult, Context } from "./context.ts";
 import type { Leases } from "./leases.ts";
@@ -55,11 +55,10 @@ export class Claims {
     return this.#queues.get(aor)?.[0]?.ballotInFlight;
   }
 
-  start(nowMs: number, id: number, aor: Aor, purpose: ClaimPurpose, deadlineMs: number): void {
+  start(nowMs: number, init: ClaimInit): void {
+    const { aor } = init;
     const components = { context: this.#context, leases: this.#leases, ownerships: this.#ownerships };
-    const claim = new Claim({ id, aor, purpose, deadlineMs }, components, (atMs, ended, result) =>
-      this.#ended(atMs, ended, result),
-    );
+    const claim = new Claim(init, components, (atMs, ended, result) => this.#ended(atMs, ended, result));
     const queue = this.#queues.get(aor);
     if (queue !== undefined) queue.push(claim);
     else {
@@ -142,7 +141,7 @@ export class Claims {
       this.#reclaims.delete(aor);
       if (this.has(aor) || this.#ownerships.epoch(nowMs, aor) === undefined) continue;
       this.#reclaimsUnderWay++;
-      this.start(nowMs, RECLAIM, aor, "reclaim", nowMs + roster().leaseMs);
+      this.start(nowMs, { id: RECLAIM, aor, purpose: "reclaim", deadlineMs: nowMs + roster().leaseMs });
     }
   }
 }

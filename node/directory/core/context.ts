@@ -45,6 +45,8 @@ export type LossReason = "handed-over" | "expired" | "released";
 export type ClaimResult =
   | { readonly kind: "owned"; readonly epoch: Epoch; readonly from: number | undefined }
   | { readonly kind: "owned-elsewhere"; readonly epoch: Epoch }
+  /** Nobody owns it, but another server has since the epoch that the claim was to go on from. */
+  | { readonly kind: "superseded"; readonly epoch: Epoch }
   | { readonly kind: "unavailable"; readonly reason: string };
 
 /** What a lookup found. */
@@ -125,6 +127,8 @@ export interface Context {
   closeOp(op: number): void;
   /** A ballot above every one seen so far; `undefined` when there is none left. */
   nextBallot(): Ballot | undefined;
+  /** To let go of what was owned by: a ballot above every one of ours, as long as there are any. */
+  ballotAbove(): Ballot;
   /** Learns that a ballot exists; false where it is so far above all others that it cannot be believed at once. */
   sawBallot(ballot: Ballot): boolean;
   /** Highest counter of the ballots seen so far. */

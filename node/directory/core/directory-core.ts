@@ -1,8 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
-import { compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
+import { BALLOT_MAX, compareBallots, NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { Batch, DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
-import { BATCH_MESSAGES_MAX } from "../../../dht-schema/directory-messages.ts";
 import type { Roster } from "../../../dht-schema/roster.ts";
 import { isJoint, isNewerRoster } from "../../../dht-schema/roster.ts";
 import { Agenda } from "./agenda.ts";
@@ -12,6 +11,7 @@ import { Claims, LEAVING, RECLAIM } from "./claims.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
 import { graceMs } from "./grace.ts";
 import { HeldBatches } from "./held-batches.ts";
+import { inBatches } from "./in-batches.ts";
 import { Leases } from "./leases.ts";
 import type { LookupMode } from "./lookup.ts";
 import { startInspection, startLookup } from "./lookup.ts";
@@ -116,6 +116,7 @@ export class DirectoryCore {
         if (!isReached) this.#context.emit({ kind: "violation", from: this.#speaker, rule: "counter-leap" });
         return isReached;
       },
+      ballotAbove: () => context.nextBallot() ?? { ...BALLOT_MAX, version: this.#roster.version, member: init.self },
       highestCounter: () => this.#counter.value,
     };
     this.#context = context;
@@ -212,9 +213,12 @@ export class DirectoryCore {
     this.#replica.ceilingStored(counter);
   }
 
-  /** Starts a claim; `claimed` tells its end. Claims of one AoR go one after the other. */
-  claim(nowMs: number, id: number, aor: Aor, purpose: ClaimPurpose, deadlineMs: number): void {
-    this.#claims.start(nowMs, id, aor, purpose, deadlineMs);
+  /**
+   * Starts a claim; `claimed` tells its end. Claims of one AoR go one after the other.
+   * @param since the epoch to go on from: the claim ends as superseded where another server has owned since
+   */
+  claim(nowMs: number, id: number, aor: Aor, purpose: ClaimPurpose, deadlineMs: number, since?: Epoch): void {
+    this.#claims.start(nowMs, { id, aor, purpose, deadlineMs, since });
     this.#deliverToSelf(nowMs);
   }
 
@@ -224,9 +228,10 @@ export class DirectoryCore {
   }
 
   release(nowMs: number, aor: Aor): void {
-    // Above every ballot of ours until now: replicas may already hold a higher one that a re-claim was after. A claim that
-    // waits for the end of the re-claim begins with it, and goes above.
-    const ballot = { version: this.#roster.version, counter: this.#counter.value, member: this.self };
+    // Above every ballot of ours until now: replicas may already hold a higher one that a re-claim was after, and they remember what
+    // was owned from what was not by it. A claim that waits for the end of the re-claim begins with it, and goes above.
+    if (this.#ownerships.ballot(aor) === undefined) return;
+    const ballot = this.#context.ballotAbove();
     const quorum = this.#ownerships.end(nowMs, aor, "released", undefined);
     if (quorum === undefined) return;
     for (const member of quorum.members) this.#send(member, { type: "release", aor, ballot });
@@ -493,12 +498,4 @@ export class DirectoryCore {
       this.#lookForLapses(atMs);
     });
   }
-}
-
-function inBatches(messages: DirectoryMessage[]): DirectoryMessage[][] {
-  if (messages.length <= BATCH_MESSAGES_MAX) return [messages];
-  const count = Math.ceil(messages.length / BATCH_MESSAGES_MAX);
-  return Array.from({ length: count }, (_, at) =>
-    messages.slice(at * BATCH_MESSAGES_MAX, (at + 1) * BATCH_MESSAGES_MAX),
-  );
 }

@@ -21,10 +21,11 @@ interface Session {
   notices: number;
 }
 
-/** What was accepted, with the very session it was accepted under. */
+/** What was accepted, with the very session it was accepted under; without it, since its owner let go: kept so that it is known who owned last. */
 interface Accepted {
   readonly ballot: Ballot;
-  readonly session: Session;
+  readonly boot: number;
+  readonly session: Session | undefined;
 }
 
 /** Room for 2^30 sessions an incarnation, so that no session id ever comes twice. */
@@ -55,7 +56,7 @@ export class Replica {
     const { registers: max, forgetAfterBallots: keepBallots } = context.tuning;
     this.#registers = new Registers(
       { floor: init.floor, max, keepBallots },
-      (nowMs, { session }) => session.expiresMs <= nowMs,
+      (nowMs, accepted) => this.#validForMs(nowMs, accepted) === 0,
     );
     this.#ceiling = init.ceiling;
     this.#lastSession = context.boot * SESSIONS_PER_INCARNATION;
@@ -185,8 +186,8 @@ export class Replica {
     session: Session,
     { op, aor, ballot }: { readonly op: number; readonly aor: Aor; readonly ballot: Ballot },
   ): void {
-    register.accepted?.session.holds.delete(aor);
-    register.accepted = { ballot, session };
+    register.accepted?.session?.holds.delete(aor);
+    register.accepted = { ballot, boot: session.boot, session };
     session.holds.add(aor);
     this.#context.send(session.server, { type: "accepted", op, session: session.id });
     this.#tell(nowMs, aor);
@@ -195,12 +196,13 @@ export class Replica {
   /** The register becomes free at once instead of at the end of the session. */
   #release(nowMs: number, aor: Aor, ballot: Ballot, from: number): void {
     const register = this.#registers.get(aor);
-    const held = register?.accepted?.ballot;
-    if (register === undefined || held?.member !== from || ballot.member !== from) return;
-    // What the owner went through on its way to this ballot is let go of with it.
-    if (compareBallots(held, ballot) > 0) return;
-    register.accepted?.session.holds.delete(aor);
-    register.accepted = undefined;
+    const held = register?.accepted;
+    if (register === undefined || held?.session === undefined || held.ballot.member !== from) return;
+    const order = compareBallots(ballot, held.ballot);
+    if (ballot.member !== from || order < 0) return;
+    held.session.holds.delete(aor);
+    // The very ballot is given up by who never owned it; who did lets go of all that it went through, by one above.
+    register.accepted = order === 0 ? undefined : { ...held, session: undefined };
     this.#tell(nowMs, aor);
   }
 
@@ -290,13 +292,13 @@ export class Replica {
 
   #state(nowMs: number, accepted: Accepted | undefined): AcceptedState | undefined {
     if (accepted === undefined) return undefined;
-    const { ballot, session } = accepted;
-    return { ballot, boot: session.boot, validForMs: this.#validForMs(nowMs, accepted) };
+    const { ballot, boot } = accepted;
+    return { ballot, boot, validForMs: this.#validForMs(nowMs, accepted) };
   }
 
-  /** Rounded up: 0 must mean that the session is over. */
+  /** Rounded up: 0 must mean that the session is over, or the ballot let go of. */
   #validForMs(nowMs: number, { session }: Accepted): number {
-    return session.expiresMs > nowMs ? Math.ceil(session.expiresMs - nowMs) : 0;
+    return session !== undefined && session.expiresMs > nowMs ? Math.ceil(session.expiresMs - nowMs) : 0;
   }
 
   /** Whether a ballot could be true, and is under the durable ceiling. */

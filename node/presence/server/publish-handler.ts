@@ -46,12 +46,18 @@ export class PublishHandler {
     if (this.#publish(incoming, aor, event)) return;
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
     // A user is claimed only for a PUBLISH that will be stored, which needs no state to be seen.
-    const trial = this.#onNothing(event);
-    const rests = this.#rests(aor, event.ifMatch);
-    if (!rests && (trial.kind === "refused" || trial.expiresSeconds === 0)) return this.#conclude(incoming, trial);
+    if (this.#isInVain(aor, event)) return this.#conclude(incoming, this.#onNothing(event));
     if (this.#waiting >= this.#context.bounds.publishesWaiting)
       return this.#answer(incoming, unavailable(RETRY_SECONDS));
-    void this.#claimAndPublish(incoming, aor, event, rests ? "if-free" : "take-over");
+    this.#waiting += 1;
+    void this.#claimAndPublish(incoming, aor, event).finally(() => void (this.#waiting -= 1));
+  }
+
+  /** Whether nothing of the PUBLISH would be stored even if the user were owned here. */
+  #isInVain(aor: Aor, event: PublishEvent): boolean {
+    if (this.#rests(aor, event.ifMatch)) return false;
+    const trial = this.#onNothing(event);
+    return trial.kind === "refused" || trial.expiresSeconds === 0;
   }
 
   /** Whether a publication rests here, because the user is being claimed again: a 412 would make the device publish it a second time. */
@@ -62,10 +68,12 @@ export class PublishHandler {
     return publications.holds(aor, entityTag);
   }
 
-  async #claimAndPublish(incoming: IncomingRequest, aor: Aor, event: PublishEvent, mode: ClaimMode): Promise<void> {
-    this.#waiting += 1;
-    const outcome = await this.#claim(aor, mode);
-    this.#waiting -= 1;
+  async #claimAndPublish(incoming: IncomingRequest, aor: Aor, event: PublishEvent): Promise<void> {
+    // What rests here may be out of date: nobody is to see it because of something new.
+    if (!(await this.#context.contacts.settle(aor))) return this.#answer(incoming, unavailable(RETRY_SECONDS));
+    if (this.#publish(incoming, aor, event)) return;
+    if (this.#isInVain(aor, event)) return this.#conclude(incoming, this.#onNothing(event));
+    const outcome = await this.#claim(aor, this.#rests(aor, event.ifMatch) ? "if-free" : "take-over");
     if (outcome.kind === "owned-elsewhere") return this.#conclude(incoming, this.#onNothing(event));
     // Another server had the user: what rested here is older than what was said there.
     if (outcome.kind === "owned" && outcome.from !== undefined) this.#registry.shedRested(aor);

@@ -51,6 +51,7 @@ describe("contacts across a restart of their server", () => {
     await current.register();
     domain.kill(two);
     domain.directory.expire(two.locator);
+    domain.directory.forget();
     const [oneAgain] = [domain.restart(one), await domain.time.advance(10)];
     expect(oneAgain.locator.owned(old.aor)).to.not.equal(undefined);
     const twoAgain = domain.restart(two);

@@ -278,6 +278,98 @@ describe("a release", () => {
   });
 });
 
+describe("a server that was away and goes on from what it had", () => {
+  const goOn = (net: CoreNetwork, since: Ballot) => net.claim(1, ALICE, "if-free", 12_000, since);
+
+  /** Server 1 owned the user and is gone; its leases are over. */
+  function away(servers = 3): { net: CoreNetwork; since: Ballot } {
+    const net = new CoreNetwork({ servers });
+    const since = net.own(1, ALICE);
+    net.run(1_000);
+    net.crash(1);
+    net.run(11_000);
+    return { net, since };
+  }
+
+  for (const servers of [3, 5]) {
+    it(`has the user back, of ${servers} servers, if nobody had them since`, () => {
+      const { net, since } = away(servers);
+      net.start(1);
+      expect(goOn(net, since).kind).to.equal("owned");
+    });
+
+    it(`has not, of ${servers} servers, once another had them, which let go: one claims in vain, one without an epoch does not`, () => {
+      const { net, since } = away(servers);
+      const epoch = net.own(2, ALICE);
+      net.release(2, ALICE);
+      net.run(1_000);
+      net.start(1);
+      expect(goOn(net, since)).to.deep.equal({ kind: "superseded", epoch });
+      expect(net.lookup(3, ALICE), "nobody owns").to.deep.equal({ kind: "nobody" });
+      expect(goOn(net, since), "again").to.deep.equal({ kind: "superseded", epoch });
+      expect(net.claim(1, ALICE, "if-free").kind).to.equal("owned");
+    });
+  }
+
+  it("has not, once another had them, which died", () => {
+    const { net, since } = away(5);
+    const epoch = net.own(2, ALICE);
+    net.crash(2);
+    net.run(11_000);
+    net.start(1);
+    expect(goOn(net, since)).to.deep.equal({ kind: "superseded", epoch });
+  });
+
+  it("has not, once another had them and let go while it wanted a higher ballot", () => {
+    const { net, since } = away(5);
+    const epoch = net.own(2, ALICE);
+    net.crash(3);
+    net.run(100);
+    net.start(3);
+    net.until("replica 4 holds a higher ballot that is not owned yet", () => {
+      const held = net.held(4, ALICE);
+      return held !== undefined && compareBallots(held, epoch) > 0;
+    });
+    net.release(2, ALICE);
+    net.run(1_000);
+    net.start(1);
+    expect(goOn(net, since).kind).to.equal("superseded");
+  });
+
+  it("has them back where another only tried, in vain", () => {
+    const { net, since } = away();
+    for (const number of [2, 3]) net.cut(number, number === 2 ? 3 : 2);
+    expect(net.claim(2, ALICE, "take-over", 1_000).kind).to.equal("unavailable");
+    net.heal(2, 3);
+    net.run(1_000);
+    net.start(1);
+    expect(goOn(net, since).kind).to.equal("owned");
+  });
+
+  it("has them back after a move to another server and back", () => {
+    const net = new CoreNetwork({ servers: 3 });
+    net.own(1, ALICE);
+    net.own(2, ALICE);
+    const since = net.own(1, ALICE);
+    net.crash(1);
+    net.run(11_000);
+    net.start(1);
+    expect(goOn(net, since).kind).to.equal("owned");
+  });
+
+  it("has them back under a later ballot of its own, as after replicas that restarted", () => {
+    const net = new CoreNetwork({ servers: 3 });
+    const since = net.own(1, ALICE);
+    net.crash(3);
+    net.start(3);
+    net.run(GRACE_MS + 5_000);
+    net.crash(1);
+    net.run(11_000);
+    net.start(1);
+    expect(goOn(net, since).kind).to.equal("owned");
+  });
+});
+
 describe("an ownership lost while the replicas' sessions lived on", () => {
   it("is not held against others for ever", () => {
     const net = new CoreNetwork({ servers: 3 });

@@ -313,12 +313,33 @@ describe("a release", () => {
     expect(bench.read(0)).to.deep.include({ accepted: undefined, promised: ballot(3, 2) });
   });
 
-  it("frees what the owner went through on the way to the ballot that it lets go of", () => {
+  it("by a higher ballot frees what was owned as well, and the replica remembers that it was", () => {
     const bench = new Bench();
     bench.renew(0, 2);
     bench.accept(0, ballot(3, 2));
     bench.tell(0, 2, { type: "release", aor: ALICE, ballot: ballot(9, 2) });
-    expect(bench.read(0).accepted).to.equal(undefined);
+    const letGo = { ballot: ballot(3, 2), boot: 1, validForMs: 0 };
+    expect(bench.read(0)).to.deep.include({ accepted: letGo, promised: ballot(3, 2) });
+    expect(bench.replica.valid(0, ALICE)).to.equal(undefined);
+    expect([...bench.replica.holdings(0)]).to.deep.equal([]);
+    bench.tell(1, 2, { type: "release", aor: ALICE, ballot: ballot(3, 2) });
+    expect(bench.read(1).accepted, "said again, by the very ballot").to.deep.equal(letGo);
+  });
+
+  it("is told to watchers once, and the end of the session not again", () => {
+    const bench = new Bench();
+    bench.renew(0, 2);
+    bench.renew(5_000, 3);
+    bench.accept(5_000, ballot(3, 2));
+    const told = (atMs: number, from: number, message: DirectoryMessage) => {
+      bench.context.agenda.runDue(atMs);
+      bench.replica.receive(atMs, from, message);
+      return bench.context.takeSent().filter((sent) => sent.message.type === "notice");
+    };
+    expect(told(5_000, 3, { type: "watch", aor: ALICE, order: 1 })).to.have.length(1);
+    expect(told(5_001, 2, { type: "release", aor: ALICE, ballot: ballot(9, 2) })).to.have.length(1);
+    expect(told(5_002, 2, { type: "release", aor: ALICE, ballot: ballot(9, 2) })).to.deep.equal([]);
+    expect(told(LEASE_MS + 1, 3, { type: "renew", op: 7, boot: 1 })).to.deep.equal([]);
   });
 
   it("is not taken from anybody but the owner, nor for a ballot below the one held", () => {
