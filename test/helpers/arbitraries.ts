@@ -125,6 +125,7 @@ export function longestMessages(): DirectoryMessage[] {
     session: most,
     incarnation: most,
     notices: most,
+    order: most,
     sequence: most,
     owned: longBallot,
     aor: longAor,
