@@ -32,6 +32,12 @@ export type UpLine = NodeStatus & { readonly data: string; readonly admin: strin
 export class Aorta {
   readonly folder = mkdtempSync(join(tmpdir(), "aorta-cli-"));
   readonly #children = new Set<ChildProcess>();
+  readonly #env: (args: readonly string[]) => Readonly<Record<string, string>>;
+
+  /** @param env of a command, beside PATH */
+  constructor(env: (args: readonly string[]) => Readonly<Record<string, string>> = () => ({})) {
+    this.#env = env;
+  }
 
   /** A path in the folder. */
   path(name: string): string {
@@ -40,7 +46,10 @@ export class Aorta {
 
   /** Starts a command. */
   spawn(args: readonly string[], { env = {}, cwd = this.folder, input = "" }: RunOptions = {}): ChildProcess {
-    const child = spawn(process.execPath, [main, ...args], { cwd, env: { PATH: process.env["PATH"], ...env } });
+    const child = spawn(process.execPath, [main, ...args], {
+      cwd,
+      env: { PATH: process.env["PATH"], ...this.#env(args), ...env },
+    });
     this.#children.add(child);
     child.once("exit", () => this.#children.delete(child));
     child.stdin.end(input);

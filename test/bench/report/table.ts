@@ -1,57 +1,17 @@
-import type { Metric } from "../system.ts";
-import { format, judge } from "./goals.ts";
-import type { Results } from "./results.ts";
-
-const COLUMNS: readonly (readonly [string, Metric])[] = [
-  ["p50 ms", "p50Ms"],
-  ["p99 ms", "p99Ms"],
-  ["ops/s", "perSecond"],
-  ["CPU µs/op", "cpuMicros"],
-  ["idle CPU %", "idlePercent"],
-  ["replica B", "replicaHeapBytes"],
-  ["owner B", "ownerHeapBytes"],
-  ["RSS MiB", "rssMebibytes"],
-  ["two owners", "twoBelievers"],
-  ["outage ms", "outageMs"],
-];
-
 /**
- * The raw operation that an operation is compared with: what asks or tells with the round trip, what waits for a majority
- * with the write to as many replicas.
+ * A table with its titles in the first row, as columns of equal width or as markdown; all but the first columns and the last are
+ * numbers, which go to the right.
+ * @param texts how many columns at the left are texts
  */
-function limitOf(system: string, operation: string): string {
-  if (operation === "lookup" || operation.startsWith("notice")) return "round-trip";
-  return system === "aorta-5" ? "write-5" : "write";
-}
-
-/** The figures and the goals, for people. */
-export function report(results: Results): string {
-  const rows = results.rows().map(({ system, operation }) => {
-    const ratio = system === "raw" ? undefined : results.ratio(system, operation, "p50Ms", limitOf(system, operation));
-    return [
-      system,
-      operation,
-      ...COLUMNS.map(([, metric]) => cell(results.value(system, operation, metric))),
-      ratio === undefined ? "" : `${format(ratio)} × ${limitOf(system, operation)}`,
-    ];
-  });
-  const figures = align([["system", "operation", ...COLUMNS.map(([title]) => title), "p50 by the raw limit"], ...rows]);
-  const goals = judge(results).map(({ goal, measured, met }) => [
-    met === undefined ? "–" : met ? "met" : "MISSED",
-    goal,
-    measured,
-  ]);
-  return `${figures}\n\n${align([["", "goal", "measured"], ...goals])}\n`;
-}
-
-function cell(value: number | undefined): string {
-  return value === undefined ? "" : format(value);
-}
-
-/** Columns of equal width; all but the texts at both ends to the right. */
-function align(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const isNumber = (column: number) => column > 1 && column < widths.length - 1;
+export function table(rows: readonly (readonly string[])[], markdown: boolean, texts = 2): string {
+  const [titles = []] = rows;
+  const widths = titles.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const isNumber = (column: number) => column >= texts && column < widths.length - 1;
+  if (markdown) {
+    const rule = widths.map((_, column) => (isNumber(column) ? "--:" : "---"));
+    const lines = [titles, rule, ...rows.slice(1)];
+    return lines.map((row) => `| ${row.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`).join("\n");
+  }
   return rows
     .map((row) =>
       row

@@ -1,0 +1,50 @@
+/** What a run of the benchmark is to do. */
+export interface BenchOptions {
+  /** Less of everything. */
+  readonly quick: boolean;
+  /** Measured rounds, after one that warms up. */
+  readonly rounds: number;
+  /** Names of parts, systems and operations; all where none of a kind is named. */
+  readonly only: ReadonlySet<string>;
+  /** Tables as markdown. */
+  readonly markdown: boolean;
+  /** Folder for CPU profiles. */
+  readonly profile: string | undefined;
+}
+
+/** One part of the benchmark, with systems and goals of its own. */
+export interface Part {
+  readonly name: string;
+  readonly systems: ReadonlySet<string>;
+  readonly operations: ReadonlySet<string>;
+  run(options: BenchOptions): Promise<PartReport>;
+}
+
+/** What a part showed. */
+export interface PartReport {
+  /** For people. */
+  readonly text: string;
+  /** For programs: every figure of every round, and the goals. */
+  readonly data: object;
+}
+
+/** Whether a name is to be measured, `among` those of its kind: named itself, or none of them is. */
+export function isWanted(only: ReadonlySet<string>, name: string, among: ReadonlySet<string>): boolean {
+  return only.has(name) || [...only].every((other) => !among.has(other));
+}
+
+/** The parts that have something of what is named. */
+export function wantedParts(only: ReadonlySet<string>, parts: readonly Part[]): readonly Part[] {
+  const partNames = new Set(parts.map(({ name }) => name));
+  const inner = [...only].filter((name) => !partNames.has(name));
+  return parts.filter(
+    ({ name, systems, operations }) =>
+      isWanted(only, name, partNames) &&
+      (inner.length === 0 || inner.some((each) => systems.has(each) || operations.has(each))),
+  );
+}
+
+/** One line that changes on a terminal, a line each elsewhere. */
+export function progress(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
+}
