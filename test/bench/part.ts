@@ -33,14 +33,15 @@ export function isWanted(only: ReadonlySet<string>, name: string, among: Readonl
   return only.has(name) || [...only].every((other) => !among.has(other));
 }
 
-/** The parts that have something of what is named. */
+/** The parts that are named or have something of what is: a named system, if there is one, and a named operation, if there is one. */
 export function wantedParts(only: ReadonlySet<string>, parts: readonly Part[]): readonly Part[] {
   const partNames = new Set(parts.map(({ name }) => name));
-  const inner = [...only].filter((name) => !partNames.has(name));
+  const has = (part: Part, kind: "systems" | "operations"): boolean => {
+    const named = [...only].filter((name) => parts.some((each) => each[kind].has(name)));
+    return named.length === 0 || named.some((name) => part[kind].has(name));
+  };
   return parts.filter(
-    ({ name, systems, operations }) =>
-      isWanted(only, name, partNames) &&
-      (inner.length === 0 || inner.some((each) => systems.has(each) || operations.has(each))),
+    (part) => isWanted(only, part.name, partNames) && has(part, "systems") && has(part, "operations"),
   );
 }
 

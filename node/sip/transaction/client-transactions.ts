@@ -42,7 +42,7 @@ export class ClientTransactions {
   readonly #windows: SendWindows;
   readonly #waiting = new Set<WaitingRequest>();
   /** Requests that nobody has answered yet, by where they go: one destination that is silent leaves room for the others. */
-  readonly #unanswered = new Map<string, number>();
+  readonly #unanswered = new Map<string, { requests: number }>();
   #unansweredInAll = 0;
 
   constructor(components: Components) {
@@ -67,14 +67,15 @@ export class ClientTransactions {
   /** Sends a request that has its Via; resolves with the final response, top Via removed. Never rejects. */
   send(request: SipRequest, flow: Flow, options: InviteProgress = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
+    const key = flowKey(flow);
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
-    else if (!isShareLeft(this.#unansweredBy(flow), this.#unansweredInAll, this.#components.capacity)) {
+    else if (!isShareLeft(this.#unanswered.get(key)?.requests ?? 0, this.#unansweredInAll, this.#components.capacity)) {
       this.#components.counters.add("sip.client_overload");
       resolve(localResponse(request, 503));
     } else {
-      const user = { ...options, resolve: this.#counted(flow, resolve) };
+      const user = { ...options, resolve: this.#counted(key, resolve) };
       if (this.#components.isReliable(flow)) this.#start(request, flow, user);
-      else this.#startInTurn(request, flow, user);
+      else this.#startInTurn(request, { flow, key }, user);
     }
     return promise;
   }
@@ -97,37 +98,33 @@ export class ClientTransactions {
     for (const transaction of this.#byKey.values()) transaction.failed();
   }
 
-  #unansweredBy(flow: Flow): number {
-    return this.#unanswered.get(flowKey(flow)) ?? 0;
-  }
-
-  /** Counts a request until it is resolved, which happens once. */
-  #counted(flow: Flow, resolve: (response: SipResponse) => void): (response: SipResponse) => void {
-    const key = flowKey(flow);
+  /** Counts a request to a destination until it is resolved. */
+  #counted(key: string, resolve: (response: SipResponse) => void): (response: SipResponse) => void {
+    const known = this.#unanswered.get(key);
+    const destination = known ?? { requests: 0 };
+    if (known === undefined) this.#unanswered.set(key, destination);
+    destination.requests++;
+    this.#unansweredInAll++;
     let isCounted = true;
-    const count = (by: 1 | -1): void => {
-      this.#unansweredInAll += by;
-      const now = (this.#unanswered.get(key) ?? 0) + by;
-      if (now === 0) this.#unanswered.delete(key);
-      else this.#unanswered.set(key, now);
-    };
-    count(1);
     return (response) => {
-      if (isCounted) count(-1);
-      isCounted = false;
+      if (isCounted) {
+        isCounted = false;
+        this.#unansweredInAll--;
+        if (--destination.requests === 0) this.#unanswered.delete(key);
+      }
       resolve(response);
     };
   }
 
   /** Where datagrams can be lost for their number, a request waits for its turn. Its timers begin when it is sent. */
-  #startInTurn(request: SipRequest, flow: Flow, user: User): void {
+  #startInTurn(request: SipRequest, { flow, key }: { readonly flow: Flow; readonly key: string }, user: User): void {
     const { scheduler, counters, timers } = this.#components;
     const turn: { place?: Place; waiting?: WaitingRequest; isSent?: true; hasLeft?: true } = {};
     const leave = (): void => {
       turn.hasLeft = true;
       turn.place?.leave();
     };
-    turn.place = this.#windows.enter(flowKey(flow), () => {
+    turn.place = this.#windows.enter(key, () => {
       turn.isSent = true;
       turn.waiting?.end();
       this.#start(request, flow, user, leave);
