@@ -150,7 +150,7 @@ export const claimMutants: readonly Mutant[] = [
     name: "release-frees-later",
     rule: "a release voids no ballot above the one it names",
     mark: "·",
-    edits: [core("replica", "if (compareBallots(held, ballot) > 0) return;", "")],
+    edits: [core("replica", "if (ballot.member !== from || order < 0) return;", "if (ballot.member !== from) return;")],
     runs: CONTENTION,
     seeds: 20,
   },
