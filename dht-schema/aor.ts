@@ -20,6 +20,7 @@ const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0
  * @throws {SchemaError} `BAD_AOR` when there is no user part, the host is malformed, an escape is broken, or it is too long.
  */
 export function parseAor(uri: string): Aor {
+  if (uri.length <= AOR_MAX_BYTES && isPlainAor(uri)) return uri as Aor;
   const match = /^sips?:([^@]+)@([^;?]+)/i.exec(uri);
   if (match === null) throw new SchemaError("BAD_AOR", `not a SIP address of a user: ${quote(uri)}`);
   const userinfo = match[1] as string;

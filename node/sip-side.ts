@@ -98,11 +98,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
       store: storage.contacts,
       shed: storage.shed,
       resting: () => presence.resting,
-      registrationEpoch: createRegistrationEpoch({ stack, domain, timers: systemTimers }),
+      registrationEpoch: createRegistrationEpoch({ stack, domain }),
       logger: part("registrar"),
       hasPublications: (aor) => presence.hasPublications(aor),
       placeOf,
-      addressesOf: createServerAddresses({ stack, domain, timers: systemTimers }),
+      addressesOf: createServerAddresses({ stack, domain }),
     },
     { policy: config.onConflict },
   );

@@ -17,8 +17,7 @@ export function maxBreadthOf(headers: SipHeaders): number | undefined {
  */
 export function shareBreadth(breadth: number, branches: number): number[] | undefined {
   if (breadth < branches) return undefined;
-  return Array.from(
-    { length: branches },
-    (_, at) => Math.floor(breadth / branches) + (at < breadth % branches ? 1 : 0),
-  );
+  const shares: number[] = [];
+  for (let at = 0; at < branches; at++) shares.push(Math.floor(breadth / branches) + (at < breadth % branches ? 1 : 0));
+  return shares;
 }

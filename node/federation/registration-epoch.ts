@@ -2,7 +2,6 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { createRequest } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
 import type { SipStack } from "../sip/stack.ts";
@@ -15,16 +14,13 @@ export type RegistrationEpoch = (server: ServerId, aor: Aor) => Promise<Epoch | 
 export function createRegistrationEpoch(components: {
   readonly stack: Pick<SipStack, "send">;
   readonly domain: string;
-  readonly timers: Timers;
 }): RegistrationEpoch {
-  const { stack, domain, timers } = components;
+  const { stack, domain } = components;
   return async (server, aor) => {
     const from = `<${aor}>;tag=${randomTag()}`;
     const request = createRequest({ method: "REGISTER", uri: `sip:${domain}`, from, to: `<${aor}>` });
-    const giveUp = new AbortController();
-    const cancel = timers.after(limits.federation.addressMs, () => giveUp.abort());
-    const { status, headers } = await stack.send(request, { transport: "MESH", server }, { signal: giveUp.signal });
-    cancel();
+    const { addressMs: withinMs } = limits.federation;
+    const { status, headers } = await stack.send(request, { transport: "MESH", server }, { withinMs });
     return status === 200 ? epochIn(headers) : undefined;
   };
 }

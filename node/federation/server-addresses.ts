@@ -1,6 +1,5 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { createRequest } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
 import type { Flow, ListenAddress, SipStack } from "../sip/stack.ts";
@@ -13,16 +12,13 @@ export type ServerAddresses = (server: ServerId) => Promise<readonly string[]>;
 export function createServerAddresses(components: {
   readonly stack: Pick<SipStack, "send">;
   readonly domain: string;
-  readonly timers: Timers;
 }): ServerAddresses {
-  const { stack, domain, timers } = components;
+  const { stack, domain } = components;
   return async (server) => {
     const uri = `sip:${domain}`;
     const request = createRequest({ method: "OPTIONS", uri, from: `<${uri}>;tag=${randomTag()}`, to: `<${uri}>` });
-    const giveUp = new AbortController();
-    const cancel = timers.after(limits.federation.addressMs, () => giveUp.abort());
-    const { status, headers } = await stack.send(request, { transport: "MESH", server }, { signal: giveUp.signal });
-    cancel();
+    const { addressMs: withinMs } = limits.federation;
+    const { status, headers } = await stack.send(request, { transport: "MESH", server }, { withinMs });
     return status === 200 ? headers.all("Contact") : [];
   };
 }

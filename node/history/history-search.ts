@@ -2,7 +2,6 @@ import { z } from "zod";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { createRequest, createResponse } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
 import type { IncomingRequest, SipStack } from "../sip/stack.ts";
@@ -40,7 +39,6 @@ export interface HistorySearchComponents {
   /** The other servers of the domain. */
   readonly others: () => readonly ServerId[];
   readonly domain: string;
-  readonly timers: Timers;
 }
 
 /** What one server has. */
@@ -106,7 +104,7 @@ export function createHistorySearch(components: HistorySearchComponents): Histor
 
 /** What another server has, or why it cannot be had. */
 async function ask(
-  { stack, domain, timers }: HistorySearchComponents,
+  { stack, domain }: HistorySearchComponents,
   server: ServerId,
   query: HistoryQuery,
 ): Promise<Part | string> {
@@ -119,10 +117,8 @@ async function ask(
     headers: [["Content-Type", "application/json"]],
     body: JSON.stringify(query),
   });
-  const giveUp = new AbortController();
-  const cancel = timers.after(limits.history.askMs, () => giveUp.abort());
-  const { status, headers, body } = await stack.send(request, { transport: "MESH", server }, { signal: giveUp.signal });
-  cancel();
+  const { askMs: withinMs } = limits.history;
+  const { status, headers, body } = await stack.send(request, { transport: "MESH", server }, { withinMs });
   if (headers.has("Aorta-Local")) return status === 503 ? "not connected" : "no answer";
   if (status !== 200) return `answered ${status}`;
   try {

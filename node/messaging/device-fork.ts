@@ -5,7 +5,6 @@ import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { SipStack } from "../sip/stack.ts";
@@ -13,7 +12,6 @@ import type { SipStack } from "../sip/stack.ts";
 export interface DeviceForkComponents {
   readonly stack: Pick<SipStack, "send">;
   readonly contacts: RegisteredContacts;
-  readonly timers: Timers;
   readonly counters: Counters;
 }
 
@@ -39,22 +37,19 @@ function fork(
   contacts: readonly RegisteredContact[],
   breadths: readonly number[],
 ): Promise<SipResponse> {
-  const { stack, timers, counters } = components;
+  const { stack, counters } = components;
   const { promise, resolve } = Promise.withResolvers<SipResponse>();
   const answer = new ForkAnswer<SipResponse>(contacts.length);
-  const giveUp = new AbortController();
-  const cancel = timers.after(limits.messaging.deliveryMs, () => giveUp.abort());
+  const { deliveryMs: withinMs } = limits.messaging;
   for (const [at, contact] of contacts.entries()) {
     counters.add("messaging.branches");
     const branch = toDevice(request, contact);
     branch.headers.set("Max-Breadth", String(breadths[at]));
-    void stack.send(branch, contact.flow, { signal: giveUp.signal }).then((response) => {
+    void stack.send(branch, contact.flow, { withinMs }).then((response) => {
       // RFC 4320 §4.2: a 408 to a non-INVITE request is of no use to anybody.
       const isSilent = localFailure(response) !== undefined || response.status === 408;
       const final = answer.received(isSilent ? unreachable(request) : fromDevice(response));
-      if (final === undefined) return;
-      cancel();
-      resolve(final);
+      if (final !== undefined) resolve(final);
     });
   }
   return promise;

@@ -13,14 +13,15 @@ import { serializeMessage } from "./message/serialize-message.ts";
 import { SipParseError } from "./message/sip-parse-error.ts";
 import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
+import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
-import { formatVia } from "./message/via.ts";
 import type {
   Flow,
   IncomingRequest,
   InviteProgress,
   ListenAddress,
   MeshTransport,
+  RequestOptions,
   SipSessions,
   SipStack,
 } from "./stack.ts";
@@ -165,7 +166,7 @@ class Stack implements SipStack, SipSessions {
     this.#flowClosed.push(handler);
   }
 
-  send(request: SipRequest, to: Flow, options: { readonly signal?: AbortSignal } = {}): Promise<SipResponse> {
+  send(request: SipRequest, to: Flow, options?: RequestOptions): Promise<SipResponse> {
     assert(
       !["INVITE", "ACK", "CANCEL"].includes(request.method),
       `${request.method} is not sent as a non-INVITE request`,
@@ -173,7 +174,7 @@ class Stack implements SipStack, SipSessions {
     return this.#clients.send(this.#outgoing(request, to), to, options);
   }
 
-  invite(request: SipRequest, to: Flow, options: InviteProgress = {}): Promise<SipResponse> {
+  invite(request: SipRequest, to: Flow, options?: InviteProgress): Promise<SipResponse> {
     assert(request.method === "INVITE", `${request.method} is not INVITE`);
     return this.#clients.send(this.#outgoing(request, to), to, options);
   }
@@ -276,15 +277,15 @@ class Stack implements SipStack, SipSessions {
   #outgoing(request: SipRequest, to: Flow): SipRequest {
     this.#counters.add("sip.requests_out");
     const headers = request.headers.clone();
-    const params = new Map([["branch", randomBranch()]]);
-    if (to.transport === "UDP") params.set("rport", "");
-    headers.prepend("Via", formatVia({ transport: to.transport, ...this.#sentBy(to), params }));
+    const rport = to.transport === "UDP" ? ";rport" : "";
+    headers.prepend("Via", `SIP/2.0/${to.transport} ${this.#sentBy(to)};branch=${randomBranch()}${rport}`);
     if (!headers.has("Max-Forwards")) headers.append("Max-Forwards", "70");
     return { ...request, headers };
   }
 
-  #sentBy(to: Flow): { host: string; port?: number } {
-    if (to.transport === "MESH") return { host: `${this.#mesh?.self ?? "node"}.invalid` };
-    return this.#transports.sentBy(to);
+  #sentBy(to: Flow): string {
+    if (to.transport === "MESH") return `${this.#mesh?.self ?? "node"}.invalid`;
+    const { host, port } = this.#transports.sentBy(to);
+    return formatHostPort(host, port);
   }
 }

@@ -42,6 +42,12 @@ export interface IncomingRequest {
   onCancel(listener: () => void): void;
 }
 
+/** How long a request other than INVITE is tried. */
+export interface RequestOptions {
+  /** Less than the 64·T1 of timer F, ms: whoever asked does not wait that long. */
+  readonly withinMs?: number;
+}
+
 /** How an INVITE is followed on its way. */
 export interface InviteProgress {
   /** Cancels it, as soon as a provisional response allows that. @see RFC 3261 §9.1 */
@@ -70,10 +76,10 @@ export interface SipStack {
   onFlowClosed(handler: (flow: Flow) => void): void;
   /**
    * Sends a non-INVITE request in a client transaction: adds the top Via, retransmits over UDP, and resolves with the
-   * final response, its top Via removed. Never rejects: 408 when nobody answered, 503 when it could not be sent (RFC 3261 §8.1.3.1),
-   * 487 when `signal` ended the wait; these are marked by `Aorta-Local: 1` in the headers, so that they can be told from a peer's.
+   * final response, its top Via removed. Never rejects: 408 when nobody answered in time, 503 when it could not be sent (RFC 3261
+   * §8.1.3.1); these are marked by `Aorta-Local: 1` in the headers, so that they can be told from a peer's.
    */
-  send(request: SipRequest, to: Flow, options?: { readonly signal?: AbortSignal }): Promise<SipResponse>;
+  send(request: SipRequest, to: Flow, options?: RequestOptions): Promise<SipResponse>;
 }
 
 /** What sessions need of the stack beside {@link SipStack}. */

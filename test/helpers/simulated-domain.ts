@@ -79,9 +79,9 @@ export class SimulatedDomain {
         store: disk.storage.contacts,
         shed: disk.storage.shed,
         resting: () => presence.resting,
-        registrationEpoch: createRegistrationEpoch({ stack, domain: DOMAIN, timers: this.time }),
+        registrationEpoch: createRegistrationEpoch({ stack, domain: DOMAIN }),
         hasPublications: (aor) => presence.hasPublications(aor),
-        addressesOf: createServerAddresses({ stack, domain: DOMAIN, timers: this.time }),
+        addressesOf: createServerAddresses({ stack, domain: DOMAIN }),
       },
       options,
     );

@@ -6,7 +6,14 @@ import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
 import { SipParseError } from "../../node/sip/message/sip-parse-error.ts";
 import { randomBranch, randomTag } from "../../node/sip/message/tags.ts";
 import { validateRequest } from "../../node/sip/message/validate-request.ts";
-import type { Flow, IncomingRequest, ListenAddress, SipStack, SocketTransport } from "../../node/sip/stack.ts";
+import type {
+  Flow,
+  IncomingRequest,
+  ListenAddress,
+  RequestOptions,
+  SipStack,
+  SocketTransport,
+} from "../../node/sip/stack.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 type RequestHandler = (incoming: IncomingRequest) => void;
@@ -75,7 +82,7 @@ export class SipNetwork {
   }
 
   /** One client transaction. */
-  transact(from: Endpoint, request: SipRequest, to: Endpoint | undefined, signal?: AbortSignal): Promise<SipResponse> {
+  transact(from: Endpoint, request: SipRequest, to: Endpoint | undefined, withinMs = TIMER_F_MS): Promise<SipResponse> {
     const sent = { ...request, headers: request.headers.clone() };
     sent.headers.prepend("Via", `SIP/2.0/${from.viaTransport} ${from.sentBy};branch=${randomBranch()}`);
     if (!sent.headers.has("Max-Forwards")) sent.headers.set("Max-Forwards", "70");
@@ -88,8 +95,7 @@ export class SipNetwork {
       this.time.after(0, () => fail(503));
       return promise;
     }
-    const cancelTimeout = this.time.after(TIMER_F_MS, () => fail(408));
-    signal?.addEventListener("abort", () => fail(408));
+    const cancelTimeout = this.time.after(Math.min(withinMs, TIMER_F_MS), () => fail(408));
     this.time.after(this.latencyMs, () => {
       if (to.state !== "up") return;
       const delivered = copy(sent) as SipRequest;
@@ -206,8 +212,8 @@ export class ServerStack implements SipStack, Endpoint {
     this.#flowHandlers.add(handler);
   }
 
-  send(request: SipRequest, to: Flow, options: { readonly signal?: AbortSignal } = {}): Promise<SipResponse> {
-    return this.#network.transact(this, request, this.#network.endpoint(to), options.signal);
+  send(request: SipRequest, to: Flow, options: RequestOptions = {}): Promise<SipResponse> {
+    return this.#network.transact(this, request, this.#network.endpoint(to), options.withinMs);
   }
 
   flowFrom(other: Endpoint): Flow {

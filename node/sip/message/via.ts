@@ -1,4 +1,4 @@
-import { isSpace, isToken, skipSpace } from "./lexical.ts";
+import { isSpace, isToken, skipSpace, splitList } from "./lexical.ts";
 import type { Params } from "./params.ts";
 import { formatParams, parseParams } from "./params.ts";
 import { quote, SipParseError } from "./sip-parse-error.ts";
@@ -47,6 +47,24 @@ export function parseVia(text: string): Via {
     ...parseHostPort(text.slice(at + 1, semicolon).trim()),
     params: parseParams(text, semicolon),
   };
+}
+
+const BRANCH = ";branch=";
+
+/**
+ * The branch of the first value of a Via field. One that stands as we and most others write it is read without taking the field apart.
+ * @throws {SipParseError} as {@link parseVia}, where it does not
+ */
+export function branchOf(text: string): string | undefined {
+  const at = text.indexOf(BRANCH);
+  const comma = text.indexOf(",");
+  if (at > 0 && (comma < 0 || comma > at) && !text.includes('"')) {
+    const semicolon = text.indexOf(";", at + 1);
+    const end = Math.min(semicolon < 0 ? text.length : semicolon, comma < 0 ? text.length : comma);
+    const branch = text.slice(at + BRANCH.length, end);
+    if (isToken(branch)) return branch;
+  }
+  return parseVia(comma < 0 ? text : (splitList(text)[0] ?? "")).params.get("branch");
 }
 
 /** Inverse of {@link parseVia}. */

@@ -5,8 +5,8 @@ import { createResponse } from "../message/build.ts";
 import { parseCSeq } from "../message/cseq.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import { serializeMessage } from "../message/serialize-message.ts";
-import { topVia } from "../message/validate-request.ts";
-import type { Flow, InviteProgress } from "../stack.ts";
+import { branchOf } from "../message/via.ts";
+import type { Flow, InviteProgress, RequestOptions } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
@@ -64,8 +64,8 @@ export class ClientTransactions {
     return this.#byKey.size;
   }
 
-  /** Sends a request that has its Via; resolves with the final response, top Via removed. Never rejects. */
-  send(request: SipRequest, flow: Flow, options: InviteProgress = {}): Promise<SipResponse> {
+  /** Sends a request that has its Via; resolves with the final response, top Via removed. Never rejects. A signal ends an INVITE only. */
+  send(request: SipRequest, flow: Flow, options: RequestOptions & InviteProgress = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     const key = flowKey(flow);
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
@@ -139,14 +139,18 @@ export class ClientTransactions {
     };
     turn.waiting = new WaitingRequest(request, user, { ended, gaveUp: leave });
     this.#waiting.add(turn.waiting);
-    scheduler.schedule(turn.waiting, scheduler.nowMs() + lifetimeMs(timers));
+    scheduler.schedule(turn.waiting, scheduler.nowMs() + Math.min(lifetimeMs(timers), user.withinMs ?? Infinity));
   }
 
   #start(request: SipRequest, flow: Flow, user: User, heardOf?: () => void): void {
     const { scheduler, isReliable } = this.#components;
     const reliable = isReliable(flow);
-    const Machine = request.method === "INVITE" ? InviteClientTransaction : NonInviteClientTransaction;
-    const machine = new Machine(scheduler.nowMs(), reliable ? this.#reliable : this.#unreliable);
+    const nowMs = scheduler.nowMs();
+    const options = reliable ? this.#reliable : this.#unreliable;
+    const machine =
+      request.method === "INVITE"
+        ? new InviteClientTransaction(nowMs, options)
+        : new NonInviteClientTransaction(nowMs, options, user.withinMs);
     const transaction = new ClientTransaction(request, flow, machine, user, this.#surroundings, heardOf);
     this.#byKey.set(transaction.key, transaction);
     if (reliable) this.#link(flowKey(flow), transaction);
@@ -171,7 +175,7 @@ interface Surroundings extends Components {
   readonly ended: (transaction: ClientTransaction) => void;
 }
 
-interface User extends InviteProgress {
+interface User extends RequestOptions, InviteProgress {
   readonly resolve: (response: SipResponse) => void;
 }
 
@@ -213,19 +217,25 @@ class WaitingRequest implements Task {
   }
 }
 
+/** What a transaction needs to send its request again, and to tell whoever waits. */
+interface OpenRequest {
+  readonly request: SipRequest;
+  readonly bytes: Uint8Array;
+  readonly user: User;
+  readonly onAbort: () => void;
+}
+
 class ClientTransaction implements Task {
   dueMs = 0;
   heapIndex = -1;
   readonly key: string;
   readonly flow: Flow;
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction;
-  readonly #user: User;
   readonly #surroundings: Surroundings;
-  readonly #request: SipRequest;
-  readonly #bytes: Uint8Array;
+  /** Until the answer, where nothing is sent after it: answered ones are kept for seconds on UDP, and hold little then. */
+  #open: OpenRequest | undefined;
   /** Told at the first sign that the request is not on its way any more. */
-  readonly #heardOf: () => void;
-  readonly #onAbort = (): void => this.#abort();
+  #heardOf: (() => void) | undefined;
   #ended = false;
   #provisional = false;
   #answered = false;
@@ -236,27 +246,26 @@ class ClientTransaction implements Task {
     machine: InviteClientTransaction | NonInviteClientTransaction,
     user: User,
     surroundings: Surroundings,
-    heardOf: () => void = () => {},
+    heardOf: (() => void) | undefined,
   ) {
     this.#heardOf = heardOf;
     this.key = clientKey(request);
     this.flow = flow;
-    this.#request = request;
-    this.#bytes = serializeMessage(request);
+    this.#open = { request, user, bytes: serializeMessage(request), onAbort: () => this.#abort() };
     this.#machine = machine;
-    this.#user = user;
     this.#surroundings = surroundings;
   }
 
   start(): void {
-    this.#user.signal?.addEventListener("abort", this.#onAbort);
-    this.#transmit(this.#bytes);
+    const { user, bytes, onAbort } = this.#open as OpenRequest;
+    user.signal?.addEventListener("abort", onAbort);
+    this.#transmit(bytes);
     this.#settle();
   }
 
   receive(response: SipResponse, nowMs: number): void {
     this.#provisional = true;
-    this.#heardOf();
+    this.#noLongerOnItsWay();
     this.#carryOut(this.#machine.response(response.status, nowMs), response);
   }
 
@@ -273,39 +282,36 @@ class ClientTransaction implements Task {
   }
 
   #carryOut(effects: readonly ClientEffect[], response?: SipResponse): void {
-    const { counters } = this.#surroundings;
-    for (const effect of effects) {
-      switch (effect) {
-        case "send":
-          counters.add("sip.retransmissions_sent");
-          this.#transmit(this.#bytes);
-          break;
-        case "acknowledge":
-          this.#transmit(serializeMessage(acknowledgement(this.#request, response as SipResponse)));
-          break;
-        case "deliver":
-          this.#deliver(response as SipResponse);
-          break;
-        case "timed-out":
-          counters.add("sip.requests_timed_out");
-          this.#user.resolve(localResponse(this.#request, 408));
-          break;
-        case "failed":
-          counters.add("sip.requests_failed");
-          this.#user.resolve(localResponse(this.#request, 503));
-          break;
-      }
-    }
+    for (const effect of effects) if (this.#open !== undefined) this.#effect(effect, this.#open, response);
     this.#settle();
   }
 
-  #deliver(response: SipResponse): void {
+  #effect(effect: ClientEffect, { request, bytes, user }: OpenRequest, response?: SipResponse): void {
+    const { counters } = this.#surroundings;
+    switch (effect) {
+      case "send":
+        counters.add("sip.retransmissions_sent");
+        return this.#transmit(bytes);
+      case "acknowledge":
+        return this.#transmit(serializeMessage(acknowledgement(request, response as SipResponse)));
+      case "deliver":
+        return this.#deliver(user, response as SipResponse);
+      case "timed-out":
+        counters.add("sip.requests_timed_out");
+        return user.resolve(localResponse(request, 408));
+      case "failed":
+        counters.add("sip.requests_failed");
+        return user.resolve(localResponse(request, 503));
+    }
+  }
+
+  #deliver({ signal, resolve, onProvisional, onSuccess }: User, response: SipResponse): void {
     response.headers.shift("via");
-    const { signal, resolve, onProvisional, onSuccess } = this.#user;
     if (this.#answered) return onSuccess?.(response);
     if (response.status >= 200) {
       this.#answered = true;
-      signal?.removeEventListener("abort", this.#onAbort);
+      this.#ignoreSignal();
+      if (this.#machine instanceof NonInviteClientTransaction) this.#open = undefined;
       return resolve(response);
     }
     onProvisional?.(response);
@@ -314,19 +320,24 @@ class ClientTransaction implements Task {
   }
 
   #abort(): void {
-    if (this.#request.method === "INVITE") {
-      if (this.#provisional) this.#cancel();
-      return;
-    }
-    this.#user.resolve(localResponse(this.#request, 487));
-    this.#end();
+    if (this.#provisional) this.#cancel();
   }
 
   #cancel(): void {
-    this.#user.signal?.removeEventListener("abort", this.#onAbort);
-    this.#surroundings.cancel(cancellation(this.#request), this.flow);
-    if (this.#machine instanceof InviteClientTransaction) this.#machine.cancelled(this.#surroundings.scheduler.nowMs());
+    if (!(this.#machine instanceof InviteClientTransaction) || this.#open === undefined) return;
+    this.#ignoreSignal();
+    this.#surroundings.cancel(cancellation(this.#open.request), this.flow);
+    this.#machine.cancelled(this.#surroundings.scheduler.nowMs());
     this.#settle();
+  }
+
+  #ignoreSignal(): void {
+    if (this.#open !== undefined) this.#open.user.signal?.removeEventListener("abort", this.#open.onAbort);
+  }
+
+  #noLongerOnItsWay(): void {
+    this.#heardOf?.();
+    this.#heardOf = undefined;
   }
 
   /** Follows what the machine has become: its next deadline, or its end. */
@@ -338,8 +349,8 @@ class ClientTransaction implements Task {
 
   #end(): void {
     this.#ended = true;
-    this.#heardOf();
-    this.#user.signal?.removeEventListener("abort", this.#onAbort);
+    this.#noLongerOnItsWay();
+    this.#ignoreSignal();
     this.#surroundings.scheduler.remove(this);
     this.#surroundings.ended(this);
   }
@@ -347,7 +358,7 @@ class ClientTransaction implements Task {
 
 function clientKey(message: SipRequest | SipResponse): string {
   const method = message.kind === "request" ? message.method : parseCSeq(message.headers.get("cseq") ?? "").method;
-  return `${topVia(message).params.get("branch") ?? ""} ${method}`;
+  return `${branchOf(message.headers.get("via") ?? "") ?? ""} ${method}`;
 }
 
 function flowKey(flow: Flow): string {

@@ -19,7 +19,8 @@ export class NonInviteClientTransaction {
   readonly #options: TransactionOptions;
   #state: NonInviteClientState;
 
-  constructor(nowMs: number, options: TransactionOptions) {
+  /** @param withinMs timer F, where it is to be shorter than 64·T1 */
+  constructor(nowMs: number, options: TransactionOptions, withinMs = Number.POSITIVE_INFINITY) {
     this.#options = options;
     const { t1Ms } = options.timers;
     this.#state = {
@@ -27,7 +28,7 @@ export class NonInviteClientTransaction {
       // Timer E runs on unreliable transports only; timer F always.
       retransmitAtMs: options.reliable ? Number.POSITIVE_INFINITY : nowMs + t1Ms,
       intervalMs: t1Ms,
-      timeoutAtMs: nowMs + lifetimeMs(options.timers),
+      timeoutAtMs: nowMs + Math.min(lifetimeMs(options.timers), withinMs),
     };
   }
 

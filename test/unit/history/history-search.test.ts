@@ -27,7 +27,7 @@ function domainOf(names: readonly string[]): { time: VirtualTime; network: SipNe
     const stack = network.server(self);
     const store = openMemoryStorage().history;
     const others = () => names.filter((other) => other !== name) as ServerId[];
-    const search = createHistorySearch({ store, stack, self, others, domain: "example.com", timers: time });
+    const search = createHistorySearch({ store, stack, self, others, domain: "example.com" });
     stack.onRequest((incoming) => search.handleQuery(incoming));
     return {
       id: self,

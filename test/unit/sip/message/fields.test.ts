@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import fc from "fast-check";
 import { createHeaders } from "../../../../node/sip/message/headers.ts";
 import { parseContact, parseContacts, parseDeltaSeconds } from "../../../../node/sip/message/contact.ts";
 import { formatCredentials, parseCredentials } from "../../../../node/sip/message/credentials.ts";
@@ -6,7 +7,7 @@ import { parseCSeq } from "../../../../node/sip/message/cseq.ts";
 import { formatSubscriptionState, parseEvent, parseSubscriptionState } from "../../../../node/sip/message/event.ts";
 import { formatNameAddr, parseNameAddr } from "../../../../node/sip/message/name-addr.ts";
 import { SipParseError } from "../../../../node/sip/message/sip-parse-error.ts";
-import { formatVia, parseVia } from "../../../../node/sip/message/via.ts";
+import { branchOf, formatVia, parseVia } from "../../../../node/sip/message/via.ts";
 
 describe("addresses in header fields", () => {
   it("have a name, a URI and parameters of their own", () => {
@@ -96,6 +97,31 @@ describe("Via", () => {
   ]) {
     it(`is refused: ${JSON.stringify(text)}`, () => expect(() => parseVia(text)).to.throw(SipParseError));
   }
+});
+
+describe("The branch of a Via field", () => {
+  it("is that of its first value, however it is written", () => {
+    const param = fc.constantFrom(
+      ";rport",
+      ";received=127.0.0.1",
+      ';x=";branch=z9hG4bKother,"',
+      "; Branch = z9hG4bK1",
+      ";branch=z9hG4bK2",
+    );
+    const value = fc
+      .uniqueArray(param, { selector: (text) => text.slice(1).trim().slice(0, 6).toLowerCase(), maxLength: 4 })
+      .map((params) => `SIP/2.0/UDP host:5061${params.join("")}`);
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 1, maxLength: 3 }), (values) => {
+        expect(branchOf(values.join(", "))).to.equal(parseVia(values[0]!).params.get("branch"));
+      }),
+    );
+  });
+
+  it("is not looked for in what is no Via", () => {
+    expect(() => branchOf("")).to.throw(SipParseError);
+    expect(() => branchOf("SIP/2.0;branch")).to.throw(SipParseError);
+  });
 });
 
 describe("CSeq", () => {
