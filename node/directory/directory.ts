@@ -1,5 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
+import { sameBallot } from "../../dht-schema/ballot.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import type {
@@ -34,6 +35,7 @@ import type { Report } from "./core/steward.ts";
 import type { ReplicaInspection } from "./inspection.ts";
 import { inspectionOf } from "./inspection.ts";
 import { MemberFaults } from "./member-faults.ts";
+import { RecentOwners } from "./recent-owners.ts";
 import { Records } from "./records.ts";
 import { isSameChange } from "./same-change.ts";
 import { defaultTuning } from "./tuning.ts";
@@ -67,6 +69,7 @@ export class Directory implements Locator {
   readonly #watches = new Map<Aor, Set<(change: OwnerChange) => void>>();
   readonly #lostListeners = new Set<(lost: OwnershipLost) => void>();
   readonly #seen: SeenEpochs;
+  readonly #recent = new RecentOwners(limits.directory.recentOwners, limits.directory.recentOwnerMs);
   readonly #records: Records;
   readonly #faults: MemberFaults;
   readonly #ceiling: CeilingKeeper;
@@ -213,7 +216,11 @@ export class Directory implements Locator {
     if (known?.kind === "owner" && known.epoch.member !== this.#core.self) {
       return Promise.resolve(this.#location(known.epoch));
     }
-    return this.#lookUp(aor, options.certain === false ? "first" : "majority");
+    if (options.certain !== false) return this.#lookUp(aor, "majority");
+    const recent = this.#recent.get(nowMs, aor);
+    // As good as the first answer of a replica, unless something newer has been heard of.
+    const isNewest = recent !== undefined && sameBallot(recent, this.newestEpoch(aor) ?? recent);
+    return isNewest ? Promise.resolve(this.#location(recent)) : this.#lookUp(aor, "first");
   }
 
   watch(aor: Aor, listener: (change: OwnerChange) => void): OwnerWatch {
@@ -347,6 +354,7 @@ export class Directory implements Locator {
         this.#lookups.delete(id);
         if (result.kind !== "owner") return resolve(result);
         this.observeEpoch(aor, result.epoch);
+        this.#recent.found(this.#nowMs(), aor, result.epoch);
         resolve(this.#location(result.epoch));
       });
       this.#core.lookup(nowMs, id, aor, mode, nowMs + LOOKUP_DEADLINE_MS);

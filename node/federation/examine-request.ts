@@ -123,8 +123,10 @@ function forwardsProblem(
   if (target.kind !== "user" || !isProxied(method)) return undefined;
   if (maxBreadthOf(request.headers) === undefined) return bad("malformed Max-Breadth");
   if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
-  const visits = request.headers.all("Via").filter((via) => own.isOwnVia(parseVia(via))).length;
-  if (visits > limits.federation.visits) return { status: 482, reason: "Loop Detected" };
+  const vias = request.headers.all("Via");
+  const { visits } = limits.federation;
+  if (vias.length > visits && vias.filter((via) => own.isOwnVia(parseVia(via))).length > visits)
+    return { status: 482, reason: "Loop Detected" };
   // RFC 3261 §16.4: a Route that names this node has led here and is done; another would make it a relay.
   for (const route of request.headers.all("Route")) {
     const uri = parseUri(parseNameAddr(route).uri);

@@ -83,7 +83,7 @@ export interface Locator {
   release(aor: Aor): Promise<void>;
   /**
    * @param options.certain `nobody` is answered only when a majority says so (default true); false takes the first
-   *   answer, which is right when the server found will itself confirm
+   *   answer, or one that came a moment ago, which is right when the server found will itself confirm
    */
   locate(aor: Aor, options?: { readonly certain?: boolean; readonly signal?: AbortSignal }): Promise<Location>;
   /** Calls `listener` with the present state as soon as it is known, then at every change. */

@@ -179,6 +179,9 @@ export const limits = {
     watches: 4_000_000,
     /** Epochs remembered of users served elsewhere, for fencing: the least recently seen is forgotten. */
     observedEpochs: 100_000,
+    /** Owners remembered that were just found, and for how long: short, for who asks one that is frozen waits for it, although its lease may be over. */
+    recentOwners: 10_000,
+    recentOwnerMs: 1_000,
     /** Messages kept from peers that are ahead in roster version until the roster comes, some 300 B each. One server may have as many as are free; a batch beyond is dropped, and asked again. */
     heldMessages: 16_384,
     /** Claims under way at once: a further one is unavailable. */

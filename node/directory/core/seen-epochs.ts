@@ -20,17 +20,9 @@ export class SeenEpochs {
 
   newest(nowMs: number, aor: Aor): Epoch | undefined {
     const watched = this.#core.watched(nowMs, aor);
-    const candidates = [
-      this.#core.owned(nowMs, aor),
-      this.#core.forwardingNote(aor),
-      this.#observed.get(aor),
-      watched?.kind === "owner" ? watched.epoch : undefined,
-    ];
-    let newest: Epoch | undefined;
-    for (const epoch of candidates) {
-      if (epoch !== undefined && (newest === undefined || compareBallots(epoch, newest) > 0)) newest = epoch;
-    }
-    return newest;
+    let newest = later(this.#core.owned(nowMs, aor), this.#core.forwardingNote(aor));
+    newest = later(newest, this.#observed.get(aor));
+    return watched?.kind === "owner" ? later(newest, watched.epoch) : newest;
   }
 
   /** Learns an epoch. @returns false when a higher one is known: what carries this one is stale and must be refused */
@@ -43,4 +35,9 @@ export class SeenEpochs {
     if (observed.size > this.#max) observed.delete(observed.keys().next().value as Aor);
     return true;
   }
+}
+
+function later(a: Epoch | undefined, b: Epoch | undefined): Epoch | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return compareBallots(a, b) >= 0 ? a : b;
 }
