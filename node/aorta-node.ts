@@ -166,6 +166,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       { boot: mesh.boot, ...(config.voters !== undefined && { tuning: { votersTarget: config.voters } }) },
       { mesh, settings: storage.settings, clock, logger: logger.child({ part: "directory" }), counters },
     ));
+    departure.report(directory);
     mesh.serveBindings(directory);
     if (onOwnership !== undefined) {
       directory.onWon((won) => onOwnership({ kind: "won", ...won }));

@@ -1,4 +1,5 @@
 import type { Roster } from "../dht-schema/roster.ts";
+import type { Directory } from "./directory/directory.ts";
 import type { MeshNode } from "./mesh/mesh-node.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { SipSide } from "./sip-side.ts";
@@ -26,6 +27,7 @@ export class Departure {
   readonly #serverNumber: (roster: Roster) => number | undefined;
   #state: DepartureState = { kind: "staying" };
   #drained: Promise<void> = Promise.resolve();
+  #directory: Pick<Directory, "owe"> | undefined;
   #sip: Pick<SipSide, "drain"> | undefined;
 
   constructor(mesh: Pick<MeshNode, "self" | "on" | "roster">, logger: Logger) {
@@ -44,10 +46,21 @@ export class Departure {
     return this.#state;
   }
 
+  /** The others do not take this server out of the roster as long as it has something to hand on: what the directory tells them. */
+  report(directory: Pick<Directory, "owe">): void {
+    this.#directory = directory;
+    if (this.#state.kind === "leaving") directory.owe(1);
+  }
+
   /** Users are served from now on: this is what has to end when the server is to go. */
   serve(sip: Pick<SipSide, "drain">): void {
     this.#sip = sip;
-    if (this.#state.kind === "leaving") this.#drained = sip.drain({ forGood: true });
+    if (this.#state.kind === "leaving") this.#drain(sip);
+  }
+
+  #drain(sip: Pick<SipSide, "drain">): void {
+    this.#directory?.owe(1);
+    this.#drained = sip.drain({ forGood: true }).finally(() => this.#directory?.owe(0));
   }
 
   /** staying → leaving */
@@ -56,7 +69,8 @@ export class Departure {
     if (this.#state.kind !== "staying" || number === undefined || !roster.leaving.includes(number)) return;
     this.#state = { kind: "leaving" };
     this.#logger.info({ version: roster.version }, "this server is leaving the domain: it takes no more users");
-    if (this.#sip !== undefined) this.#drained = this.#sip.drain({ forGood: true });
+    if (this.#sip !== undefined) this.#drain(this.#sip);
+    else this.#directory?.owe(1);
   }
 
   /** staying, leaving → over, when nobody is served any more */

@@ -12,6 +12,7 @@ import type { Mesh } from "./mesh/mesh.ts";
 import { History } from "./history/history.ts";
 import type { HistorySearch } from "./history/history-search.ts";
 import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
+import { handOnHeld } from "./messaging/hand-on.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
 import { createPager } from "./messaging/pager.ts";
@@ -219,6 +220,13 @@ export function createSipSide(components: SipSideComponents): SipSide {
     else if (leftMs < EXPIRY_WARNING_MS) part("sip").warn(fields, "a TLS certificate expires soon");
   };
 
+  const staying = () => {
+    const { servers, leaving } = mesh.roster();
+    return servers.flatMap(({ number, id }) =>
+      id !== mesh.self && !leaving.includes(number) && mesh.isUp(id as ServerId) ? [id as ServerId] : [],
+    );
+  };
+
   return {
     async start() {
       // First of all: what was left from the last run has something to send at once.
@@ -241,6 +249,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
       history.stop();
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
+      if (options?.forGood === true)
+        await handOnHeld({ ...shared, store: storage.messages, stack, others: staying, logger: part("messaging") });
     },
     stop: () => stack.stop(),
     stack,

@@ -298,6 +298,11 @@ export class Directory implements Locator {
     });
   }
 
+  /** See {@link DirectoryCore.owing}. */
+  owe(count: number): void {
+    this.#core.owing = count;
+  }
+
   /** The users that this server owns at this instant. */
   bindings(): Iterable<{ aor: Aor; epoch: Epoch; ownedForMs: number }> {
     return this.#core.owners(this.#nowMs());

@@ -16,6 +16,9 @@ export const AORTA_STATE_EPOCH = "Aorta-State-Epoch";
 /** Of a MESSAGE that a server has held: names it, so that it is delivered once however often it is sent. */
 export const AORTA_MESSAGE = "Aorta-Message";
 
+/** Of a MESSAGE: its sender held it and leaves the domain; the receiver is to hold it from now on (202), or to refuse. */
+export const AORTA_HOLD = "Aorta-Hold";
+
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
 export function epochIn(
   headers: SipHeaders,
@@ -62,5 +65,5 @@ export function notOwnerIn(
 
 /** Removes what only servers may say, from a message that came from or goes to a client. */
 export function stripAortaHeaders(headers: SipHeaders): void {
-  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER).delete(AORTA_STATE_EPOCH).delete(AORTA_MESSAGE);
+  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER).delete(AORTA_STATE_EPOCH).delete(AORTA_MESSAGE).delete(AORTA_HOLD);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Aor } from "../../dht-schema/aor.ts";
-import { AORTA_MESSAGE } from "../federation/aorta-headers.ts";
+import { AORTA_HOLD, AORTA_MESSAGE } from "../federation/aorta-headers.ts";
 import { assertedIn } from "../federation/edge-identity.ts";
 import type { Locator, OwnerWatch } from "../federation/locator.ts";
 import type { OwnerRouter } from "../federation/route-to-owner.ts";
@@ -264,7 +264,7 @@ export class HeldMessages {
 /** The request as it will go out again: from this server, with its name, and the time when it was sent. */
 function asHeld(request: SipRequest, key: string, nowMs: number): SipRequest {
   const headers = request.headers.clone();
-  for (const name of ["Via", "Route", "Record-Route", "Max-Forwards", "Max-Breadth"]) headers.delete(name);
+  for (const name of ["Via", "Route", "Record-Route", "Max-Forwards", "Max-Breadth", AORTA_HOLD]) headers.delete(name);
   headers.set(AORTA_MESSAGE, key);
   if (!headers.has("Date")) headers.append("Date", new Date(nowMs).toUTCString());
   return { ...request, headers };

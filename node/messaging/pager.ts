@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { AORTA_HOLD } from "../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
@@ -45,6 +46,11 @@ export function createPager({ router, held, locator, onSent, counters }: PagerCo
       if (identity.from !== "client" && held.wasDelivered(request)) {
         counters.add("messaging.repeated");
         incoming.respond(createResponse(request, 200));
+        return;
+      }
+      if (identity.from !== "client" && request.headers.has(AORTA_HOLD)) {
+        const isHeld = held.hold(request, to);
+        incoming.respond(createResponse(request, isHeld ? 202 : 480));
         return;
       }
       // Of two servers that could hold a message it is the owner; where there is none, the sender's.

@@ -70,6 +70,8 @@ describe("a domain whose servers come and go, by the aorta command", function ()
   it("drains a server while its users move on and others are claimed; another one holds replicas in its place", async () => {
     const movers = await Promise.all(["m1", "m2", "m3", "m4"].map(phone));
     for (const mover of movers) await register(mover, "rome");
+    for (const text of ["are you", "there?"])
+      expect(await movers[0]!.message(node("rome").sipPort, "nobody-yet", text)).to.equal(202);
     let isDrained = false;
     const claiming = (async () => {
       for (let round = 0; !isDrained; round++) {
@@ -89,6 +91,15 @@ describe("a domain whose servers come and go, by the aorta command", function ()
     for (const user of ["m1", "m2", "m3", "m4"]) expect(await ownerOf(user, "berlin"), user).to.equal("paris");
     await untilVoters("oslo", "berlin", "paris", "oslo");
     expect(await ownerOf("alice", "oslo"), "who had nothing to do with it").to.equal("wien");
+    const held = await Promise.all(
+      ["berlin", "paris", "oslo", "wien"].map(
+        async (name) => (await node(name).get<NodeStatus>("/v1/status")).held.messages,
+      ),
+    );
+    expect(
+      held.toSorted((a, b) => a - b),
+      "messages for somebody who is not there go to one of the others",
+    ).to.deep.equal([0, 0, 0, 2]);
   });
 
   it("says so when a server that has left is drained again or started, and lets it join anew", async () => {

@@ -10,6 +10,7 @@ import type { ClaimPurpose } from "./claim.ts";
 import { Claims, LEAVING, RECLAIM } from "./claims.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
 import { graceMs } from "./grace.ts";
+import { ForwardingNotes } from "./forwarding-notes.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { inBatches } from "./in-batches.ts";
 import { Leases } from "./leases.ts";
@@ -58,6 +59,8 @@ const VERSIONS_AHEAD = 16;
 export class DirectoryCore {
   readonly self: number;
   readonly boot: number;
+  /** What this server has to hand on, beside the users that it owns, before it can be taken out of the roster: the driver's to count. */
+  owing = 0;
   readonly #agenda = new Agenda();
   readonly #context: Context;
   readonly #replica: Replica;
@@ -75,7 +78,7 @@ export class DirectoryCore {
   readonly #claims: Claims;
   /** The latest question of each server whether this one owns an AoR, while a claim of it is under way. */
   readonly #asked = new Map<Aor, Map<number, MessageOf<"confirm">>>();
-  readonly #forwarding = new Map<Aor, Epoch>();
+  readonly #forwarding: ForwardingNotes;
   readonly #held: HeldBatches;
 
   readonly #stewardReports: ReadonlyMap<number, Report>;
@@ -120,6 +123,7 @@ export class DirectoryCore {
       highestCounter: () => this.#counter.value,
     };
     this.#context = context;
+    this.#forwarding = new ForwardingNotes(context);
     this.#held = new HeldBatches(tuning.heldMessages);
     // A first start has granted nothing before; the only server there is granted to nobody but itself, which is dead.
     const hadGranted = boot > 1 && roster.servers.length > 1;
@@ -417,7 +421,8 @@ export class DirectoryCore {
 
   #settled(nowMs: number, from: number, op: number): void {
     const settled = this.#ownerships.settled(nowMs);
-    this.#send(from, { type: "settled", op, version: this.#roster.version, settled, owned: this.#ownerships.size });
+    const owned = this.#ownerships.size + this.owing;
+    this.#send(from, { type: "settled", op, version: this.#roster.version, settled, owned });
   }
 
   /** Stops serving for good whatever this server owns or proposes below the claimant's ballot, and says so. */
@@ -426,18 +431,11 @@ export class DirectoryCore {
     if (!this.#context.sawBallot(mine)) return;
     const owned = this.#ownerships.ballot(aor);
     if (owned !== undefined && compareBallots(owned, mine) < 0) {
-      this.#remember(nowMs, aor, mine);
+      this.#forwarding.take(nowMs, aor, mine);
       this.#ownerships.end(nowMs, aor, "handed-over", mine);
     }
     this.#claims.giveWay(nowMs, aor, mine);
     this.#send(from, { type: "handedOver", op, ballot: theirs });
-  }
-
-  #remember(nowMs: number, aor: Aor, to: Epoch): void {
-    this.#forwarding.set(aor, to);
-    this.#agenda.add(nowMs + this.#context.tuning.forwardingMs, () => {
-      if (this.#forwarding.get(aor) === to) this.#forwarding.delete(aor);
-    });
   }
 
   /** The owner's word is final. While a ballot is being proposed there is none yet: it is given when the claim has ended. */

@@ -1,7 +1,10 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { handOnHeld } from "../../../node/messaging/hand-on.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
+import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
@@ -9,6 +12,16 @@ const BOB = "sip:bob@example.com" as Aor;
 function twoServers() {
   const domain = new SimulatedDomain();
   return { domain, one: domain.server("one"), two: domain.server("two") };
+}
+
+/** As a server does that leaves for good. */
+function handOn(
+  domain: SimulatedDomain,
+  { stack, storage, counters }: SimulatedServer,
+  to: readonly SimulatedServer[],
+) {
+  const others = () => to.map(({ id }) => id);
+  return handOnHeld({ store: storage.messages, stack, others, clock: domain.time, logger: silentLogger, counters });
 }
 
 describe("a message to a user who is not there", () => {
@@ -178,6 +191,47 @@ describe("a message to a user who is not there", () => {
     expect(one.held.status.messages).to.equal(0);
     expect(bob.texts().filter((text) => text === "hello?")).to.have.lengthOf(2);
     expect(two.counters.get("federation.forwarded_after_move")).to.equal(1);
+  });
+
+  it("is handed on by a server that leaves for good, in order, and delivered once by the one that takes it", async () => {
+    const { domain, one, two } = twoServers();
+    const three = domain.server("three");
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", three)];
+    for (const text of ["1", "2", "3"])
+      expect((await joe.message(BOB, text, [["Expires", "3600"]])).status).to.equal(202);
+    await domain.time.until(one.held.stop());
+    await domain.time.advance(600_000);
+    // The first that is asked is not there.
+    domain.kill(two);
+    expect(await domain.time.until(handOn(domain, one, [two, three]))).to.equal(0);
+    expect(three.held.status).to.deep.equal({ recipients: 1, messages: 3 });
+    domain.kill(one);
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["1", "2", "3"]);
+    const [first] = bob.client.received;
+    expect(first?.headers.get("Expires"), "what is left of its time, in whole seconds").to.equal("2999");
+    expect(first?.headers.has("Aorta-Hold")).to.equal(false);
+    expect(first?.headers.get("From")).to.contain("<sip:joe@example.com>");
+  });
+
+  it("stays where it is when nobody takes it, and is counted", async () => {
+    const { domain, one, two } = twoServers();
+    const joe = domain.device("joe", one);
+    for (const text of ["1", "2"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    await domain.time.until(one.held.stop());
+    two.storage.close();
+    expect(await domain.time.until(handOn(domain, one, [two]))).to.equal(2);
+    expect(await domain.time.until(handOn(domain, one, []))).to.equal(2);
+    expect(one.storage.messages.recipients()).to.have.lengthOf(1);
+  });
+
+  it("cannot be put on a server by a client", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    expect((await joe.message(BOB, "now", [["Aorta-Hold", "1"]])).status).to.equal(200);
+    expect(bob.texts()).to.deep.equal(["now"]);
   });
 
   it("cannot be given the name of another by a client", async () => {

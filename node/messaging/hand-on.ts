@@ -1,0 +1,75 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { AORTA_HOLD } from "../federation/aorta-headers.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import { parseMessage } from "../sip/message/parse-message.ts";
+import type { SipStack } from "../sip/stack.ts";
+import type { HeldMessage, MessageStore } from "../storage/ports.ts";
+
+export interface HandOnComponents {
+  readonly store: Pick<MessageStore, "recipients" | "next" | "remove">;
+  readonly stack: Pick<SipStack, "send">;
+  /** Servers that can hold messages now: up, and not leaving themselves. */
+  readonly others: () => readonly ServerId[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: Counters;
+}
+
+/**
+ * Gives what this server holds to others, which hold it from then on: for a server that leaves for good. What one recipient has
+ * goes to one server, in order, to the next only when that one takes no more. What nobody takes within its time stays on this disk.
+ * @returns how many messages stay
+ */
+export async function handOnHeld(components: HandOnComponents): Promise<number> {
+  const { store, clock, logger } = components;
+  const giveUpAtMs = clock.monotonicMs() + limits.messaging.handOnMs;
+  const waiting = [...store.recipients()];
+  const workers = Array.from({ length: limits.messaging.handOnAtOnce }, async (_, worker) => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+      await handOnOf(components, next.recipient, worker, giveUpAtMs);
+  });
+  await Promise.all(workers);
+  const left = store.recipients().reduce((sum, { messages }) => sum + messages, 0);
+  if (left > 0) logger.error({ messages: left }, "held messages could not be handed on: they stay in the data folder");
+  return left;
+}
+
+/** @param spread which of the others is asked first */
+async function handOnOf(
+  { store, stack, others, clock, counters }: HandOnComponents,
+  recipient: Aor,
+  spread: number,
+  giveUpAtMs: number,
+): Promise<void> {
+  const servers = others();
+  let refusals = 0;
+  for (let held = store.next(recipient); held !== undefined; held = store.next(recipient)) {
+    const request = toHold(held, clock.wallMs());
+    const withinMs = Math.min(limits.messaging.handOnAnswerMs, giveUpAtMs - clock.monotonicMs());
+    if (refusals >= servers.length || withinMs <= 0) return;
+    if (request !== undefined) {
+      const server = servers[(spread + refusals) % servers.length] as ServerId;
+      const { status } = await stack.send(request, { transport: "MESH", server }, { withinMs });
+      // Who did not answer may have taken it. Taken by another too it is delivered once all the same: it keeps its name.
+      if (status >= 300) {
+        refusals++;
+        continue;
+      }
+      counters.add("messaging.handed_on");
+    }
+    store.remove(held.id);
+  }
+}
+
+/** As another server is asked to hold it; `undefined` where its time is over. */
+function toHold({ message, expiresAtMs }: HeldMessage, nowMs: number) {
+  const request = parseMessage(message);
+  const leftSeconds = Math.floor((expiresAtMs - nowMs) / 1000);
+  if (request.kind !== "request" || leftSeconds <= 0) return undefined;
+  request.headers.set(AORTA_HOLD, "1").set("Expires", String(leftSeconds));
+  return request;
+}
