@@ -12,7 +12,7 @@ import { Network } from "./network.ts";
 import { Random } from "./random.ts";
 import type { Life, NodeWorld } from "./simulated-node.ts";
 import type { Trace } from "./trace.ts";
-import { Workload } from "./workload.ts";
+import { CLAIM_SLACK_MS, Workload } from "./workload.ts";
 
 /** A run, fully determined. */
 export interface SimulationOptions {
@@ -172,9 +172,11 @@ class Simulation {
     }
   }
 
-  /** Lets leases and late messages run out and rosters settle, then claims every AoR and watches that go well. */
+  /** Lets leases, claims and late messages run out and rosters settle, then claims every AoR and watches that go well. */
   #calmDown(healedMs: number): number {
-    const calmMs = healedMs + 4 * this.#mix.leaseMs + (this.#mix.network.late?.maxMs ?? 0);
+    const { leaseMs, network } = this.#mix;
+    const restMs = Math.max(4 * leaseMs, 2 * leaseMs + CLAIM_SLACK_MS);
+    const calmMs = healedMs + restMs + (network.late?.maxMs ?? 0);
     this.#runUntil(calmMs);
     for (const { node, aor } of this.#workload.unended()) {
       throw new Violation("I5", calmMs, `a claim of ${aor} by server ${node.number} never ended`, aor);

@@ -9,7 +9,7 @@ import type { RunMix } from "./faults.ts";
 import type { Life, NodeWorld, SimulatedNode } from "./simulated-node.ts";
 
 /** How long a claim may take beyond the lease of a dead owner, as in production. */
-const CLAIM_SLACK_MS = 2_000;
+export const CLAIM_SLACK_MS = 2_000;
 const LOOKUP_MS = 2_000;
 
 type ClaimMode = "take-over" | "if-free";

@@ -89,6 +89,45 @@ export const DROPPED = duel(
   },
   3,
 );
+/** The same, with some user owned at each change of the voters, and owners that stand still just after they have learned of one. */
+export const FROZEN_OWNERS = duel(
+  4,
+  {
+    aors: 5,
+    votersTarget: 3,
+    rosterEveryMs: 800,
+    partitionEveryMs: 3_000,
+    cutMs: 6_000,
+    pauseEveryMs: 1_500,
+    claimEveryMs: 100,
+    network: { loss: 0.1, duplication: 0, delayMs: 50 },
+  },
+  3,
+);
+/** Most voters are replaced at once, and messages take so long that the steward hears of owners before the new voters do. */
+export const SETTLING = duel(6, {
+  votersTarget: 3,
+  rosterEveryMs: 800,
+  partitionEveryMs: 6_000,
+  cutMs: 1_000,
+  takeOver: 0,
+  claimEveryMs: 30,
+  lookupEveryMs: Infinity,
+  effectEveryMs: Infinity,
+  network: { loss: 0.2, duplication: 0, delayMs: 100 },
+});
+/** Lookups all the time, by servers that hear late of voters that come and go within short terms. */
+export const BEHIND = duel(6, {
+  leaseMs: 500,
+  votersTarget: 2,
+  rosterEveryMs: 1_000,
+  partitionEveryMs: 1_000,
+  cutMs: 3_000,
+  claimEveryMs: 100,
+  lookupEveryMs: 10,
+  gossipEveryMs: 2_000,
+  network: { loss: 0.1, duplication: 0, delayMs: 50 },
+});
 /** Few changes, and many lost messages. */
 export const WATCHES = duel(3, {
   aors: 5,
