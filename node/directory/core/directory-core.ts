@@ -49,6 +49,8 @@ export interface CoreOutput {
 const NO_OUTPUT: CoreOutput = { batches: [], events: [] };
 const REQUESTS_OF_A_VERSION = new Set<DirectoryMessage["type"]>(["renew", "prepare", "accept", "read", "watch"]);
 const MEMBER_MAX = 0xffff_ffff;
+/** Room for the requests of one start, so that no answer to one of an earlier start, still on its way, is taken for an answer to one of this. */
+const OPS_PER_BOOT = 2 ** 30;
 /** How far the roster of another server may be ahead of ours while it is on its way here. */
 const VERSIONS_AHEAD = 16;
 
@@ -74,7 +76,7 @@ export class DirectoryCore {
   #speaker: number;
 
   readonly #ops = new Map<number, AnswerHandler>();
-  #lastOp = 0;
+  #lastOp: number;
   readonly #claims: Claims;
   /** The latest question of each server whether this one owns an AoR, while a claim of it is under way. */
   readonly #asked = new Map<Aor, Map<number, MessageOf<"confirm">>>();
@@ -94,6 +96,7 @@ export class DirectoryCore {
     this.#quorums = new Quorums(roster);
     this.#counter = new BallotCounter(nowMs, init.ceiling);
     this.#speaker = init.self;
+    this.#lastOp = boot * OPS_PER_BOOT;
     const context: Context = {
       self: init.self,
       boot,
