@@ -16,6 +16,8 @@ export interface RunMix {
   readonly claimEveryMs: number;
   /** Share of claims that take a user over from a live owner. */
   readonly takeOver: number;
+  /** Share of claims that go on since the epoch by which their server owned the user last, where it has. */
+  readonly since: number;
   /** Share of claims that all servers make at the same instant. */
   readonly storms: number;
   readonly releaseEveryMs: number;
@@ -37,7 +39,7 @@ export interface RunMix {
   readonly rosterEveryMs: number;
   /** Voters that the steward aims at: with fewer than servers, some claim without being a replica of anything. */
   readonly votersTarget: number;
-  /** Ballots after which replicas forget registers that are nobody's: 0 for as soon as they can. */
+  /** Ballots after which replicas forget registers that are nobody's: 0 for as soon as they can, `Infinity` for never. */
   readonly forgetAfterBallots: number;
   readonly network: NetworkFaults;
   /** Mean time between two links of which one end has a newer roster noticing it, for each server, ms. */
@@ -63,6 +65,7 @@ export function drawMix(random: Random, clocks: "bounded" | "wrong", leaseMs = P
     aors,
     claimEveryMs,
     takeOver: random.pick([0.3, 0.7, 1]),
+    since: random.pick([0, 0.2, 0.7]),
     storms: random.pick([0, 0.1, 0.1, 0.5]),
     releaseEveryMs: claimEveryMs * random.pick([3, 7, 30]),
     lookupEveryMs: random.pick([100, 500, 2_000]),
@@ -76,7 +79,7 @@ export function drawMix(random: Random, clocks: "bounded" | "wrong", leaseMs = P
     cutMs: 3 * leaseMs,
     rosterEveryMs: random.chance(0.6) ? random.between(3, 20) * leaseMs : Infinity,
     votersTarget: random.pick([1, 3, 4, 5, 1024, 1024]),
-    forgetAfterBallots: random.pick([0, 64, 64]),
+    forgetAfterBallots: random.pick([0, 64, Infinity]),
     network: {
       loss: random.pick([0, 0, 0.01, 0.1]),
       duplication: random.pick([0, 0.05]),

@@ -1,6 +1,7 @@
 import type { Aor } from "../dht-schema/aor.ts";
 import { parseAor } from "../dht-schema/aor.ts";
 import { formatBallot, sameBallot } from "../dht-schema/ballot.ts";
+import type { Roster } from "../dht-schema/roster.ts";
 import { Agenda } from "../node/directory/core/agenda.ts";
 import { Checks } from "./checkers/checks.ts";
 import { Violation } from "./checkers/violation.ts";
@@ -10,7 +11,7 @@ import type { RunMix } from "./faults.ts";
 import { drawMix } from "./faults.ts";
 import { Network } from "./network.ts";
 import { Random } from "./random.ts";
-import type { Life, NodeWorld } from "./simulated-node.ts";
+import type { Life, NodeWorld, SimulatedNode } from "./simulated-node.ts";
 import type { Trace } from "./trace.ts";
 import { CLAIM_SLACK_MS, Workload } from "./workload.ts";
 
@@ -97,7 +98,7 @@ class Simulation {
       },
       event: (nowMs, node, event) => {
         trace?.event(nowMs, node.number, event);
-        if (event.kind === "publish-roster") this.#cluster.publish(nowMs, node, event.roster);
+        if (event.kind === "publish-roster") this.#publish(nowMs, node, event.roster);
         else this.#workload.event(nowMs, node, node.life as Life, event);
       },
       stepped: (nowMs, node) => this.#checks.stepped(nowMs, node),
@@ -142,6 +143,11 @@ class Simulation {
       faults: this.#faults.counts,
       rosterVersion: this.#cluster.founder.roster.version,
     };
+  }
+
+  #publish(nowMs: number, node: SimulatedNode, roster: Roster): void {
+    if (roster.version !== node.roster.version) this.#checks.since.forgot(nowMs);
+    this.#cluster.publish(nowMs, node, roster);
   }
 
   #repeat(meanMs: number, act: (nowMs: number) => void): void {

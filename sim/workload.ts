@@ -20,6 +20,7 @@ interface OpenClaim {
   readonly mode: ClaimMode;
   readonly startMs: number;
   readonly highestAtStart: Epoch | undefined;
+  readonly since: Epoch | undefined;
 }
 
 interface OpenLookup {
@@ -49,6 +50,8 @@ export class Workload {
   readonly #aors: readonly Aor[];
   readonly #openClaims = new Map<number, OpenClaim>();
   readonly #openLookups = new Map<number, OpenLookup>();
+  /** By what each server owned each user last, as it keeps it on its disk with what it knows of the user. */
+  readonly #kept = new Map<SimulatedNode, Map<Aor, Epoch>>();
   #lastId = 0;
 
   constructor(
@@ -89,12 +92,12 @@ export class Workload {
     return [...this.#openClaims.values()];
   }
 
-  claim(nowMs: number, node: SimulatedNode, aor: Aor, mode: ClaimMode): number {
+  claim(nowMs: number, node: SimulatedNode, aor: Aor, mode: ClaimMode, since?: Epoch): number {
     const id = ++this.#lastId;
     node.run(nowMs, ({ core }, localMs, startMs) => {
-      this.#openClaims.set(id, { node, aor, mode, startMs, highestAtStart: this.#checks.epochs.highest(aor) });
+      this.#openClaims.set(id, { node, aor, mode, startMs, highestAtStart: this.#checks.epochs.highest(aor), since });
       this.#checks.claimBegan(aor, node);
-      core.claim(localMs, id, aor, mode, localMs + this.#mix.leaseMs + CLAIM_SLACK_MS);
+      core.claim(localMs, id, aor, mode, localMs + this.#mix.leaseMs + CLAIM_SLACK_MS, since);
     });
     return id;
   }
@@ -123,6 +126,7 @@ export class Workload {
       }
       case "lost":
         this.lost[event.reason]++;
+        this.#keep(node, event.aor, event.epoch);
         return checks.lost(nowMs, node, event.aor, event.reason !== "expired");
       case "watched":
         if (!life.watching.has(event.aor)) return;
@@ -145,9 +149,22 @@ export class Workload {
         const message = `a claim of ${aor} if it is free took it from server ${result.from}`;
         throw new Violation("linearizability", nowMs, message, aor);
       }
-      this.#checks.claimed(nowMs, node, aor, { ...claim, epoch: result.epoch });
+      const isHandedOver = result.from !== undefined;
+      this.#checks.claimed(nowMs, node, aor, {
+        ...claim,
+        epoch: result.epoch,
+        since: isHandedOver ? undefined : claim.since,
+      });
+      this.#keep(node, aor, result.epoch);
     }
+    if (result.kind === "superseded") this.#checks.superseded(nowMs, node, aor, claim.since as Epoch, result.epoch);
     this.#learn(nowMs, node, life, aor, result.epoch);
+  }
+
+  #keep(node: SimulatedNode, aor: Aor, epoch: Epoch): void {
+    let kept = this.#kept.get(node);
+    if (kept === undefined) this.#kept.set(node, (kept = new Map()));
+    kept.set(aor, epoch);
   }
 
   /** As the directory's driver does with every epoch that the core tells it. */
@@ -158,11 +175,14 @@ export class Workload {
 
   #claimSomething(nowMs: number): void {
     const { random } = this.#world;
-    const { storms, takeOver } = this.#mix;
+    const { storms, takeOver, since } = this.#mix;
     const aor = random.pick(this.#aors);
     const claimants = random.chance(storms) ? this.#cluster.nodes : [this.#cluster.pick()];
     for (const node of claimants) {
-      const id = this.claim(nowMs, node, aor, random.chance(takeOver) ? "take-over" : "if-free");
+      const mode = random.chance(takeOver) ? "take-over" : "if-free";
+      // A server that has owned the user before wants them back with what it kept of them.
+      const kept = this.#kept.get(node)?.get(aor);
+      const id = this.claim(nowMs, node, aor, mode, kept !== undefined && random.chance(since) ? kept : undefined);
       if (random.chance(0.02)) this.#cancelSoon(nowMs, node, aor, id);
     }
   }

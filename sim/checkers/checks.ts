@@ -10,6 +10,7 @@ import { ExclusivityChecker } from "./exclusivity.ts";
 import { FencingChecker } from "./fencing.ts";
 import type { Operation } from "./linearizability.ts";
 import { judgeHistory } from "./linearizability.ts";
+import { SinceChecker } from "./since.ts";
 import { Violation } from "./violation.ts";
 import { checkFresh, WatchChecker } from "./watches.ts";
 
@@ -21,6 +22,7 @@ export class Checks {
   readonly epochs: EpochChecker;
   readonly fencing = new FencingChecker();
   readonly watches = new WatchChecker();
+  readonly since: SinceChecker;
   /** With wrong clocks: how often a server began to believe while another did. */
   overlaps = 0;
   /** Users whose history had too many ways to happen to be judged to its end. */
@@ -33,11 +35,14 @@ export class Checks {
   /** For each AoR, the servers that have begun to claim it. */
   readonly #claimants = new Map<Aor, Set<number>>();
   readonly #staleAfterMs: number;
+  readonly #leaseMs: number;
 
   constructor(mix: RunMix, aors: readonly Aor[]) {
     this.#clocksAreWrong = mix.clocks === "wrong";
     this.#aors = aors;
     this.epochs = new EpochChecker(this.#clocksAreWrong);
+    this.#leaseMs = mix.leaseMs;
+    this.since = new SinceChecker(this.#clocksAreWrong || mix.forgetAfterBallots < Infinity);
     this.#staleAfterMs = 3 * mix.leaseMs + 40 * mix.network.delayMs;
     this.#log = new OwnershipLog((aor, { kind, server, epoch, startMs, endMs }) => {
       const action = kind === "ended" ? ({ kind: "end", epoch } as const) : ({ kind: "claim", epoch } as const);
@@ -51,7 +56,10 @@ export class Checks {
       if (!this.#exclusivity.isLast(aor, node))
         this.#exclusive(() => this.#exclusivity.believed(nowMs, aor, epoch, node));
       const isRaised = this.#log.believed(nowMs, aor, node.number, epoch);
-      if (isRaised) this.epochs.claimed(nowMs, node.life as object, aor, epoch, undefined);
+      if (!isRaised) return;
+      this.epochs.claimed(nowMs, node.life as object, aor, epoch, undefined);
+      // A re-claim gives up after a term of its server's clock.
+      this.since.owned(aor, node.number, epoch, nowMs - 2 * this.#leaseMs);
     });
   }
 
@@ -81,12 +89,24 @@ export class Checks {
     nowMs: number,
     node: SimulatedNode,
     aor: Aor,
-    won: { readonly epoch: Epoch; readonly startMs: number; readonly highestAtStart: Epoch | undefined },
+    won: {
+      readonly epoch: Epoch;
+      readonly startMs: number;
+      readonly highestAtStart: Epoch | undefined;
+      readonly since: Epoch | undefined;
+    },
   ): void {
-    const { epoch, startMs } = won;
+    const { epoch, startMs, since } = won;
+    if (since !== undefined) this.since.won(nowMs, aor, { server: node.number, since });
+    this.since.owned(aor, node.number, epoch, startMs);
     this.epochs.claimed(nowMs, node.life as object, aor, epoch, won.highestAtStart);
     this.#log.won(nowMs, aor, node.number, epoch);
     this.#record(aor, { server: node.number, action: { kind: "claim", epoch }, startMs, endMs: nowMs });
+  }
+
+  superseded(nowMs: number, node: SimulatedNode, aor: Aor, since: Epoch, by: Epoch): void {
+    const hasClaimed = this.#claimants.get(aor)?.has(by.member) === true;
+    this.since.superseded(nowMs, aor, { server: node.number, since }, by, hasClaimed);
   }
 
   lost(nowMs: number, node: SimulatedNode, aor: Aor, untilNow: boolean): void {
@@ -94,6 +114,7 @@ export class Checks {
   }
 
   crashed(nowMs: number, node: SimulatedNode): void {
+    this.since.forgot(nowMs);
     for (const aor of this.#aors) this.lost(nowMs, node, aor, node.believes(nowMs, aor) !== undefined);
   }
 

@@ -1,5 +1,5 @@
-/** A promise of the directory (I1 to I5), or what its operations promise together. */
-export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "linearizability";
+/** A promise of the directory (I1 to I5), what its operations promise together, or what a claim since an epoch does. */
+export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "linearizability" | "since";
 
 /** A promise of the directory that a run saw broken. */
 export class Violation extends Error {

@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { CRASHES, CUT_OFF, DRIFT, LATE_CUT_OFF } from "./runs.ts";
+import { CRASHES, CUT_OFF, DRIFT, LATE_CUT_OFF, SHORT_LIVES } from "./runs.ts";
 
 /** Rules about leases and restarts, broken. */
 export const leaseMutants: readonly Mutant[] = [
@@ -146,6 +146,14 @@ export const leaseMutants: readonly Mutant[] = [
       ),
     ],
     runs: DRIFT,
+    seeds: 20,
+  },
+  {
+    name: "requests-begin-again",
+    rule: "no request has the number of one of an earlier start",
+    mark: "·",
+    edits: [core("directory-core", "this.#lastOp = boot * OPS_PER_BOOT;", "this.#lastOp = 0;")],
+    runs: SHORT_LIVES,
     seeds: 20,
   },
   {

@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { BEHIND, DROPPED, FROZEN_OWNERS, ROSTERS, SETTLING } from "./runs.ts";
+import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, ROSTERS, SETTLING } from "./runs.ts";
 
 /** Rules about changes of the roster, broken. */
 export const rosterMutants: readonly Mutant[] = [
@@ -62,7 +62,7 @@ export const rosterMutants: readonly Mutant[] = [
       core("steward", "const areAllSettled = !sight.mayOweDropped && ", "const areAllSettled = "),
       core("directory-core", "this.#claims.cancelAll(nowMs, LEAVING);", ""),
     ],
-    runs: DROPPED,
+    runs: DROPPED_OWNERS,
     seeds: 40,
   },
   {
@@ -94,8 +94,8 @@ export const rosterMutants: readonly Mutant[] = [
     rule: "requests under an earlier roster version are refused",
     mark: "·",
     edits: [core("directory-core", "if (behind && REQUESTS_OF_A_VERSION.has(message.type)) continue;", "")],
-    // A claim, a renewal or a watch is not harmed: what a server that is ahead answers waits for its roster, and then it is too late for it.
-    // A lookup asks the voters of before, which may hold nothing any more.
+    // A claim, a renewal or a watch takes no harm: what a server that is ahead answers waits for its roster, and then it is too late for it.
+    // A lookup has asked the voters of before, which may hold nothing any more.
     runs: BEHIND,
     seeds: 20,
   },

@@ -8,6 +8,7 @@ const DUEL: RunMix = {
   aors: 1,
   claimEveryMs: 200,
   takeOver: 0.9,
+  since: 0,
   storms: 0,
   releaseEveryMs: 5_000,
   lookupEveryMs: 500,
@@ -36,7 +37,11 @@ const duel = (nodes: number, mix: Partial<RunMix>, minutes = 2): Mutant["runs"] 
 });
 
 /** Owners are cut off, and others wait for their leases to run out. */
-export const CUT_OFF = duel(3, { partitionEveryMs: 4_000, network: { loss: 0, duplication: 0, delayMs: 0.2 } });
+export const CUT_OFF = duel(3, {
+  aors: 5,
+  partitionEveryMs: 4_000,
+  network: { loss: 0, duplication: 0, delayMs: 0.2 },
+});
 /** The same, with claims that do not wait, so that one begins at just the wrong moment. */
 export const DRIFT = duel(3, {
   takeOver: 0,
@@ -52,14 +57,71 @@ export const LATE_CUT_OFF = duel(3, {
 });
 /** Servers crash all the time, and are back before a lease has run out. */
 export const CRASHES = duel(3, { crashEveryMs: 400, downMs: 100, claimEveryMs: 100 });
+/** Short lives, and messages that outlive them. */
+export const SHORT_LIVES = duel(6, {
+  leaseMs: 500,
+  votersTarget: 1,
+  crashEveryMs: 300,
+  downMs: 50,
+  claimEveryMs: 50,
+  lookupEveryMs: 20,
+  network: { loss: 0, duplication: 0, delayMs: 50, late: { share: 0.2, maxMs: 2_000 } },
+});
 /** Five replicas, more contention, and messages that overtake each other. */
 export const CONTENTION = duel(5, {
   claimEveryMs: 50,
   storms: 0.2,
   network: { loss: 0.02, duplication: 0.05, delayMs: 20 },
 });
-/** Servers that claim without voting, and voters that forget. */
-export const FORGETTING = duel(6, { votersTarget: 3, crashEveryMs: 1_000, rosterEveryMs: 20_000 }, 4);
+/** Servers that let users go and want them back, with replicas that forget nothing. */
+export const RETURNS = duel(5, {
+  aors: 3,
+  takeOver: 0.2,
+  since: 0.5,
+  claimEveryMs: 100,
+  releaseEveryMs: 300,
+  forgetAfterBallots: Infinity,
+  network: { loss: 0.02, duplication: 0, delayMs: 5 },
+});
+/** The same by the light of links that fail here and there, so that claims are given up and nobody hears of it. */
+export const PATCHY_RETURNS = duel(5, {
+  aors: 3,
+  takeOver: 0.2,
+  since: 0.5,
+  claimEveryMs: 50,
+  storms: 0.1,
+  releaseEveryMs: 300,
+  partitionEveryMs: 2_000,
+  cutMs: 2_000,
+  forgetAfterBallots: Infinity,
+  network: { loss: 0.2, duplication: 0, delayMs: 20 },
+});
+/** The same with a single replica, so that all depends on what it remembers. */
+export const ONE_REPLICA = duel(5, {
+  aors: 3,
+  takeOver: 0.2,
+  since: 0.5,
+  claimEveryMs: 20,
+  storms: 0.1,
+  releaseEveryMs: 300,
+  votersTarget: 1,
+  forgetAfterBallots: Infinity,
+  network: { loss: 0.3, duplication: 0, delayMs: 50 },
+});
+/** Servers that want users back right after they have crashed. */
+export const RESTARTS = duel(5, {
+  aors: 3,
+  takeOver: 0.2,
+  since: 0.5,
+  claimEveryMs: 100,
+  releaseEveryMs: 300,
+  crashEveryMs: 1_000,
+  downMs: 100,
+  forgetAfterBallots: Infinity,
+  network: { loss: 0.02, duplication: 0, delayMs: 5 },
+});
+/** Servers that claim without voting, and a voter that forgets. */
+export const FORGETTING = duel(6, { votersTarget: 1, crashEveryMs: 1_000, rosterEveryMs: 20_000 }, 4);
 /** Disks too slow for the claims. */
 export const SLOW_DISKS = duel(3, { crashEveryMs: 1_500, downMs: 100, claimEveryMs: 50, diskMs: 20_000 });
 /** Voters come and go, in partitions too. */
@@ -104,6 +166,17 @@ export const FROZEN_OWNERS = duel(
   },
   3,
 );
+/** Voters come and go so often and with so many users that some server owns one when it is dropped. */
+export const DROPPED_OWNERS = duel(6, {
+  aors: 10,
+  takeOver: 0,
+  votersTarget: 2,
+  rosterEveryMs: 400,
+  partitionEveryMs: 1_500,
+  cutMs: 6_000,
+  claimEveryMs: 30,
+  network: { loss: 0.1, duplication: 0, delayMs: 50, late: { share: 0.05, maxMs: 4_000 } },
+});
 /** Most voters are replaced at once, and messages take so long that the steward hears of owners before the new voters do. */
 export const SETTLING = duel(6, {
   votersTarget: 3,
@@ -130,9 +203,9 @@ export const BEHIND = duel(6, {
 });
 /** Few changes, and many lost messages. */
 export const WATCHES = duel(3, {
-  aors: 5,
-  watched: 5,
-  claimEveryMs: 3_000,
+  aors: 20,
+  watched: 20,
+  claimEveryMs: 1_000,
   takeOver: 1,
   releaseEveryMs: Infinity,
   partitionEveryMs: 20_000,

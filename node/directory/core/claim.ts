@@ -235,7 +235,9 @@ export class Claim {
     const blockers = this.#blockers(phase);
     if (blockers.length === 0) {
       const later = this.#ownedSince(phase);
-      return later === undefined ? this.#accept(phase) : this.#endSuperseded(nowMs, later);
+      if (later !== undefined) return this.#endSuperseded(nowMs, later);
+      const proposed = this.#proposedSince(phase);
+      return proposed.length === 0 ? this.#accept(phase) : this.#awaitProposals(nowMs, phase, proposed);
     }
     if (this.purpose !== "take-over") {
       const certain = blockers.find(({ member: owner }) =>
@@ -290,6 +292,28 @@ export class Claim {
     return later;
   }
 
+  /** What replicas hold as valid that is above the epoch to go on from, though none can be owned by: each hides what was owned before it. */
+  #proposedSince({ promises }: Preparing): Ballot[] {
+    if (this.#since === undefined) return [];
+    return [...promises.values()].flatMap(({ accepted }) => {
+      if (accepted === undefined || accepted.validForMs === 0 || this.#isRuledOut(accepted.ballot)) return [];
+      return this.#isLater(accepted.ballot) ? [accepted.ballot] : [];
+    });
+  }
+
+  /** Whether it is above the epoch that the claim goes on from. */
+  #isLater(ballot: Ballot): boolean {
+    return this.#since !== undefined && compareBallots(ballot, this.#since) > 0;
+  }
+
+  /** preparing → backing-off: by the next round these are owned or given up, for who has forgotten one is reminded of it. */
+  #awaitProposals(nowMs: number, phase: Preparing, proposed: readonly Ballot[]): void {
+    for (const ballot of proposed) {
+      this.#askOwner(nowMs, phase, ballot, { type: "confirm", aor: this.aor, ballot }, () => undefined);
+    }
+    this.#collide(nowMs);
+  }
+
   #endSuperseded(nowMs: number, later: Epoch): void {
     this.#leaveRound();
     this.#end(nowMs, { kind: "superseded", epoch: later });
@@ -314,8 +338,12 @@ export class Claim {
     const request = { type: "confirm", aor: this.aor, ballot: value } as const;
     this.#askOwner(nowMs, phase, value, request, (atMs, message) => {
       if (message.type !== "confirmed") return;
-      if (message.owned === undefined) this.#ruleOut(atMs, value);
-      else if (this.#phase === phase) this.#yieldToOwner(atMs, message.owned);
+      const { owned } = message;
+      if (owned === undefined && !this.#isLater(value)) return this.#ruleOut(atMs, value);
+      if (this.#phase !== phase) return;
+      // It was owned, for a majority accepted it, and is let go of.
+      if (owned === undefined) this.#endSuperseded(atMs, value);
+      else this.#yieldToOwner(atMs, owned);
     });
   }
 

@@ -9,8 +9,8 @@ import { BallotCounter } from "./ballot-counter.ts";
 import type { ClaimPurpose } from "./claim.ts";
 import { Claims, LEAVING, RECLAIM } from "./claims.ts";
 import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
-import { graceMs } from "./grace.ts";
 import { ForwardingNotes } from "./forwarding-notes.ts";
+import { graceMs } from "./grace.ts";
 import { HeldBatches } from "./held-batches.ts";
 import { inBatches } from "./in-batches.ts";
 import { Leases } from "./leases.ts";
@@ -430,11 +430,10 @@ export class DirectoryCore {
 
   /** Stops serving for good whatever this server owns or proposes below the claimant's ballot, and says so. */
   #handOver(nowMs: number, from: number, { op, aor, theirs, mine }: MessageOf<"handover">): void {
-    if (theirs.member !== this.self || compareBallots(mine, theirs) <= 0) return;
-    if (!this.#context.sawBallot(mine)) return;
+    if (theirs.member !== this.self || compareBallots(mine, theirs) <= 0 || !this.#context.sawBallot(mine)) return;
     const owned = this.#ownerships.ballot(aor);
     if (owned !== undefined && compareBallots(owned, mine) < 0) {
-      this.#forwarding.take(nowMs, aor, mine);
+      this.#forwarding.remember(nowMs, aor, mine);
       this.#ownerships.end(nowMs, aor, "handed-over", mine);
     }
     this.#claims.giveWay(nowMs, aor, mine);
@@ -474,8 +473,10 @@ export class DirectoryCore {
   #disown(nowMs: number, aor: Aor, ballot: Ballot): boolean {
     if (ballot.member !== this.self || this.#ownerships.epoch(nowMs, aor) !== undefined) return false;
     const inFlight = this.#claims.ballotInFlight(aor);
-    if (inFlight !== undefined && compareBallots(inFlight, ballot) <= 0) return false;
-    for (const member of this.#quorums.of(aor).members) this.#send(member, { type: "release", aor, ballot });
+    if (inFlight !== undefined) return compareBallots(inFlight, ballot) > 0;
+    // It may have been owned: only by a ballot above it is it let go of without being forgotten.
+    const above = this.#context.ballotAbove();
+    for (const member of this.#quorums.of(aor).members) this.#send(member, { type: "release", aor, ballot: above });
     return true;
   }
 
@@ -485,7 +486,7 @@ export class DirectoryCore {
 
   #claimEnded(nowMs: number, aor: Aor, claim: number, result: ClaimResult): void {
     this.#answerNow(nowMs, aor);
-    if (result.kind === "owned") this.#forwarding.delete(aor);
+    if (result.kind === "owned") this.#forwarding.forget(aor);
     if (claim !== RECLAIM) this.#context.emit({ kind: "claimed", claim, aor, result });
   }
 

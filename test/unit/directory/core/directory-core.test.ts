@@ -336,6 +336,21 @@ describe("a server that was away and goes on from what it had", () => {
     expect(goOn(net, since).kind).to.equal("superseded");
   });
 
+  for (const asks of ["before it asks", "because it asks"] as const) {
+    it(`has not, once another let go whose releases were lost, and which replicas hear of ${asks}`, () => {
+      const net = new CoreNetwork({ servers: 3 });
+      const since = net.own(1, ALICE);
+      const epoch = net.own(2, ALICE);
+      for (const other of [1, 3]) net.cut(2, other);
+      net.release(2, ALICE);
+      for (const other of [1, 3]) net.heal(2, other);
+      if (asks === "before it asks") net.lookup(2, ALICE);
+      expect(goOn(net, since)).to.deep.equal({ kind: "superseded", epoch });
+      net.run(1_000);
+      expect(goOn(net, since), "again").to.deep.equal({ kind: "superseded", epoch });
+    });
+  }
+
   it("has them back where another only tried, in vain", () => {
     const { net, since } = away();
     for (const number of [2, 3]) net.cut(number, number === 2 ? 3 : 2);

@@ -249,6 +249,33 @@ describe("a replica's promise", () => {
   });
 });
 
+describe("a replica that holds a proposal of the server that asks", () => {
+  const told = (bench: Bench, counter: number, server: number) =>
+    (bench.prepare(0, ballot(counter, server)) as MessageOf<"promised">).accepted;
+
+  it("tells it what another was the last to have before", () => {
+    const bench = new Bench();
+    for (const server of [2, 3, 4]) bench.renew(0, server);
+    bench.accept(0, ballot(1, 2));
+    bench.accept(0, ballot(2, 3));
+    bench.accept(0, ballot(3, 3));
+    expect(told(bench, 4, 3)).to.deep.equal({ ballot: ballot(1, 2), boot: 1, validForMs: 0 });
+    expect(told(bench, 5, 2), "all others hear of what it holds").to.deep.include({ ballot: ballot(3, 3) });
+    // Given up by a release that never came, and under a proposal that is given up.
+    bench.accept(0, ballot(6, 4));
+    bench.tell(0, 4, { type: "release", aor: ALICE, ballot: ballot(6, 4) });
+    expect(told(bench, 7, 3)).to.deep.include({ ballot: ballot(1, 2) });
+    expect(told(bench, 8, 2)).to.deep.include({ ballot: ballot(3, 3), validForMs: 0 });
+  });
+
+  it("tells it of that where no other has had it", () => {
+    const bench = new Bench();
+    bench.renew(0, 3);
+    for (const counter of [1, 2]) bench.accept(0, ballot(counter, 3));
+    expect(told(bench, 3, 3)).to.deep.equal({ ballot: ballot(2, 3), boot: 1, validForMs: LEASE_MS });
+  });
+});
+
 describe("a replica's acceptance", () => {
   it("takes the owner under its session, answers with that session, and is reported as valid", () => {
     const bench = new Bench();
@@ -324,6 +351,19 @@ describe("a release", () => {
     expect([...bench.replica.holdings(0)]).to.deep.equal([]);
     bench.tell(1, 2, { type: "release", aor: ALICE, ballot: ballot(3, 2) });
     expect(bench.read(1).accepted, "said again, by the very ballot").to.deep.equal(letGo);
+  });
+
+  it("of what was only proposed leaves what was owned before as it was remembered", () => {
+    const bench = new Bench();
+    for (const server of [2, 3]) bench.renew(0, server);
+    bench.accept(0, ballot(3, 2));
+    bench.tell(0, 2, { type: "release", aor: ALICE, ballot: ballot(4, 2) });
+    for (const counter of [5, 6]) {
+      bench.accept(0, ballot(counter, 3));
+      expect(bench.read(0).accepted).to.deep.include({ ballot: ballot(counter, 3) });
+      bench.tell(0, 3, { type: "release", aor: ALICE, ballot: ballot(counter, 3) });
+      expect(bench.read(0).accepted).to.deep.equal({ ballot: ballot(3, 2), boot: 1, validForMs: 0 });
+    }
   });
 
   it("is told to watchers once, and the end of the session not again", () => {
@@ -528,7 +568,7 @@ describe("a watch at a replica", () => {
     expect(told(3, { ...accept, ballot: ballot(1, 3) })).to.deep.equal([{ sequence: 2, ballot: ballot(1, 3) }]);
     expect(told(4, { ...accept, ballot: ballot(2, 4) })).to.deep.equal([{ sequence: 3, ballot: ballot(2, 4) }]);
     const released = told(4, { type: "release", aor: ALICE, ballot: ballot(2, 4) });
-    expect(released).to.deep.equal([{ sequence: 4, ballot: undefined }]);
+    expect(released, "what was owned before").to.deep.equal([{ sequence: 4, ballot: ballot(1, 3) }]);
     expect(bench.ask(0, 2, { type: "renew", op: 1, boot: 1 }), "so that a lost one is missed").to.include({
       notices: 4,
     });
