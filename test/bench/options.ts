@@ -6,6 +6,7 @@ const USAGE = `Usage: npm run bench -- [options]        (npm run bench:sip -- [o
   --quick           less of everything: some minutes
   --only A,B        these parts (directory, sip), systems and operations alone, e.g. --only aorta-3,claim,move
   --rounds N        measured rounds (default 3, with --quick 1)
+  --calls N         calls of each SIP operation in a round (default 10000, with --quick 3000)
   --markdown        tables as markdown
   --json FILE       write all figures there
   --profile FOLDER  write CPU profiles of Aorta's servers there, and say where their time goes
@@ -27,9 +28,12 @@ export function readOptions(): CommandLine {
   const quick = values.quick === true;
   const rounds = Number(values.rounds ?? (quick ? 1 : 3));
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${values.rounds}`);
+  const calls = values.calls === undefined ? undefined : Number(values.calls);
+  if (calls !== undefined && !(Number.isInteger(calls) && calls >= 1))
+    fail(`--calls takes a whole number from 1, not ${values.calls}`);
   const names = (values.only ?? []).flatMap((list) => list.split(",")).map((name) => name.trim());
   const { json, profile, markdown = false } = values;
-  return { quick, rounds, only: new Set(names), markdown, json, profile };
+  return { quick, rounds, calls, only: new Set(names), markdown, json, profile };
 }
 
 /** Ends the process where something is asked for that no part has. */
@@ -47,6 +51,7 @@ function parse() {
         quick: { type: "boolean" },
         only: { type: "string", multiple: true },
         rounds: { type: "string" },
+        calls: { type: "string" },
         markdown: { type: "boolean" },
         json: { type: "string" },
         profile: { type: "string" },

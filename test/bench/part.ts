@@ -4,6 +4,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Measured rounds, after one that warms up. */
   readonly rounds: number;
+  /** Of each SIP operation in a round; `undefined` leaves it to the part. */
+  readonly calls: number | undefined;
   /** Names of parts, systems and operations; all where none of a kind is named. */
   readonly only: ReadonlySet<string>;
   /** Tables as markdown. */

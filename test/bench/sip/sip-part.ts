@@ -53,9 +53,10 @@ export function sipPart(profile: string | undefined): Part {
 async function run(
   systems: readonly SipSystem[],
   operations: readonly SipOperation[],
-  { quick, rounds, markdown }: BenchOptions,
+  { quick, rounds, calls, markdown }: BenchOptions,
 ): Promise<PartReport> {
-  const plan = quick ? QUICK : FULL;
+  const usual = quick ? QUICK : FULL;
+  const plan = { ...usual, calls: calls ?? usual.calls };
   const results = new SipResults();
   try {
     for (const system of systems) {
@@ -71,7 +72,7 @@ async function run(
           if (!operation.applies(system) || ended.has(system)) continue;
           const what = `${system.title}, ${operation.title}`;
           progress(round === 0 ? `warming up: ${what}` : `round ${round} of ${rounds}: ${what}`);
-          const load = round === 0 ? { ...plan, calls: plan.calls / 4 } : plan;
+          const load = round === 0 ? { ...plan, calls: Math.ceil(plan.calls / 4) } : plan;
           let figures = await operation.run(system, load).catch((error: Error) => failed(error.message));
           if (!system.pids.every(isAlive)) {
             ended.add(system);
