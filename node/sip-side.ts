@@ -98,6 +98,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       ...shared,
       store: storage.contacts,
       shed: storage.shed,
+      group: storage.group,
       resting: () => presence.resting,
       registrationEpoch: createRegistrationEpoch({ stack, domain }),
       logger: part("registrar"),

@@ -9,6 +9,7 @@ import type { RegistrationEpoch } from "../federation/registration-epoch.ts";
 import type { ServerAddresses } from "../federation/server-addresses.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { WriteGroup } from "../storage/ports.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -21,12 +22,11 @@ import { binds } from "./binding.ts";
 import { BindingTable } from "./binding-table.ts";
 import type { RegistrationPolicy } from "./claim-policy.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
-import { formatContacts } from "./format-contacts.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import { flowWithoutConnection } from "./reachable-flow.ts";
+import { withoutConnection } from "./reachable-flow.ts";
 import type { ExpiryRules } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
-import { MOVED, NOT_STORED, OUT_OF_ORDER, RETRY_LATER, TOO_MANY_CONTACTS } from "./refusals.ts";
+import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import { changesOf } from "./registration-changes.ts";
@@ -35,11 +35,19 @@ import type { RestingState } from "./resting-state.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
+import type { Instant } from "./stored-binding.ts";
 
 type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
 
 const DEFAULT_EXPIRY: ExpiryRules = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
 const SWEEP_MS = 1000;
+
+/** An order that is on disk. */
+interface Stored {
+  readonly isOwned: boolean;
+  readonly before: readonly Binding[];
+  readonly after: readonly Binding[];
+}
 
 /** Joins the registrar's cores to SIP, the locator, the store and the clock. */
 export function createRegistrar(components: RegistrarComponents, options: RegistrarOptions = {}): Registrar {
@@ -58,6 +66,7 @@ class RegistrarDriver implements Registrar {
   readonly #policy: RegistrationPolicy;
   readonly #expiry: ExpiryRules;
   readonly #journal: ContactJournal;
+  readonly #group: WriteGroup;
   readonly #table = new BindingTable();
   readonly #shed: ShedJournal;
   readonly #resting: () => RestingState;
@@ -84,6 +93,7 @@ class RegistrarDriver implements Registrar {
     this.#policy = options.policy ?? "takeover";
     this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
     this.#journal = new ContactJournal(components.store, components.logger);
+    this.#group = components.group;
     this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
   }
 
@@ -153,18 +163,11 @@ class RegistrarDriver implements Registrar {
   handleFlowClosed(flow: Flow): void {
     if (flow.transport === "MESH" || flow.connection === undefined) return;
     const { connection } = flow;
-    for (const aor of this.#table.aorsOn(connection)) {
-      this.#change(aor, (bindings) =>
-        bindings.flatMap((binding) => {
-          if (binding.flow.transport === "MESH" || binding.flow.connection !== connection) return [binding];
-          const left = flowWithoutConnection(binding.uri, binding.flow, binding.path);
-          return left === undefined ? [] : [{ ...binding, flow: left }];
-        }),
-      );
-    }
+    for (const aor of this.#table.aorsOn(connection))
+      this.#change(aor, (bindings) => withoutConnection(bindings, connection));
   }
 
-  /** Runs in the queue of the AoR. Takes no turn of the event loop unless the user must be claimed or looked up. */
+  /** Runs in the queue of the AoR. Takes one turn of the event loop unless the user must be claimed or looked up. */
   #register(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): void | Promise<void> {
     if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     // Refused before the user is claimed: a request that cannot succeed must not move anybody.
@@ -201,8 +204,7 @@ class RegistrarDriver implements Registrar {
   #trial(aor: Aor, order: RegisterOrder): Refusal | undefined {
     const nowMs = this.#clock.monotonicMs();
     const result = applyOrder(this.#table.get(aor, nowMs), order, nowMs, limits.registrar.contactsPerAor);
-    if (result.kind === "out-of-order") return OUT_OF_ORDER;
-    if (result.kind === "too-many-contacts") return TOO_MANY_CONTACTS;
+    if (result.kind !== "applied") return INAPPLICABLE[result.kind];
     const isOneMore = binds(order) && !this.#table.has(aor);
     return isOneMore && this.#table.aors >= limits.registrar.aors ? RETRY_LATER : undefined;
   }
@@ -271,55 +273,56 @@ class RegistrarDriver implements Registrar {
     }
   }
 
-  /** Applies an order that needs no more waiting: from the look at the bindings to the answer in one turn of the event loop. */
-  #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): void {
-    const nowMs = this.#clock.monotonicMs();
+  /** Applies an order at the end of this turn of the event loop, and answers it when it is stored. */
+  #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let stored: Stored | Refusal = NOT_STORED;
+    this.#group.join({
+      write: () => void (stored = this.#store(aor, order)),
+      done: (isKept) => {
+        if ("status" in stored) this.#refuse(incoming, stored);
+        else if (!isKept) this.#refuse(incoming, NOT_STORED);
+        else this.#conclude(incoming, aor, order, stored);
+        resolve();
+      },
+    });
+    return promise;
+  }
+
+  #store(aor: Aor, order: RegisterOrder): Stored | Refusal {
+    const now = this.#now();
     const isOwned = this.#isServed(aor);
     // Never a 200 that binds without owning the user at this instant.
-    if (binds(order) && !isOwned) return this.#refuse(incoming, RETRY_LATER);
-    const before = this.#table.get(aor, nowMs);
+    if (binds(order) && !isOwned) return RETRY_LATER;
+    const before = this.#table.get(aor, now.monotonicMs);
     const epoch = this.#locator.owned(aor);
-    const result = applyOrder(before, order, nowMs, limits.registrar.contactsPerAor, epoch);
-    if (result.kind !== "applied") {
-      return this.#refuse(incoming, result.kind === "out-of-order" ? OUT_OF_ORDER : TOO_MANY_CONTACTS);
+    const result = applyOrder(before, order, now.monotonicMs, limits.registrar.contactsPerAor, epoch);
+    if (result.kind !== "applied") return INAPPLICABLE[result.kind];
+    const { bindings: after } = result;
+    return this.#journal.replace(aor, before, after, now) ? { isOwned, before, after } : NOT_STORED;
+  }
+
+  #conclude(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, { isOwned, before, after }: Stored): void {
+    // The disk may have taken its time.
+    if (isOwned && !this.#isServed(aor)) {
+      this.#journal.replace(aor, after, before, this.#now());
+      return this.#refuse(incoming, RETRY_LATER);
     }
-    if (!this.#journal.replace(aor, before, result.bindings, this.#now())) return this.#refuse(incoming, NOT_STORED);
     this.#shed.forget(aor, order.callId);
-    this.#table.set(aor, result.bindings);
+    this.#table.set(aor, after);
     if (isOwned) this.#reclaims.done(aor);
     this.#counters.add("registrar.accepted");
-    this.#accept(incoming, order, isOwned ? result.bindings : [], nowMs);
-    this.#changed(aor, before, result.bindings, "unregistered");
+    incoming.respond(acceptance(incoming.request, order, isOwned ? after : [], this.#now()));
+    this.#changed(aor, before, after, "unregistered");
   }
 
-  #accept(incoming: IncomingRequest, order: RegisterOrder, bindings: readonly Binding[], nowMs: number): void {
-    const headers = formatContacts(bindings, nowMs).map((value) => ["Contact", value] as [string, string]);
-    if (order.kind === "bind") {
-      // RFC 3327 §5.3, RFC 5626 §6
-      for (const hop of order.path) headers.push(["Path", hop]);
-      if (order.outbound) headers.push(["Require", "outbound"]);
-    }
-    headers.push(["Date", new Date(this.#clock.wallMs()).toUTCString()]);
-    incoming.respond(createResponse(incoming.request, 200, { headers }));
-  }
-
-  #refuse(incoming: IncomingRequest, refusal: Refusal): void {
+  #refuse(incoming: IncomingRequest, why: Refusal): void {
     this.#counters.add("registrar.refused");
-    const { status, reason, headers } = refusal;
-    incoming.respond(
-      createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
-    );
+    incoming.respond(refusal(incoming.request, why));
   }
 
-  /** 302 to the owner; where that does not say how clients reach it, 403. @see RFC 3261 §21.3.3 */
   async #redirection(owner: ServerId | undefined): Promise<Refusal> {
-    const addresses = owner === undefined ? [] : await this.#addressesOf(owner);
-    if (addresses.length === 0) return MOVED;
-    return {
-      status: 302,
-      reason: "Moved Temporarily",
-      headers: addresses.map((address) => ["Contact", address] as const),
-    };
+    return redirection(owner === undefined ? [] : await this.#addressesOf(owner));
   }
 
   #noteShed(aor: Aor, order: RegisterOrder): void {
@@ -491,7 +494,7 @@ class RegistrarDriver implements Registrar {
     return { kind: "unavailable", reason: String(error) };
   }
 
-  #now(): { readonly monotonicMs: number; readonly wallMs: number } {
+  #now(): Instant {
     return { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
   }
 }

@@ -1,4 +1,5 @@
 import { tryParseUri } from "../sip/message/uri.ts";
+import type { Binding } from "./binding.ts";
 import type { Flow } from "../sip/stack.ts";
 
 const DEFAULT_PORT = 5060;
@@ -29,4 +30,13 @@ export function flowWithoutConnection(contactUri: string, flow: Flow, path: read
       };
     }
   }
+}
+
+/** Bindings after the end of a connection: those that can only be reached over it are gone. */
+export function withoutConnection(bindings: readonly Binding[], connection: string): readonly Binding[] {
+  return bindings.flatMap((binding) => {
+    if (binding.flow.transport === "MESH" || binding.flow.connection !== connection) return [binding];
+    const flow = flowWithoutConnection(binding.uri, binding.flow, binding.path);
+    return flow === undefined ? [] : [{ ...binding, flow }];
+  });
 }

@@ -10,13 +10,14 @@ import type { RegistrationPolicy } from "./claim-policy.ts";
 import type { ExpiryRules } from "./read-register.ts";
 import type { RegisteredContacts } from "./registered-contacts.ts";
 import type { RestingState } from "./resting-state.ts";
-import type { ContactStore, ShedStore } from "../storage/ports.ts";
+import type { ContactStore, ShedStore, WriteGroup } from "../storage/ports.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 
 export interface RegistrarComponents {
   readonly locator: Locator;
   readonly store: ContactStore;
   readonly shed: ShedStore;
+  readonly group: WriteGroup;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;

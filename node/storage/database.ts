@@ -2,11 +2,13 @@ import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
-import { AortaError } from "../runtime/errors.ts";
+import type { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import { syncFolder, touchPrivate } from "./folder.ts";
+import { GroupCommit } from "./group-commit.ts";
+import type { WriteGroup } from "./ports.ts";
 import { migrate } from "./schema.ts";
-import { damaged, mapErrors } from "./storage-error.ts";
+import { damaged, mapErrors, storageError } from "./storage-error.ts";
 import type { StorageProblem } from "./storage-problem.ts";
 
 /** A row as SQLite gives it. */
@@ -16,7 +18,7 @@ export type Row = Record<string, SQLOutputValue>;
 export interface Statement {
   get(...values: SQLInputValue[]): Row | undefined;
   all(...values: SQLInputValue[]): Row[];
-  /** Returns how many rows changed. */
+  /** Returns how many rows changed. Safe from a crash of the process when the turn of the event loop ends, with all that was written in it. */
   run(...values: SQLInputValue[]): number;
 }
 
@@ -25,6 +27,7 @@ export interface Database {
   prepare(sql: string): Statement;
   /** Runs one write and returns when it is on disk; others are on disk some moments later, in order. */
   durably<Result>(write: () => Result): Result;
+  readonly group: WriteGroup;
   /** Set while writes fail. */
   problem(): StorageProblem | undefined;
   close(): void;
@@ -107,13 +110,18 @@ function checkIntegrity(file: string): void {
 
 function wrap(database: DatabaseSync, file: string): Database {
   let problem: StorageProblem | undefined;
+  let isDurable = false;
+  const note = (error: AortaError): void => void (problem = { code: error.code, message: error.message });
+  const group = new GroupCommit(database, (error) => {
+    if (error === undefined) problem = undefined;
+    else note(storageError(file, error));
+  });
   const write = (work: () => number): number => {
     try {
-      const changes = mapErrors(file, work);
-      problem = undefined;
-      return changes;
-    } catch (error) {
-      if (error instanceof AortaError) problem = { code: error.code, message: error.message };
+      return isDurable ? work() : group.write(work);
+    } catch (cause) {
+      const error = storageError(file, cause);
+      note(error);
       throw error;
     }
   };
@@ -128,13 +136,23 @@ function wrap(database: DatabaseSync, file: string): Database {
       };
     },
     durably(work) {
+      // What is older is not to be on disk later; nor can the level be changed within a transaction.
+      group.commit();
       database.exec("PRAGMA synchronous = FULL");
+      isDurable = true;
       try {
-        return work();
+        const result = work();
+        problem = undefined;
+        return result;
       } finally {
+        isDurable = false;
         database.exec("PRAGMA synchronous = NORMAL");
       }
     },
-    close: () => void (database.isOpen && database.close()),
+    group,
+    close() {
+      group.commit();
+      if (database.isOpen) database.close();
+    },
   };
 }

@@ -2,7 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { Database, Row } from "./database.ts";
 import type { HistoryEntry, HistoryQuery, HistoryStore } from "./ports.ts";
 
-/** Conversations in the database, with an index of their words. A write is safe from a crash of the process at once. */
+/** Conversations in the database, with an index of their words. A write is safe from a crash of the process at the end of the turn. */
 export function createHistoryStore(database: Database): HistoryStore {
   const add = database.prepare(
     "INSERT INTO history (user, peer, sent, at_ms, call_id, text) VALUES (?, ?, ?, ?, ?, ?)",

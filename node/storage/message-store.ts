@@ -4,7 +4,7 @@ import type { HeldMessage, MessageStore } from "./ports.ts";
 
 /**
  * Messages in the database. What is held is on disk before its sender is told so: it cannot be asked for again. That one was
- * delivered is safe from a crash of the process at once.
+ * delivered is safe from a crash of the process at the end of the turn.
  */
 export function createMessageStore(database: Database): MessageStore {
   const hold = database.prepare(

@@ -212,6 +212,15 @@ export interface HistoryStore {
   expire(beforeMs: number): number;
 }
 
+/** What is written in one turn of the event loop reaches the disk together, at its end. */
+export interface WriteGroup {
+  /**
+   * Runs `write` at the end of this turn of the event loop, and in the same turn `done`, when all that was written until then is safe from a crash of the process.
+   * Where it failed, `done` is told that it is not kept.
+   */
+  join(member: { readonly write?: () => void; readonly done: (isKept: boolean) => void }): void;
+}
+
 /** All that a node keeps on disk. */
 export interface Storage {
   /** Set while writes fail. */
@@ -226,5 +235,6 @@ export interface Storage {
   readonly subscriptions: SubscriptionStore;
   readonly lists: ResourceListStore;
   readonly history: HistoryStore;
+  readonly group: WriteGroup;
   close(): void;
 }

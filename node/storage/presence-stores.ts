@@ -10,7 +10,7 @@ import type {
   SubscriptionStore,
 } from "./ports.ts";
 
-/** What presence keeps. Subscriptions and publications are as durable as contacts: safe from a crash of the process at once. */
+/** What presence keeps. Subscriptions and publications are as durable as contacts: safe from a crash of the process at the end of the turn. */
 export function createPresenceStores(database: Database): Pick<Storage, "publications" | "subscriptions" | "lists"> {
   return {
     publications: createPublicationStore(database),

@@ -27,24 +27,29 @@ export function damaged(file: string, detail: string, cause?: unknown): Operatio
   );
 }
 
+/** Ours for an error of SQLite: `DISK_FULL`, `DATABASE_DAMAGED`, or `STORAGE_FAILED` for the rest; what is ours already stays. */
+export function storageError(file: string, error: unknown): AortaError {
+  if (error instanceof AortaError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  switch (resultCode(error)) {
+    case SQLITE_FULL:
+      return new OperationalError("DISK_FULL", `no room left to write ${file}`, { cause: error });
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return damaged(file, message, error);
+    default:
+      return new OperationalError("STORAGE_FAILED", `cannot use ${file}: ${message}`, { cause: error });
+  }
+}
+
 /**
  * Runs `work`, turning SQLite's errors into ours.
- * @throws {OperationalError} `DISK_FULL`, `DATABASE_DAMAGED`, or `STORAGE_FAILED` for the rest
+ * @throws {OperationalError} as {@link storageError}
  */
 export function mapErrors<Result>(file: string, work: () => Result): Result {
   try {
     return work();
   } catch (error) {
-    if (error instanceof AortaError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    switch (resultCode(error)) {
-      case SQLITE_FULL:
-        throw new OperationalError("DISK_FULL", `no room left to write ${file}`, { cause: error });
-      case SQLITE_CORRUPT:
-      case SQLITE_NOTADB:
-        throw damaged(file, message, error);
-      default:
-        throw new OperationalError("STORAGE_FAILED", `cannot use ${file}: ${message}`, { cause: error });
-    }
+    throw storageError(file, error);
   }
 }

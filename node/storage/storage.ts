@@ -54,6 +54,7 @@ function createStorage(database: Database, lock?: FolderLock): Storage {
     shed: createShedStore(database),
     ...createPresenceStores(database),
     history: createHistoryStore(database),
+    group: database.group,
     close() {
       database.close();
       lock?.release();

@@ -68,7 +68,7 @@ function userOf(row: Row): User {
 }
 
 /**
- * Contacts in the database. A write is safe from a crash of the process at once, from a power cut some moments
+ * Contacts in the database. A write is safe from a crash of the process at the end of the turn, from a power cut some moments
  * later: waiting for the disk at every REGISTER would stop the whole node each time, and clients register again.
  */
 export function createContactStore(database: Database): ContactStore {

@@ -78,6 +78,7 @@ export class SimulatedDomain {
         ...shared,
         store: disk.storage.contacts,
         shed: disk.storage.shed,
+        group: disk.storage.group,
         resting: () => presence.resting,
         registrationEpoch: createRegistrationEpoch({ stack, domain: DOMAIN }),
         hasPublications: (aor) => presence.hasPublications(aor),

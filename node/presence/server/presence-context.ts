@@ -30,7 +30,7 @@ export interface PresenceComponents {
   readonly contacts: RegisteredContacts;
   readonly links: PeerLinks;
   /** What outlives the process. */
-  readonly storage: Pick<Storage, "publications" | "subscriptions" | "lists">;
+  readonly storage: Pick<Storage, "publications" | "subscriptions" | "lists" | "group">;
   readonly clock: Clock;
   readonly timers: Timers;
   /** In [0, 1). */

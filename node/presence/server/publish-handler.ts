@@ -101,11 +101,17 @@ export class PublishHandler {
     return new Publications({ expiry, fits: () => true }).publish(event, this.#context.clock.monotonicMs());
   }
 
-  /** False when this server does not own the user. */
+  /** False when this server does not own the user. The answer leaves when what was published is on disk, or cannot be. */
   #publish(incoming: IncomingRequest, aor: Aor, event: PublishEvent): boolean {
     const outcome = this.#registry.presentity(aor).publish(event);
-    if (outcome !== undefined) this.#conclude(incoming, outcome);
-    return outcome !== undefined;
+    if (outcome === undefined) return false;
+    this.#context.storage.group.join({
+      done: (isKept) => {
+        if (!isKept) this.#context.counters.add("presence.disk_failures");
+        this.#conclude(incoming, outcome);
+      },
+    });
+    return true;
   }
 
   #conclude(incoming: IncomingRequest, outcome: PublishOutcome): void {

@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
+import { parseAor } from "../../../dht-schema/aor.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import type { StorageOptions } from "../../../node/storage/storage.ts";
 import { openStorage } from "../../../node/storage/storage.ts";
@@ -112,6 +113,24 @@ describe("a data folder", () => {
     expect(() => openStorage(folder, options))
       .to.throw()
       .with.property("code", "DATA_IN_USE");
+  });
+
+  it("keeps what was written in the turn in which it is closed, and before a setting", () => {
+    const folder = newFolder();
+    const storage = openStorage(folder, options);
+    const list = () => {
+      const database = new DatabaseSync(join(folder, "aorta.db"), { readOnly: true });
+      const rows = database.prepare("SELECT call_id FROM shed_registration ORDER BY call_id").all();
+      database.close();
+      return rows.map((row) => row["call_id"]);
+    };
+    const shed = (callId: string) => storage.shed.put({ aor: parseAor("sip:a@example.com"), callId, expiresAtMs: 1 });
+    shed("1");
+    storage.settings.set("name", Uint8Array.of(1));
+    expect(list()).to.deep.equal(["1"]);
+    shed("2");
+    storage.close();
+    expect(list()).to.deep.equal(["1", "2"]);
   });
 
   it("can be closed twice", () => {
