@@ -77,7 +77,8 @@ export class Directory implements Locator {
   #serverByNumber = new Map<number, ServerId>();
   #numberByServer = new Map<ServerId, number>();
   #nextId = 1;
-  #flushing = false;
+  #isFlushDue = false;
+  #isTurnUnderWay = false;
   #stopped = false;
   #publishing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -381,15 +382,24 @@ export class Directory implements Locator {
     return server === undefined ? { kind: "missed" } : { kind: "owner", server, epoch: state.epoch };
   }
 
-  /** What one turn of the event loop produces leaves as one batch a peer. */
+  /**
+   * What comes first in a turn of the event loop leaves at once, and all that comes after it, each in a callback of Node's with
+   * microtasks of its own, as one batch a peer at the end of the turn.
+   */
   #flushSoon(): void {
-    if (this.#flushing || this.#stopped) return;
-    this.#flushing = true;
+    if (this.#isFlushDue || this.#stopped) return;
+    this.#isFlushDue = true;
+    if (this.#isTurnUnderWay) return;
+    this.#isTurnUnderWay = true;
     queueMicrotask(() => this.#flush());
+    setImmediate(() => {
+      this.#isTurnUnderWay = false;
+      if (this.#isFlushDue) this.#flush();
+    });
   }
 
   #flush(): void {
-    this.#flushing = false;
+    this.#isFlushDue = false;
     if (this.#stopped) return;
     const { batches, events } = this.#core.takeOutput();
     for (const event of events) this.#handle(event);
