@@ -1,5 +1,5 @@
 import type { Epoch } from "../../../dht-schema/ballot.ts";
-import { compareBallots } from "../../../dht-schema/ballot.ts";
+import { compareBallots, sameBallot } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Location, OwnerChange } from "../../federation/locator.ts";
 import type {
@@ -72,19 +72,20 @@ export class BackendView {
       case "nobody":
         return this.#nobody(at);
       case "missed":
-        return this.#state.kind === "closed" ? NONE : [{ kind: "locate" }];
+        return this.#state.kind === "closed" ? NONE : [{ kind: "locate", known: this.#epoch }];
     }
   }
 
-  /** The answer to the effect `locate`. */
-  located(location: Location, at: Instant): readonly ViewEffect[] {
+  /** The answer to the effect `locate`. @param known of that effect */
+  located(location: Location, at: Instant, known?: Epoch): readonly ViewEffect[] {
     switch (location.kind) {
       case "here":
         return this.ownedHere(location.epoch);
       case "server":
         return this.#locatedAt({ server: location.server, epoch: location.epoch }, at);
       case "nobody":
-        return this.#nobody(at);
+        // It may have been true before the owner was found who has been told of since, and will not be told of again.
+        return sameEpoch(known, this.#epoch) ? this.#nobody(at) : NONE;
       case "unavailable":
         // In `moving` the next try is set already; in any other state the watch will tell.
         return NONE;
@@ -212,7 +213,7 @@ export class BackendView {
         if (state.to !== undefined) return this.#subscribe(state.to, state.attempt, at);
         // The delay is for the case that no answer comes.
         this.#state = { ...state, atMs: at.nowMs + this.#backoffMs(state.attempt + 1, at) };
-        return [{ kind: "locate" }];
+        return [{ kind: "locate", known: this.#epoch }];
       case "orphaned":
         return this.#hold();
       case "locating":
@@ -380,4 +381,8 @@ function forget(state: ViewState): readonly ViewEffect[] {
 /** Between 50 and 85 % of the term, spread. */
 function refreshAtMs(expiresSeconds: number, { nowMs, random }: Instant): number {
   return nowMs + expiresSeconds * 1000 * (0.5 + 0.35 * random);
+}
+
+function sameEpoch(a: Epoch | undefined, b: Epoch | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameBallot(a, b);
 }

@@ -45,8 +45,8 @@ export type ViewEffect =
   | { readonly kind: "unsubscribe"; readonly call: number }
   /** Forget the dialog: its other end is gone, or ends it itself. */
   | { readonly kind: "forget"; readonly call: number }
-  /** Ask the directory, and report by `located`. */
-  | { readonly kind: "locate" }
+  /** Ask the directory, and report by `located`, with the newest epoch that was known when it was asked. */
+  | { readonly kind: "locate"; readonly known: Epoch | undefined }
   /** Show watchers the owner's document. */
   | { readonly kind: "show"; readonly document: Uint8Array }
   /** Show watchers that the user is nowhere: those who have seen the user as a change, the others as pending. */

@@ -180,11 +180,11 @@ export class WatchedUser implements Subject, CallOwner {
     else this.#perform(this.#view.ownerChanged(change, this.#instant()));
   }
 
-  #located(location: Location): void {
+  #located(location: Location, known: Epoch | undefined): void {
     if (this.#view.state.kind === "closed") return;
     const epoch = this.#host.check();
     if (epoch !== undefined) this.owned(epoch);
-    else if (location.kind !== "here") this.#perform(this.#view.located(location, this.#instant()));
+    else if (location.kind !== "here") this.#perform(this.#view.located(location, this.#instant(), known));
   }
 
   #perform(effects: readonly ViewEffect[]): void {
@@ -210,7 +210,7 @@ export class WatchedUser implements Subject, CallOwner {
         this.#forgetCall();
         return;
       case "locate":
-        void this.#context.locator.locate(this.aor).then((location) => this.#located(location));
+        void this.#context.locator.locate(this.aor).then((location) => this.#located(location, effect.known));
         return;
       case "show":
         this.#show("active", effect.document);

@@ -291,6 +291,24 @@ describe("a back-end view", () => {
     expect(view.state.kind).to.equal("active");
   });
 
+  it("does not believe that a user is nowhere when it has heard of an owner since it asked", () => {
+    const view = active();
+    view.ownedHere(epoch(2));
+    view.lostHere(at(1000));
+    const [asked] = view.tick(at(1025));
+    expect(asked).to.deep.equal({ kind: "locate", known: epoch(2) });
+    view.ownerChanged(owner(THREE, 3), at(1026));
+    view.tick(at(1100));
+    view.notified(2, state, at(1110));
+    // Asked while replicas still held what we had let go of, and answered late.
+    expect(view.located({ kind: "nobody" }, at(1200), epoch(2))).to.deep.equal([]);
+    expect(view.state).to.deep.include({ kind: "active", owner: { server: THREE, epoch: epoch(3) } });
+
+    expect(kinds(view.ownerChanged({ kind: "missed" }, at(2000)))).to.deep.equal(["locate"]);
+    expect(kinds(view.located({ kind: "nobody" }, at(2010), epoch(3)))).to.deep.equal(["forget"]);
+    expect(view.state.kind, "what it asked with what it knows now").to.equal("orphaned");
+  });
+
   it("does nothing any more once it is closed", () => {
     const view = active();
     view.close();
