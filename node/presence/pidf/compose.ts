@@ -63,14 +63,15 @@ function inSchemaOrder(elements: readonly XmlElement[]): XmlElement[] {
 
 function mergeChildren(publications: readonly ComposedPublication[], scope: Scope): XmlElement[] {
   const merged: XmlElement[] = [];
+  const isAlone = publications.length === 1;
   const seen = new Set<string>();
   const ids = new Set<string>();
   for (const { key, document } of publications) {
     const own = scopeOf(document);
     const carried = childElements(document).map((child) => carry(child, own, scope));
-    const texts = carried.map(serializeElement);
+    const texts = isAlone ? [] : carried.map(serializeElement);
     carried.forEach((child, index) => {
-      if (!seen.has(texts[index] as string)) merged.push(withUniqueId(child, ids, key));
+      if (isAlone || !seen.has(texts[index] as string)) merged.push(withUniqueId(child, ids, key));
     });
     // Added only now: what one publication says twice, it has said twice.
     for (const text of texts) seen.add(text);

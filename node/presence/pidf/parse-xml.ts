@@ -9,6 +9,8 @@ export interface XmlLimits {
   readonly attributesPerElement: number;
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 interface OpenElement extends XmlElement {
   readonly children: XmlNode[];
 }
@@ -20,7 +22,7 @@ interface OpenElement extends XmlElement {
 export function parseXml(bytes: Uint8Array, limits: XmlLimits): XmlElement {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
   } catch (cause) {
     throw new ProtocolError("BAD_XML", "the document is not UTF-8", { cause });
   }

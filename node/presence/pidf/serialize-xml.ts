@@ -10,9 +10,11 @@ export function serializeElement(element: XmlElement): string {
   return `${tag}</${element.name}>`;
 }
 
+const utf8 = new TextEncoder();
+
 /** A whole document in UTF-8. */
 export function serializeXml(root: XmlElement): Uint8Array {
-  return new TextEncoder().encode(`<?xml version="1.0" encoding="UTF-8"?>\n${serializeElement(root)}`);
+  return utf8.encode(`<?xml version="1.0" encoding="UTF-8"?>\n${serializeElement(root)}`);
 }
 
 const TEXT_ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;" };

@@ -36,12 +36,14 @@ export class OwnPresence {
   readonly #openingMs: number;
   #openingUntilMs: number | undefined;
   #composed: Uint8Array | undefined;
+  /** With the publication that was asked for last, if that had a document. */
+  #trial: Uint8Array | undefined;
 
   constructor(init: OwnPresenceInit, nowMs: number) {
     this.#presentity = init.presentity;
     this.#publications = new Publications({
       expiry: init.expiry,
-      fits: (publications) => this.#compose(publications).length <= limits.presence.composedBytes,
+      fits: (publications) => (this.#trial = this.#compose(publications)).length <= limits.presence.composedBytes,
     });
     this.#publications.restore(init.publications ?? []);
     this.#contacts = init.contacts;
@@ -69,8 +71,10 @@ export class OwnPresence {
   }
 
   publish(event: PublishEvent, nowMs: number): PublishOutcome {
+    this.#trial = undefined;
     const outcome = this.#publications.publish(event, nowMs);
-    if (outcome.changed) this.#composed = undefined;
+    if (outcome.changed) this.#composed = outcome.kind === "accepted" ? this.#trial : undefined;
+    this.#trial = undefined;
     this.#endOpening(nowMs);
     return outcome;
   }

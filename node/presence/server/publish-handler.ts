@@ -103,6 +103,8 @@ export class PublishHandler {
 
   /** False when this server does not own the user. The answer leaves when what was published is on disk, or cannot be. */
   #publish(incoming: IncomingRequest, aor: Aor, event: PublishEvent): boolean {
+    const isUnknown = !this.#registry.presentities.has(aor) && this.#context.locator.owned(aor) === undefined;
+    if (isUnknown) return false;
     const outcome = this.#registry.presentity(aor).publish(event);
     if (outcome === undefined) return false;
     this.#context.storage.group.join({
