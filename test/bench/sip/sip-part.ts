@@ -16,6 +16,9 @@ import { UserAgent } from "./user-agent.ts";
 const FULL: SipPlan = { calls: 10_000, watchers: 1000, watched: 3, changes: 10 };
 const QUICK: SipPlan = { calls: 3000, watchers: 1000, watched: 1, changes: 5 };
 
+/** Node compiles what is hot over the first ten to twenty thousand calls, in which one costs up to three times what it does later. */
+const WARM_UP_CALLS = 15_000;
+
 /** Aorta beside Kamailio, under the same load of SIPp and of watchers. @param profile folder for CPU profiles */
 export function sipPart(profile: string | undefined): Part {
   const folder = mkdtempSync(join(tmpdir(), "aorta-bench-sip-"));
@@ -72,7 +75,7 @@ async function run(
           if (!operation.applies(system) || ended.has(system)) continue;
           const what = `${system.title}, ${operation.title}`;
           progress(round === 0 ? `warming up: ${what}` : `round ${round} of ${rounds}: ${what}`);
-          const load = round === 0 ? { ...plan, calls: Math.ceil(plan.calls / 4) } : plan;
+          const load = round === 0 ? { ...plan, calls: WARM_UP_CALLS } : plan;
           let figures = await operation.run(system, load).catch((error: Error) => failed(error.message));
           if (!system.pids.every(isAlive)) {
             ended.add(system);

@@ -22,8 +22,9 @@ export interface Outcome {
   readonly failures: ReadonlyMap<string, number>;
 }
 
-/** Longest run; what is still under way then has failed. */
+/** Longest run, and how slow a long one may be; what is still under way then has failed. */
 const PATIENCE_SECONDS = 60;
+const SLOWEST_PER_SECOND = 100;
 
 /** Load made by SIPp, its files in a folder of the caller's. */
 export class Sipp {
@@ -43,7 +44,8 @@ export class Sipp {
     rmSync(errors, { force: true });
     // Users of one run are not those of another.
     writeFileSync(users, `SEQUENTIAL\nr${this.#runs}x\n`);
-    const pace = ["-m", String(calls), "-l", String(atOnce), "-r", "100000", "-timeout", String(PATIENCE_SECONDS)];
+    const patience = Math.max(PATIENCE_SECONDS, Math.ceil(calls / SLOWEST_PER_SECOND));
+    const pace = ["-m", String(calls), "-l", String(atOnce), "-r", "100000", "-timeout", String(patience)];
     // A call that failed is left as it is: a BYE would be load that nobody asked for.
     const trace = ["-trace_err", "-error_file", errors, "-default_behaviors", "all,-bye"];
     const child = this.#spawn(scenario, ["-inf", users, ...pace, ...trace, `127.0.0.1:${port}`]);
