@@ -34,6 +34,7 @@ export class Cluster {
   readonly #world: NodeWorld;
   readonly #init: ClusterInit;
   readonly #nodes = new Map<number, SimulatedNode>();
+  #list: readonly SimulatedNode[] = [];
   readonly #tuning: DirectoryTuning;
   #gossipEveryMs: number;
 
@@ -47,7 +48,7 @@ export class Cluster {
   }
 
   get nodes(): readonly SimulatedNode[] {
-    return [...this.#nodes.values()];
+    return this.#list;
   }
 
   get founder(): SimulatedNode {
@@ -138,6 +139,7 @@ export class Cluster {
   remove(nowMs: number, node: SimulatedNode): void {
     this.crash(nowMs, node);
     this.#nodes.delete(node.number);
+    this.#list = [...this.#nodes.values()];
   }
 
   start(nowMs: number, node: SimulatedNode): void {
@@ -172,6 +174,7 @@ export class Cluster {
     const init = { number, roster, tuning: this.#tuning, steward: number === 1, clock, diskMs };
     const node = new SimulatedNode(init, this.#world);
     this.#nodes.set(number, node);
+    this.#list = [...this.#nodes.values()];
     this.start(nowMs, node);
   }
 

@@ -179,8 +179,12 @@ export class SimulatedNode {
   run(nowMs: number, act: (life: Life, localMs: number, nowMs: number) => void): void {
     const process = this.#process;
     if (process === undefined) return;
-    if (process.paused) process.queue.push((atMs) => this.#step(atMs, process, act));
+    if (process.paused) this.#queue(process, act);
     else this.#step(nowMs, process, act);
+  }
+
+  #queue(process: Process, act: (life: Life, localMs: number, nowMs: number) => void): void {
+    process.queue.push((atMs) => this.#step(atMs, process, act));
   }
 
   receive(nowMs: number, from: number, wire: Wire): void {
@@ -275,16 +279,21 @@ export class SimulatedNode {
 
   #wake(nowMs: number, process: Process): void {
     const dueMs = this.clock.trueMs(process.core.nextDeadlineMs());
-    if (dueMs >= process.wakeAtMs) return;
+    if (dueMs < process.wakeAtMs) this.#wakeAt(nowMs, process, dueMs);
+  }
+
+  #wakeAt(nowMs: number, process: Process, dueMs: number): void {
     process.wakeAtMs = dueMs;
     // A little late, so that rounding between the two clocks never wakes it before its time.
     this.#world.agenda.add(Math.max(nowMs, dueMs) + 1e-6, (atMs) => {
       if (this.#process !== process || process.wakeAtMs !== dueMs) return;
       process.wakeAtMs = Infinity;
-      this.run(atMs, ({ core }, localMs) => core.tick(localMs));
+      this.run(atMs, tick);
     });
   }
 }
+
+const tick = ({ core }: Life, localMs: number) => core.tick(localMs);
 
 function membersOf(roster: Roster): ReadonlySet<number> {
   return new Set(roster.servers.map(({ number }) => number));

@@ -53,14 +53,21 @@ export class Checks {
   /** Something happened in a server. */
   stepped(nowMs: number, node: SimulatedNode): void {
     node.eachBelief(nowMs, (aor, epoch) => {
-      if (!this.#exclusivity.isLast(aor, node))
-        this.#exclusive(() => this.#exclusivity.believed(nowMs, aor, epoch, node));
-      const isRaised = this.#log.believed(nowMs, aor, node.number, epoch);
-      if (!isRaised) return;
-      this.epochs.claimed(nowMs, node.life as object, aor, epoch, undefined);
-      // A re-claim gives up after a term of its server's clock.
-      this.since.owned(aor, node.number, epoch, nowMs - 2 * this.#leaseMs);
+      if (!this.#exclusivity.isLast(aor, node)) this.#believed(nowMs, aor, epoch, node);
+      if (this.#log.believed(nowMs, aor, node.number, epoch)) this.#raised(nowMs, aor, epoch, node);
     });
+  }
+
+  /** A server believes that was not the last one to. */
+  #believed(nowMs: number, aor: Aor, epoch: Epoch, node: SimulatedNode): void {
+    this.#exclusive(() => this.#exclusivity.believed(nowMs, aor, epoch, node));
+  }
+
+  /** By another epoch than before, without an end in between. */
+  #raised(nowMs: number, aor: Aor, epoch: Epoch, node: SimulatedNode): void {
+    this.epochs.claimed(nowMs, node.life as object, aor, epoch, undefined);
+    // A re-claim gives up after a term of its server's clock.
+    this.since.owned(aor, node.number, epoch, nowMs - 2 * this.#leaseMs);
   }
 
   /** Now and then: what needs no argument about steps, and what grows stale with time. */

@@ -37,12 +37,15 @@ export class ExclusivityChecker {
 
   lookAtAll(nowMs: number, aors: readonly Aor[], servers: Iterable<Believer>): void {
     for (const aor of aors) {
-      let owner: readonly [number, Epoch] | undefined;
+      let owner: Believer | undefined;
       for (const server of servers) {
         const epoch = server.believes(nowMs, aor);
         if (epoch === undefined) continue;
-        if (owner !== undefined) throw overlap(nowMs, aor, owner, [server.number, epoch]);
-        owner = [server.number, epoch];
+        if (owner !== undefined) {
+          const other = owner.believes(nowMs, aor) as Epoch;
+          throw overlap(nowMs, aor, [owner.number, other], [server.number, epoch]);
+        }
+        owner = server;
       }
     }
   }

@@ -112,6 +112,8 @@ function waysWith(
   open: ReadonlySet<number>,
   operations: readonly Operation[],
 ): Way[] | undefined {
+  // What has taken effect already everywhere changes nothing by ending.
+  if (ways.every(({ done }) => done.has(must))) return ways.map((way) => without(way, must));
   const seen = new Set<string>();
   const todo: Way[] = [];
   const result = new Map<string, Way>();
@@ -143,6 +145,12 @@ function waysWith(
     }
   }
   return [...result.values()];
+}
+
+function without({ register, done }: Way, ended: number): Way {
+  const left = new Set(done);
+  left.delete(ended);
+  return { register, done: left };
 }
 
 function nameOf({ register, done }: Way): string {

@@ -21,8 +21,10 @@ class Entry implements Appointment {
 export class Agenda {
   readonly #heap: Entry[] = [];
 
-  /** When the next entry is due, `Infinity` when there is none. It may be earlier than the truth: cancelled entries count until they pass. */
+  /** When the next entry is due, `Infinity` when there is none. */
   get nextMs(): number {
+    // Cancelled ones go when their turn comes: nobody has to wake for them.
+    while (this.#heap[0] !== undefined && this.#heap[0].run === undefined) this.#pop();
     return this.#heap[0]?.atMs ?? Infinity;
   }
 

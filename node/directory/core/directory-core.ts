@@ -330,7 +330,7 @@ export class DirectoryCore {
     return this.#ownerships.list(nowMs);
   }
 
-  eachOwned(nowMs: number, visit: (aor: Aor, epoch: Epoch, ownedForMs: number) => void): void {
+  eachOwned(nowMs: number, visit: (aor: Aor, epoch: Epoch) => void): void {
     this.#ownerships.each(nowMs, visit);
   }
 

@@ -102,13 +102,18 @@ export class Ownerships {
   /** All that stand at this instant. */
   list(nowMs: number): { aor: Aor; epoch: Epoch; ownedForMs: number }[] {
     const all: { aor: Aor; epoch: Epoch; ownedForMs: number }[] = [];
-    this.each(nowMs, (aor, epoch, ownedForMs) => all.push({ aor, epoch, ownedForMs }));
+    this.each(nowMs, (aor, epoch, sinceMs) => all.push({ aor, epoch, ownedForMs: nowMs - sinceMs }));
     return all;
   }
 
-  each(nowMs: number, visit: (aor: Aor, epoch: Epoch, ownedForMs: number) => void): void {
+  each(nowMs: number, visit: (aor: Aor, epoch: Epoch, sinceMs: number) => void): void {
+    // Most that are owned stand or fall together: by the same replicas, under the same leases.
+    let like: Ownership | undefined;
+    let stands = false;
     for (const ownership of this.#owned.values()) {
-      if (this.#stands(nowMs, ownership)) visit(ownership.aor, ownership.epoch, nowMs - ownership.sinceMs);
+      const isAlike = like !== undefined && standAlike(like, ownership);
+      if (!isAlike) stands = this.#stands(nowMs, (like = ownership));
+      if (stands) visit(ownership.aor, ownership.epoch, ownership.sinceMs);
     }
   }
 
@@ -344,4 +349,9 @@ export class Ownerships {
       incarnation: this.#leases.incarnation(member),
     });
   }
+}
+
+/** Whether two ownerships stand at the same instants, which is seen at a glance as they share what they stand by. */
+function standAlike(a: Ownership, b: Ownership): boolean {
+  return a.quorum === b.quorum && a.generations === b.generations && a.former === undefined && b.former === undefined;
 }
