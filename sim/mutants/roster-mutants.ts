@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, ROSTERS, SETTLING } from "./runs.ts";
+import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, ROSTERS, SETTLING, STOPPED_READERS } from "./runs.ts";
 
 /** Rules about changes of the roster, broken. */
 export const rosterMutants: readonly Mutant[] = [
@@ -94,8 +94,27 @@ export const rosterMutants: readonly Mutant[] = [
     rule: "requests under an earlier roster version are refused",
     mark: "·",
     edits: [core("directory-core", "if (behind && REQUESTS_OF_A_VERSION.has(message.type)) continue;", "")],
-    // A claim, a renewal or a watch takes no harm: what a server that is ahead answers waits for its roster, and then it is too late for it.
-    // A lookup has asked the voters of before, which may hold nothing any more.
+    runs: BEHIND,
+    seeds: 5,
+    survives:
+      "implied: what a server that is ahead answers waits for its roster, and by then claims and lookups begin anew and other leases count",
+  },
+  {
+    name: "lookup-of-former-voters",
+    rule: "a lookup begins anew when the version changes",
+    mark: "·",
+    edits: [core("lookup", "context.roster().version !== version;", "context.roster().version < version;")],
+    runs: STOPPED_READERS,
+    seeds: 40,
+  },
+  {
+    name: "former-voters-heard",
+    rule: "of the last two rules, both",
+    mark: "·",
+    edits: [
+      core("directory-core", "if (behind && REQUESTS_OF_A_VERSION.has(message.type)) continue;", ""),
+      core("lookup", "context.roster().version !== version;", "context.roster().version < version;"),
+    ],
     runs: BEHIND,
     seeds: 20,
   },

@@ -80,6 +80,7 @@ export function startLookup(
   const { tuning, silent } = context;
   const { mode, deadlineMs } = options;
   const quorum = context.quorumOf(aor);
+  const { version } = context.roster();
   const reports = new Map<number, Ballot | undefined>();
   const asked = new Set<number>();
   const finish = (atMs: number, result: LookupResult) => {
@@ -87,8 +88,16 @@ export function startLookup(
     alarm.cancel();
     onEnd(atMs, result);
   };
+  /** The replicas are others now: what those of before hold may be nothing, whoever owns. */
+  const isOutdated = () => context.roster().version !== version;
+  const beginAnew = (atMs: number) => {
+    context.closeOp(op);
+    alarm.cancel();
+    startLookup(context, atMs, aor, options, onEnd);
+  };
   const op = context.openOp((atMs, from, message) => {
     if (message.type !== "state") return;
+    if (isOutdated()) return beginAnew(atMs);
     if (message.abstaining) return askOthers();
     const { accepted } = message;
     reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
@@ -118,6 +127,7 @@ export function startLookup(
   }
   const atMost = (atMs: number) => Math.min(atMs, deadlineMs);
   let alarm = context.agenda.add(atMost(nowMs + tuning.hedgeMs), (hedgeMs) => {
+    if (isOutdated() && hedgeMs < deadlineMs) return beginAnew(hedgeMs);
     for (const member of asked) if (member !== context.self && !reports.has(member)) silent.add(member);
     askOthers();
     alarm = context.agenda.add(atMost(Math.max(hedgeMs, nowMs + tuning.attemptMs)), (atMs) => {

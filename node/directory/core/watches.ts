@@ -145,8 +145,11 @@ export class Watches {
   /** Some lease ran out: what its replica told is no longer worth anything, and whoever no longer hears a majority is told so. */
   leasesLapsed(nowMs: number): void {
     for (const watch of this.#watches.values()) {
+      const before = watch.reports.size;
       for (const member of watch.reports.keys()) if (!this.#isHeard(nowMs, watch, member)) watch.reports.delete(member);
       if (watch.told !== undefined && !this.#hears(nowMs, watch)) this.#tell(watch, { kind: "missed" });
+      // What the others tell may mean something else without it: who is silent may hold what they hold.
+      else if (watch.reports.size < before) this.#consider(nowMs, watch);
     }
   }
 

@@ -542,3 +542,22 @@ describe("a change of the voters", () => {
     expect([...bench.leases.members()]).to.have.members([2, 3, 4]);
   });
 });
+
+describe("a watch of which a replica is no longer heard", () => {
+  it("takes no word of that replica's for the present: what the others hold may be owned", () => {
+    const bench = new Bench().watch();
+    bench.pass(10);
+    bench.all(undefined, 3);
+    bench.all(ballot(1, 7), 1);
+    bench.all(ballot(2, 8), 2);
+    bench.pass(300);
+    expect(bench.told().at(-1), "two proposals, and one that holds nothing").to.deep.equal(NOBODY);
+    bench.take("confirm");
+    bench.silent.add(3);
+    bench.pass(TERM_MS + RENEW_EVERY_MS);
+    bench.watches.leasesLapsed(bench.nowMs);
+    bench.pass(300);
+    expect(bench.take("confirm").map(({ to }) => to)).to.include(8);
+    expect(bench.told(), "the server that may own cannot be asked").to.deep.equal([MISSED]);
+  });
+});
