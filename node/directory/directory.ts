@@ -21,14 +21,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Settings } from "../storage/ports.ts";
 import { CeilingKeeper, readCeiling } from "./ceiling.ts";
-import type {
-  ClaimResult,
-  DirectoryEvent,
-  DirectoryTuning,
-  LookupResult,
-  OwnerState,
-  ReplicaAnswer,
-} from "./core/context.ts";
+import type { ClaimResult, DirectoryEvent, DirectoryTuning, LookupResult, ReplicaAnswer } from "./core/context.ts";
 import { DirectoryCore } from "./core/directory-core.ts";
 import { SeenEpochs } from "./core/seen-epochs.ts";
 import type { Report } from "./core/steward.ts";
@@ -37,6 +30,7 @@ import { inspectionOf } from "./inspection.ts";
 import { MemberFaults } from "./member-faults.ts";
 import { RecentOwners } from "./recent-owners.ts";
 import { Records } from "./records.ts";
+import { ServerNumbers } from "./server-numbers.ts";
 import { isSameChange } from "./same-change.ts";
 import { defaultTuning } from "./tuning.ts";
 
@@ -74,8 +68,7 @@ export class Directory implements Locator {
   readonly #faults: MemberFaults;
   readonly #ceiling: CeilingKeeper;
   readonly #wonListeners = new Set<(won: OwnershipWon) => void>();
-  #serverByNumber = new Map<number, ServerId>();
-  #numberByServer = new Map<ServerId, number>();
+  readonly #servers: ServerNumbers;
   #nextId = 1;
   #isFlushDue = false;
   #isTurnUnderWay = false;
@@ -97,10 +90,10 @@ export class Directory implements Locator {
     this.self = mesh.self;
     this.#components = components;
     const roster = mesh.roster();
-    this.#learnServers(roster);
+    this.#servers = new ServerNumbers(mesh.self, roster);
     const tuning = { ...defaultTuning, ...init.tuning };
     this.#core = new DirectoryCore(clock.monotonicMs(), {
-      self: this.#numberByServer.get(mesh.self) as number,
+      self: this.#servers.numberOf(mesh.self) as number,
       boot: init.boot,
       roster,
       ceiling: readCeiling(settings),
@@ -110,7 +103,7 @@ export class Directory implements Locator {
     });
     this.#seen = new SeenEpochs(this.#core, tuning.observedEpochs);
     this.#records = new Records(components, {
-      serverOf: (number) => this.#serverByNumber.get(number),
+      serverOf: (number) => this.#servers.idOf(number),
       observeEpoch: (aor, epoch) => this.observeEpoch(aor, epoch),
     });
     this.#faults = new MemberFaults(components);
@@ -122,7 +115,7 @@ export class Directory implements Locator {
     if (this.#stopListening !== undefined) return;
     const { mesh } = this.#components;
     mesh.receive("directory", (from, bytes) => {
-      const member = this.#numberByServer.get(from);
+      const member = this.#servers.numberOf(from);
       if (member === undefined) return;
       try {
         this.#core.receive(this.#nowMs(), member, decodeBatch(bytes));
@@ -136,10 +129,10 @@ export class Directory implements Locator {
     this.#stopListening = mesh.on((event) => {
       if (event.kind === "removed" || event.kind === "outdated") return this.stop();
       if (event.kind === "roster") {
-        this.#learnServers(event.roster);
+        this.#servers.learn(event.roster);
         this.#core.installRoster(this.#nowMs(), event.roster);
       } else if (event.kind === "link-up") {
-        const member = this.#numberByServer.get(event.server);
+        const member = this.#servers.numberOf(event.server);
         if (member !== undefined) this.#core.linkUp(this.#nowMs(), member);
       }
       this.#flushSoon();
@@ -215,13 +208,13 @@ export class Directory implements Locator {
     const known = this.#core.watched(nowMs, aor);
     if (known?.kind === "nobody") return Promise.resolve(known);
     if (known?.kind === "owner" && known.epoch.member !== this.#core.self) {
-      return Promise.resolve(this.#location(known.epoch));
+      return Promise.resolve(this.#servers.location(known.epoch));
     }
     if (options.certain !== false) return this.#lookUp(aor, "majority");
     const recent = this.#recent.get(nowMs, aor);
     // As good as the first answer of a replica, unless something newer has been heard of.
     const isNewest = recent !== undefined && sameBallot(recent, this.newestEpoch(aor) ?? recent);
-    return isNewest ? Promise.resolve(this.#location(recent)) : this.#lookUp(aor, "first");
+    return isNewest ? Promise.resolve(this.#servers.location(recent)) : this.#lookUp(aor, "first");
   }
 
   watch(aor: Aor, listener: (change: OwnerChange) => void): OwnerWatch {
@@ -241,7 +234,7 @@ export class Directory implements Locator {
     };
     listeners.add(own);
     const known = this.#core.watched(this.#nowMs(), aor);
-    if (known !== undefined) queueMicrotask(() => listeners.has(own) && own(this.#change(known)));
+    if (known !== undefined) queueMicrotask(() => listeners.has(own) && own(this.#servers.change(known)));
     return { close: () => this.#closeWatch(aor, own) };
   }
 
@@ -269,7 +262,7 @@ export class Directory implements Locator {
 
   forwardingNote(aor: Aor): { readonly server: ServerId; readonly epoch: Epoch } | undefined {
     const epoch = this.#core.forwardingNote(aor);
-    const server = epoch && this.#serverByNumber.get(epoch.member);
+    const server = epoch && this.#servers.idOf(epoch.member);
     return epoch !== undefined && server !== undefined ? { server, epoch } : undefined;
   }
 
@@ -321,7 +314,7 @@ export class Directory implements Locator {
 
   sessions(): readonly { server: ServerId; leaseLeftMs: number }[] {
     return [...this.#core.sessions(this.#nowMs())].flatMap(({ member, leaseLeftMs }) => {
-      const server = this.#serverByNumber.get(member);
+      const server = this.#servers.idOf(member);
       return server === undefined ? [] : [{ server, leaseLeftMs }];
     });
   }
@@ -337,11 +330,6 @@ export class Directory implements Locator {
 
   #nowMs(): number {
     return this.#components.clock.monotonicMs();
-  }
-
-  #learnServers(roster: Roster): void {
-    this.#serverByNumber = new Map(roster.servers.map(({ number, id }) => [number, id as ServerId]));
-    this.#numberByServer = new Map(roster.servers.map(({ number, id }) => [id as ServerId, number]));
   }
 
   #closeWatch(aor: Aor, listener: (change: OwnerChange) => void): void {
@@ -361,25 +349,11 @@ export class Directory implements Locator {
         if (result.kind !== "owner") return resolve(result);
         this.observeEpoch(aor, result.epoch);
         this.#recent.found(this.#nowMs(), aor, result.epoch);
-        resolve(this.#location(result.epoch));
+        resolve(this.#servers.location(result.epoch));
       });
       this.#core.lookup(nowMs, id, aor, mode, nowMs + LOOKUP_DEADLINE_MS);
       this.#flushSoon();
     });
-  }
-
-  #location(epoch: Epoch): Location {
-    const server = this.#serverByNumber.get(epoch.member);
-    if (server === undefined) return { kind: "unavailable", reason: `owner ${epoch.member} is not in the roster` };
-    // Replicas may still hold what this server has just let go of: as long as they say so, nobody else owns the user.
-    if (server === this.self) return { kind: "nobody" };
-    return { kind: "server", server, epoch };
-  }
-
-  #change(state: OwnerState): OwnerChange {
-    if (state.kind !== "owner") return state;
-    const server = this.#serverByNumber.get(state.epoch.member);
-    return server === undefined ? { kind: "missed" } : { kind: "owner", server, epoch: state.epoch };
   }
 
   /**
@@ -404,7 +378,7 @@ export class Directory implements Locator {
     const { batches, events } = this.#core.takeOutput();
     for (const event of events) this.#handle(event);
     for (const { to, batch } of batches) {
-      const server = this.#serverByNumber.get(to);
+      const server = this.#servers.idOf(to);
       // Without a link the message is lost, and the protocol's own patience sends it again.
       if (server !== undefined) this.#components.mesh.send(server, "directory", encodeBatch(batch));
     }
@@ -429,7 +403,7 @@ export class Directory implements Locator {
   #handle(event: DirectoryEvent): void {
     switch (event.kind) {
       case "claimed":
-        return this.#claims.get(event.claim)?.(this.#outcome(event.aor, event.result));
+        return this.#claims.get(event.claim)?.(this.#ended(event.aor, event.result));
       case "found":
         return this.#lookups.get(event.lookup)?.(event.result);
       case "inspected":
@@ -441,34 +415,25 @@ export class Directory implements Locator {
       case "lost":
         return this.#lost(event);
       case "watched":
-        return this.#tellWatchers(event.aor, this.#change(event.state));
+        return this.#tellWatchers(event.aor, this.#servers.change(event.state));
       case "raise-ceiling":
         return this.#ceiling.raise(event.counter);
       case "violation":
-        return this.#faults.note(this.#serverByNumber.get(event.from) ?? this.self, "directory.violations", event.rule);
+        return this.#faults.note(this.#servers.idOf(event.from) ?? this.self, "directory.violations", event.rule);
       case "publish-roster":
         return void this.#publish(event.roster);
     }
   }
 
-  #outcome(aor: Aor, result: ClaimResult): ClaimOutcome {
+  #ended(aor: Aor, result: ClaimResult): ClaimOutcome {
     this.#components.counters.add(`directory.claims.${result.kind}`);
-    if (result.kind === "unavailable") return result;
-    this.observeEpoch(aor, result.epoch);
-    if (result.kind === "superseded") return result;
-    if (result.kind === "owned") {
-      const from = result.from === undefined ? undefined : this.#serverByNumber.get(result.from);
-      return { kind: "owned", epoch: result.epoch, ...(from !== undefined && { from }) };
-    }
-    const owner = this.#serverByNumber.get(result.epoch.member);
-    if (owner === undefined)
-      return { kind: "unavailable", reason: `owner ${result.epoch.member} is not in the roster` };
-    return { kind: "owned-elsewhere", owner, epoch: result.epoch };
+    if (result.kind !== "unavailable") this.observeEpoch(aor, result.epoch);
+    return this.#servers.outcome(result);
   }
 
   #lost({ aor, epoch, reason, to }: DirectoryEvent & { kind: "lost" }): void {
     this.#components.counters.add(`directory.lost.${reason}`);
-    const server = to && this.#serverByNumber.get(to.member);
+    const server = to && this.#servers.idOf(to.member);
     const lost: OwnershipLost = { aor, epoch, reason, ...(server !== undefined && { to: server }) };
     for (const listener of this.#lostListeners) listener(lost);
   }

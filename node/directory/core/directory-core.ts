@@ -8,7 +8,8 @@ import { Agenda } from "./agenda.ts";
 import { BallotCounter } from "./ballot-counter.ts";
 import type { ClaimPurpose } from "./claim.ts";
 import { Claims, LEAVING, RECLAIM } from "./claims.ts";
-import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, DirectoryTuning, OwnerState } from "./context.ts";
+import type { AnswerHandler, ClaimResult, Context, DirectoryEvent, OwnerState } from "./context.ts";
+import type { CoreInit, CoreOutput } from "./core-boundary.ts";
 import { ForwardingNotes } from "./forwarding-notes.ts";
 import { graceMs } from "./grace.ts";
 import { HeldBatches } from "./held-batches.ts";
@@ -23,28 +24,6 @@ import type { Report } from "./steward.ts";
 import { startSteward } from "./steward.ts";
 import { brokenRule } from "./violations.ts";
 import { Watches } from "./watches.ts";
-
-/** What a node starts from. */
-export interface CoreInit {
-  /** Number of this server in the roster. */
-  readonly self: number;
-  /** 1 at the first start ever, one more at each. */
-  readonly boot: number;
-  readonly roster: Roster;
-  /** The durable ballot ceiling: 0 at the first start. */
-  readonly ceiling: number;
-  readonly tuning: DirectoryTuning;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** Whether this server holds the domain's key: it drives changes of the roster while the roster names it as the steward. */
-  readonly steward: boolean;
-}
-
-/** What the driver has to carry out after each call. */
-export interface CoreOutput {
-  readonly batches: readonly { readonly to: number; readonly batch: Batch }[];
-  readonly events: readonly DirectoryEvent[];
-}
 
 const NO_OUTPUT: CoreOutput = { batches: [], events: [] };
 const REQUESTS_OF_A_VERSION = new Set<DirectoryMessage["type"]>(["renew", "prepare", "accept", "read", "watch"]);
