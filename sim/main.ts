@@ -72,7 +72,7 @@ function describe({ seed, nodes }: SimulationOptions, report: SimulationReport, 
   const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
   return (
     `seed ${seed}: ${nodes} servers, claims ${claims.owned} won, ${claims["owned-elsewhere"]} left to an owner, ` +
-    `${claims.unavailable} unavailable; ${lost["handed-over"]} hand-overs, ${lost.expired} leases expired, ` +
+    `${claims.superseded} superseded, ${claims.unavailable} unavailable; ${lost["handed-over"]} hand-overs, ${lost.expired} leases expired, ` +
     `${lost.released} released; ${lookups.owner + lookups.nobody} lookups; faults: ${kinds.join(", ") || "none"}; ` +
     `${report.steps} steps, ${Math.round(report.virtualMs / 1000 / seconds)} virtual s in a CPU second: ` +
     `no violation${overlaps > 0 ? ` (two owners at once ${overlaps} times, as clocks were wrong)` : ""}` +
@@ -102,7 +102,7 @@ const first = Math.trunc(positive(values.seed, "seed", Math.floor(Math.random() 
 const seeds = Math.trunc(positive(values.seeds, "seeds", 1));
 const minutes = positive(values.minutes, "minutes", 5);
 const write = (line: string) => void process.stdout.write(line);
-const total = { claims: 0, won: 0, moves: 0, lookups: 0, steps: 0, virtualMs: 0, undecided: 0 };
+const total = { claims: 0, won: 0, superseded: 0, moves: 0, lookups: 0, steps: 0, virtualMs: 0, undecided: 0 };
 let failed = 0;
 
 /** Runs it again, writing down what concerns one user. */
@@ -126,7 +126,8 @@ function runSeed(options: SimulationOptions): void {
   try {
     const report = simulate(options);
     const { claims, lookups } = report;
-    total.claims += claims.owned + claims["owned-elsewhere"] + claims.unavailable;
+    total.claims += claims.owned + claims["owned-elsewhere"] + claims.superseded + claims.unavailable;
+    total.superseded += claims.superseded;
     total.won += claims.owned;
     total.moves += report.lost["handed-over"];
     total.lookups += lookups.owner + lookups.nobody + lookups.unavailable;
@@ -165,10 +166,10 @@ for (let seed = first; seed < first + seeds; seed++) {
   runSeed({ seed, nodes, minutes, ...lease, ...(values["wrong-clocks"] === true && { clocks: "wrong" }) });
 }
 if (values.summary === true) {
-  const { claims, won, moves, lookups, steps, virtualMs, undecided } = total;
+  const { claims, won, superseded, moves, lookups, steps, virtualMs, undecided } = total;
   const seconds = (performance.now() - startedMs) / 1000;
   write(
-    `seeds ${first} to ${first + seeds - 1}: ${claims} claims (${won} won, ${moves} hand-overs), ${lookups} lookups, ` +
+    `seeds ${first} to ${first + seeds - 1}: ${claims} claims (${won} won, ${moves} hand-overs, ${superseded} superseded), ${lookups} lookups, ` +
       `${undecided} histories not judged to their end, ${steps} steps, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(0)} s\n`,
   );
 }

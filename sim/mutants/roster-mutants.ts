@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, ROSTERS, SETTLING, STOPPED_READERS } from "./runs.ts";
+import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, ROSTERS, SETTLING } from "./runs.ts";
 
 /** Rules about changes of the roster, broken. */
 export const rosterMutants: readonly Mutant[] = [
@@ -104,8 +104,9 @@ export const rosterMutants: readonly Mutant[] = [
     rule: "a lookup begins anew when the version changes",
     mark: "·",
     edits: [core("lookup", "context.roster().version !== version;", "context.roster().version < version;")],
-    runs: STOPPED_READERS,
-    seeds: 40,
+    runs: BEHIND,
+    seeds: 5,
+    survives: "rare: seed 1178 of `--minutes 1 --lease-ms 3000` met it, one of 2,200; the next shows what it keeps out",
   },
   {
     name: "former-voters-heard",
