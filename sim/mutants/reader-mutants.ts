@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { CONTENTION, WATCHES, WRONG_CLOCKS } from "./runs.ts";
+import { CONTENTION, STOPPED_READERS, WATCHES, WRONG_CLOCKS } from "./runs.ts";
 
 /** Rules about those who read, watch, or are told in a user's name, broken. */
 export const readerMutants: readonly Mutant[] = [
@@ -13,6 +13,20 @@ export const readerMutants: readonly Mutant[] = [
     ],
     runs: CONTENTION,
     seeds: 20,
+  },
+  {
+    name: "nobody-said-once",
+    rule: "a majority lookup says nobody only where that is said twice and nothing has changed in between",
+    mark: "·",
+    edits: [
+      core(
+        "lookup",
+        'if (owner === undefined) return mode === "first" ? finish(atMs, { kind: "nobody" }) : confirm(atMs);',
+        'if (owner === undefined) return finish(atMs, { kind: "nobody" });',
+      ),
+    ],
+    runs: STOPPED_READERS,
+    seeds: 30,
   },
   {
     name: "found-whoever",

@@ -201,6 +201,18 @@ export const BEHIND = duel(6, {
   gossipEveryMs: 2_000,
   network: { loss: 0.1, duplication: 0, delayMs: 50 },
 });
+/** Readers that are stopped in the midst of lookups, while voters come and go and owners are caught up with. */
+export const STOPPED_READERS = duel(6, {
+  leaseMs: 500,
+  aors: 3,
+  votersTarget: 3,
+  rosterEveryMs: 1_000,
+  pauseEveryMs: 300,
+  claimEveryMs: 50,
+  lookupEveryMs: 4,
+  gossipEveryMs: 2_000,
+  network: { loss: 0, duplication: 0, delayMs: 20 },
+});
 /** Few changes, and many lost messages. */
 export const WATCHES = duel(3, {
   aors: 20,

@@ -33,6 +33,8 @@ class Domain {
   readonly members: Member[] = [];
   readonly #random: Random;
   readonly #pending: (() => void)[] = [];
+  /** Rosters on their way, and being looked at: signatures are checked by other threads, in their own time. */
+  readonly #pushes = new Set<Promise<void>>();
   #broken: Error | undefined;
   readonly #seizing: Promise<void>[] = [];
   readonly #signed = new Map<string, unknown>();
@@ -117,9 +119,14 @@ class Domain {
 
   #push(from: Member, to: Member): void {
     const { signed } = from.keeper;
-    void this.#travel(from.number, to.number)
+    const push = this.#travel(from.number, to.number)
       .then(() => to.keeper.accept(signed))
-      .catch(() => {});
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => this.#pushes.delete(push));
+    this.#pushes.add(push);
   }
 
   /** Something happens: a message arrives, or somebody does something. */
@@ -188,6 +195,7 @@ class Domain {
       await settled();
       this.#deliver();
       this.check();
+      if (isOver && this.#pending.length === 0) await Promise.all(this.#pushes);
     } while (!isOver || this.#pending.length > 0);
     await settled();
     await watched;

@@ -6,6 +6,8 @@ import type { Context, LookupResult, ReplicaAnswer } from "./context.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum, isQuorumOfSome } from "./quorum.ts";
 
+type State = MessageOf<"state">;
+
 /** What replicas reported of an AoR, by member: the value they hold as valid, or none. */
 export type Reports = ReadonlyMap<number, Ballot | undefined>;
 
@@ -81,6 +83,7 @@ export function startLookup(
   const { mode, deadlineMs } = options;
   const quorum = context.quorumOf(aor);
   const { version } = context.roster();
+  const states = new Map<number, State>();
   const reports = new Map<number, Ballot | undefined>();
   const asked = new Set<number>();
   const finish = (atMs: number, result: LookupResult) => {
@@ -95,22 +98,32 @@ export function startLookup(
     alarm.cancel();
     startLookup(context, atMs, aor, options, onEnd);
   };
+  const confirm = (atMs: number) => {
+    context.closeOp(op);
+    alarm.cancel();
+    const untilMs = Math.min(atMs + tuning.attemptMs, deadlineMs);
+    confirmNobody(context, { aor, quorum, before: states, untilMs }, (endMs, isConfirmed) => {
+      if (isConfirmed && !isOutdated()) onEnd(endMs, { kind: "nobody" });
+      else if (endMs < deadlineMs) startLookup(context, endMs, aor, options, onEnd);
+      else onEnd(endMs, { kind: "unavailable", reason: "what replicas say changes, or is not repeated" });
+    });
+  };
   const op = context.openOp((atMs, from, message) => {
     if (message.type !== "state") return;
     if (isOutdated()) return beginAnew(atMs);
     if (message.abstaining) return askOthers();
-    const { accepted } = message;
-    reports.set(from, accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined);
-    if (accepted !== undefined) context.sawBallot(accepted.ballot);
+    states.set(from, message);
+    reports.set(from, heldIn(message));
+    if (message.accepted !== undefined) context.sawBallot(message.accepted.ballot);
     if (mode === "majority" && !isQuorum(quorum, (member) => reports.has(member))) return;
     const owners =
       mode === "first"
         ? [...reports.values()].filter((ballot) => ballot !== undefined)
         : possibleOwners(quorum, reports);
     const [owner] = owners;
-    if (owner === undefined) finish(atMs, { kind: "nobody" });
+    if (owner === undefined) return mode === "first" ? finish(atMs, { kind: "nobody" }) : confirm(atMs);
     // Some replica may hold what another server proposed to it, while most hold what is owned: they all know which.
-    else if (owners.length > 1) askOthers();
+    if (owners.length > 1) askOthers();
     else finish(atMs, { kind: "owner", epoch: owner });
   });
   const ask = (member: number) => {
@@ -140,6 +153,50 @@ export function startLookup(
       });
     });
   });
+}
+
+/**
+ * Asks replicas that know of no owner together once more. They were asked one after the other, and an owner may have moved meanwhile
+ * from replicas that were asked later to some that were asked before; where none has changed, nobody owned in the instant between.
+ */
+function confirmNobody(
+  context: Context,
+  read: {
+    readonly aor: Aor;
+    readonly quorum: Quorum;
+    readonly before: ReadonlyMap<number, State>;
+    readonly untilMs: number;
+  },
+  onEnd: (nowMs: number, isConfirmed: boolean) => void,
+): void {
+  const { aor, quorum, before, untilMs } = read;
+  const confirmed = new Map<number, Ballot | undefined>();
+  const finish = (atMs: number, isConfirmed: boolean) => {
+    context.closeOp(op);
+    alarm.cancel();
+    onEnd(atMs, isConfirmed);
+  };
+  const op = context.openOp((atMs, from, message) => {
+    if (message.type !== "state") return;
+    const known = before.get(from);
+    if (known === undefined || message.abstaining || !isSameState(known, message)) return finish(atMs, false);
+    confirmed.set(from, heldIn(message));
+    if (isNobody(quorum, confirmed)) finish(atMs, true);
+  });
+  const alarm = context.agenda.add(untilMs, (atMs) => finish(atMs, false));
+  for (const member of before.keys()) context.send(member, { type: "read", op, aor });
+}
+
+/** Promises and ballots only rise: what is the same twice was the same in between. */
+function isSameState(a: State, b: State): boolean {
+  const [held, heldNow] = [heldIn(a), heldIn(b)];
+  if (held === undefined || heldNow === undefined) return held === heldNow && sameBallot(a.promised, b.promised);
+  return sameBallot(held, heldNow) && sameBallot(a.promised, b.promised);
+}
+
+/** The ballot that a replica holds as valid. */
+function heldIn({ accepted }: State): Ballot | undefined {
+  return accepted !== undefined && accepted.validForMs > 0 ? accepted.ballot : undefined;
 }
 
 /** Replicas in the order in which to ask them: ourselves, for it costs nothing; then by turns; last those that left others without an answer. */

@@ -130,6 +130,13 @@ class Bench {
     return this.say(from, { ballot: epoch, boot: 1, validForMs: 100 });
   }
 
+  /** Who knew of nobody is asked again, and says the same. */
+  repeatNobody(): number[] {
+    const again = this.asked();
+    for (const from of again) this.say(from, undefined);
+    return again;
+  }
+
   pass(ms: number): this {
     this.nowMs += ms;
     this.context.agenda.runDue(this.nowMs);
@@ -184,6 +191,7 @@ describe("a lookup by majority", () => {
       const asked = bench.lookUp("majority").asked();
       expect(asked[0]).to.equal(2);
       for (const from of asked) bench.say(from, undefined);
+      bench.repeatNobody();
       return asked;
     });
     expect(bench.results).to.have.length(5);
@@ -200,6 +208,7 @@ describe("a lookup by majority", () => {
     bench.pass(1);
     expect(bench.asked()).to.deep.equal([1, 5]);
     bench.say(1, undefined);
+    expect(bench.repeatNobody()).to.deep.equal([2, 4, 1]);
     expect(bench.results).to.deep.equal([{ kind: "nobody" }]);
     for (let i = 0; i < 5; i++) {
       expect(bench.lookUp("majority").asked()).to.have.length(3).and.not.include(3);
@@ -217,7 +226,40 @@ describe("a lookup by majority", () => {
     bench.say(3, undefined);
     expect(bench.results).to.deep.equal([]);
     bench.say(4, undefined);
+    expect(bench.results, "not before they were asked again").to.deep.equal([]);
+    expect(bench.repeatNobody()).to.deep.equal([2, 3, 4]);
     expect(bench.results).to.deep.equal([{ kind: "nobody" }]);
+    expect(bench.context.openOps).to.equal(0);
+  });
+
+  for (const [what, change] of [
+    ["owned meanwhile", (bench: Bench) => bench.owned(3, ballot(2, 7))],
+    ["promised meanwhile", (bench: Bench) => bench.say(3, undefined, false, ballot(5, 7))],
+    ["restarted meanwhile", (bench: Bench) => bench.say(3, undefined, true)],
+  ] as const) {
+    it(`begins anew where a replica that knew of nobody has ${what}: an owner may have moved from one to another`, () => {
+      const bench = new Bench().lookUp("majority");
+      for (const from of bench.asked()) bench.say(from, undefined);
+      bench.asked();
+      bench.say(2, undefined);
+      change(bench);
+      bench.say(4, undefined);
+      expect(bench.results).to.deep.equal([]);
+      const asked = bench.asked();
+      expect(asked).to.have.length(3);
+      for (const from of asked) bench.owned(from, ballot(2, 7));
+      expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
+      expect(bench.context.openOps).to.equal(0);
+    });
+  }
+
+  it("does not know when nobody repeats that there is nobody", () => {
+    const bench = new Bench().lookUp("majority", 300);
+    for (const from of bench.asked()) bench.say(from, undefined);
+    bench.asked();
+    bench.pass(300);
+    expect(bench.results.map(({ kind }) => kind)).to.deep.equal(["unavailable"]);
+    expect(bench.context.openOps).to.equal(0);
   });
 
   it("asks the others where a replica holds what another server proposed: the owner is whom most may hold", () => {
