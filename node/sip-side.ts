@@ -13,6 +13,7 @@ import { History } from "./history/history.ts";
 import type { HistorySearch } from "./history/history-search.ts";
 import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
 import { handOnHeld } from "./messaging/hand-on.ts";
+import { DeliveredNames } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
 import { createPager } from "./messaging/pager.ts";
@@ -150,7 +151,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     logger: part("messaging"),
   });
+  const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
   const pager = createPager({
+    delivered,
     ...shared,
     router,
     held,

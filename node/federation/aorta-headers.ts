@@ -13,7 +13,7 @@ export const AORTA_OWNER = "Aorta-Owner";
 /** Of a NOTIFY between servers: the epoch under which the user's clients last said what its state is made of. */
 export const AORTA_STATE_EPOCH = "Aorta-State-Epoch";
 
-/** Of a MESSAGE that a server has held: names it, so that it is delivered once however often it is sent. */
+/** Of a MESSAGE between servers: names it, so that it is delivered once however often it is sent; `;held` behind it where its sender has it on disk. */
 export const AORTA_MESSAGE = "Aorta-Message";
 
 /** Of a MESSAGE: its sender held it and leaves the domain; the receiver is to hold it from now on (202), or to refuse. */

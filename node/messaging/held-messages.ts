@@ -15,7 +15,8 @@ import type { SipRequest } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
 import { serializeMessage } from "../sip/message/serialize-message.ts";
 import type { MessageStore } from "../storage/ports.ts";
-import { isForNow } from "./verdict.ts";
+import { formatMessageName, messageNameIn } from "./delivered-names.ts";
+import { isForNow, isOfDevices } from "./verdict.ts";
 
 export interface HeldMessagesComponents {
   readonly store: MessageStore;
@@ -31,6 +32,8 @@ export interface HeldMessagesComponents {
 /** What waits for one recipient, and how its delivery goes. */
 interface Recipient {
   readonly aor: Aor;
+  /** Who was the first to write to them, as far as this run knows. */
+  readonly openedBy: Aor | undefined;
   readonly watch: OwnerWatch;
   messages: number;
   bytes: number;
@@ -51,6 +54,8 @@ const SWEEP_MS = 60_000;
 export class HeldMessages {
   readonly #components: HeldMessagesComponents;
   readonly #recipients = new Map<Aor, Recipient>();
+  /** How many of them each sender was the first to write to. */
+  readonly #opened = new Map<Aor | undefined, number>();
   /** Names of the messages that are being delivered. */
   readonly #underWay = new Set<string>();
   readonly #deliveries = new Set<Promise<void>>();
@@ -98,25 +103,6 @@ export class HeldMessages {
     return this.#recipients.has(aor);
   }
 
-  /** Whether a message that another server has held was delivered by this one before. */
-  wasDelivered(request: SipRequest): boolean {
-    const key = request.headers.get(AORTA_MESSAGE);
-    return key !== undefined && this.#components.store.wasDelivered(key);
-  }
-
-  /** Notes that a message that another server has held was delivered by this one. */
-  delivered(request: SipRequest): void {
-    const key = request.headers.get(AORTA_MESSAGE);
-    // No message is older than that: its holder drops it then.
-    if (key === undefined) return;
-    const { store, clock, logger } = this.#components;
-    try {
-      store.delivered(key, clock.wallMs() + limits.messaging.heldMs);
-    } catch (error) {
-      logger.warn({ err: error }, "a message may be delivered twice: that it was could not be written down");
-    }
-  }
-
   /**
    * Keeps a message until it can be delivered.
    * @returns false when there is no room, the disk fails, or its sender wants it to be delivered at once or not at all
@@ -126,14 +112,18 @@ export class HeldMessages {
     const lifeMs = Math.min((expiresOf(request.headers) ?? Infinity) * 1000, limits.messaging.heldMs);
     if (this.#stopped || lifeMs === 0) return false;
     const nowMs = clock.wallMs();
-    const key = request.headers.get(AORTA_MESSAGE) ?? randomUUID();
+    const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.
     if (this.#underWay.has(key)) return false;
     const message = serializeMessage(asHeld(request, key, nowMs));
+    // With what was added it may be more than a message may have: nobody could read it.
+    if (readRequest(message) === undefined) return false;
+    const sender = assertedIn(request.headers);
     const before = this.#recipients.get(to);
     const isFull =
       before === undefined
-        ? this.#recipients.size >= limits.messaging.heldRecipients
+        ? this.#recipients.size >= limits.messaging.heldRecipients ||
+          (this.#opened.get(sender) ?? 0) >= limits.messaging.heldRecipientsPerSender
         : before.messages >= limits.messaging.heldPerUser ||
           before.bytes + message.length > limits.messaging.heldBytesPerUser;
     if (isFull) {
@@ -148,19 +138,21 @@ export class HeldMessages {
       return false;
     }
     counters.add("messaging.held");
-    const recipient = before ?? this.#recipientOf(to);
+    const recipient = before ?? this.#recipientOf(to, sender);
     recipient.messages++;
     recipient.bytes += message.length;
     return true;
   }
 
-  #recipientOf(aor: Aor): Recipient {
+  /** @param openedBy who was the first to write to them */
+  #recipientOf(aor: Aor, openedBy?: Aor): Recipient {
     const watch = this.#components.locator.watch(aor, (change) => {
       if (change.kind !== "nobody") this.#appeared(aor);
     });
     const state = { kind: "waiting", cancel: this.#after(limits.messaging.heldRetryMinMs, aor) } as const;
-    const recipient: Recipient = { aor, watch, messages: 0, bytes: 0, state, failures: 0 };
+    const recipient: Recipient = { aor, openedBy, watch, messages: 0, bytes: 0, state, failures: 0 };
     this.#recipients.set(aor, recipient);
+    if (openedBy !== undefined) this.#opened.set(openedBy, (this.#opened.get(openedBy) ?? 0) + 1);
     return recipient;
   }
 
@@ -208,12 +200,16 @@ export class HeldMessages {
   /** Whether the message is dealt with: delivered, held by another server now, or refused for good. */
   async #deliverOne(aor: Aor, octets: Uint8Array): Promise<boolean> {
     const { router, locator, counters, logger } = this.#components;
-    const message = parseMessage(octets);
-    if (message.kind !== "request") return true;
+    const message = readRequest(octets);
+    if (message === undefined) {
+      counters.add("messaging.held_unreadable");
+      logger.error({ recipient: aor }, "a held message cannot be read, and is dropped");
+      return true;
+    }
     const identity = { asserted: assertedIn(message.headers), from: "client" } as const;
     const { status } = await router.route(message, aor, identity, { transport: "MESH", server: locator.self });
     // Who did not answer may have delivered it; asked again, it will know by the message's name.
-    if (isForNow(status) || status === 504) return false;
+    if (isForNow(status) || isOfDevices(status)) return false;
     counters.add(status < 300 ? "messaging.held_delivered" : "messaging.held_refused");
     if (status >= 300) logger.info({ recipient: aor, status }, "a held message was refused");
     return true;
@@ -232,6 +228,10 @@ export class HeldMessages {
     recipient.watch.close();
     if (recipient.state.kind === "waiting") recipient.state.cancel();
     this.#recipients.delete(recipient.aor);
+    const { openedBy } = recipient;
+    const opened = this.#opened.get(openedBy) ?? 0;
+    if (opened > 1) this.#opened.set(openedBy, opened - 1);
+    else this.#opened.delete(openedBy);
   }
 
   #sweep(): void {
@@ -265,7 +265,17 @@ export class HeldMessages {
 function asHeld(request: SipRequest, key: string, nowMs: number): SipRequest {
   const headers = request.headers.clone();
   for (const name of ["Via", "Route", "Record-Route", "Max-Forwards", "Max-Breadth", AORTA_HOLD]) headers.delete(name);
-  headers.set(AORTA_MESSAGE, key);
+  headers.set(AORTA_MESSAGE, formatMessageName({ key, isHeld: true }));
   if (!headers.has("Date")) headers.append("Date", new Date(nowMs).toUTCString());
   return { ...request, headers };
+}
+
+/** A request that was written before; `undefined` when it cannot be read. */
+function readRequest(octets: Uint8Array): SipRequest | undefined {
+  try {
+    const message = parseMessage(octets);
+    return message.kind === "request" ? message : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import type { Aor } from "../../dht-schema/aor.ts";
-import { AORTA_HOLD } from "../federation/aorta-headers.ts";
+import { AORTA_HOLD, AORTA_MESSAGE } from "../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
@@ -10,12 +11,15 @@ import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
+import type { DeliveredNames } from "./delivered-names.ts";
+import { messageNameIn } from "./delivered-names.ts";
 import type { HeldMessages } from "./held-messages.ts";
-import { isForNow } from "./verdict.ts";
+import { isForNow, isOfDevices } from "./verdict.ts";
 
 export interface PagerComponents {
   readonly router: OwnerRouter;
   readonly held: HeldMessages;
+  readonly delivered: DeliveredNames;
   readonly locator: Pick<Locator, "owned" | "newestEpoch">;
   /** Told of each message of a client of this server that was delivered or held. */
   readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
@@ -32,7 +36,9 @@ export interface Pager {
  * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
  * not looked at.
  */
-export function createPager({ router, held, locator, onSent, counters }: PagerComponents): Pager {
+export function createPager({ router, held, delivered, locator, onSent, counters }: PagerComponents): Pager {
+  /** Answers to messages of other servers that are on their way to a device. */
+  const underWay = new Map<string, Promise<SipResponse>>();
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -43,9 +49,12 @@ export function createPager({ router, held, locator, onSent, counters }: PagerCo
         return;
       }
       counters.add("messaging.received");
-      if (identity.from !== "client" && held.wasDelivered(request)) {
+      if (identity.from === "client") request.headers.set(AORTA_MESSAGE, randomUUID());
+      const name = identity.from === "client" ? undefined : messageNameIn(request.headers);
+      const again = name && (delivered.has(name) ? Promise.resolve({ status: 200 }) : underWay.get(name.key));
+      if (again !== undefined) {
         counters.add("messaging.repeated");
-        incoming.respond(createResponse(request, 200));
+        void again.then(({ status }) => incoming.respond(createResponse(request, status)));
         return;
       }
       if (identity.from !== "client" && request.headers.has(AORTA_HOLD)) {
@@ -62,10 +71,15 @@ export function createPager({ router, held, locator, onSent, counters }: PagerCo
       };
       const hold = () => mayHold() && held.hold(request, to);
       if (held.isHolding(to) && hold()) return answer(createResponse(request, 202));
-      void router.route(request, to, identity, flow).then((response) => {
-        if (isForNow(response.status) && hold()) return answer(createResponse(request, 202));
+      const routed = router.route(request, to, identity, flow);
+      if (name !== undefined) underWay.set(name.key, routed);
+      void routed.then((response) => {
+        if (name !== undefined) underWay.delete(name.key);
+        // The owner hears of another device at once, and who held the message until now does not.
+        const isToWait = isForNow(response.status) || (name?.isHeld === true && isOfDevices(response.status));
+        if (isToWait && hold()) return answer(createResponse(request, 202));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
-        if (response.status < 300 && identity.from !== "client") held.delivered(request);
+        if (response.status < 300 && name !== undefined) delivered.add(name);
         answer(response);
       });
     },

@@ -5,3 +5,11 @@
 export function isForNow(status: number): boolean {
   return status === 480 || status === 503;
 }
+
+/**
+ * Whether the devices refuse a message for what they are, or do at the moment, and not for what it says: one that is held waits for
+ * another device, or for the same at another time.
+ */
+export function isOfDevices(status: number): boolean {
+  return status === 405 || status === 486 || (status >= 500 && status < 600);
+}

@@ -227,8 +227,11 @@ export const limits = {
     /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */
     heldPerUser: 1000,
     heldBytesPerUser: 2 * 1024 * 1024,
-    /** Recipients that messages wait for on one server, each with a watch in the directory. Beyond, 480 for another. */
+    /** Recipients that messages wait for on one server, each with a watch in the directory; and how many of them one sender may have been the first to write to. Beyond, 480 for another. */
     heldRecipients: 50_000,
+    heldRecipientsPerSender: 500,
+    /** Names of delivered messages kept in memory, 100 B each: so many others may be delivered before one is sent again whose answer was lost with a link. */
+    recentNames: 65_536,
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,

@@ -5,6 +5,7 @@ import { createEdge } from "../../node/federation/edge.ts";
 import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
+import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/messaging/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
@@ -105,7 +106,8 @@ export class SimulatedDomain {
       router,
       contacts: registrar,
     });
-    const pager = createPager({ ...shared, router, held, onSent: () => {} });
+    const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
+    const pager = createPager({ ...shared, router, held, delivered, onSent: () => {} });
     createEdge({
       ...shared,
       self: locator.self,

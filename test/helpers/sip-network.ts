@@ -29,6 +29,8 @@ export class SipNetwork {
   readonly time: VirtualTime;
   readonly latencyMs: number;
   readonly #servers = new Map<ServerId, ServerStack>();
+  /** What waits for an answer of another server: how it fails. */
+  readonly #overLinks = new Set<() => void>();
   readonly #clients = new Map<string, SipClient>();
   /** Every request that was delivered, in order, for tests that look at what crossed where. */
   readonly log: { readonly from: string; readonly to: string; readonly request: SipRequest }[] = [];
@@ -81,6 +83,11 @@ export class SipNetwork {
     return this.#servers.get(id);
   }
 
+  /** The links between servers break, and are up again at once: who waits for an answer gets none. */
+  breakLinks(): void {
+    for (const fail of this.#overLinks) fail();
+  }
+
   /** One client transaction. */
   transact(from: Endpoint, request: SipRequest, to: Endpoint | undefined, withinMs = TIMER_F_MS): Promise<SipResponse> {
     const sent = { ...request, headers: request.headers.clone() };
@@ -91,6 +98,11 @@ export class SipNetwork {
     if (from.state === "gone") return promise;
     const fail = (status: 408 | 503): void =>
       resolve(createResponse(request, status, { headers: [["Aorta-Local", "1"]] }));
+    if (from.viaTransport === "MESH" && to?.viaTransport === "MESH") {
+      const breaks = () => fail(503);
+      this.#overLinks.add(breaks);
+      void promise.then(() => this.#overLinks.delete(breaks));
+    }
     if (to === undefined || (to.state === "gone" && to.viaTransport !== "UDP")) {
       this.time.after(0, () => fail(503));
       return promise;

@@ -1,4 +1,5 @@
 import type { Counters } from "../../runtime/metrics.ts";
+import { limits } from "../../runtime/limits.ts";
 import { isShareLeft } from "../../runtime/share.ts";
 import { createHeaders } from "../message/headers.ts";
 import { createResponse } from "../message/build.ts";
@@ -71,7 +72,8 @@ export class ClientTransactions {
     if (options.signal?.aborted === true) resolve(localResponse(request, 487));
     else if (!isShareLeft(this.#unanswered.get(key)?.requests ?? 0, this.#unansweredInAll, this.#components.capacity)) {
       this.#components.counters.add("sip.client_overload");
-      resolve(localResponse(request, 503));
+      // It is for now that there is no room: nobody is to conclude that its destination is gone.
+      resolve(localResponse(request, 503, [["Retry-After", String(limits.sip.retryAfterSeconds)]]));
     } else {
       const user = { ...options, resolve: this.#counted(key, resolve) };
       if (this.#components.isReliable(flow)) this.#start(request, flow, user);
@@ -366,8 +368,8 @@ function flowKey(flow: Flow): string {
 }
 
 /** The response that stands for a peer's that never came, as of a request whose Via was still to be added. */
-function localResponse(request: SipRequest, status: number): SipResponse {
-  const response = createResponse(request, status, { headers: [[AORTA_LOCAL, "1"]] });
+function localResponse(request: SipRequest, status: number, headers: readonly [string, string][] = []): SipResponse {
+  const response = createResponse(request, status, { headers: [[AORTA_LOCAL, "1"], ...headers] });
   response.headers.shift("via");
   return response;
 }

@@ -147,6 +147,94 @@ describe("a message to a user who is not there", () => {
     expect(one.held.status.messages).to.equal(0);
   });
 
+  for (const status of [405, 486, 500, 501]) {
+    it(`waits for another device when the first one answers ${status}: that is not about the message`, async () => {
+      const { domain, one, two } = twoServers();
+      const [joe, desk, mobile] = [domain.device("joe", one), domain.device("bob", two), domain.device("bob", two)];
+      desk.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, status)));
+      expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+      await desk.register();
+      await domain.time.advance(5_000);
+      expect(
+        [one, two].map(({ held }) => held.status.messages),
+        "at the owner",
+      ).to.deep.equal([0, 1]);
+      await mobile.register();
+      await domain.time.advance(1_000);
+      expect(mobile.texts()).to.deep.equal(["hello?"]);
+      await domain.time.advance(600_000);
+      expect(mobile.texts()).to.deep.equal(["hello?"]);
+      expect([one, two].map(({ held }) => held.status.messages)).to.deep.equal([0, 0]);
+    });
+  }
+
+  it("is refused where it could not be read again with what is added to it, and stops none behind it", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    const own = 8; // Via, Max-Forwards, From, To, Call-ID, CSeq, Content-Type and Content-Length
+    const many = Array.from({ length: limits.sip.headerCount - own }, (_, i): [string, string] => [`X-${i}`, "x"]);
+    expect((await joe.message(BOB, "heavy", many)).status).to.equal(480);
+    expect((await joe.message(BOB, "light")).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["light"]);
+  });
+
+  it("that cannot be read, as after a change of limits, is dropped and counted, and stops none behind it", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    const message = Buffer.from("MESSAGE sip:bob@example.com SIP/2.0\r\nno field\r\n\r\n");
+    one.storage.messages.hold({ key: "broken", recipient: BOB, expiresAtMs: domain.time.wallMs() + 1e9, message });
+    expect((await joe.message(BOB, "readable")).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["readable"]);
+    expect(one.counters.get("messaging.held_unreadable")).to.equal(1);
+  });
+
+  it("takes the room of one sender, not of all", async () => {
+    const { domain, one } = twoServers();
+    const [mallory, joe] = [domain.device("mallory", one), domain.device("joe", one)];
+    const { heldRecipientsPerSender: most } = limits.messaging;
+    for (let i = 0; i < most; i++) {
+      const answer = await mallory.message(`sip:nobody${i}@example.com`, "spam");
+      if (answer.status !== 202) expect.fail(`message ${i} was answered ${answer.status}`);
+    }
+    expect((await mallory.message("sip:one-more@example.com", "spam")).status).to.equal(480);
+    expect((await mallory.message("sip:nobody0@example.com", "to one who waits already")).status).to.equal(202);
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+  });
+
+  it("is delivered once when the link breaks after it was delivered and before that was told", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    bob.client.onRequest((incoming) => {
+      domain.network.breakLinks();
+      incoming.respond(createResponse(incoming.request, 200));
+    });
+    expect((await joe.message(BOB, "hello?")).status).to.be.oneOf([200, 202]);
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.deep.equal(["hello?"]);
+    expect(one.held.status.messages).to.equal(0);
+  });
+
+  it("is delivered once when it comes again over a new link while the device still thinks", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    let isFirst = true;
+    bob.client.onRequest((incoming) => {
+      if (isFirst) domain.network.breakLinks();
+      isFirst = false;
+      domain.time.after(10_000, () => incoming.respond(createResponse(incoming.request, 200)));
+    });
+    expect((await joe.message(BOB, "hello?")).status).to.be.oneOf([200, 202]);
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.deep.equal(["hello?"]);
+    expect(one.held.status.messages).to.equal(0);
+  });
+
   it("is delivered once, though its holder sends it again because the answer was lost", async () => {
     const { domain, one, two } = twoServers();
     const bob = domain.device("bob", two);

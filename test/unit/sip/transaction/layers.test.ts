@@ -340,6 +340,7 @@ describe("limits of the transactions", () => {
     const tooMany = await clients.send(request(), TCP);
     expect(tooMany.status).to.equal(503);
     expect(tooMany.headers.get("Aorta-Local")).to.equal("1");
+    expect(tooMany.headers.has("Retry-After"), "it is for now").to.equal(true);
     // What is free is shared in the same way, to the last.
     for (let port = 1; answers.length < capacity; port++) {
       const share = Math.max(1, Math.floor((capacity - answers.length) / 2));
