@@ -71,7 +71,7 @@ export class Directory implements Locator {
   readonly #servers: ServerNumbers;
   #nextId = 1;
   #isFlushDue = false;
-  #isTurnUnderWay = false;
+  #hasSentInTurn = false;
   #stopped = false;
   #publishing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -357,17 +357,20 @@ export class Directory implements Locator {
   }
 
   /**
-   * What comes first in a turn of the event loop leaves at once, and all that comes after it, each in a callback of Node's with
+   * What is first sent in a turn of the event loop leaves at once, and all that comes after it, each in a callback of Node's with
    * microtasks of its own, as one batch a peer at the end of the turn.
    */
   #flushSoon(): void {
     if (this.#isFlushDue || this.#stopped) return;
     this.#isFlushDue = true;
-    if (this.#isTurnUnderWay) return;
-    this.#isTurnUnderWay = true;
-    queueMicrotask(() => this.#flush());
+    if (!this.#hasSentInTurn) queueMicrotask(() => this.#flush());
+  }
+
+  #noteSent(): void {
+    if (this.#hasSentInTurn) return;
+    this.#hasSentInTurn = true;
     setImmediate(() => {
-      this.#isTurnUnderWay = false;
+      this.#hasSentInTurn = false;
       if (this.#isFlushDue) this.#flush();
     });
   }
@@ -377,6 +380,7 @@ export class Directory implements Locator {
     if (this.#stopped) return;
     const { batches, events } = this.#core.takeOutput();
     for (const event of events) this.#handle(event);
+    if (batches.length > 0) this.#noteSent();
     for (const { to, batch } of batches) {
       const server = this.#servers.idOf(to);
       // Without a link the message is lost, and the protocol's own patience sends it again.
