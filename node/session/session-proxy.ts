@@ -32,6 +32,9 @@ export interface SessionProxy {
   follow(incoming: IncomingRequest): boolean;
 }
 
+/** What belongs to a session. All else would be asked for in somebody's name, and nobody has proven theirs on this way. @see RFC 3261 §12.2, 3262, 3311, 3515, 6086 */
+const METHODS: ReadonlySet<string> = new Set(["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"]);
+
 export function createSessionProxy(components: SessionProxyComponents): SessionProxy {
   return new Proxy(components);
 }
@@ -77,6 +80,11 @@ class Proxy implements SessionProxy {
     const { headers } = request;
     if (!hasTag(headers.get("To") ?? "") || !this.#routes.isRecorded(headers, flow)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
+    if (!METHODS.has(request.method)) {
+      this.#components.counters.add("session.refused");
+      refuse(403);
+      return true;
+    }
     const maxForwards = maxForwardsOf(request);
     if (maxForwards === undefined) refuse(400);
     else if (maxForwards === 0) refuse(483);

@@ -1,5 +1,6 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
+import { tagOf } from "../sip/message/build.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
@@ -35,8 +36,9 @@ export class SessionRoutes {
   /** The request with both names of this server on top of Record-Route. */
   recorded(request: SipRequest, from: Flow, to: Flow): SipRequest {
     const headers = request.headers.clone();
-    headers.prepend("Record-Route", this.#nameTowards(from));
-    headers.prepend("Record-Route", this.#nameTowards(to));
+    const dialog = dialogOf(headers, "From");
+    headers.prepend("Record-Route", this.#nameTowards(from, dialog));
+    headers.prepend("Record-Route", this.#nameTowards(to, dialog));
     return { ...request, headers };
   }
 
@@ -44,7 +46,7 @@ export class SessionRoutes {
   isRecorded(headers: SipHeaders, from: Flow): boolean {
     const [first] = headers.all("Route");
     if (first === undefined) return false;
-    const own = this.#own(first);
+    const own = this.#own(first, headers);
     // That this server is in the mesh, every client can say; that it was in a session's way, only who was told.
     return own !== undefined && (own !== "mesh" || from.transport === "MESH");
   }
@@ -54,7 +56,7 @@ export class SessionRoutes {
     let last: OwnRoute | undefined;
     for (;;) {
       const [first] = headers.all("Route");
-      const own = first === undefined ? undefined : this.#own(first);
+      const own = first === undefined ? undefined : this.#own(first, headers);
       if (own === undefined) {
         if (last === undefined || last !== "mesh") return last;
         const server = first === undefined ? undefined : serverIn(first);
@@ -65,19 +67,27 @@ export class SessionRoutes {
     }
   }
 
-  #nameTowards(flow: Flow): string {
+  #nameTowards(flow: Flow, dialog: string): string {
     const { self, tokens, addressFor } = this.#components;
     if (flow.transport === "MESH") return `<sip:${self}@${MESH_HOST};lr>`;
     const address = parseUri(addressFor(flow));
-    return `<${formatUri({ ...address, user: tokens.tokenOf(flow), params: new Map([...address.params, ["lr", ""]]) })}>`;
+    return `<${formatUri({ ...address, user: tokens.tokenOf(flow, dialog), params: new Map([...address.params, ["lr", ""]]) })}>`;
   }
 
-  #own(route: string): OwnRoute | undefined {
+  #own(route: string, headers: SipHeaders): OwnRoute | undefined {
     const server = serverIn(route);
     if (server !== undefined) return server === this.#components.self ? "mesh" : undefined;
     const { user } = parseUri(parseNameAddr(route).uri);
-    return user === undefined ? undefined : this.#components.tokens.flowOf(user);
+    if (user === undefined) return undefined;
+    const { tokens } = this.#components;
+    // The caller, whose tag the token is bound to, is the one or the other end.
+    return tokens.flowOf(user, dialogOf(headers, "From")) ?? tokens.flowOf(user, dialogOf(headers, "To"));
   }
+}
+
+/** What a way is good for: the dialog, by its Call-ID and the caller's tag, which is all that an INVITE knows of it. */
+function dialogOf(headers: SipHeaders, caller: "From" | "To"): string {
+  return `${headers.get("Call-ID") ?? ""}\n${tagOf(headers.get(caller) ?? "") ?? ""}`;
 }
 
 function serverIn(route: string): ServerId | undefined {

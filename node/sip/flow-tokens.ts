@@ -9,10 +9,10 @@ export type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
  * @see RFC 5626 §5.2
  */
 export interface FlowTokens {
-  /** Fit for the user part of a URI. */
-  tokenOf(flow: SocketFlow): string;
-  /** `undefined` for what this node did not make. */
-  flowOf(token: string): SocketFlow | undefined;
+  /** Fit for the user part of a URI. @param scope what alone it is good for, such as a dialog */
+  tokenOf(flow: SocketFlow, scope: string): string;
+  /** `undefined` for what this node did not make, or not for that. */
+  flowOf(token: string, scope: string): SocketFlow | undefined;
 }
 
 /** 80 bits, as in the RFC's example. */
@@ -22,19 +22,22 @@ const TOKEN_MAX = 512;
 
 /** @param key secret of this node, kept between restarts so that dialogs over UDP outlive them */
 export function createFlowTokens(key: Uint8Array): FlowTokens {
-  const macOf = (text: Uint8Array) => createHmac("sha256", key).update(text).digest().subarray(0, MAC_BYTES);
+  // The flow's text has no NUL, so no other flow and scope are the same octets.
+  const macOf = (text: Uint8Array, scope: string) =>
+    createHmac("sha256", key).update(text).update("\0").update(scope).digest().subarray(0, MAC_BYTES);
   return {
-    tokenOf(flow) {
+    tokenOf(flow, scope) {
       const text = Buffer.from(
         [flow.transport, flow.address, flow.port, flow.listener ?? "", flow.connection ?? ""].join(" "),
       );
-      return Buffer.concat([macOf(text), text]).toString("base64url");
+      return Buffer.concat([macOf(text, scope), text]).toString("base64url");
     },
-    flowOf(token) {
+    flowOf(token, scope) {
       if (token.length > TOKEN_MAX) return undefined;
       const octets = Buffer.from(token, "base64url");
       const text = octets.subarray(MAC_BYTES);
-      if (octets.length <= MAC_BYTES || !timingSafeEqual(octets.subarray(0, MAC_BYTES), macOf(text))) return undefined;
+      if (octets.length <= MAC_BYTES) return undefined;
+      if (!timingSafeEqual(octets.subarray(0, MAC_BYTES), macOf(text, scope))) return undefined;
       const [transport, address = "", port, listener, connection] = text.toString().split(" ");
       return {
         transport: transport as SocketTransport,

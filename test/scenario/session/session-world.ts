@@ -1,6 +1,7 @@
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import { systemClock } from "../../../node/runtime/clock.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
+import type { Counters } from "../../../node/runtime/metrics.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import type { SipSide } from "../../../node/sip-side.ts";
 import { createSipSide } from "../../../node/sip-side.ts";
@@ -56,6 +57,10 @@ export class SessionWorld {
     await agent.start();
     this.#agents.push(agent);
     return agent;
+  }
+
+  counters(server: number): Counters {
+    return this.#directories.servers[server]!.counters;
   }
 
   async endAgents(): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { createResponse } from "../../../node/sip/message/build.ts";
+import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { SessionWorld } from "./session-world.ts";
@@ -257,5 +257,39 @@ describe("a way into a session", function () {
       createResponse(invite, 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),
     );
     expect((await stray.send("BYE")).status, "no such session").to.equal(481);
+  });
+
+  it("is good for that session alone, and for nothing that is asked in somebody's name", async () => {
+    const joe = await world.agent("joe", 0);
+    const mallory = await world.agent("mallory", 0, "TCP");
+    const alice = await world.agent("alice", 1);
+    await alice.register();
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    const alices = await alice.confirmed();
+    const request = (method: string, changes: { from?: string; to?: string; callId?: string } = {}) => {
+      const { uri, headers } = joes.request(method);
+      return createRequest({
+        method,
+        uri,
+        from: changes.from ?? headers.get("From")!,
+        to: changes.to ?? headers.get("To")!,
+        callId: changes.callId ?? joes.callId,
+        cseq: 100,
+        headers: joes.routes.map((route): [string, string] => ["Route", route]),
+      });
+    };
+    const foreign = { from: "<sip:mallory@example.com>;tag=m", to: "<sip:alice@example.com>;tag=made-up" };
+    for (const sender of [joe, mallory]) {
+      expect((await sender.send(request("INFO", { callId: "another" }))).status, "another session").to.equal(481);
+      expect((await sender.send(request("REFER", foreign))).status, "somebody else's tags").to.be.oneOf([405, 481]);
+      for (const method of ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER", "OPTIONS"])
+        expect((await sender.send(request(method))).status, method).to.equal(403);
+    }
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
+    expect(world.counters(0).get("session.refused")).to.equal(10);
+    expect((await alices.send("INFO")).status, "from the other end it goes on").to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
   });
 });
