@@ -37,6 +37,9 @@ export function createInviteFork(components: InviteForkComponents): DeviceDelive
   };
 }
 
+/** Reason of the CANCEL that a device gets when another has answered: it shows no missed call. @see RFC 3326 §2 */
+const ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"';
+
 class InviteFork {
   readonly #components: InviteForkComponents;
   readonly #request: SipRequest;
@@ -53,7 +56,7 @@ class InviteFork {
 
   ring(contacts: readonly RegisteredContact[], shares: readonly number[]): Promise<SipResponse> {
     const { signal } = this.#progress;
-    const cancelAll = () => this.#cancelAll.abort();
+    const cancelAll = () => this.#cancelAll.abort(signal?.reason);
     if (signal?.aborted === true) cancelAll();
     signal?.addEventListener("abort", cancelAll);
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
@@ -62,7 +65,8 @@ class InviteFork {
       void this.#branch(contact, shares[at] as number).then((response) => {
         const isAnswered = response.status >= 200 && response.status < 300;
         // A device that declines for its user everywhere (6xx) ends the ringing as one that answers does: §16.7 step 5.
-        if (isAnswered || response.status >= 600) cancelAll();
+        if (isAnswered) this.#cancelAll.abort(ELSEWHERE);
+        else if (response.status >= 600) this.#cancelAll.abort(`SIP;cause=${response.status}`);
         const final = answer.received(response);
         if (final !== undefined) {
           signal?.removeEventListener("abort", cancelAll);
@@ -80,7 +84,7 @@ class InviteFork {
     const request = toDevice(this.#request, contact);
     request.headers.set("Max-Breadth", String(breadth));
     const giveUp = new AbortController();
-    const abort = () => giveUp.abort();
+    const abort = () => giveUp.abort(this.#cancelAll.signal.reason);
     if (this.#cancelAll.signal.aborted) abort();
     this.#cancelAll.signal.addEventListener("abort", abort);
     // Timer C, anew at each sign of life: RFC 3261 §16.7 step 2.

@@ -119,7 +119,7 @@ class Proxy implements SessionProxy {
 /** An INVITE's provisional and further answers go back; its CANCEL goes on. */
 function followed(incoming: IncomingRequest, relay: (response: SipResponse) => void): InviteProgress {
   const cancelled = new AbortController();
-  incoming.onCancel(() => cancelled.abort());
+  incoming.onCancel((reason) => cancelled.abort(reason));
   return {
     signal: cancelled.signal,
     onProvisional: (response) => {

@@ -37,9 +37,10 @@ export interface IncomingRequest {
   /**
    * Told once when an INVITE that has no final answer yet is cancelled: who listens answers it. Without a listener the stack
    * answers 487.
+   * @param listener is given the Reason of the CANCEL, where it has one (RFC 3326)
    * @see RFC 3261 §9.2
    */
-  onCancel(listener: () => void): void;
+  onCancel(listener: (reason: string | undefined) => void): void;
 }
 
 /** How long a request other than INVITE is tried. */
@@ -50,7 +51,7 @@ export interface RequestOptions {
 
 /** How an INVITE is followed on its way. */
 export interface InviteProgress {
-  /** Cancels it, as soon as a provisional response allows that. @see RFC 3261 §9.1 */
+  /** Cancels it, as soon as a provisional response allows that; its reason, where that is a text, becomes the CANCEL's Reason. @see RFC 3261 §9.1, RFC 3326 */
   readonly signal?: AbortSignal;
   readonly onProvisional?: (response: SipResponse) => void;
   /** Further 2xx after the first: repeated until their ACK, or of other devices. @see RFC 6026 §7.2 */

@@ -328,7 +328,8 @@ class ClientTransaction implements Task {
   #cancel(): void {
     if (!(this.#machine instanceof InviteClientTransaction) || this.#open === undefined) return;
     this.#ignoreSignal();
-    this.#surroundings.cancel(cancellation(this.#open.request), this.flow);
+    const { request, user } = this.#open;
+    this.#surroundings.cancel(cancellation(request, user.signal?.reason), this.flow);
     this.#machine.cancelled(this.#surroundings.scheduler.nowMs());
     this.#settle();
   }
@@ -379,9 +380,11 @@ function acknowledgement(invite: SipRequest, response: SipResponse): SipRequest 
   return sameHop(invite, "ACK", response.headers.get("to") ?? "");
 }
 
-/** @see RFC 3261 §9.1 */
-function cancellation(invite: SipRequest): SipRequest {
-  return sameHop(invite, "CANCEL", invite.headers.get("to") ?? "");
+/** @see RFC 3261 §9.1, RFC 3326 */
+function cancellation(invite: SipRequest, reason: unknown): SipRequest {
+  const cancel = sameHop(invite, "CANCEL", invite.headers.get("to") ?? "");
+  if (typeof reason === "string") cancel.headers.append("Reason", reason);
+  return cancel;
 }
 
 /** A request that follows an INVITE on its way through the next hop: same Request-URI, top Via, From, Call-ID, CSeq number and Route. */

@@ -95,7 +95,7 @@ export class ServerTransactions {
     const cancel = this.#start(key, request, via, flow, invite !== undefined);
     if (invite === undefined || cancel === undefined) return;
     cancel.respond(createResponse(request, 200, { toTag: invite.toTag }));
-    invite.cancelled();
+    invite.cancelled(request.headers.get("reason"));
   }
 
   #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {
@@ -146,7 +146,7 @@ class ServerTransaction implements Task {
   readonly #path: ResponsePath;
   /** Until the final response. */
   #request: SipRequest | undefined;
-  #onCancel: (() => void) | undefined;
+  #onCancel: ((reason: string | undefined) => void) | undefined;
   #ended = false;
 
   constructor(
@@ -179,15 +179,15 @@ class ServerTransaction implements Task {
     return effects.length > 0;
   }
 
-  onCancel(listener: () => void): void {
+  onCancel(listener: (reason: string | undefined) => void): void {
     this.#onCancel = listener;
   }
 
   /** RFC 3261 §9.2: an INVITE without a final response is answered 487, unless who serves it sees to that. */
-  cancelled(): void {
+  cancelled(reason: string | undefined): void {
     if (this.#request === undefined) return;
     if (this.#onCancel === undefined) this.respond(createResponse(this.#request, 487));
-    else this.#onCancel();
+    else this.#onCancel(reason);
   }
 
   respond(given: SipResponse): void {

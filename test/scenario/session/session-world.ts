@@ -132,6 +132,8 @@ export class Agent {
   readonly received: IncomingRequest[] = [];
   /** Requests whose INVITE was cancelled. */
   readonly cancelled: string[] = [];
+  /** Why, as far as the CANCELs said. */
+  readonly reasons: (string | undefined)[] = [];
   #onInvite: (incoming: IncomingRequest) => void = (incoming) => this.answer(incoming);
 
   constructor(user: string, server: SocketFlow) {
@@ -172,7 +174,8 @@ export class Agent {
   rings(): void {
     this.onInvite((incoming) => {
       incoming.respond(createResponse(incoming.request, 180, { toTag: randomTag() }));
-      incoming.onCancel(() => {
+      incoming.onCancel((reason) => {
+        this.reasons.push(reason);
         this.cancelled.push(incoming.request.headers.get("Call-ID") ?? "");
         incoming.respond(createResponse(incoming.request, 487));
       });

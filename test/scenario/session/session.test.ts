@@ -74,6 +74,7 @@ describe("a session between users", function () {
     await eventually(() => desk.cancelled.length === 1, "a CANCEL");
     await mobile.confirmed();
     expect(desk.methods()).to.deep.equal(["INVITE"]);
+    expect(desk.reasons, "no missed call").to.deep.equal(['SIP;cause=200;text="Call completed elsewhere"']);
     for (const phone of [desk, mobile]) await phone.register(0);
   });
 
@@ -88,11 +89,12 @@ describe("a session between users", function () {
     let ringing = 0;
     const answer = joe.call(joe.invitation(ALICE), {
       signal: giveUp.signal,
-      onProvisional: ({ status }) => status === 180 && ++ringing === 2 && giveUp.abort(),
+      onProvisional: ({ status }) => status === 180 && ++ringing === 2 && giveUp.abort('Q.850;cause=31;text="enough"'),
     });
     expect((await answer).status).to.equal(487);
     for (const phone of phones) {
       await eventually(() => phone.cancelled.length === 1, "a CANCEL");
+      expect(phone.reasons, "the caller's own").to.deep.equal(['Q.850;cause=31;text="enough"']);
       await phone.register(0);
     }
   });
