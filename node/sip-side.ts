@@ -39,7 +39,7 @@ import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict" | "historyMs"> &
-  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited">>;
+  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames">>;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -191,6 +191,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       onRequest: (handler) =>
         stack.onRequest((incoming) => (isUp ? handler(incoming) : void early.push(() => handler(incoming)))),
     },
+    names: config.sipNames ?? [],
     isTrusted: trusts,
     self: mesh.self,
     domain,
@@ -308,8 +309,8 @@ function overMesh(mesh: Mesh): MeshTransport {
 }
 
 /** Where the client of a socket flow reaches the listener it came to. */
-function contactFor(flow: Flow, { sip }: SipConfig): string {
+function contactFor(flow: Flow, { sip, sipNames = [] }: SipConfig): string {
   if (flow.transport === "MESH") throw new TypeError("servers reach each other by the mesh, not by an address");
   const named = parseSocketAddress(flow.listener ?? "") ?? sip[0] ?? { address: "0.0.0.0", port: 5060 };
-  return listenerUri({ transport: flow.transport, ...named }, flow.address);
+  return listenerUri({ transport: flow.transport, ...named }, flow.address, sipNames[0]);
 }

@@ -28,6 +28,8 @@ export interface NodeConfig {
   readonly ws: readonly SocketAddress[];
   readonly tls: readonly SocketAddress[];
   readonly wss: readonly SocketAddress[];
+  /** By which clients reach this server, where that is not where it listens. */
+  readonly sipNames: readonly { readonly host: string; readonly port?: number }[];
   /** Absolute paths. Not empty where `tls` or `wss` is not. */
   readonly certificates: readonly { readonly certificate: string; readonly key: string }[];
   /** Absolute path. */
@@ -102,6 +104,7 @@ function complete(values: OptionValues): NodeConfig {
     ws: values.ws ?? [],
     tls: values.tls ?? [],
     wss: values.wss ?? [],
+    sipNames: values["sip-name"] ?? [],
     certificates: (values["tls-cert"] ?? []).map((path, index) => ({
       certificate: resolve(path),
       key: resolve(values["tls-key"]?.[index] ?? ""),

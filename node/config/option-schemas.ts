@@ -4,6 +4,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
 import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
 import type { TrustedServer } from "../sidecar/trusted-servers.ts";
+import { parseHostPort } from "../sip/message/uri.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
 import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
@@ -39,6 +40,15 @@ const socketAddress = (example: string) => parsed(`address:port, such as ${examp
 const path = matching("a path", /^[^\0]+$/);
 const listOf = <Item extends z.ZodType>(item: Item) => z.array(item).max(16, "at most 16 of them");
 
+/** A name or an address, with or without a port, as in a SIP URI. */
+function parseHost(text: string): { readonly host: string; readonly port?: number } | undefined {
+  try {
+    return parseHostPort(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** An address with the port of a server, or with any. */
 function parseServer(text: string): TrustedServer | undefined {
   const bare = text.replace(/^\[(.*)\]$/, "$1");
@@ -68,6 +78,7 @@ export const optionSchemas = {
   ws: listOf(socketAddress("0.0.0.0:8080")),
   tls: listOf(socketAddress("0.0.0.0:5061")),
   wss: listOf(socketAddress("0.0.0.0:8443")),
+  "sip-name": listOf(parsed("a host with or without a port, such as sip1.example.com", parseHost)),
   "tls-cert": listOf(path),
   "tls-key": listOf(path),
   "tls-ca": path,

@@ -25,6 +25,10 @@ export const options = {
   ws: many("address:port", "SIP over WebSocket (default none)"),
   tls: many("address:port", "SIP over TLS, usually on port 5061 (default none)"),
   wss: many("address:port", "SIP over WebSocket over TLS (default none)"),
+  "sip-name": many(
+    "host[:port]",
+    "by which clients reach this server, when that is not where it listens: names of DNS, outer addresses of a NAT; the first is what it tells them",
+  ),
   "tls-cert": many(
     "path",
     "certificate of this server, PEM, followed by those that lead to its authority; clients that name a host get the first that is for it",

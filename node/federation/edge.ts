@@ -14,7 +14,7 @@ import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
-import type { OwnAddresses } from "./own-addresses.ts";
+import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
 import { contactsOfListeners } from "./server-addresses.ts";
@@ -61,6 +61,8 @@ export interface EdgeComponents {
   readonly self: ServerId;
   /** The domain served, lower case. */
   readonly domain: string;
+  /** By which clients reach this node besides. */
+  readonly names?: readonly SipName[];
   /** `none`: From is believed; for a demonstration on the loopback interface. */
   readonly authenticator: ClientAuthenticator | "none";
   /** Whether a flow is from a server that speaks for its users without having a node. */
@@ -112,8 +114,8 @@ class Edge {
     // The stack matches a CANCEL with its INVITE; this one had none. RFC 3261 §9.2
     if (request.method === "CANCEL")
       return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
-    const { domain, self, stack } = this.#components;
-    this.#own ??= ownAddresses(self, stack.listening(), machineAddresses());
+    const { domain, self, stack, names } = this.#components;
+    this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names);
     const examined = examineRequest(request, { domain, own: this.#own, secure: isSecure(incoming.flow) });
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
     const identity =
@@ -196,7 +198,11 @@ class Edge {
       ["Allow-Events", "presence, presence.winfo, reg"],
       ["Supported", SUPPORTED.join(", ")],
     ];
-    const contacts = contactsOfListeners(this.#components.stack.listening(), incoming.flow);
+    const contacts = contactsOfListeners(
+      this.#components.stack.listening(),
+      incoming.flow,
+      this.#components.names?.[0],
+    );
     for (const contact of contacts) headers.push(["Contact", contact]);
     incoming.respond(createResponse(incoming.request, 200, { headers }));
   }

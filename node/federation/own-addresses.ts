@@ -14,7 +14,15 @@ export interface OwnAddresses {
   isOwnVia(via: Via): boolean;
 }
 
+/** A host by which clients reach a node, and its port where that is not a listener's. */
+export interface SipName {
+  /** Lower case. */
+  readonly host: string;
+  readonly port?: number;
+}
+
 /**
+ * @param names by which clients reach this node besides
  * @param listening where the stack listens
  * @param machine addresses of this machine, which a wildcard listener stands for
  */
@@ -22,11 +30,15 @@ export function ownAddresses(
   self: ServerId,
   listening: readonly ListenAddress[],
   machine: readonly string[],
+  names: readonly SipName[] = [],
 ): OwnAddresses {
   const own = new Set<string>();
-  for (const { address, port } of listening) {
+  for (const { transport, address, port } of listening) {
     const hosts = WILDCARDS.has(address) ? [...machine, "localhost"] : [address];
     for (const host of hosts) own.add(`${host.toLowerCase()} ${port}`);
+    // A client that finds the port in the DNS need not name it.
+    for (const name of names)
+      for (const at of [port, defaultPort(transport)]) own.add(`${name.host} ${name.port ?? at}`);
   }
   const isOwn = (host: string, port: number): boolean => own.has(`${host} ${port}`);
   // As the stack names the node towards other servers.

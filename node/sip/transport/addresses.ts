@@ -58,11 +58,17 @@ export function defaultPort(transport: string): number {
 
 /**
  * The URI of a listener for a client at `remote` that is connected to it. Never `sips`, which would forbid any hop but TLS.
+ * @param name by which the node is to be reached, instead of an address of the machine
  * @see RFC 7118 §5.2: `ws` stands for WSS too
  */
-export function listenerUri({ transport, address, port }: ListenAddress, remote: string): string {
+export function listenerUri(
+  { transport, address, port }: ListenAddress,
+  remote: string,
+  name?: { readonly host: string; readonly port?: number },
+): string {
   const parameter = transport === "UDP" ? "" : `;transport=${transport === "WSS" ? "ws" : transport.toLowerCase()}`;
-  return `sip:${formatHostPort(sentByAddress(address, remote), port)}${parameter}`;
+  const host = name?.host ?? sentByAddress(address, remote);
+  return `sip:${formatHostPort(host, name?.port ?? port)}${parameter}`;
 }
 
 /** Name of a listener in a flow. */

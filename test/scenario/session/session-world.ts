@@ -1,3 +1,4 @@
+import type { SipName } from "../../../node/federation/own-addresses.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import { systemClock } from "../../../node/runtime/clock.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
@@ -29,8 +30,15 @@ export class SessionWorld {
     this.#directories = directories;
   }
 
-  /** @param trusted servers without nodes, at the first server */
-  static async of(servers: number, trusted: readonly TrustedServer[] = []): Promise<SessionWorld> {
+  /**
+   * @param trusted servers without nodes, at the first server
+   * @param sipNames by which clients reach the servers
+   */
+  static async of(
+    servers: number,
+    trusted: readonly TrustedServer[] = [],
+    sipNames: readonly SipName[] = [],
+  ): Promise<SessionWorld> {
     const world = new SessionWorld(await TestDirectories.of(servers));
     for (const [index, { mesh, directory, counters }] of world.#directories.servers.entries()) {
       const config = {
@@ -40,6 +48,7 @@ export class SessionWorld {
         onConflict: "takeover",
         historyMs: 60_000,
         trusted: index === 0 ? trusted : [],
+        sipNames,
       } as const;
       const storage = openMemoryStorage();
       const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };

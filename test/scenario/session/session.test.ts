@@ -295,3 +295,38 @@ describe("a way into a session", function () {
     expect((await joes.send("BYE")).status).to.equal(200);
   });
 });
+
+describe("a server that clients know by a name", () => {
+  let world: SessionWorld;
+
+  before(async () => {
+    world = await SessionWorld.of(1, [], [{ host: "sip1.example.com" }, { host: "203.0.113.5", port: 5060 }]);
+  });
+  after(() => world.stop());
+
+  it("takes the name in a Route for its own, puts it into Record-Route, and is still no relay to others", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.agent("alice", 0, "TCP");
+    await alice.register();
+    const message = (route: string) => {
+      const [from, to] = [`<${joe.aor}>;tag=m`, `<${ALICE}>`];
+      const headers: [string, string][] = [
+        ["Route", route],
+        ["Content-Type", "text/plain"],
+      ];
+      return joe.send(createRequest({ method: "MESSAGE", uri: ALICE, from, to, headers, body: "hello" }));
+    };
+    const { port } = joe.server;
+    for (const own of ["sip1.example.com", "SIP1.example.com:5060", `sip1.example.com:${port}`, "203.0.113.5:5060"])
+      expect((await message(`<sip:${own};lr>`)).status, own).to.equal(200);
+    for (const other of ["sip2.example.com", "203.0.113.5:5080", "sip1.example.com:9"])
+      expect((await message(`<sip:${other};lr>`)).status, other).to.equal(403);
+
+    const invite = joe.invitation(ALICE, [["Route", "<sip:sip1.example.com;lr>"]]);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    await alice.confirmed();
+    for (const route of joes.routes) expect(route).to.match(/@sip1\.example\.com:\d+/);
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+});

@@ -75,6 +75,7 @@ describe("the configuration", () => {
     sip: ["127.0.0.1:5062", "sip", [{ address: "127.0.0.1", port: 5062 }]],
     ws: ["127.0.0.1:8080", "ws", [{ address: "127.0.0.1", port: 8080 }]],
     tls: ["[::1]:5061", "tls", [{ address: "::1", port: 5061 }], pair],
+    "sip-name": ["sip1.example.com:5060", "sipNames", [{ host: "sip1.example.com", port: 5060 }]],
     wss: ["127.0.0.1:8443", "wss", [{ address: "127.0.0.1", port: 8443 }], pair],
     "tls-cert": [certificate.certificate, "certificates", [certificate], { "tls-key": certificate.key }],
     "tls-key": [certificate.key, "certificates", [certificate], { "tls-cert": certificate.certificate }],
