@@ -57,6 +57,25 @@ export const claimMutants: readonly Mutant[] = [
       "implied: a replica promises no ballot equal to its promise, so of two that differ only in the member one alone finds a majority",
   },
   {
+    name: "equal-ballots-promised",
+    rule: "of the last one and of that no equal ballot is promised, both",
+    mark: "●",
+    edits: [
+      {
+        file: "dht-schema/ballot.ts",
+        find: "a.counter - b.counter || a.member - b.member",
+        replace: "a.counter - b.counter",
+      },
+      core(
+        "replica",
+        'if (compareBallots(ballot, promised) <= 0) return this.#refuse(from, op, "promised", promised);',
+        'if (compareBallots(ballot, promised) < 0) return this.#refuse(from, op, "promised", promised);',
+      ),
+    ],
+    runs: CONTENTION,
+    seeds: 20,
+  },
+  {
     name: "highest-value-only",
     rule: "a claimant rules out every accepted value that is reported, not just the highest",
     mark: "●",
