@@ -2,21 +2,12 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
-import { parseAor } from "../../dht-schema/aor.ts";
-import { digestSecrets } from "../../node/cli/commands/user/digest-secrets.ts";
-import { systemClock } from "../../node/runtime/clock.ts";
-import { silentLogger } from "../../node/runtime/logger.ts";
-import type { SipSide } from "../../node/sip-side.ts";
-import { createSipSide } from "../../node/sip-side.ts";
 import type { SipResponse } from "../../node/sip/message/message.ts";
 import { parseMessage } from "../../node/sip/message/parse-message.ts";
-import type { ListenAddress } from "../../node/sip/stack.ts";
-import { openMemoryStorage } from "../../node/storage/storage.ts";
-import { TestDirectories } from "../helpers/directories.ts";
+import { EdgeNode } from "../helpers/edge-node.ts";
 import { rawClient } from "../sip/harness.ts";
 
 const FOLDER = join(dirname(createRequire(import.meta.url).resolve("sip/package.json")), "test/messages");
-const DOMAIN = "example.com";
 
 /**
  * What a node of `example.com`, which wants users to authenticate, answers to the requests that its stack hands up: `rfc4475-torture.test.ts` has
@@ -51,40 +42,18 @@ const TABLE: Record<string, [status: number, why: string]> = {
 };
 
 describe("RFC 4475 torture messages at a node", () => {
-  let directories: TestDirectories;
-  let side: SipSide;
-  let listener: ListenAddress;
+  let node: EdgeNode;
 
   before(async () => {
-    directories = await TestDirectories.of(1);
-    const { mesh, directory, counters } = directories.server(0);
-    const storage = openMemoryStorage();
-    const secrets = digestSecrets("user", DOMAIN, "secret");
-    storage.users.put({ aor: parseAor(`sip:user@${DOMAIN}`), username: "user", realm: DOMAIN, ...secrets });
-    const anyPort = { address: "127.0.0.1", port: 0 };
-    const config = {
-      sip: [anyPort],
-      ws: [anyPort],
-      authentication: "digest",
-      onConflict: "takeover",
-      historyMs: 0,
-    } as const;
-    const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
-    side = createSipSide({ config, ...shared });
-    await side.start();
-    // A frame is a message whatever it says of its length, and the answer comes back by the connection, whatever Via says.
-    listener = side.stack.listening().find(({ transport }) => transport === "WS") as ListenAddress;
+    node = await EdgeNode.start("digest");
   });
 
-  after(async () => {
-    await side.drain();
-    await side.stop();
-    await directories.stop();
-  });
+  after(() => node.stop());
 
   for (const [name, [status, why]] of Object.entries(TABLE)) {
     it(`${name}: ${status}, ${why}`, async () => {
-      const peer = await rawClient(listener);
+      // A frame is a message whatever it says of its length, and the answer comes back by the connection, whatever Via says.
+      const peer = await rawClient(node.listener("WS"));
       peer.send(readFileSync(`${FOLDER}/${name}.dat`));
       const answer = parseMessage(Buffer.from(await peer.received.next())) as SipResponse;
       peer.close();

@@ -106,8 +106,12 @@ export function parseHostPort(text: string): { host: string; port?: number } {
   let after: number;
   if (text.charCodeAt(0) === 0x5b) {
     after = text.indexOf("]") + 1;
-    host = text.slice(1, after - 1).toLowerCase();
-    // RFC 5954: what RFC 3261's grammar lets pass beside an IPv6 address is an error of the grammar. A zone is no part of it.
+    // RFC 5118 §4.10: the colon too many that RFC 3261's grammar has before an IPv4 address is read past; RFC 5954: it is an error of that
+    // grammar, and written by nobody. Nothing else beside an IPv6 address is allowed, nor is a zone.
+    host = text
+      .slice(1, after - 1)
+      .toLowerCase()
+      .replace(/:::(?=\d+\.[\d.]+$)/, "::");
     if (!isIPv6(host) || host.includes("%")) throw bad(text);
   } else {
     const colon = text.indexOf(":");
