@@ -197,10 +197,10 @@ const DISTINGUISHING = ["user", "ttl", "method", "maddr", "transport"];
 
 /**
  * Whether two URIs are the same.
- * @see RFC 3261 §19.1.4
+ * @see RFC 3261 §19.1.4; RFC 5954 §4.2
  */
 export function sameUri(a: SipUri, b: SipUri): boolean {
-  if (a.scheme !== b.scheme || a.host !== b.host || a.port !== b.port) return false;
+  if (a.scheme !== b.scheme || !isSameHost(a.host, b.host) || a.port !== b.port) return false;
   if (a.user === undefined || b.user === undefined ? a.user !== b.user : plain(a.user) !== plain(b.user)) return false;
   if (plain(a.password ?? "") !== plain(b.password ?? "")) return false;
   for (const [name, value] of a.params) {
@@ -209,6 +209,13 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   }
   if (DISTINGUISHING.some((name) => a.params.has(name) !== b.params.has(name))) return false;
   return headerList(a) === headerList(b);
+}
+
+/** An IPv6 address is the same however it is written. @see RFC 5954 §4.2 */
+function isSameHost(a: string, b: string): boolean {
+  if (a === b) return true;
+  if (!a.includes(":") || !b.includes(":")) return false;
+  return new URL(`sip://[${a}]`).hostname === new URL(`sip://[${b}]`).hostname;
 }
 
 function headerList(uri: SipUri): string {

@@ -94,6 +94,9 @@ describe("SIP URIs", () => {
       "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
       "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
     ],
+    // RFC 5954 §4.2
+    ["sip:bob@[2001:db8::9:1]", "sip:bob@[2001:DB8:0:0::9:01]"],
+    ["sip:bob@[::ffff:192.0.2.128]", "sip:bob@[::ffff:c000:280]"],
   ] as const) {
     it(`${a} is ${b}`, () => expect(sameUri(parseUri(a), parseUri(b))).to.equal(true));
   }
@@ -105,6 +108,7 @@ describe("SIP URIs", () => {
     ["sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"],
     ["sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"],
     ["sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"],
+    ["sip:bob@[2001:db8::9:1]", "sip:bob@[2001:db8::9:10]"],
     ["sip:a%40b@c", "sip:a%41b@c"],
     ["sips:a@b", "sip:a@b"],
   ] as const) {
