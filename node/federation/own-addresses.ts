@@ -1,8 +1,9 @@
+import { isIP, SocketAddress } from "node:net";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import type { Via } from "../sip/message/via.ts";
 import type { ListenAddress } from "../sip/stack.ts";
-import { defaultPort } from "../sip/transport/addresses.ts";
+import { defaultPort, plainAddress } from "../sip/transport/addresses.ts";
 
 const WILDCARDS = new Set(["0.0.0.0", "::"]);
 
@@ -35,12 +36,12 @@ export function ownAddresses(
   const own = new Set<string>();
   for (const { transport, address, port } of listening) {
     const hosts = WILDCARDS.has(address) ? [...machine, "localhost"] : [address];
-    for (const host of hosts) own.add(`${host.toLowerCase()} ${port}`);
+    for (const host of hosts) own.add(`${canonicalHost(host)} ${port}`);
     // A client that finds the port in the DNS need not name it.
     for (const name of names)
-      for (const at of [port, defaultPort(transport)]) own.add(`${name.host} ${name.port ?? at}`);
+      for (const at of [port, defaultPort(transport)]) own.add(`${canonicalHost(name.host)} ${name.port ?? at}`);
   }
-  const isOwn = (host: string, port: number): boolean => own.has(`${host} ${port}`);
+  const isOwn = (host: string, port: number): boolean => own.has(`${canonicalHost(host)} ${port}`);
   // As the stack names the node towards other servers.
   const meshHost = `${self.toLowerCase()}.invalid`;
   return {
@@ -48,6 +49,13 @@ export function ownAddresses(
     isOwnVia: ({ transport, host, port = defaultPort(transport) }) =>
       transport === "MESH" ? host === meshHost : isOwn(host, port),
   };
+}
+
+/** One spelling of a host: an IPv6 address is the same however it is written, and one that holds an IPv4 address is that. @see RFC 5954 §4.2 */
+function canonicalHost(host: string): string {
+  if (isIP(host) !== 6) return host.toLowerCase();
+  const { address } = new SocketAddress({ address: host, family: "ipv6" });
+  return plainAddress(address);
 }
 
 /** @see RFC 3261 §19.1.2, RFC 7118 §5.2 */

@@ -128,4 +128,19 @@ describe("what names this node", () => {
     expect([isOwn("10.1.1.1", 5080), isOwn("localhost", 5080)]).to.deep.equal([true, true]);
     expect([isOwn("10.1.1.2", 5080), isOwn("10.1.1.1"), isOwn("10.1.1.1", 5060)]).to.deep.equal([false, false, false]);
   });
+
+  it("is an address however it is written, IPv4 within IPv6 too", () => {
+    const own = ownAddresses(
+      "s" as ServerId,
+      [
+        { transport: "UDP", address: "::1", port: 5060 },
+        { transport: "UDP", address: "127.0.0.1", port: 5060 },
+      ],
+      [],
+    );
+    const isOwn = (host: string) => own.isOwnUri({ scheme: "sip", host, params: new Map(), headers: [] });
+    for (const host of ["::1", "0:0:0:0:0:0:0:1", "::0001", "::ffff:127.0.0.1", "::ffff:7f00:1"])
+      expect(isOwn(host), host).to.equal(true);
+    for (const host of ["::2", "::ffff:127.0.0.2"]) expect(isOwn(host), host).to.equal(false);
+  });
 });
