@@ -67,9 +67,19 @@ export class GroupCommit implements WriteGroup {
 
   #end(turn: Turn): void {
     const { members } = turn;
-    for (const { write } of members) write?.();
+    const faults: unknown[] = [];
+    const attempt = (act: () => void) => {
+      try {
+        act();
+      } catch (error) {
+        faults.push(error);
+      }
+    };
+    for (const { write } of members) if (write !== undefined) attempt(write);
     this.commit();
     this.#turn = undefined;
-    for (const { done } of members) done(turn.isKept);
+    for (const { done } of members) attempt(() => done(turn.isKept));
+    // A fault of one is heard of when all others of the turn have been told.
+    if (faults.length > 0) throw faults[0];
   }
 }
