@@ -32,7 +32,7 @@ export const readerMutants: readonly Mutant[] = [
     name: "found-whoever",
     rule: "a majority lookup finds only who a majority may hold",
     mark: "·",
-    edits: [core("lookup", "else if (owners.length > 1) askOthers();", "")],
+    edits: [core("lookup", "if (owners.length > 1) askOthers();\n    else finish(", "finish(")],
     runs: CONTENTION,
     seeds: 20,
   },
