@@ -95,7 +95,8 @@ export class ServerTransactions {
     const cancel = this.#start(key, request, via, flow, invite !== undefined);
     if (invite === undefined || cancel === undefined) return;
     cancel.respond(createResponse(request, 200, { toTag: invite.toTag }));
-    invite.cancelled(request.headers.get("reason"));
+    // RFC 3326 §2: one for each protocol, in one field or several.
+    invite.cancelled(request.headers.all("reason").join(", ") || undefined);
   }
 
   #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {

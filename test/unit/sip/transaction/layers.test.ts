@@ -243,6 +243,39 @@ describe("INVITE transactions together", () => {
     expect([clients.size, servers.size]).to.deep.equal([0, 0]);
   });
 
+  it("are cancelled for the reason that the signal gives, and for none that nobody gave", async () => {
+    const given = 'SIP;cause=200;text="Call completed elsewhere"';
+    for (const reason of [given, undefined]) {
+      const { time, clients, handled } = pair();
+      const controller = new AbortController();
+      const answer = clients.send(request("INVITE"), UDP, { signal: controller.signal });
+      await time.advance(2);
+      const heard: (string | undefined)[] = [];
+      handled[0]?.onCancel((why) => {
+        heard.push(why);
+        handled[0]?.respond(createResponse(handled[0].request, 487));
+      });
+      handled[0]?.respond(createResponse(handled[0].request, 180));
+      await time.advance(2);
+      controller.abort(reason);
+      expect((await time.until(answer)).status).to.equal(487);
+      expect(heard).to.deep.equal([reason]);
+    }
+  });
+
+  it("hand up every reason of a CANCEL, in one field or several", () => {
+    const { servers, handled } = pair();
+    const invite = request("INVITE");
+    servers.receive(invite, topVia(invite), UDP);
+    const heard: (string | undefined)[] = [];
+    handled[0]?.onCancel((why) => heard.push(why));
+    const cancel = { ...invite, method: "CANCEL", headers: invite.headers.clone() };
+    cancel.headers.set("CSeq", "1 CANCEL");
+    cancel.headers.append("Reason", "SIP;cause=487").append("Reason", "Q.850;cause=16, FOO;cause=1");
+    servers.receive(cancel, topVia(cancel), UDP);
+    expect(heard).to.deep.equal(["SIP;cause=487, Q.850;cause=16, FOO;cause=1"]);
+  });
+
   it("hand up a CANCEL that belongs to none", async () => {
     const { time, clients, handled } = pair();
     const answer = clients.send(request("CANCEL"), UDP);
