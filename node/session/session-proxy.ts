@@ -7,12 +7,12 @@ import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
-import { createResponse, hasTag } from "../sip/message/build.ts";
+import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, InviteProgress, SipSessions, SipStack } from "../sip/stack.ts";
 import { createInviteFork } from "./invite-fork.ts";
 import type { SessionRoutesComponents } from "./session-routes.ts";
-import { SessionRoutes } from "./session-routes.ts";
+import { dialogTag, SessionRoutes } from "./session-routes.ts";
 
 export interface SessionProxyComponents
   extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents {
@@ -78,7 +78,8 @@ class Proxy implements SessionProxy {
   follow(incoming: IncomingRequest): boolean {
     const { request, flow } = incoming;
     const { headers } = request;
-    if (!hasTag(headers.get("To") ?? "") || !this.#routes.isRecorded(headers, flow)) return false;
+    if (dialogTag(headers, "To") === undefined) return false;
+    if (!this.#routes.isRecorded(headers, flow)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
     if (!METHODS.has(request.method)) {
       this.#components.counters.add("session.refused");

@@ -1,6 +1,5 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
-import { tagOf } from "../sip/message/build.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
@@ -87,7 +86,16 @@ export class SessionRoutes {
 
 /** What a way is good for: the dialog, by its Call-ID and the caller's tag, which is all that an INVITE knows of it. */
 function dialogOf(headers: SipHeaders, caller: "From" | "To"): string {
-  return `${headers.get("Call-ID") ?? ""}\n${tagOf(headers.get(caller) ?? "") ?? ""}`;
+  return `${headers.get("Call-ID") ?? ""}\n${dialogTag(headers, caller) ?? ""}`;
+}
+
+/**
+ * The tag as every device reads it. What is let through on a look alone, such as `;x=";tag=y"`, has none to the device, and begins
+ * a session there.
+ * @throws {SipParseError}
+ */
+export function dialogTag(headers: SipHeaders, of: "From" | "To"): string | undefined {
+  return parseNameAddr(headers.get(of) ?? "").params.get("tag") || undefined;
 }
 
 function serverIn(route: string): ServerId | undefined {

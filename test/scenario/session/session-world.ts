@@ -1,3 +1,5 @@
+import { parseAor } from "../../../dht-schema/aor.ts";
+import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
 import type { SipName } from "../../../node/federation/own-addresses.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import { systemClock } from "../../../node/runtime/clock.ts";
@@ -9,8 +11,12 @@ import { createSipSide } from "../../../node/sip-side.ts";
 import type { TrustedServer } from "../../../node/sidecar/trusted-servers.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
+import { formatCredentials, parseCredentials } from "../../../node/sip/message/credentials.ts";
+import { parseCSeq } from "../../../node/sip/message/cseq.ts";
 import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
 import { randomCallId, randomTag } from "../../../node/sip/message/tags.ts";
+import { parseUri } from "../../../node/sip/message/uri.ts";
+import { digestResponse } from "../../../node/sip/auth/digest-response.ts";
 import { createSipStack } from "../../../node/sip/sip-stack.ts";
 import type { IncomingRequest, InviteProgress, SipSessions, SipStack } from "../../../node/sip/stack.ts";
 import { openMemoryStorage } from "../../../node/storage/storage.ts";
@@ -18,6 +24,7 @@ import { TestDirectories } from "../../helpers/directories.ts";
 import { eventually } from "../../helpers/eventually.ts";
 
 export const DOMAIN = "example.com";
+const PASSWORD = "secret";
 const ANY_PORT = { address: "127.0.0.1", port: 0 };
 
 /** Real servers on real sockets, and user agents on stacks of their own. */
@@ -33,24 +40,30 @@ export class SessionWorld {
   /**
    * @param trusted servers without nodes, at the first server
    * @param sipNames by which clients reach the servers
+   * @param authentication with `digest`, everybody's password is {@link PASSWORD}
    */
   static async of(
     servers: number,
     trusted: readonly TrustedServer[] = [],
     sipNames: readonly SipName[] = [],
+    authentication: "none" | "digest" = "none",
   ): Promise<SessionWorld> {
     const world = new SessionWorld(await TestDirectories.of(servers));
     for (const [index, { mesh, directory, counters }] of world.#directories.servers.entries()) {
       const config = {
         sip: [ANY_PORT],
         ws: [ANY_PORT],
-        authentication: "none",
+        authentication,
         onConflict: "takeover",
         historyMs: 60_000,
         trusted: index === 0 ? trusted : [],
         sipNames,
       } as const;
       const storage = openMemoryStorage();
+      for (const username of ["joe", "alice"]) {
+        const secrets = digestSecrets(username, DOMAIN, PASSWORD);
+        storage.users.put({ aor: parseAor(`sip:${username}@${DOMAIN}`), username, realm: DOMAIN, ...secrets });
+      }
       const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
       const side = createSipSide({ config, ...shared });
       await side.start();
@@ -192,18 +205,21 @@ export class Agent {
   }
 
   send(request: SipRequest): Promise<SipResponse> {
-    return this.stack.send(request, this.server);
+    const { stack, server } = this;
+    return request.method === "INVITE" ? stack.invite(request, server, {}) : stack.send(request, server);
   }
 
-  register(expires = 600): Promise<SipResponse> {
+  /** With credentials, where the server asks for them. */
+  async register(expires = 600): Promise<SipResponse> {
     const address = `<${this.aor}>`;
     const headers: [string, string][] = [
       ["Contact", `<${this.contact}>`],
       ["Expires", String(expires)],
     ];
-    return this.send(
-      createRequest({ method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, headers }),
-    );
+    const init = { method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, headers };
+    const request = createRequest(init);
+    const response = await this.send(request);
+    return response.status === 401 ? this.send(this.#withCredentials(request, response)) : response;
   }
 
   invitation(to: string, headers: [string, string][] = []): SipRequest {
@@ -220,8 +236,26 @@ export class Agent {
     });
   }
 
-  call(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
-    return this.stack.invite(request, this.server, progress);
+  /** With credentials, where the server asks for them. */
+  async call(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
+    const response = await this.stack.invite(request, this.server, progress);
+    if (response.status !== 407) return response;
+    return this.stack.invite(this.#withCredentials(request, response), this.server, progress);
+  }
+
+  /** The request again, as its challenge asks for. @see RFC 3261 §22.2 */
+  #withCredentials({ headers: of, ...request }: SipRequest, { status, headers: answer }: SipResponse): SipRequest {
+    const [challenge, credentials] =
+      status === 401 ? ["WWW-Authenticate", "Authorization"] : ["Proxy-Authenticate", "Proxy-Authorization"];
+    const nonce = parseCredentials(answer.get(challenge!)!).params.get("nonce")!;
+    const { method, uri } = request;
+    const username = parseUri(this.aor).user!;
+    const { ha1Sha256 } = digestSecrets(username, DOMAIN, PASSWORD);
+    const response = digestResponse(ha1Sha256, { algorithm: "SHA-256", nonce, method, uri, qop: undefined });
+    const params = new Map(Object.entries({ username, realm: DOMAIN, nonce, uri, response, algorithm: "SHA-256" }));
+    const headers = of.clone().append(credentials!, formatCredentials({ scheme: "Digest", params }));
+    headers.set("CSeq", `${parseCSeq(of.get("CSeq")!).sequence + 1} ${method}`);
+    return { ...request, headers };
   }
 
   /** Accepts; the caller's end is then {@link dialogOf}. */
@@ -247,7 +281,7 @@ export class Agent {
       remote: headers.get("To") ?? "",
       target: parseNameAddr(headers.get("Contact") ?? "").uri,
       routes: headers.all("Record-Route").toReversed(),
-      cseq: 1,
+      cseq: parseCSeq(headers.get("CSeq")!).sequence,
     });
   }
 

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
+import type { SipRequest } from "../../../node/sip/message/message.ts";
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { SessionWorld } from "./session-world.ts";
@@ -86,15 +87,16 @@ describe("a session between users", function () {
       phone.rings();
     }
     const giveUp = new AbortController();
+    const reason = 'Q.850;cause=31;text="enough"';
     let ringing = 0;
     const answer = joe.call(joe.invitation(ALICE), {
       signal: giveUp.signal,
-      onProvisional: ({ status }) => status === 180 && ++ringing === 2 && giveUp.abort('Q.850;cause=31;text="enough"'),
+      onProvisional: ({ status }) => status === 180 && ++ringing === 2 && giveUp.abort(reason),
     });
     expect((await answer).status).to.equal(487);
     for (const phone of phones) {
       await eventually(() => phone.cancelled.length === 1, "a CANCEL");
-      expect(phone.reasons, "the caller's own").to.deep.equal(['Q.850;cause=31;text="enough"']);
+      expect(phone.reasons, "the caller's own").to.deep.equal([reason]);
       await phone.register(0);
     }
   });
@@ -231,6 +233,7 @@ describe("a way into a session", function () {
   before(async () => {
     world = await SessionWorld.of(2);
   });
+  afterEach(() => world.endAgents());
   after(() => world.stop());
 
   it("has to be one that the servers on it have recorded", async () => {
@@ -259,9 +262,49 @@ describe("a way into a session", function () {
       createResponse(invite, 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),
     );
     expect((await stray.send("BYE")).status, "no such session").to.equal(481);
+    await alice.register(0);
   });
 
   it("is good for that session alone, and for nothing that is asked in somebody's name", async () => {
+    const { joe, mallory, alice, joes, alices } = await session();
+    const foreign = { from: "<sip:mallory@example.com>;tag=m", to: "<sip:alice@example.com>;tag=made-up" };
+    const refused = () => world.counters(0).get("session.refused");
+    const unknown = () => world.counters(0).get("edge.refused.481");
+    const [refusedBefore, unknownBefore] = [refused(), unknown()];
+    const ofSessions = ["INVITE", "BYE", "PRACK", "UPDATE", "INFO", "REFER"];
+    const inSomebodysName = ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER", "OPTIONS", "UNHEARD-OF"];
+    for (const sender of [joe, mallory]) {
+      const statusOf = async (method: string, changes: Changes) =>
+        (await sender.send(changed(joes.request(method), changes))).status;
+      for (const method of ofSessions) {
+        expect(await statusOf(method, { callId: "another" }), `${method} of another session`).to.equal(481);
+        expect(await statusOf(method, foreign), `${method} by somebody else's tags`).to.equal(481);
+      }
+      for (const method of inSomebodysName) expect(await statusOf(method, {}), method).to.equal(403);
+    }
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
+    expect(refused() - refusedBefore, "each is counted").to.equal(2 * inSomebodysName.length);
+    expect(unknown() - unknownBefore, "each is counted").to.equal(2 * 2 * ofSessions.length);
+    expect((await alices.send("INFO")).status, "from the other end it goes on").to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  it("begins no other session: a tag that only looks like one is none", async () => {
+    const { joe, alice, joes } = await session();
+    const from = joes.request("INFO").headers.get("From")!;
+    const [tag] = /tag=[^;]+/.exec(from)!;
+    const inQuotes = { from: `<sip:president@example.com>;${tag}`, to: '<sip:alice@example.com>;x=";tag=y"' };
+    const afterBracket = { ...inQuotes, to: '<sip:alice@example.com>;x=">;tag=y"' };
+    const others = { from: `<sip:president@example.com>;x=";${tag}";tag=m`, to: "<sip:alice@example.com>;tag=y" };
+    for (const changes of [inQuotes, afterBracket, others])
+      for (const method of ["INVITE", "REFER"])
+        expect((await joe.send(changed(joes.request(method), changes))).status, changes.to).to.be.within(400, 499);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  /** Joe at the first server and alice at the second, in a session; and mallory, who has seen all of it. */
+  async function session() {
     const joe = await world.agent("joe", 0);
     const mallory = await world.agent("mallory", 0, "TCP");
     const alice = await world.agent("alice", 1);
@@ -270,29 +313,52 @@ describe("a way into a session", function () {
     const joes = joe.dialogOf(invite, await joe.call(invite));
     joes.ack();
     const alices = await alice.confirmed();
-    const request = (method: string, changes: { from?: string; to?: string; callId?: string } = {}) => {
-      const { uri, headers } = joes.request(method);
-      return createRequest({
-        method,
-        uri,
-        from: changes.from ?? headers.get("From")!,
-        to: changes.to ?? headers.get("To")!,
-        callId: changes.callId ?? joes.callId,
-        cseq: 100,
-        headers: joes.routes.map((route): [string, string] => ["Route", route]),
-      });
-    };
-    const foreign = { from: "<sip:mallory@example.com>;tag=m", to: "<sip:alice@example.com>;tag=made-up" };
-    for (const sender of [joe, mallory]) {
-      expect((await sender.send(request("INFO", { callId: "another" }))).status, "another session").to.equal(481);
-      expect((await sender.send(request("REFER", foreign))).status, "somebody else's tags").to.be.oneOf([405, 481]);
-      for (const method of ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER", "OPTIONS"])
-        expect((await sender.send(request(method))).status, method).to.equal(403);
-    }
+    await alice.register(0);
+    return { joe, mallory, alice, joes, alices };
+  }
+});
+
+interface Changes {
+  readonly from?: string;
+  readonly to?: string;
+  readonly callId?: string;
+}
+
+/** A request of a session that claims to be of another. */
+function changed(request: SipRequest, { from, to, callId }: Changes): SipRequest {
+  const headers = request.headers.clone();
+  if (from !== undefined) headers.set("From", from);
+  if (to !== undefined) headers.set("To", to);
+  if (callId !== undefined) headers.set("Call-ID", callId);
+  return { ...request, headers };
+}
+
+describe("a server that asks for digests", () => {
+  let world: SessionWorld;
+
+  before(async () => {
+    world = await SessionWorld.of(1, [], [], "digest");
+  });
+  after(() => world.stop());
+
+  it("asks for one again as soon as a way is used for anything but its session", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.agent("alice", 0, "TCP");
+    expect((await alice.register()).status).to.equal(200);
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    await alice.confirmed();
+    const president = "<sip:president@example.com>;tag=p";
+    const statusOf = async (method: string, uri: string, changes: Changes) =>
+      (await joe.send({ ...changed(joes.request(method), changes), uri })).status;
+    const another = { from: president, to: `<${ALICE}>`, callId: "another" };
+    for (const method of ["MESSAGE", "INVITE"]) expect(await statusOf(method, ALICE, another), method).to.equal(407);
+    expect(await statusOf("REGISTER", "sip:example.com", another)).to.equal(401);
+    expect(await statusOf("MESSAGE", ALICE, { from: president })).to.equal(407);
+    expect(await statusOf("NOTIFY", alice.contact, { ...another, to: `<${ALICE}>;tag=t` })).to.equal(481);
     expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
-    expect(world.counters(0).get("session.refused")).to.equal(10);
-    expect((await alices.send("INFO")).status, "from the other end it goes on").to.equal(200);
-    expect((await joes.send("BYE")).status).to.equal(200);
+    expect((await joes.send("BYE")).status, "which needs none").to.equal(200);
   });
 });
 
