@@ -8,6 +8,7 @@ import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
+import { parseEvent } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, InviteProgress, SipSessions, SipStack } from "../sip/stack.ts";
 import { createInviteFork } from "./invite-fork.ts";
@@ -33,7 +34,7 @@ export interface SessionProxy {
 }
 
 /** What belongs to a session. All else would be asked for in somebody's name, and nobody has proven theirs on this way. @see RFC 3261 §12.2, 3262, 3311, 3515, 6086 */
-const METHODS: ReadonlySet<string> = new Set(["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"]);
+const METHODS: ReadonlySet<string> = new Set(["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER"]);
 
 export function createSessionProxy(components: SessionProxyComponents): SessionProxy {
   return new Proxy(components);
@@ -78,10 +79,11 @@ class Proxy implements SessionProxy {
   follow(incoming: IncomingRequest): boolean {
     const { request, flow } = incoming;
     const { headers } = request;
-    if (dialogTag(headers, "To") === undefined) return false;
+    // RFC 3261 §9.2: a CANCEL belongs to its INVITE, not to a session, and the stack has found none.
+    if (request.method === "CANCEL" || dialogTag(headers, "To") === undefined) return false;
     if (!this.#routes.isRecorded(headers, flow)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
-    if (!METHODS.has(request.method)) {
+    if (!isOfSession(request)) {
       this.#components.counters.add("session.refused");
       refuse(403);
       return true;
@@ -115,6 +117,13 @@ class Proxy implements SessionProxy {
       }
     });
   }
+}
+
+/** A NOTIFY is only where it tells what became of a REFER: some devices obey others, such as `check-sync`, without having subscribed. @see RFC 3515 §2.4.4 */
+function isOfSession({ method, headers }: SipRequest): boolean {
+  if (method !== "NOTIFY") return METHODS.has(method);
+  const [event, ...more] = headers.all("Event");
+  return event !== undefined && more.length === 0 && parseEvent(event).type === "refer";
 }
 
 /** An INVITE's provisional and further answers go back; its CANCEL goes on. */

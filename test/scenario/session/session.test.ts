@@ -1,8 +1,10 @@
 import { expect } from "chai";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { serializeMessage } from "../../../node/sip/message/serialize-message.ts";
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { rawClient } from "../../sip/harness.ts";
 import { SessionWorld } from "./session-world.ts";
 
 const ALICE = "sip:alice@example.com";
@@ -299,6 +301,42 @@ describe("a way into a session", function () {
     for (const changes of [inQuotes, afterBracket, others])
       for (const method of ["INVITE", "REFER"])
         expect((await joe.send(changed(joes.request(method), changes))).status, changes.to).to.be.within(400, 499);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  it("brings what became of a REFER, and no other notification", async () => {
+    const { joe, alice, joes, alices } = await session();
+    const refused = () => world.counters(1).get("session.refused");
+    const before = refused();
+    expect((await joes.send("REFER")).status).to.equal(200);
+    const notify = async (headers: [string, string][]) =>
+      (await alice.send(alices.request("NOTIFY", { headers }))).status;
+    for (const event of ["refer", "refer;id=93809824"]) expect(await notify([["Event", event]]), event).to.equal(200);
+    expect(await notify([["o", "refer"]]), "in compact form").to.equal(200);
+    for (const event of ["check-sync", "message-summary", "presence", "refer.winfo"])
+      expect(await notify([["Event", event]]), event).to.equal(403);
+    expect(await notify([]), "of nothing").to.equal(403);
+    expect(
+      await notify([
+        ["Event", "refer"],
+        ["Event", "check-sync"],
+      ]),
+      "of two things",
+    ).to.equal(403);
+    expect(refused() - before).to.equal(6);
+    expect(joe.methods()).to.deep.equal(["NOTIFY", "NOTIFY", "NOTIFY"]);
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  it("has no INVITE to cancel when none is open", async () => {
+    const { alice, joes } = await session();
+    const cancel = joes.request("CANCEL");
+    cancel.headers.prepend("Via", "SIP/2.0/UDP client.invalid;rport;branch=z9hG4bKstray");
+    const client = await rawClient(world.sides[0]!.stack.listening().find(({ transport }) => transport === "UDP")!);
+    client.send(serializeMessage(cancel));
+    expect(await client.received.next()).to.match(/^SIP\/2\.0 481 /);
+    client.close();
     expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
     expect((await joes.send("BYE")).status).to.equal(200);
   });
