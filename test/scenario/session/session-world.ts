@@ -1,4 +1,5 @@
 import { parseAor } from "../../../dht-schema/aor.ts";
+import type { SocketAddress } from "../../../node/config/values.ts";
 import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
 import type { SipName } from "../../../node/federation/own-addresses.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
@@ -31,6 +32,7 @@ const ANY_PORT = { address: "127.0.0.1", port: 0 };
 export class SessionWorld {
   readonly #directories: TestDirectories;
   readonly sides: SipSide[] = [];
+  readonly #create: ((sip: readonly SocketAddress[]) => SipSide)[] = [];
   readonly #agents: Agent[] = [];
 
   private constructor(directories: TestDirectories) {
@@ -65,11 +67,24 @@ export class SessionWorld {
         storage.users.put({ aor: parseAor(`sip:${username}@${DOMAIN}`), username, realm: DOMAIN, ...secrets });
       }
       const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
-      const side = createSipSide({ config, ...shared });
+      const create = (sip: readonly SocketAddress[]) => createSipSide({ config: { ...config, sip }, ...shared });
+      world.#create.push(create);
+      const side = create([ANY_PORT]);
       await side.start();
       world.sides.push(side);
     }
     return world;
+  }
+
+  /** Ends the SIP side of a server, and begins another at the same address with what the first has stored. */
+  async restart(server: number): Promise<void> {
+    const old = this.sides[server]!;
+    const { port } = old.stack.listening().find(({ transport }) => transport === "UDP")!;
+    await old.drain();
+    await old.stop();
+    const side = this.#create[server]!([{ ...ANY_PORT, port }]);
+    await side.start();
+    this.sides[server] = side;
   }
 
   /** A user agent at a server. */

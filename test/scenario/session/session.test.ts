@@ -291,6 +291,18 @@ describe("a way into a session", function () {
     expect((await joes.send("BYE")).status).to.equal(200);
   });
 
+  it("is still good when its servers have restarted, and still for nothing else", async () => {
+    const { joe, alice, joes, alices } = await session();
+    for (const server of [0, 1]) await world.restart(server);
+    expect((await joes.send("INFO")).status).to.equal(200);
+    expect((await alices.send("INFO")).status).to.equal(200);
+    expect((await joe.send(changed(joes.request("INFO"), { callId: "another" }))).status).to.equal(481);
+    expect((await joes.send("MESSAGE")).status).to.equal(403);
+    expect((await alices.send("BYE")).status).to.equal(200);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO"]);
+    expect(joe.methods()).to.deep.equal(["INFO", "BYE"]);
+  });
+
   it("begins no other session: a tag that only looks like one is none", async () => {
     const { joe, alice, joes } = await session();
     const from = joes.request("INFO").headers.get("From")!;
