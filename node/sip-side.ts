@@ -86,6 +86,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
   const stack = createSipStack({
     listen: listenAddresses(config),
+    ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
     tls,
     // Behind a server that is trusted are all its users.
     sources: sourceRules([...(config.unlimited ?? []), ...(config.trusted ?? []).map(({ address }) => address)]),

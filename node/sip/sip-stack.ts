@@ -40,6 +40,8 @@ import { Transports } from "./transport/transports.ts";
 
 export interface SipStackOptions {
   readonly listen: readonly ListenAddress[];
+  /** What Via says instead of an address of the machine; without a port, with the listener's. */
+  readonly name?: { readonly host: string; readonly port?: number };
   /** The way to other servers; without it there is none. */
   readonly mesh?: MeshTransport;
   readonly logger: Logger;
@@ -65,6 +67,7 @@ class Stack implements SipStack, SipSessions {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #mesh: MeshTransport | undefined;
+  readonly #name: SipStackOptions["name"];
   readonly #tls: TlsCertificates | undefined;
   readonly #transports: Transports;
   readonly #scheduler: Scheduler;
@@ -85,6 +88,7 @@ class Stack implements SipStack, SipSessions {
     this.#logger = logger;
     this.#counters = counters;
     this.#mesh = mesh;
+    this.#name = options.name;
     this.#tls = options.tls;
     this.#clock = clock;
     this.#timers = timers;
@@ -286,6 +290,6 @@ class Stack implements SipStack, SipSessions {
   #sentBy(to: Flow): string {
     if (to.transport === "MESH") return `${this.#mesh?.self ?? "node"}.invalid`;
     const { host, port } = this.#transports.sentBy(to);
-    return formatHostPort(host, port);
+    return formatHostPort(this.#name?.host ?? host, this.#name?.port ?? port);
   }
 }

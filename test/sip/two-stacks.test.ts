@@ -39,6 +39,30 @@ describe("two SIP stacks", () => {
     }
   }
 
+  for (const transport of ["UDP", "TCP", "TLS", "WS"] as const) {
+    it(`say over ${transport} by which name they are to be reached, and are answered all the same`, async () => {
+      for (const name of [{ host: "sip1.example.com" }, { host: "sip1.example.com", port: 5099 }]) {
+        const server = await startStack([transport], { name });
+        const peer = await rawClient(server.address(transport));
+        try {
+          peer.send(rawRequest({ via: `SIP/2.0/${transport} client.invalid;rport` }));
+          const incoming = await server.requests.next();
+          incoming.respond(createResponse(incoming.request, 200));
+          await peer.received.next();
+          const answer = server.stack.send(outgoing(), incoming.flow);
+          const request = parseMessage(Buffer.from(await peer.received.next())) as SipRequest;
+          const { port } = server.address(transport);
+          expect(topVia(request)).to.include({ transport, port, ...name });
+          peer.send(serializeMessage(createResponse(request, 200)));
+          expect((await answer).status).to.equal(200);
+        } finally {
+          peer.close();
+          await server.stack.stop();
+        }
+      }
+    });
+  }
+
   for (const transport of ["UDP", "TCP", "TLS", "WS", "WSS"] as const) {
     itWith("::1")(
       `serve clients over ${transport} on IPv6, and note their address as RFC 5118 §4.5 has it`,
