@@ -445,4 +445,23 @@ describe("a server that clients know by a name", () => {
     for (const route of joes.routes) expect(route).to.match(/@sip1\.example\.com:\d+/);
     expect((await joes.send("BYE")).status).to.equal(200);
   });
+
+  it("says the name to watchers, in Contact and in Via", async () => {
+    const joe = await world.agent("joe", 0);
+    const headers: [string, string][] = [
+      ["Event", "presence"],
+      ["Contact", `<${joe.contact}>`],
+      ["Expires", "600"],
+    ];
+    const from = `<${joe.aor}>;tag=${randomTag()}`;
+    const init = { method: "SUBSCRIBE", uri: ALICE, from, to: `<${ALICE}>`, headers };
+    const response = await joe.send(createRequest(init));
+    expect(response.status).to.equal(200);
+    await eventually(() => joe.received.length > 0, "a NOTIFY");
+    const { request } = joe.received[0]!;
+    expect(request.method).to.equal("NOTIFY");
+    const here = `sip1.example.com:${joe.server.port}`;
+    for (const message of [response, request]) expect(message.headers.get("Contact")).to.equal(`<sip:${here}>`);
+    expect(request.headers.get("Via")).to.match(new RegExp(`^SIP/2\\.0/UDP ${here};`));
+  });
 });

@@ -221,6 +221,14 @@ describe("the configuration", () => {
       "--tls-cert, --tls-key: each certificate needs its key, in the same order",
     ],
     "an empty list of addresses": [{ flags: { sip: [] } }, "--sip: at least one address is needed"],
+    "a SIP name that is none": [
+      { flags: { "sip-name": "sip:sip1.example.com" } },
+      '--sip-name: expected a host with or without a port, such as sip1.example.com, not "sip:sip1.example.com"',
+    ],
+    "a SIP name at no port": [
+      { environment: { AORTA_SIP_NAME: "sip1.example.com:0" } },
+      'AORTA_SIP_NAME: expected a host with or without a port, such as sip1.example.com, not "sip1.example.com:0"',
+    ],
     "a malformed multiaddr": [
       { flags: { bootstrap: "192.0.2.1" } },
       '--bootstrap: expected a multiaddr, such as /ip4/192.0.2.1/tcp/4060, not "192.0.2.1"',

@@ -3,6 +3,8 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import { ALLOW, examineRequest } from "../../../node/federation/examine-request.ts";
 import { ownAddresses } from "../../../node/federation/own-addresses.ts";
 import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { parseUri } from "../../../node/sip/message/uri.ts";
+import { parseVia } from "../../../node/sip/message/via.ts";
 import { request } from "./requests.ts";
 
 const BOB = "sip:bob@example.com";
@@ -127,6 +129,33 @@ describe("what names this node", () => {
       wild.isOwnUri({ scheme: "sip", host, ...(port === undefined ? {} : { port }), params: new Map(), headers: [] });
     expect([isOwn("10.1.1.1", 5080), isOwn("localhost", 5080)]).to.deep.equal([true, true]);
     expect([isOwn("10.1.1.2", 5080), isOwn("10.1.1.1"), isOwn("10.1.1.1", 5060)]).to.deep.equal([false, false, false]);
+  });
+
+  it("is a name that clients know it by, at its own ports and at the usual ones, or at the name's port alone", () => {
+    const named = ownAddresses(
+      "s" as ServerId,
+      [
+        { transport: "UDP", address: "10.1.1.1", port: 5080 },
+        { transport: "TLS", address: "10.1.1.1", port: 5081 },
+      ],
+      [],
+      [{ host: "sip1.example.com" }, { host: "203.0.113.5", port: 5070 }, { host: "2001:db8::1" }],
+    );
+    const isOwn = (uri: string) => named.isOwnUri(parseUri(uri));
+    for (const uri of [
+      "sip:sip1.example.com",
+      "sips:SIP1.example.com",
+      "sip:sip1.example.com;transport=tls",
+      "sip:sip1.example.com:5080",
+      "sip:sip1.example.com:5081;transport=tls",
+      "sip:203.0.113.5:5070",
+      "sip:[2001:DB8:0::1]",
+    ])
+      expect(isOwn(uri), uri).to.equal(true);
+    for (const uri of ["sip:sip1.example.com:9", "sip:sip2.example.com", "sip:203.0.113.5", "sip:203.0.113.5:5080"])
+      expect(isOwn(uri), uri).to.equal(false);
+    expect(named.isOwnVia(parseVia("SIP/2.0/UDP sip1.example.com:5080;branch=z9hG4bKa"))).to.equal(true);
+    expect(named.isOwnVia(parseVia("SIP/2.0/UDP sip2.example.com:5080;branch=z9hG4bKa"))).to.equal(false);
   });
 
   it("is an address however it is written, IPv4 within IPv6 too", () => {
