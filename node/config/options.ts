@@ -27,7 +27,7 @@ export const options = {
   wss: many("address:port", "SIP over WebSocket over TLS (default none)"),
   "sip-name": many(
     "host[:port]",
-    "by which clients reach this server, when that is not where it listens: names of DNS, outer addresses of a NAT; the first is what it tells them",
+    "by which clients reach this server, when that is not where it listens: names of DNS, outer addresses of a NAT; the first is what it tells them, on every transport: without a port, with that of the listener",
   ),
   "tls-cert": many(
     "path",
