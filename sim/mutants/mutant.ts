@@ -35,6 +35,8 @@ export interface Mutant {
   readonly runs: Omit<SimulationOptions, "seed">;
   /** It is caught by one of the seeds from 1 to this. */
   readonly seeds: number;
+  /** The first that catches it, where that is so rare that tests try this one alone. */
+  readonly rare?: number;
   /** Set where no schedule is known that needs the rule: why the others imply it, or what was tried. */
   readonly survives?: string;
 }

@@ -9,7 +9,12 @@ export const readerMutants: readonly Mutant[] = [
     rule: "a majority lookup says nobody only by a majority",
     mark: "·",
     edits: [
-      core("lookup", 'if (mode === "majority" && !isQuorum(quorum, (member) => reports.has(member))) return;', ""),
+      core("lookup", "if (!isQuorum(quorum, (member) => reports.has(member))) return;", ""),
+      core(
+        "lookup",
+        "if (isQuorum(quorum, (member) => reports.has(member))) finish(atMs, possibleOwners(quorum, reports));",
+        "finish(atMs, possibleOwners(quorum, reports));",
+      ),
     ],
     runs: CONTENTION,
     seeds: 20,
@@ -21,18 +26,37 @@ export const readerMutants: readonly Mutant[] = [
     edits: [
       core(
         "lookup",
-        'if (owner === undefined) return mode === "first" ? finish(atMs, { kind: "nobody" }) : confirm(atMs);',
-        'if (owner === undefined) return finish(atMs, { kind: "nobody" });',
+        "else readAgain(atMs);",
+        'else if (owner === undefined) finish(atMs, { kind: "nobody" });\n    else readAgain(atMs);',
       ),
     ],
     runs: STOPPED_READERS,
-    seeds: 30,
+    seeds: 100,
+    rare: 71,
+  },
+  {
+    name: "found-once",
+    rule: "a majority lookup finds a server that less than a majority reports only where that is said twice and nothing has changed in between",
+    mark: "·",
+    edits: [
+      core(
+        "lookup",
+        "if (owner !== undefined && isChosen(quorum, reports, owner)) finish(",
+        "if (owner !== undefined) finish(",
+      ),
+    ],
+    runs: STOPPED_READERS,
+    seeds: 100,
+    rare: 66,
   },
   {
     name: "found-whoever",
     rule: "a majority lookup finds only who a majority may hold",
     mark: "·",
-    edits: [core("lookup", "if (owners.length > 1) askOthers();\n    else finish(", "finish(")],
+    edits: [
+      core("lookup", "if (owners.length > 1) return askOthers();", ""),
+      core("lookup", "owners.length <= 1 && !isOutdated()", "owners.length <= 9 && !isOutdated()"),
+    ],
     runs: CONTENTION,
     seeds: 20,
   },

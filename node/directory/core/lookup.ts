@@ -98,12 +98,14 @@ export function startLookup(
     alarm.cancel();
     startLookup(context, atMs, aor, options, onEnd);
   };
-  const confirm = (atMs: number) => {
+  const readAgain = (atMs: number) => {
     context.closeOp(op);
     alarm.cancel();
     const untilMs = Math.min(atMs + tuning.attemptMs, deadlineMs);
-    confirmNobody(context, { aor, quorum, before: states, untilMs }, (endMs, isConfirmed) => {
-      if (isConfirmed && !isOutdated()) onEnd(endMs, { kind: "nobody" });
+    startSecondRead(context, { aor, quorum, first: states, untilMs }, (endMs, owners) => {
+      const [owner] = owners ?? [];
+      if (owners !== undefined && owners.length <= 1 && !isOutdated())
+        onEnd(endMs, owner === undefined ? { kind: "nobody" } : { kind: "owner", epoch: owner });
       else if (endMs < deadlineMs) startLookup(context, endMs, aor, options, onEnd);
       else onEnd(endMs, { kind: "unavailable", reason: "what replicas say changes, or is not repeated" });
     });
@@ -115,16 +117,17 @@ export function startLookup(
     states.set(from, message);
     reports.set(from, heldIn(message));
     if (message.accepted !== undefined) context.sawBallot(message.accepted.ballot);
-    if (mode === "majority" && !isQuorum(quorum, (member) => reports.has(member))) return;
-    const owners =
-      mode === "first"
-        ? [...reports.values()].filter((ballot) => ballot !== undefined)
-        : possibleOwners(quorum, reports);
-    const [owner] = owners;
-    if (owner === undefined) return mode === "first" ? finish(atMs, { kind: "nobody" }) : confirm(atMs);
+    if (mode === "first") {
+      const [owner] = [...reports.values()].filter((ballot) => ballot !== undefined);
+      return finish(atMs, owner === undefined ? { kind: "nobody" } : { kind: "owner", epoch: owner });
+    }
+    if (!isQuorum(quorum, (member) => reports.has(member))) return;
+    const owners = possibleOwners(quorum, reports);
     // Some replica may hold what another server proposed to it, while most hold what is owned: they all know which.
-    if (owners.length > 1) askOthers();
-    else finish(atMs, { kind: "owner", epoch: owner });
+    if (owners.length > 1) return askOthers();
+    const [owner] = owners;
+    if (owner !== undefined && isChosen(quorum, reports, owner)) finish(atMs, { kind: "owner", epoch: owner });
+    else readAgain(atMs);
   });
   const ask = (member: number) => {
     asked.add(member);
@@ -156,35 +159,36 @@ export function startLookup(
 }
 
 /**
- * Asks replicas that know of no owner together once more. They were asked one after the other, and an owner may have moved meanwhile
- * from replicas that were asked later to some that were asked before; where none has changed, nobody owned in the instant between.
+ * Asks replicas together once more. They were asked one after the other, and an owner may have moved meanwhile from replicas
+ * that were asked later to some that were asked before. Where enough say the same again, they all held it in the instant
+ * between: `owners` are those that may have owned then. Else there is none.
  */
-function confirmNobody(
+function startSecondRead(
   context: Context,
   read: {
     readonly aor: Aor;
     readonly quorum: Quorum;
-    readonly before: ReadonlyMap<number, State>;
+    readonly first: ReadonlyMap<number, State>;
     readonly untilMs: number;
   },
-  onEnd: (nowMs: number, isConfirmed: boolean) => void,
+  onEnd: (nowMs: number, owners: readonly Ballot[] | undefined) => void,
 ): void {
-  const { aor, quorum, before, untilMs } = read;
-  const confirmed = new Map<number, Ballot | undefined>();
-  const finish = (atMs: number, isConfirmed: boolean) => {
+  const { aor, quorum, first, untilMs } = read;
+  const reports = new Map<number, Ballot | undefined>();
+  const finish = (atMs: number, owners?: readonly Ballot[]) => {
     context.closeOp(op);
     alarm.cancel();
-    onEnd(atMs, isConfirmed);
+    onEnd(atMs, owners);
   };
   const op = context.openOp((atMs, from, message) => {
     if (message.type !== "state") return;
-    const known = before.get(from);
-    if (known === undefined || message.abstaining || !isSameState(known, message)) return finish(atMs, false);
-    confirmed.set(from, heldIn(message));
-    if (isNobody(quorum, confirmed)) finish(atMs, true);
+    const before = first.get(from);
+    if (before === undefined || message.abstaining || !isSameState(before, message)) return finish(atMs);
+    reports.set(from, heldIn(message));
+    if (isQuorum(quorum, (member) => reports.has(member))) finish(atMs, possibleOwners(quorum, reports));
   });
-  const alarm = context.agenda.add(untilMs, (atMs) => finish(atMs, false));
-  for (const member of before.keys()) context.send(member, { type: "read", op, aor });
+  const alarm = context.agenda.add(untilMs, (atMs) => finish(atMs));
+  for (const member of first.keys()) context.send(member, { type: "read", op, aor });
 }
 
 /** Promises and ballots only rise: what is the same twice was the same in between. */

@@ -13,8 +13,10 @@ describe("the checkers of the simulation, when a rule of the directory is broken
   after(() => laboratory?.close());
 
   for (const mutant of mutants.filter(({ survives }) => survives === undefined)) {
-    it(`notice within ${mutant.seeds} seeds: ${mutant.rule} (${mutant.name})`, async () => {
-      expect(await laboratory.hunt(mutant)).to.not.equal(undefined);
+    const { name, rule, rare, seeds } = mutant;
+    it(`notice ${rare === undefined ? `within ${seeds} seeds` : `by seed ${rare}`}: ${rule} (${name})`, async () => {
+      const caught = rare === undefined ? laboratory.hunt(mutant) : laboratory.tryOn(mutant, rare);
+      expect(await caught).to.not.equal(undefined);
     });
   }
 

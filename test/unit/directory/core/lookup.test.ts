@@ -145,11 +145,11 @@ class Bench {
 }
 
 describe("a lookup by majority", () => {
-  it("asks a majority once and answers with the owner when it has answered", () => {
+  it("asks a majority once and answers with the owner when all of it report it", () => {
     const bench = new Bench().lookUp("majority");
     expect(bench.asked()).to.deep.equal([2, 3, 4]);
     bench.owned(2, ballot(2, 7));
-    bench.say(3, undefined);
+    bench.owned(3, ballot(2, 7));
     expect(bench.results).to.deep.equal([]);
     bench.owned(4, ballot(2, 7));
     expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
@@ -157,6 +157,41 @@ describe("a lookup by majority", () => {
     bench.pass(5_000);
     expect(bench.asked()).to.deep.equal([]);
     expect(bench.results).to.have.length(1);
+  });
+
+  it("asks again where fewer report the only one who may own, and answers with it when they say the same", () => {
+    const bench = new Bench().lookUp("majority");
+    const say = () => {
+      bench.owned(2, ballot(2, 7));
+      bench.say(3, undefined);
+      bench.owned(4, ballot(2, 7));
+    };
+    bench.asked();
+    say();
+    expect(bench.results).to.deep.equal([]);
+    expect(bench.asked()).to.deep.equal([2, 3, 4]);
+    say();
+    expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
+    expect(bench.context.openOps).to.equal(0);
+  });
+
+  it("does not find who is about to own while another does, who was caught up where it had been read, and lost where it had not", () => {
+    const [owned, proposed] = [ballot(2, 7), ballot(3, 8)];
+    const bench = new Bench().lookUp("majority");
+    bench.asked();
+    // Held by 4, 5 and 1, of which 4 has not been read; the proposal is at 3.
+    bench.say(2, undefined);
+    bench.owned(3, proposed);
+    // Caught up at 2, it may be lost at 4.
+    bench.say(4, undefined);
+    expect(bench.asked()).to.deep.equal([2, 3, 4]);
+    bench.owned(2, owned);
+    expect(bench.results).to.deep.equal([]);
+    const asked = bench.asked();
+    expect(asked, "begun anew").to.have.length(3);
+    for (const from of asked) bench.owned(from, owned);
+    expect(bench.results).to.deep.equal([{ kind: "owner", epoch: owned }]);
+    expect(bench.context.openOps).to.equal(0);
   });
 
   it("asks a majority of both groups while the version is joint", () => {
