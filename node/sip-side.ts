@@ -15,12 +15,12 @@ import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts
 import { handOnHeld } from "./messaging/hand-on.ts";
 import { DeliveredNames } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
-import { createDeviceFork } from "./messaging/device-fork.ts";
 import { createPager } from "./messaging/pager.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
 import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/create-registrar.ts";
+import { createDeviceFork } from "./session/device-fork.ts";
 import { createSessionProxy } from "./session/session-proxy.ts";
 import { createFlowTokens } from "./sip/flow-tokens.ts";
 import { PresenceInputs } from "./sidecar/presence-inputs.ts";
@@ -134,7 +134,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
     others: () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId])),
     domain,
   });
-  const toDevices = createDeviceFork({ ...shared, stack, contacts: registrar });
+  const toDevices = createDeviceFork({
+    ...shared,
+    contacts: registrar,
+    send: (branch, to, _from, options) => stack.send(branch, to, options),
+  });
   const router = createOwnerRouter({
     ...shared,
     send: (request, to) => stack.send(request, to),
@@ -206,9 +210,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
       subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
       notify: (incoming, identity) => inputs.notified(incoming) || presence.handleNotify(incoming, identity),
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
-      options: (incoming, identity, to) =>
-        void router.route(incoming.request, to, identity, incoming.flow).then((response) => incoming.respond(response)),
       invite: (incoming, identity, to) => sessions.handleInvite(incoming, identity, to),
+      proxy: (incoming, identity, to) => sessions.handleOther(incoming, identity, to),
       follow: (incoming) => sessions.follow(incoming),
       asked(incoming) {
         if (incoming.request.method !== HISTORY_METHOD) return false;

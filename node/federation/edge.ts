@@ -12,7 +12,7 @@ import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
-import { ALLOW, examineRequest, isProxied, SUPPORTED } from "./examine-request.ts";
+import { ALLOW, examineRequest, isProxied, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -44,17 +44,17 @@ export interface EdgeServices {
   subscribe(incoming: IncomingRequest, identity: RequestIdentity): void;
   notify(incoming: IncomingRequest, identity: RequestIdentity): void;
   message(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
-  /** OPTIONS for a user's devices. */
-  options(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** An INVITE for a user's devices. */
   invite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** Whatever else is for a user's devices: OPTIONS, REFER, methods that the node does not know, a NOTIFY of no subscription by a server. */
+  proxy(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
   follow(incoming: IncomingRequest): boolean;
   /** Takes a question of another server that is about no user's devices; false when it is none. */
   asked(incoming: IncomingRequest): boolean;
 }
 
-const PROXIED = { MESSAGE: "message", OPTIONS: "options", INVITE: "invite" } as const;
+const PROXIED = { MESSAGE: "message", INVITE: "invite", OPTIONS: "proxy", NOTIFY: "proxy", other: "proxy" } as const;
 
 export interface EdgeComponents {
   readonly stack: Pick<SipStack, "onRequest" | "listening">;
@@ -116,14 +116,17 @@ class Edge {
       return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
     const { domain, self, stack, names } = this.#components;
     this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names);
-    const examined = examineRequest(request, { domain, own: this.#own, secure: isSecure(incoming.flow) });
+    const { flow } = incoming;
+    const isTrusted = this.#components.isTrusted(flow);
+    const fromServer = flow.transport === "MESH" || isTrusted;
+    const examined = examineRequest(request, { domain, own: this.#own, secure: isSecure(flow), fromServer });
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
     const identity =
-      incoming.flow.transport === "MESH"
-        ? this.#ofServer(request, incoming.flow.server)
-        : this.#components.isTrusted(incoming.flow)
+      flow.transport === "MESH"
+        ? this.#ofServer(request, flow.server)
+        : isTrusted
           ? this.#ofTrusted(request, examined)
-          : this.#ofClient(request, examined, incoming.flow.address);
+          : this.#ofClient(request, examined, flow.address);
     if ("status" in identity) return this.#refuse(incoming, identity);
     this.#dispatch(incoming, examined, identity);
   }
@@ -180,13 +183,17 @@ class Edge {
       case "SUBSCRIBE":
         return services.subscribe(incoming, identity);
       case "NOTIFY":
-        return services.notify(incoming, identity);
-      case "MESSAGE":
+        if (target.kind !== "user") return services.notify(incoming, identity);
+        break;
       case "OPTIONS":
-      case "INVITE":
         if (target.kind !== "user") return this.#answerOptions(incoming);
-        return services[PROXIED[examined.method]](incoming, identity, target.aor);
+        break;
+      case "MESSAGE":
+      case "INVITE":
+      case "other":
+        if (target.kind !== "user") return this.#refuse(incoming, NOT_ALLOWED);
     }
+    services[PROXIED[examined.method]](incoming, identity, target.aor);
   }
 
   /** @see RFC 3261 §11.2 */

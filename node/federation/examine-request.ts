@@ -17,10 +17,22 @@ import type { Refusal } from "./refusal.ts";
 /** What this node serves outside of sessions, beside ACK and CANCEL. */
 export const METHODS = ["REGISTER", "PUBLISH", "SUBSCRIBE", "NOTIFY", "MESSAGE", "OPTIONS", "INVITE"] as const;
 
-export type ServedMethod = (typeof METHODS)[number];
+/**
+ * `other`: what this node knows nothing of, or nothing but that it is for a user's devices, such as REFER; a proxy passes it on.
+ * @see RFC 3261 §16.3
+ */
+export type ServedMethod = (typeof METHODS)[number] | "other";
+
+/** Methods of sessions, beside INVITE. @see RFC 3261 §12.2, §9, 3262, 3311, 6086 §3 */
+const IN_SESSION: readonly string[] = ["ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO"];
+/** Of methods by which servers of the mesh ask each other: no client's request may look like one. */
+const BETWEEN_SERVERS = "AORTA-";
 
 /** Value of Allow. @see RFC 3261 §20.5 */
 export const ALLOW = [...METHODS, "ACK", "BYE", "CANCEL"].join(", ");
+
+/** @see RFC 3261 §8.2.1 */
+export const NOT_ALLOWED: Refusal = { status: 405, reason: "Method Not Allowed", headers: [["Allow", ALLOW]] };
 
 /** To whom or what a request is. */
 export type RequestTarget =
@@ -45,6 +57,8 @@ export interface Examined {
 export interface ExaminationContext {
   /** Whether nobody could read or change the request on its last hop. */
   readonly secure: boolean;
+  /** Whether it comes from a server of the domain, with a node or without one. */
+  readonly fromServer: boolean;
   /** Lower case. */
   readonly domain: string;
   readonly own: OwnAddresses;
@@ -59,11 +73,11 @@ export function examineRequest(
   request: SipRequest,
   context: ExaminationContext,
 ): Examined | ({ readonly kind: "refused" } & Refusal) {
-  const { method } = request;
-  const isOfSession = method === "INVITE" || !isServed(method);
+  const method = servedMethod(request.method);
+  const isOfSession = method === "INVITE" || method === "other" || method === undefined;
   // What belongs to a session has followed its Route before it came to this.
   if (isOfSession && hasTag(request.headers.get("To") ?? "")) return refuse(481, "Call/Transaction Does Not Exist");
-  if (!isServed(method)) return refuse(405, "Method Not Allowed", [["Allow", ALLOW]]);
+  if (method === undefined) return { kind: "refused", ...NOT_ALLOWED };
   try {
     const examined = examineFields(request, method, context);
     return "target" in examined ? { kind: "examined", method, ...examined } : { kind: "refused", ...examined };
@@ -100,13 +114,16 @@ function targetOf(
   text: string,
   method: ServedMethod,
   isInDialog: boolean,
-  { domain, own }: ExaminationContext,
+  { domain, own, fromServer }: ExaminationContext,
 ): RequestTarget | Refusal {
-  if (isInDialog || method === "NOTIFY") return { kind: "dialog" };
   const isDomain = uri.host === domain;
+  // A server may tell devices what they have not subscribed to, such as that there is voice mail.
+  const isUnasked = fromServer && isDomain && uri.user !== undefined;
+  if (isInDialog || (method === "NOTIFY" && !isUnasked)) return { kind: "dialog" };
   // A node serves its domain and relays to no other.
   if (!isDomain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Domains" };
-  if (method === "REGISTER" || (method === "OPTIONS" && uri.user === undefined)) return { kind: "node" };
+  const mayBeForNode = method === "OPTIONS" || method === "other";
+  if (method === "REGISTER" || (mayBeForNode && uri.user === undefined)) return { kind: "node" };
   const aor = isDomain && uri.user !== undefined ? tryParseAor(text) : undefined;
   return aor === undefined ? { status: 404, reason: "No User Of That Address" } : { kind: "user", aor };
 }
@@ -137,7 +154,7 @@ function forwardsProblem(
 
 /** Whether requests of a method go on to the devices of their user. */
 export function isProxied(method: ServedMethod): boolean {
-  return method === "MESSAGE" || method === "OPTIONS" || method === "INVITE";
+  return method !== "REGISTER" && method !== "PUBLISH" && method !== "SUBSCRIBE";
 }
 
 /** A contact that is this very node would make it send to itself. */
@@ -171,8 +188,9 @@ function isSupported(option: string): boolean {
   return (SUPPORTED as readonly string[]).includes(option.toLowerCase());
 }
 
-function isServed(method: string): method is ServedMethod {
-  return (METHODS as readonly string[]).includes(method);
+function servedMethod(method: string): ServedMethod | undefined {
+  if ((METHODS as readonly string[]).includes(method)) return method as ServedMethod;
+  return IN_SESSION.includes(method) || method.startsWith(BETWEEN_SERVERS) ? undefined : "other";
 }
 
 function bad(what: string): Refusal {

@@ -192,6 +192,8 @@ export const limits = {
     catchUpWindow: 256,
   },
   federation: {
+    /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
+    deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
     ownerHops: 3,
     /** Times that this server may be in the Via of a request: a user may move back, but not go in circles. Above it 482. */
@@ -220,8 +222,6 @@ export const limits = {
   messaging: {
     /** Body of one MESSAGE. RFC 3428 §8 allows 1,300 octets where congestion is not controlled; over streams and on a loopback more is of use. A larger one gets 413. */
     bodyBytes: 32 * 1024,
-    /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
-    deliveryMs: 20_000,
     /** How long a message waits for its recipient, where its sender does not want less: a holiday. Then it is dropped. */
     heldMs: 14 * 24 * 3600 * 1000,
     /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */

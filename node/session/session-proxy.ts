@@ -2,7 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { stripAssertions } from "../federation/edge-identity.ts";
 import { localFailure, maxForwardsOf } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
-import type { DeviceDelivery, OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
+import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
@@ -10,7 +10,8 @@ import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { parseEvent } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import type { Flow, IncomingRequest, InviteProgress, SipSessions, SipStack } from "../sip/stack.ts";
+import type { Flow, IncomingRequest, InviteProgress, RequestOptions, SipSessions, SipStack } from "../sip/stack.ts";
+import { createDeviceFork } from "./device-fork.ts";
 import { createInviteFork } from "./invite-fork.ts";
 import type { SessionRoutesComponents } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
@@ -29,6 +30,8 @@ export interface SessionProxyComponents
 export interface SessionProxy {
   /** An INVITE that begins a session with a user of the domain. */
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** Any other request for a user's devices that the node does not serve itself. A dialog that comes of it, as of REFER, has its way as a session has. */
+  handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
   follow(incoming: IncomingRequest): boolean;
 }
@@ -43,7 +46,8 @@ export function createSessionProxy(components: SessionProxyComponents): SessionP
 class Proxy implements SessionProxy {
   readonly #components: SessionProxyComponents;
   readonly #routes: SessionRoutes;
-  readonly #router: OwnerRouter;
+  readonly #invitations: OwnerRouter;
+  readonly #others: OwnerRouter;
   #ringing = 0;
 
   constructor(components: SessionProxyComponents) {
@@ -52,8 +56,18 @@ class Proxy implements SessionProxy {
     this.#routes = new SessionRoutes(components);
     const invite = (request: SipRequest, to: Flow, from: Flow, progress: InviteProgress = {}) =>
       stack.invite(this.#routes.recorded(request, from, to), to, progress);
-    const deliver: DeviceDelivery = createInviteFork({ ...components, invite });
-    this.#router = createOwnerRouter({ ...components, send: invite, deliver });
+    this.#invitations = createOwnerRouter({
+      ...components,
+      send: invite,
+      deliver: createInviteFork({ ...components, invite }),
+    });
+    const send = (request: SipRequest, to: Flow, from: Flow, options?: RequestOptions) =>
+      stack.send(this.#routes.recorded(request, from, to), to, options);
+    this.#others = createOwnerRouter({
+      ...components,
+      send: (request, to, from) => send(request, to, from),
+      deliver: createDeviceFork({ ...components, send }),
+    });
   }
 
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
@@ -69,11 +83,17 @@ class Proxy implements SessionProxy {
     this.#ringing++;
     const relay = (response: SipResponse) =>
       incoming.respond(identity.from === "client" ? forClient(response) : response);
-    void this.#router.route(request, to, identity, flow, followed(incoming, relay)).then((response) => {
+    void this.#invitations.route(request, to, identity, flow, followed(incoming, relay)).then((response) => {
       this.#ringing--;
       counters.add(response.status < 300 ? "session.answered" : "session.failed");
       relay(response);
     });
+  }
+
+  handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
+    const { request, flow } = incoming;
+    this.#components.counters.add("session.others");
+    void this.#others.route(request, to, identity, flow).then((response) => incoming.respond(response));
   }
 
   follow(incoming: IncomingRequest): boolean {
@@ -119,9 +139,12 @@ class Proxy implements SessionProxy {
   }
 }
 
-/** A NOTIFY is only where it tells what became of a REFER: some devices obey others, such as `check-sync`, without having subscribed. @see RFC 3515 §2.4.4 */
+/**
+ * A NOTIFY or SUBSCRIBE is only where it is about what becomes of a REFER: some devices obey others, such as `check-sync`, without having
+ * subscribed. @see RFC 3515 §2.4.4
+ */
 function isOfSession({ method, headers }: SipRequest): boolean {
-  if (method !== "NOTIFY") return METHODS.has(method);
+  if (method !== "NOTIFY" && method !== "SUBSCRIBE") return METHODS.has(method);
   const [event, ...more] = headers.all("Event");
   return event !== undefined && more.length === 0 && parseEvent(event).type === "refer";
 }

@@ -87,7 +87,7 @@ const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
 /** The edge examines every request that the stack would hand up, and its copies for others can be written. */
 export function checkEdge(message: SipMessage): void {
   if (message.kind !== "request" || attempt(() => validateRequest(message)) === undefined) return;
-  const examined = examineRequest(message, { domain: "example.com", own, secure: false });
+  const examined = examineRequest(message, { domain: "example.com", own, secure: false, fromServer: false });
   if (examined.kind === "refused") expect(examined.status).to.be.within(400, 699);
   const order = readRegister(message, { transport: "UDP", address: "127.0.0.1", port: 1 }, EXPIRY);
   if ("status" in order) expect(order.status).to.be.within(400, 499);

@@ -7,7 +7,7 @@ import { createServerAddresses } from "../../node/federation/server-addresses.ts
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
 import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
-import { createDeviceFork } from "../../node/messaging/device-fork.ts";
+import { createDeviceFork } from "../../node/session/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
 import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
@@ -98,7 +98,11 @@ export class SimulatedDomain {
     const router = createOwnerRouter({
       ...shared,
       send: (request, to) => stack.send(request, to),
-      deliver: createDeviceFork({ ...shared, contacts: registrar }),
+      deliver: createDeviceFork({
+        ...shared,
+        contacts: registrar,
+        send: (branch, to, _from, options) => stack.send(branch, to, options),
+      }),
     });
     const held = new HeldMessages({
       ...shared,
@@ -131,12 +135,9 @@ export class SimulatedDomain {
         subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
         notify: (incoming, identity) => presence.handleNotify(incoming, identity),
         message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
-        options: (incoming, identity, to) =>
-          void router
-            .route(incoming.request, to, identity, incoming.flow)
-            .then((response) => incoming.respond(response)),
-        // Sessions are tested on real stacks: test/scenario/session.
+        // Sessions, and what else goes to devices, are tested on real stacks: test/scenario/session.
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        proxy: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
         asked: () => false,
       },

@@ -15,10 +15,10 @@ const FOLDER = join(dirname(createRequire(import.meta.url).resolve("sip/package.
  */
 const TABLE: Record<string, [status: number, why: string]> = {
   wsinv: [481, "valid; its To tag names a dialog that there is not"],
-  intmeth: [405, "valid; nobody serves such a method"],
+  intmeth: [407, "valid; challenged: a method that the node does not know is for the user's devices"],
   esc01: [403, "valid; to another domain"],
   escnull: [401, "valid; a REGISTER is challenged"],
-  esc02: [405, "valid; % is a character of methods, no escape: this is no REGISTER"],
+  esc02: [403, "valid; % is a character of methods, no escape: no REGISTER, but a request to another domain"],
   lwsdisp: [407, "valid; challenged"],
   longreq: [407, "valid; challenged"],
   dblreq: [401, "valid; what follows the REGISTER in the datagram is no second one"],

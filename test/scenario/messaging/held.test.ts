@@ -53,7 +53,7 @@ describe("a message to a user who is not there", () => {
     expect([one.held.status.messages, two.held.status.messages]).to.deep.equal([0, 1]);
     await elsewhere.register();
     // The silent device, asked once more, has as long as at first.
-    await domain.time.advance(limits.messaging.deliveryMs + 1_000);
+    await domain.time.advance(limits.federation.deliveryMs + 1_000);
     expect(elsewhere.texts()).to.deep.equal(["hello?"]);
     expect(two.held.status.messages).to.equal(0);
   });

@@ -97,19 +97,6 @@ describe("what the edge answers by itself", () => {
     expect(answer.headers.get("Contact")).to.equal("<sip:127.0.0.1:5060>");
   });
 
-  it("asks the devices of a user, on whatever server, what they can do", async () => {
-    const domain = new SimulatedDomain();
-    const [one, two] = [domain.server("one"), domain.server("two")];
-    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
-    await bob.register();
-    bob.client.onRequest((incoming) =>
-      incoming.respond(createResponse(incoming.request, 200, { headers: [["Allow", "MESSAGE"]] })),
-    );
-    const fields = { from: `<${joe.aor}>;tag=1`, to: `<${BOB}>` };
-    const answer = await joe.send(createRequest({ method: "OPTIONS", uri: BOB, ...fields }));
-    expect([answer.status, answer.headers.get("Allow")]).to.deep.equal([200, "MESSAGE"]);
-  });
-
   const outcomes: [string, string, number][] = [
     ["INVITE", BOB, 481],
     ["INFO", BOB, 481],

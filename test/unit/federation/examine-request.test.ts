@@ -9,8 +9,8 @@ import { request } from "./requests.ts";
 
 const BOB = "sip:bob@example.com";
 const own = ownAddresses("12D3KooWServer" as ServerId, [{ transport: "UDP", address: "127.0.0.1", port: 5060 }], []);
-const examine = (message: SipRequest, secure = false) =>
-  examineRequest(message, { domain: "example.com", own, secure });
+const examine = (message: SipRequest, { secure = false, fromServer = false } = {}) =>
+  examineRequest(message, { domain: "example.com", own, secure, fromServer });
 const statusOf = (message: SipRequest): unknown => {
   const result = examine(message);
   return result.kind === "refused" ? result.status : result.target;
@@ -46,12 +46,32 @@ describe("examination of a request at the edge", () => {
   it("believes in a SIPS address only what came by a secure transport (RFC 3261 §26.2.2)", () => {
     const message = request("MESSAGE", "sips:bob@example.com");
     expect(examine(message)).to.deep.include({ kind: "refused", status: 403 });
-    expect(examine(message, true)).to.deep.include({ kind: "examined", target: { kind: "user", aor: BOB } });
+    expect(examine(message, { secure: true })).to.deep.include({
+      kind: "examined",
+      target: { kind: "user", aor: BOB },
+    });
   });
 
-  it("answers methods that it does not serve with those that it does", () => {
-    expect(examine(request("INFO", BOB))).to.deep.include({ status: 405, headers: [["Allow", ALLOW]] });
+  it("passes on what it does not know, where it is for a user (RFC 3261 §16.3)", () => {
+    for (const method of ["REFER", "LATEST-NEWS", "options"]) {
+      expect(examine(request(method, BOB))).to.deep.include({ method: "other", target: { kind: "user", aor: BOB } });
+      expect(statusOf(request(method, "sip:example.com"))).to.deep.equal({ kind: "node" });
+    }
     expect(statusOf(request("INVITE", BOB))).to.deep.include({ kind: "user" });
+  });
+
+  it("answers with the methods that it serves what belongs to a session, and what only servers of the mesh ask each other", () => {
+    for (const method of ["INFO", "BYE", "UPDATE", "PRACK", "AORTA-HISTORY"])
+      expect(examine(request(method, BOB))).to.deep.include({ status: 405, headers: [["Allow", ALLOW]] });
+  });
+
+  it("takes a NOTIFY of no subscription to be for a user's devices where a server sends it, and for a dialog otherwise", () => {
+    const notify = request("NOTIFY", BOB);
+    expect(statusOf(notify)).to.deep.equal({ kind: "dialog" });
+    const ofServer = (message: SipRequest) => examine(message, { fromServer: true });
+    expect(ofServer(notify)).to.deep.include({ method: "NOTIFY", target: { kind: "user", aor: BOB } });
+    for (const dialog of [request("NOTIFY", BOB, { to: `<${BOB}>;tag=2` }), request("NOTIFY", "sip:aorta@127.0.0.1")])
+      expect(ofServer(dialog)).to.deep.include({ target: { kind: "dialog" } });
   });
 
   it("knows nothing of a session whose way does not lead here", () => {

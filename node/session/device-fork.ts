@@ -1,22 +1,28 @@
-import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
+import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import type { SipStack } from "../sip/stack.ts";
+import type { Flow } from "../sip/stack.ts";
 
 export interface DeviceForkComponents {
-  readonly stack: Pick<SipStack, "send">;
+  /** Sends a branch that came by `from`; never rejects, and answers within the time. */
+  readonly send: (
+    branch: SipRequest,
+    to: Flow,
+    from: Flow,
+    options: { readonly withinMs: number },
+  ) => Promise<SipResponse>;
   readonly contacts: RegisteredContacts;
   readonly counters: Counters;
 }
 
 /**
- * Sends a request to all devices of a user at once, each over the flow that it registered by, and answers with the
+ * Sends a request that is no INVITE to all devices of a user at once, each over the flow that it registered by, and answers with the
  * first success, or the best of what they answered.
  * @see RFC 3261 §16.6, §16.7; RFC 3428 §5
  */
@@ -27,25 +33,26 @@ export function createDeviceFork(components: DeviceForkComponents): DeviceDelive
     const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
     return shares === undefined
       ? Promise.resolve(createResponse(request, 440))
-      : fork(components, request, contacts, shares);
+      : fork(components, request, from, contacts, shares);
   };
 }
 
 function fork(
   components: DeviceForkComponents,
   request: SipRequest,
+  from: Flow,
   contacts: readonly RegisteredContact[],
   breadths: readonly number[],
 ): Promise<SipResponse> {
-  const { stack, counters } = components;
+  const { send, counters } = components;
   const { promise, resolve } = Promise.withResolvers<SipResponse>();
   const answer = new ForkAnswer<SipResponse>(contacts.length);
-  const { deliveryMs: withinMs } = limits.messaging;
+  const { deliveryMs: withinMs } = limits.federation;
   for (const [at, contact] of contacts.entries()) {
-    counters.add("messaging.branches");
+    counters.add("federation.branches");
     const branch = toDevice(request, contact);
     branch.headers.set("Max-Breadth", String(breadths[at]));
-    void stack.send(branch, contact.flow, { withinMs }).then((response) => {
+    void send(branch, contact.flow, from, { withinMs }).then((response) => {
       // RFC 4320 §4.2: a 408 to a non-INVITE request is of no use to anybody.
       const isSilent = localFailure(response) !== undefined || response.status === 408;
       const final = answer.received(isSilent ? unreachable(request) : fromDevice(response));
