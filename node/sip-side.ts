@@ -203,7 +203,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       register: (incoming, user) => registrar.handleRegister(incoming, user),
       askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
       publish: (incoming, identity) => presence.handlePublish(incoming, identity),
-      subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
+      subscribe: (incoming, identity) => inputs.returned(incoming) || presence.handleSubscribe(incoming, identity),
       notify: (incoming, identity) => inputs.notified(incoming) || presence.handleNotify(incoming, identity),
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
       options: (incoming, identity, to) =>

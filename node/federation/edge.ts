@@ -14,6 +14,7 @@ import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
+import { isLoop, LOOP_DETECTED, LOOPS } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
@@ -96,6 +97,8 @@ class Edge {
     counters.add(`edge.requests.${incoming.flow.transport.toLowerCase()}`);
     try {
       const { services } = this.#components;
+      // Before anything else: within a session too, a client could send it round and round with a Route of its making.
+      if (isLoop(request.headers, this.#ownAddresses())) return this.#endLoop(incoming);
       if (services.follow(incoming)) return;
       if (incoming.flow.transport === "MESH" && services.asked(incoming)) return;
       // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
@@ -114,9 +117,9 @@ class Edge {
     // The stack matches a CANCEL with its INVITE; this one had none. RFC 3261 §9.2
     if (request.method === "CANCEL")
       return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
-    const { domain, self, stack, names } = this.#components;
-    this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names);
-    const examined = examineRequest(request, { domain, own: this.#own, secure: isSecure(incoming.flow) });
+    const { domain } = this.#components;
+    const own = this.#ownAddresses();
+    const examined = examineRequest(request, { domain, own, secure: isSecure(incoming.flow) });
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
     const identity =
       incoming.flow.transport === "MESH"
@@ -207,8 +210,20 @@ class Edge {
     incoming.respond(createResponse(incoming.request, 200, { headers }));
   }
 
-  #refuse(incoming: IncomingRequest, { status, reason, headers }: Refusal): void {
+  #ownAddresses(): OwnAddresses {
+    const { self, stack, names } = this.#components;
+    return (this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names));
+  }
+
+  #endLoop(incoming: IncomingRequest): void {
+    // RFC 3261 §17: an ACK is never answered.
+    if (incoming.request.method === "ACK") this.#components.counters.add(LOOPS);
+    else this.#refuse(incoming, LOOP_DETECTED);
+  }
+
+  #refuse(incoming: IncomingRequest, { status, reason, headers, counter }: Refusal): void {
     this.#components.counters.add(`edge.refused.${status}`);
+    if (counter !== undefined) this.#components.counters.add(counter);
     incoming.respond(
       createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
     );

@@ -2,6 +2,7 @@ import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
+import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -23,7 +24,10 @@ export interface DeviceForkComponents {
 export function createDeviceFork(components: DeviceForkComponents): DeviceDelivery {
   return (request, aor, from) => {
     const contacts = branchesOf(request, components.contacts.contactsOf(aor), from);
-    if ("status" in contacts) return Promise.resolve(contacts);
+    if ("status" in contacts) {
+      if (contacts.status === LOOP_DETECTED.status) components.counters.add(LOOPS);
+      return Promise.resolve(contacts);
+    }
     const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
     return shares === undefined
       ? Promise.resolve(createResponse(request, 440))

@@ -172,6 +172,7 @@ export class Agent {
   /** Why, as far as the CANCELs said. */
   readonly reasons: (string | undefined)[] = [];
   #onInvite: (incoming: IncomingRequest) => void = (incoming) => this.answer(incoming);
+  #onSubscribe: ((incoming: IncomingRequest) => void) | undefined;
 
   constructor(user: string, server: SocketFlow) {
     this.aor = `sip:${user}@${DOMAIN}`;
@@ -184,6 +185,8 @@ export class Agent {
     this.stack.onRequest((incoming) => {
       this.received.push(incoming);
       if (incoming.request.method === "INVITE") return this.#onInvite(incoming);
+      if (incoming.request.method === "SUBSCRIBE" && this.#onSubscribe !== undefined)
+        return this.#onSubscribe(incoming);
       if (incoming.request.method !== "ACK") incoming.respond(createResponse(incoming.request, 200));
     });
     await this.stack.start();
@@ -205,6 +208,10 @@ export class Agent {
 
   onInvite(handler: (incoming: IncomingRequest) => void): void {
     this.#onInvite = handler;
+  }
+
+  onSubscribe(handler: (incoming: IncomingRequest) => void): void {
+    this.#onSubscribe = handler;
   }
 
   /** Rings, and leaves the rest to the test. A cancelled INVITE is answered 487. */

@@ -100,13 +100,6 @@ describe("examination of a request at the edge", () => {
     expect(statusOf(routed)).to.deep.equal({ kind: "user", aor: BOB });
   });
 
-  it("lets a request pass through a second time, since its user may have moved back, but not a third", () => {
-    const via: [string, string] = ["Via", "SIP/2.0/MESH 12D3KooWServer.invalid;branch=z9hG4bKa"];
-    expect(statusOf(request("MESSAGE", BOB, { headers: [via] }))).to.deep.equal({ kind: "user", aor: BOB });
-    expect(statusOf(request("MESSAGE", BOB, { headers: [via, via] }))).to.equal(482);
-    expect(statusOf(request("MESSAGE", BOB, { headers: [["Via", `${via[1]}, ${via[1]}`]] }))).to.equal(482);
-  });
-
   it("names the extensions that it lacks, and leaves to devices what is theirs", () => {
     const register = request("REGISTER", "sip:example.com", { headers: [["Require", "path, gruu, Outbound, x"]] });
     expect(examine(register)).to.deep.include({ status: 420, headers: [["Unsupported", "gruu, x"]] });
