@@ -10,7 +10,7 @@ import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
-import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
+import { assertedIn, assertIdentity, IDENTITIES_REMOVED, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
@@ -148,7 +148,7 @@ class Edge {
   }
 
   #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {
-    stripAssertions(request.headers);
+    if (stripAssertions(request.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
     const { method, target } = examined;
     // A NOTIFY is judged by its dialog; what the node can do, anybody may ask.
     if (method === "NOTIFY" || (method === "OPTIONS" && target.kind === "node"))

@@ -1,6 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import { stripAssertions } from "../federation/edge-identity.ts";
-import { localFailure, maxForwardsOf } from "../federation/forward.ts";
+import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
+import { fromDevice, localFailure, maxForwardsOf } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { DeviceDelivery, OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
@@ -91,7 +91,11 @@ class Proxy implements SessionProxy {
     const maxForwards = maxForwardsOf(request);
     if (maxForwards === undefined) refuse(400);
     else if (maxForwards === 0) refuse(483);
-    else this.#pass(incoming, onward(request, maxForwards - 1), refuse);
+    else {
+      const onward = toNext(request, maxForwards - 1);
+      if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
+      this.#pass(incoming, onward, refuse);
+    }
     return true;
   }
 
@@ -102,7 +106,9 @@ class Proxy implements SessionProxy {
     if (to === undefined) return refuse(404);
     counters.add("session.followed");
     if (request.method === "ACK") return stack.acknowledge(request, to);
-    const relay = (response: SipResponse) => incoming.respond(response);
+    // The server at the other end has looked at what its client said.
+    const relay = (response: SipResponse) =>
+      incoming.respond(to.transport === "MESH" ? response : fromDevice(response));
     const answer =
       request.method === "INVITE" ? stack.invite(request, to, followed(incoming, relay)) : stack.send(request, to);
     void answer.then((response) => {
@@ -140,10 +146,9 @@ function followed(incoming: IncomingRequest, relay: (response: SipResponse) => v
   };
 }
 
-/** The copy that goes on: credentials for this server and what only servers say stay here. */
-function onward(request: SipRequest, maxForwards: number): SipRequest {
+/** The copy that goes on: credentials for this server stay here. */
+function toNext(request: SipRequest, maxForwards: number): SipRequest {
   const headers = request.headers.clone();
   headers.set("Max-Forwards", String(maxForwards)).delete("Proxy-Authorization");
-  stripAssertions(headers);
   return { ...request, headers };
 }

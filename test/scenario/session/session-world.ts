@@ -226,9 +226,9 @@ export class Agent {
     });
   }
 
-  send(request: SipRequest): Promise<SipResponse> {
+  send(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
     const { stack, server } = this;
-    return request.method === "INVITE" ? stack.invite(request, server, {}) : stack.send(request, server);
+    return request.method === "INVITE" ? stack.invite(request, server, progress) : stack.send(request, server);
   }
 
   /** With credentials, where the server asks for them. */
@@ -239,9 +239,13 @@ export class Agent {
       ["Expires", String(expires)],
     ];
     const init = { method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, headers };
-    const request = createRequest(init);
-    const response = await this.send(request);
-    return response.status === 401 ? this.send(this.#withCredentials(request, response)) : response;
+    return this.call(createRequest(init));
+  }
+
+  /** A request outside of any session. */
+  outside(method: string, to: string, headers: [string, string][] = []): SipRequest {
+    const from = `<${this.aor}>;tag=${randomTag()}`;
+    return createRequest({ method, uri: to, from, to: `<${to}>`, callId: randomCallId(), headers });
   }
 
   invitation(to: string, headers: [string, string][] = []): SipRequest {
@@ -260,9 +264,9 @@ export class Agent {
 
   /** With credentials, where the server asks for them. */
   async call(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
-    const response = await this.stack.invite(request, this.server, progress);
-    if (response.status !== 407) return response;
-    return this.stack.invite(this.#withCredentials(request, response), this.server, progress);
+    const response = await this.send(request, progress);
+    if (response.status !== 401 && response.status !== 407) return response;
+    return this.send(this.#withCredentials(request, response), progress);
   }
 
   /** The request again, as its challenge asks for. @see RFC 3261 §22.2 */
@@ -281,13 +285,10 @@ export class Agent {
   }
 
   /** Accepts; the caller's end is then {@link dialogOf}. */
-  answer(incoming: IncomingRequest): void {
+  answer(incoming: IncomingRequest, headers: [string, string][] = []): void {
     incoming.respond(
       createResponse(incoming.request, 200, {
-        headers: [
-          ["Contact", `<${this.contact}>`],
-          ["Content-Type", "application/sdp"],
-        ],
+        headers: [["Contact", `<${this.contact}>`], ["Content-Type", "application/sdp"], ...headers],
         body: "v=0\r\n",
         toTag: randomTag(),
       }),
