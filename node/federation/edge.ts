@@ -142,7 +142,11 @@ class Edge {
     stripAssertions(headers);
     if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined))
       return { asserted: undefined, from: "client" };
-    if (named === undefined || domainOf(named) !== domain) return { status: 403, reason: "Not A User Of This Domain" };
+    if (named === undefined || domainOf(named) !== domain)
+      // RFC 3261 §10.3 step 5
+      return method === "REGISTER"
+        ? { status: 404, reason: "No User Of That Address" }
+        : { status: 403, reason: "Not A User Of This Domain" };
     assertIdentity(headers, named);
     return { asserted: named, from: "client" };
   }

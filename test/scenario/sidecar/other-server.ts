@@ -1,12 +1,13 @@
 import type { TrustedServer } from "../../../node/sidecar/trusted-servers.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
-import type { SipResponse } from "../../../node/sip/message/message.ts";
+import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
 import { randomCallId } from "../../../node/sip/message/tags.ts";
 import type { Agent } from "../session/session-world.ts";
 import { DOMAIN, SessionWorld } from "../session/session-world.ts";
 
 /** What of a third-party REGISTER is to differ from that of a user of the domain. */
 export interface RegisterChanges {
+  readonly uri?: string;
   readonly from?: string;
   readonly to?: string;
   readonly contact?: string | undefined;
@@ -25,16 +26,25 @@ export class OtherServer {
     this.agent = agent;
   }
 
-  /** A third-party REGISTER. @see RFC 3261 §10.2 */
   register(user: string, changes: RegisterChanges = {}): Promise<SipResponse> {
-    const { from, to = `<sip:${user}@${DOMAIN}>`, callId = this.callId, cseq = ++this.#cseq, expires = 600 } = changes;
+    return this.agent.send(this.request(user, changes));
+  }
+
+  /** A third-party REGISTER. @see RFC 3261 §10.2 */
+  request(user: string, changes: RegisterChanges = {}): SipRequest {
     const contact = "contact" in changes ? changes.contact : `<${this.agent.contact}>`;
-    return this.agent.send(
-      createRequest({
-        ...{ method: "REGISTER", uri: `sip:${DOMAIN}`, from: from ?? `<${this.agent.aor}>;tag=s`, to, callId, cseq },
-        headers: [...(contact === undefined ? [] : [["Contact", contact] as const]), ["Expires", String(expires)]],
-      }),
-    );
+    return createRequest({
+      method: "REGISTER",
+      uri: changes.uri ?? `sip:${DOMAIN}`,
+      from: changes.from ?? `<${this.agent.aor}>;tag=s`,
+      to: changes.to ?? `<sip:${user}@${DOMAIN}>`,
+      callId: changes.callId ?? this.callId,
+      cseq: changes.cseq ?? ++this.#cseq,
+      headers: [
+        ...(contact === undefined ? [] : [["Contact", contact] as const]),
+        ["Expires", String(changes.expires ?? 600)],
+      ],
+    });
   }
 }
 
