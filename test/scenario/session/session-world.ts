@@ -76,12 +76,13 @@ export class SessionWorld {
     return world;
   }
 
-  /** Ends the SIP side of a server, and begins another at the same address with what the first has stored. */
-  async restart(server: number): Promise<void> {
+  /** Ends the SIP side of a server, and begins another at the same address with what the first has stored. @param meanwhile what happens in between */
+  async restart(server: number, meanwhile?: () => Promise<unknown>): Promise<void> {
     const old = this.sides[server]!;
     const { port } = old.stack.listening().find(({ transport }) => transport === "UDP")!;
     await old.drain();
     await old.stop();
+    await meanwhile?.();
     const side = this.#create[server]!([{ ...ANY_PORT, port }]);
     await side.start();
     this.sides[server] = side;
