@@ -132,6 +132,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     self: mesh.self,
     others: () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId])),
+    former: () => mesh.former(),
+    keepMs: config.historyMs,
     domain,
   });
   const toDevices = createDeviceFork({ ...shared, stack, contacts: registrar });
