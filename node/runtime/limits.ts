@@ -153,6 +153,8 @@ export const limits = {
     watchersPerUser: 20_000,
     /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */
     subscriptions: 200_000,
+    /** Of these, those of one user: a handful of devices, each with a few hundred buddies and no list. Beyond: 403 with a Warning. */
+    subscriptionsPerUser: 1_000,
     /**
      * Buddy lists: their members, octets of these members' addresses, lists within lists, and octets of a list that a request brings. Beyond: 413.
      * The full state of a list has to fit into one NOTIFY with nothing but its members; documents that do not fit go with the next.
@@ -160,6 +162,8 @@ export const limits = {
     lists: { members: 200, uriBytes: 8 * 1024, depth: 8, documentBytes: 32 * 1024, notifyBytes: 56 * 1024 },
     /** Members of all lists that are being watched, at some 300 bytes each. Beyond: 503 with Retry-After. */
     listMembers: 500_000,
+    /** Of these, those of one user: fifty of the longest lists. Beyond: 403 with a Warning. */
+    listMembersPerUser: 10_000,
     /** Watchers in one document of those who watch a user, at under 200 bytes each. Beyond, the newest. */
     watchersTold: 240,
     /** Changes of a state in parts (watchers, registrations) that are remembered: who has missed more gets all of it. */

@@ -5,12 +5,12 @@ import type { RequestIdentity } from "../../federation/identity.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
-import { REG_EVENT, tooBrief, unavailable } from "../answer.ts";
+import { REG_EVENT, tooBrief } from "../answer.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import { readSubscribe } from "../subscription/read-subscribe.ts";
 import type { RestoredSubscription } from "../subscription/stored-subscription.ts";
-import { Admissions, RETRY_SECONDS } from "./admissions.ts";
+import { Admissions } from "./admissions.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import { contactFor } from "./presence-context.ts";
 import type { Registry } from "./registry.ts";
@@ -99,8 +99,8 @@ export class SubscribeHandler {
     const expiresSeconds = grantedSeconds(request.expiresSeconds, this.#context.times.subscription);
     if (expiresSeconds === "too-brief")
       return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
-    if (this.#registry.subscriptionCount >= this.#context.bounds.subscriptions)
-      return this.#refuse(incoming, unavailable(RETRY_SECONDS));
+    const problem = this.#admissions.problemOf(from === "client" ? asserted : undefined);
+    if (problem !== undefined) return this.#refuse(incoming, problem);
     const admission = this.#admissions.admit({ request, headers: incoming.request.headers, aor, asserted, from });
     if ("refuse" in admission) return this.#refuse(incoming, admission.refuse);
     const { subject, subscriber } = admission;
