@@ -40,6 +40,9 @@ export interface Examined {
   readonly to: Aor | undefined;
 }
 
+/** @see RFC 3261 §12.2.2 */
+const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
+
 export interface ExaminationContext {
   /** Whether nobody could read or change the request on its last hop. */
   readonly secure: boolean;
@@ -60,7 +63,7 @@ export function examineRequest(
   const { method } = request;
   const isOfSession = method === "INVITE" || !isServed(method);
   // What belongs to a session has followed its Route before it came to this.
-  if (isOfSession && hasTag(request.headers.get("To") ?? "")) return refuse(481, "Call/Transaction Does Not Exist");
+  if (isOfSession && hasTag(request.headers.get("To") ?? "")) return { kind: "refused", ...NO_SUCH_DIALOG };
   if (!isServed(method)) return refuse(405, "Method Not Allowed", [["Allow", ALLOW]]);
   try {
     const examined = examineFields(request, method, context);
@@ -85,6 +88,8 @@ function examineFields(
   if (uri.scheme === "sips" && !context.secure) return { status: 403, reason: "SIPS Over An Insecure Transport" };
   const isInDialog = (method === "SUBSCRIBE" || method === "NOTIFY") && hasTag(toField);
   const target = targetOf(uri, request.uri, method, isInDialog, context);
+  // The dialogs of this node are subscriptions; one between others, whose way does not lead here, nobody here knows.
+  if (method === "OPTIONS" && hasTag(toField) && !("kind" in target && target.kind === "node")) return NO_SUCH_DIALOG;
   if ("status" in target) return target;
   return (
     forwardsProblem(request, method, target, context) ??

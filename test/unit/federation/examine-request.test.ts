@@ -55,6 +55,9 @@ describe("examination of a request at the edge", () => {
   });
 
   it("knows nothing of a session whose way does not lead here", () => {
+    for (const uri of [BOB, "sip:device@10.0.0.1"])
+      expect(statusOf(request("OPTIONS", uri, { to: `<${BOB}>;tag=2` })), uri).to.equal(481);
+    expect(statusOf(request("OPTIONS", "sip:127.0.0.1", { to: `<${BOB}>;tag=2` }))).to.deep.equal({ kind: "node" });
     for (const method of ["INVITE", "BYE", "INFO"])
       expect(statusOf(request(method, BOB, { to: `<${BOB}>;tag=2` }))).to.equal(481);
   });
