@@ -3,7 +3,6 @@ import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import { parseSocketAddress } from "./config/values.ts";
 import type { Directory } from "./directory/directory.ts";
-import type { ClientAuthenticator } from "./federation/edge.ts";
 import { createEdge } from "./federation/edge.ts";
 import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
@@ -30,7 +29,9 @@ import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
 import { systemTimers } from "./runtime/timers.ts";
+import type { DigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
+import { KnownSourcesJournal, readKnownSources } from "./sip/auth/known-sources.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
@@ -185,6 +186,13 @@ export function createSipSide(components: SipSideComponents): SipSide {
       return promise;
     },
   });
+  const authenticator = digestAuthenticator(components);
+  const knownSources = new KnownSourcesJournal({
+    ...shared,
+    settings: storage.settings,
+    known: () => authenticator.known(),
+    logger: part("sip"),
+  });
   // What comes while listeners are being bound waits for a moment, until all behind the edge runs.
   const early: (() => void)[] = [];
   let isUp = false;
@@ -198,7 +206,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     isTrusted: trusts,
     self: mesh.self,
     domain,
-    authenticator: config.authentication === "none" ? "none" : digestAuthenticator(components),
+    authenticator: config.authentication === "none" ? "none" : authenticator,
     logger: part("edge"),
     counters,
     services: {
@@ -244,6 +252,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       inputs.start();
       held.start();
       history.start();
+      knownSources.start();
       isUp = true;
       for (const serve of early.splice(0)) serve();
       noteExpiry();
@@ -255,6 +264,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async drain(options) {
       registrar.stop();
       history.stop();
+      knownSources.stop();
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
       if (options?.forGood === true)
@@ -269,12 +279,13 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
 }
 
-function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): ClientAuthenticator {
+function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): DigestAuthenticator {
   const findUser = (username: string, realm: string) => storage.users.find(username, realm);
   return createDigestAuthenticator({
     realm: domain,
     findUser,
     nonceKey: secret(storage.settings, NONCE_KEY),
+    known: readKnownSources(storage.settings),
     clock,
     counters,
   });

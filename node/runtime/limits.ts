@@ -61,6 +61,7 @@ export const limits = {
     /**
      * Wrong passwords for one user, or from one address, that cost nothing; after each further one no credentials of theirs are looked at for a time, which doubles up to five minutes: 503
      * with Retry-After. One is forgotten a minute. A user who has shown the right password from an address is not kept waiting there. About 200 B each.
+     * Of whom that is known where, as much as `writtenBytes` is written every `writeMs`, for the next run.
      */
     guesses: {
       perUser: 5,
@@ -69,6 +70,8 @@ export const limits = {
       longestMs: 5 * 60_000,
       forgetMs: 60_000,
       remembered: 20_000,
+      writeMs: 10 * 60_000,
+      writtenBytes: 1024 * 1024,
     },
     /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
     retryAfterSeconds: 5,
