@@ -168,6 +168,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     contacts: registrar,
     self: mesh.self,
+    realm: domain,
     tokens: createFlowTokens(secret(storage.settings, FLOW_KEY)),
     addressFor: (flow) => contactFor(flow, config),
     logger: part("sessions"),

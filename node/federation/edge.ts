@@ -10,6 +10,7 @@ import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
+import { stripCredentials } from "./challenges.ts";
 import { assertedIn, assertIdentity, IDENTITIES_REMOVED, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, SUPPORTED } from "./examine-request.ts";
@@ -60,7 +61,7 @@ const PROXIED = { MESSAGE: "message", OPTIONS: "options", INVITE: "invite" } as 
 export interface EdgeComponents {
   readonly stack: Pick<SipStack, "onRequest" | "listening">;
   readonly self: ServerId;
-  /** The domain served, lower case. */
+  /** The domain served, lower case: the realm of clients' credentials too. */
   readonly domain: string;
   /** By which clients reach this node besides. */
   readonly names?: readonly SipName[];
@@ -166,7 +167,7 @@ class Edge {
     const problem = identityProblem(examined, result.aor, domain);
     if (problem !== undefined) return problem;
     // The credentials were for us; nobody further on is to see them (RFC 3261 §22.3).
-    request.headers.delete("Proxy-Authorization");
+    stripCredentials(request.headers, domain);
     assertIdentity(request.headers, result.aor);
     return { asserted: result.aor, from: "client" };
   }

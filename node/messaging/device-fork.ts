@@ -43,7 +43,7 @@ function fork(
 ): Promise<SipResponse> {
   const { stack, counters } = components;
   const { promise, resolve } = Promise.withResolvers<SipResponse>();
-  const answer = new ForkAnswer<SipResponse>(contacts.length);
+  const answer = new ForkAnswer(contacts.length);
   const { deliveryMs: withinMs } = limits.messaging;
   for (const [at, contact] of contacts.entries()) {
     counters.add("messaging.branches");

@@ -64,7 +64,7 @@ class InviteFork {
     if (signal?.aborted === true) cancelAll();
     signal?.addEventListener("abort", cancelAll);
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
-    const answer = new ForkAnswer<SipResponse>(contacts.length);
+    const answer = new ForkAnswer(contacts.length);
     contacts.forEach((contact, at) => {
       void this.#branch(contact, shares[at] as number).then((response) => {
         const isAnswered = response.status >= 200 && response.status < 300;

@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { stripCredentials } from "../federation/challenges.ts";
 import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
 import { fromDevice, localFailure, maxForwardsOf } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
@@ -19,6 +20,8 @@ export interface SessionProxyComponents
   extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents {
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   readonly contacts: RegisteredContacts;
+  /** Of the credentials that are for this server. */
+  readonly realm: string;
   readonly timers: Timers;
 }
 
@@ -92,7 +95,7 @@ class Proxy implements SessionProxy {
     if (maxForwards === undefined) refuse(400);
     else if (maxForwards === 0) refuse(483);
     else {
-      const onward = toNext(request, maxForwards - 1);
+      const onward = toNext(request, maxForwards - 1, this.#components.realm);
       if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
       this.#pass(incoming, onward, refuse);
     }
@@ -147,8 +150,9 @@ function followed(incoming: IncomingRequest, relay: (response: SipResponse) => v
 }
 
 /** The copy that goes on: credentials for this server stay here. */
-function toNext(request: SipRequest, maxForwards: number): SipRequest {
+function toNext(request: SipRequest, maxForwards: number, realm: string): SipRequest {
   const headers = request.headers.clone();
-  headers.set("Max-Forwards", String(maxForwards)).delete("Proxy-Authorization");
+  headers.set("Max-Forwards", String(maxForwards));
+  stripCredentials(headers, realm);
   return { ...request, headers };
 }
