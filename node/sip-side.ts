@@ -3,7 +3,6 @@ import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import { parseSocketAddress } from "./config/values.ts";
 import type { Directory } from "./directory/directory.ts";
-import type { ClientAuthenticator } from "./federation/edge.ts";
 import { createEdge } from "./federation/edge.ts";
 import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
@@ -30,7 +29,9 @@ import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
 import { systemTimers } from "./runtime/timers.ts";
+import type { DigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
+import { KnownSourcesJournal, readKnownSources } from "./sip/auth/known-sources.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
@@ -132,6 +133,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     self: mesh.self,
     others: () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId])),
+    former: () => mesh.former(),
+    keepMs: config.historyMs,
     domain,
   });
   const toDevices = createDeviceFork({
@@ -169,6 +172,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     contacts: registrar,
     self: mesh.self,
+    realm: domain,
     tokens: createFlowTokens(secret(storage.settings, FLOW_KEY)),
     addressFor: (flow) => contactFor(flow, config),
     logger: part("sessions"),
@@ -187,6 +191,13 @@ export function createSipSide(components: SipSideComponents): SipSide {
       return promise;
     },
   });
+  const authenticator = digestAuthenticator(components);
+  const knownSources = new KnownSourcesJournal({
+    ...shared,
+    settings: storage.settings,
+    known: () => authenticator.known(),
+    logger: part("sip"),
+  });
   // What comes while listeners are being bound waits for a moment, until all behind the edge runs.
   const early: (() => void)[] = [];
   let isUp = false;
@@ -200,14 +211,14 @@ export function createSipSide(components: SipSideComponents): SipSide {
     isTrusted: trusts,
     self: mesh.self,
     domain,
-    authenticator: config.authentication === "none" ? "none" : digestAuthenticator(components),
+    authenticator: config.authentication === "none" ? "none" : authenticator,
     logger: part("edge"),
     counters,
     services: {
       register: (incoming, user) => registrar.handleRegister(incoming, user),
       askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
       publish: (incoming, identity) => presence.handlePublish(incoming, identity),
-      subscribe: (incoming, identity) => presence.handleSubscribe(incoming, identity),
+      subscribe: (incoming, identity) => inputs.returned(incoming) || presence.handleSubscribe(incoming, identity),
       notify: (incoming, identity) => inputs.notified(incoming) || presence.handleNotify(incoming, identity),
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
       invite: (incoming, identity, to) => sessions.handleInvite(incoming, identity, to),
@@ -245,6 +256,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       inputs.start();
       held.start();
       history.start();
+      knownSources.start();
       isUp = true;
       for (const serve of early.splice(0)) serve();
       noteExpiry();
@@ -256,6 +268,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async drain(options) {
       registrar.stop();
       history.stop();
+      knownSources.stop();
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
       if (options?.forGood === true)
@@ -270,12 +283,13 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
 }
 
-function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): ClientAuthenticator {
+function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): DigestAuthenticator {
   const findUser = (username: string, realm: string) => storage.users.find(username, realm);
   return createDigestAuthenticator({
     realm: domain,
     findUser,
     nonceKey: secret(storage.settings, NONCE_KEY),
+    known: readKnownSources(storage.settings),
     clock,
     counters,
   });

@@ -245,6 +245,8 @@ class LiveView implements NodeView {
     const number = roster.servers.find((server) => server.id === id)?.number;
     // Once it is out of the roster it still has a name.
     if (number === undefined && id === this.#parts.mesh.self) return this.#self;
+    const former = number === undefined ? this.#parts.mesh.former().find((server) => server.id === id) : undefined;
+    if (former !== undefined) return { number: former.number, id, name: former.name };
     return { ...serverOf(roster, number ?? 0), id };
   }
 }

@@ -8,6 +8,10 @@ import type { Examined } from "./examine-request.ts";
 import type { Refusal } from "./refusal.ts";
 
 const P_ASSERTED_IDENTITY = "P-Asserted-Identity";
+const P_PREFERRED_IDENTITY = "P-Preferred-Identity";
+
+/** Counts the requests of clients that said who they are otherwise than by credentials. */
+export const IDENTITIES_REMOVED = "edge.identities_removed";
 
 /** The user whom a server of the mesh vouches for: the first SIP address in P-Asserted-Identity. @see RFC 3325 §9.1 */
 export function assertedIn(headers: SipHeaders): Aor | undefined {
@@ -23,10 +27,17 @@ export function assertedIn(headers: SipHeaders): Aor | undefined {
   return undefined;
 }
 
-/** Removes from a client's request what only servers may say. @see RFC 3325 §5 */
-export function stripAssertions(headers: SipHeaders): void {
-  headers.delete(P_ASSERTED_IDENTITY);
+/**
+ * Removes from a client's request what only servers may say, and whom it would like to be: a user has one identity, that of their
+ * credentials.
+ * @returns whether it said who it is
+ * @see RFC 3325 §5, §6, §9.2
+ */
+export function stripAssertions(headers: SipHeaders): boolean {
+  const isSaid = headers.has(P_ASSERTED_IDENTITY) || headers.has(P_PREFERRED_IDENTITY);
+  headers.delete(P_ASSERTED_IDENTITY).delete(P_PREFERRED_IDENTITY);
   stripAortaHeaders(headers);
+  return isSaid;
 }
 
 /** Vouches for the user to the servers that the request goes on to. */

@@ -10,10 +10,12 @@ import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
-import { assertedIn, assertIdentity, identityProblem, stripAssertions } from "./edge-identity.ts";
+import { stripCredentials } from "./challenges.ts";
+import { assertedIn, assertIdentity, IDENTITIES_REMOVED, identityProblem, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
+import { isLoop, LOOP_DETECTED, LOOPS } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
@@ -59,7 +61,7 @@ const PROXIED = { MESSAGE: "message", INVITE: "invite", OPTIONS: "proxy", NOTIFY
 export interface EdgeComponents {
   readonly stack: Pick<SipStack, "onRequest" | "listening">;
   readonly self: ServerId;
-  /** The domain served, lower case. */
+  /** The domain served, lower case: the realm of clients' credentials too. */
   readonly domain: string;
   /** By which clients reach this node besides. */
   readonly names?: readonly SipName[];
@@ -96,6 +98,8 @@ class Edge {
     counters.add(`edge.requests.${incoming.flow.transport.toLowerCase()}`);
     try {
       const { services } = this.#components;
+      // Before anything else: within a session too, a client could send it round and round with a Route of its making.
+      if (isLoop(request.headers, this.#ownAddresses())) return this.#endLoop(incoming);
       if (services.follow(incoming)) return;
       if (incoming.flow.transport === "MESH" && services.asked(incoming)) return;
       // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
@@ -114,12 +118,12 @@ class Edge {
     // The stack matches a CANCEL with its INVITE; this one had none. RFC 3261 §9.2
     if (request.method === "CANCEL")
       return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
-    const { domain, self, stack, names } = this.#components;
-    this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names);
+    const { domain } = this.#components;
     const { flow } = incoming;
     const isTrusted = this.#components.isTrusted(flow);
     const fromServer = flow.transport === "MESH" || isTrusted;
-    const examined = examineRequest(request, { domain, own: this.#own, secure: isSecure(flow), fromServer });
+    const context = { domain, own: this.#ownAddresses(), secure: isSecure(flow), fromServer };
+    const examined = examineRequest(request, context);
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
     const identity =
       flow.transport === "MESH"
@@ -140,15 +144,19 @@ class Edge {
     const { domain } = this.#components;
     const named = method === "REGISTER" ? to : (assertedIn(headers) ?? from);
     stripAssertions(headers);
-    if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined))
-      return { asserted: undefined, from: "client" };
-    if (named === undefined || domainOf(named) !== domain) return { status: 403, reason: "Not A User Of This Domain" };
+    const itself: RequestIdentity = { asserted: undefined, from: "client", trusted: true };
+    if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined)) return itself;
+    if (named === undefined || domainOf(named) !== domain) {
+      // RFC 3261 §10.3 step 5
+      if (method === "REGISTER") return { status: 404, reason: "No User Of That Address" };
+      return method === "SUBSCRIBE" ? itself : { status: 403, reason: "Not A User Of This Domain" };
+    }
     assertIdentity(headers, named);
-    return { asserted: named, from: "client" };
+    return { ...itself, asserted: named };
   }
 
   #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {
-    stripAssertions(request.headers);
+    if (stripAssertions(request.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
     const { method, target } = examined;
     // A NOTIFY is judged by its dialog; what the node can do, anybody may ask.
     if (method === "NOTIFY" || (method === "OPTIONS" && target.kind === "node"))
@@ -162,7 +170,7 @@ class Edge {
     const problem = identityProblem(examined, result.aor, domain);
     if (problem !== undefined) return problem;
     // The credentials were for us; nobody further on is to see them (RFC 3261 §22.3).
-    request.headers.delete("Proxy-Authorization");
+    stripCredentials(request.headers, domain);
     assertIdentity(request.headers, result.aor);
     return { asserted: result.aor, from: "client" };
   }
@@ -214,8 +222,20 @@ class Edge {
     incoming.respond(createResponse(incoming.request, 200, { headers }));
   }
 
-  #refuse(incoming: IncomingRequest, { status, reason, headers }: Refusal): void {
+  #ownAddresses(): OwnAddresses {
+    const { self, stack, names } = this.#components;
+    return (this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names));
+  }
+
+  #endLoop(incoming: IncomingRequest): void {
+    // RFC 3261 §17: an ACK is never answered.
+    if (incoming.request.method === "ACK") this.#components.counters.add(LOOPS);
+    else this.#refuse(incoming, LOOP_DETECTED);
+  }
+
+  #refuse(incoming: IncomingRequest, { status, reason, headers, counter }: Refusal): void {
     this.#components.counters.add(`edge.refused.${status}`);
+    if (counter !== undefined) this.#components.counters.add(counter);
     incoming.respond(
       createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
     );

@@ -1,6 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
-import { limits } from "../runtime/limits.ts";
 import { hasTag } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { detached } from "../sip/message/lexical.ts";
@@ -9,7 +8,6 @@ import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import { parseUri, tryParseUri } from "../sip/message/uri.ts";
-import { parseVia } from "../sip/message/via.ts";
 import { maxBreadthOf } from "./breadth.ts";
 import { maxForwardsOf } from "./forward.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
@@ -55,6 +53,9 @@ export interface Examined {
   readonly to: Aor | undefined;
 }
 
+/** @see RFC 3261 §12.2.2 */
+const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
+
 export interface ExaminationContext {
   /** Whether nobody could read or change the request on its last hop. */
   readonly secure: boolean;
@@ -67,7 +68,7 @@ export interface ExaminationContext {
 
 /**
  * Checks all about a request that needs neither its sender's identity nor its user's whereabouts. The stack has seen to it that
- * the mandatory fields are there and agree with each other.
+ * the mandatory fields are there and agree with each other; loops have been looked for.
  * @see RFC 3261 §8.2.1, §8.2.2, §16.3, §26.2.2
  */
 export function examineRequest(
@@ -77,7 +78,7 @@ export function examineRequest(
   const method = servedMethod(request.method);
   const isOfSession = method === "INVITE" || method === "other" || method === undefined;
   // What belongs to a session has followed its Route before it came to this.
-  if (isOfSession && hasTag(request.headers.get("To") ?? "")) return refuse(481, "Call/Transaction Does Not Exist");
+  if (isOfSession && hasTag(request.headers.get("To") ?? "")) return { kind: "refused", ...NO_SUCH_DIALOG };
   if (method === undefined) return { kind: "refused", ...NOT_ALLOWED };
   try {
     const examined = examineFields(request, method, context);
@@ -102,6 +103,8 @@ function examineFields(
   if (uri.scheme === "sips" && !context.secure) return { status: 403, reason: "SIPS Over An Insecure Transport" };
   const isInDialog = (method === "SUBSCRIBE" || method === "NOTIFY") && hasTag(toField);
   const target = targetOf(uri, request.uri, method, isInDialog, context);
+  // The dialogs of this node are subscriptions; one between others, whose way does not lead here, nobody here knows.
+  if (method === "OPTIONS" && hasTag(toField) && !("kind" in target && target.kind === "node")) return NO_SUCH_DIALOG;
   if ("status" in target) return target;
   return (
     forwardsProblem(request, method, target, context) ??
@@ -135,7 +138,7 @@ function userOf(uri: string): Aor | undefined {
   return aor && detached(aor);
 }
 
-/** What only concerns requests that go on from here, to a device or to another server. @see RFC 3261 §16.3 steps 3 and 4 */
+/** What only concerns requests that go on from here, to a device or to another server. @see RFC 3261 §16.3 step 3 */
 function forwardsProblem(
   request: SipRequest,
   method: ServedMethod,
@@ -147,10 +150,6 @@ function forwardsProblem(
   if (target.kind !== "user" || !isProxied(method)) return undefined;
   if (maxBreadthOf(request.headers) === undefined) return bad("malformed Max-Breadth");
   if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
-  const vias = request.headers.all("Via");
-  const { visits } = limits.federation;
-  if (vias.length > visits && vias.filter((via) => own.isOwnVia(parseVia(via))).length > visits)
-    return { status: 482, reason: "Loop Detected" };
   // RFC 3261 §16.4: a Route that names this node has led here and is done; another would make it a relay.
   for (const route of request.headers.all("Route")) {
     const uri = parseUri(parseNameAddr(route).uri);
@@ -173,7 +172,7 @@ function contactProblem({ headers }: SipRequest, method: string, { own }: Examin
     const parsed = tryParseUri(uri);
     return parsed !== undefined && own.isOwnUri(parsed);
   });
-  return isOwn ? { status: 403, reason: "Contact Is This Server" } : undefined;
+  return isOwn ? { status: 403, reason: "Contact Is This Server", counter: "federation.own_contacts" } : undefined;
 }
 
 /** Extensions of the registrar, and of subscriptions. @see RFC 3327, RFC 5626, RFC 4662, RFC 5367 */

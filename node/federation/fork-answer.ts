@@ -1,15 +1,19 @@
+import type { SipResponse } from "../sip/message/message.ts";
+import { isChallenge, joinChallenges } from "./challenges.ts";
+
 /** Statuses that tell the sender how to do better, best first. @see RFC 3261 §16.7 step 6 */
 const HELPFUL = [401, 407, 415, 420, 484];
 
 /**
  * Collects the final answers of the branches of one forked request and says when, and with which, the sender is answered:
- * with the first 2xx at once, otherwise with the best when all are in.
+ * with the first 2xx at once, otherwise with the best when all are in. One that asks for credentials asks for those of all branches.
  * @see RFC 3261 §16.7
  */
-export class ForkAnswer<Answer extends { readonly status: number }> {
+export class ForkAnswer {
   #pending: number;
   #answered = false;
-  #best: Answer | undefined;
+  #best: SipResponse | undefined;
+  readonly #challenges: SipResponse[] = [];
 
   /** @param branches how many answers will come, at least 1 */
   constructor(branches: number) {
@@ -17,13 +21,14 @@ export class ForkAnswer<Answer extends { readonly status: number }> {
   }
 
   /** The answer for the sender, once; `undefined` while there is more to wait for, and ever after. */
-  received(answer: Answer): Answer | undefined {
+  received(answer: SipResponse): SipResponse | undefined {
     this.#pending -= 1;
     if (this.#answered) return undefined;
+    if (isChallenge(answer)) this.#challenges.push(answer);
     if (this.#best === undefined || isBetter(answer.status, this.#best.status)) this.#best = answer;
     if (!isSuccess(answer.status) && this.#pending > 0) return undefined;
     this.#answered = true;
-    return this.#best;
+    return isChallenge(this.#best) ? joinChallenges(this.#best, this.#challenges) : this.#best;
   }
 }
 

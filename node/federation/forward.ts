@@ -6,6 +6,7 @@ import { formatUri, schemeOf, tryParseUri } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
+import { stripAssertions } from "./edge-identity.ts";
 
 const MAX_FORWARDS = 70;
 
@@ -38,11 +39,10 @@ export function toDevice(
   return copy;
 }
 
-/** The response of a device without what only servers may say. */
+/** The response of a device without what only servers may say. @see RFC 3325 §9.1 */
 export function fromDevice(response: SipResponse): SipResponse {
   const copy = { ...response, headers: response.headers.clone() };
-  stripAortaHeaders(copy.headers);
-  copy.headers.delete("P-Asserted-Identity");
+  stripAssertions(copy.headers);
   return copy;
 }
 

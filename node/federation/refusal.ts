@@ -4,5 +4,7 @@ export interface Refusal {
   readonly status: number;
   /** Reason phrase; it names what was wrong, for the person who reads a trace. */
   readonly reason: string;
+  /** Counts refusals of this kind, beside those of its status. */
+  readonly counter?: string;
   readonly headers?: ReadonlyArray<readonly [name: string, value: string]>;
 }

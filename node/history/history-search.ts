@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import { createRequest, createResponse } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
@@ -38,6 +39,11 @@ export interface HistorySearchComponents {
   readonly self: ServerId;
   /** The other servers of the domain. */
   readonly others: () => readonly ServerId[];
+  /** Those that have left it, as far as is known here, and when. */
+  readonly former: () => readonly { readonly id: ServerId; readonly leftAtMs: number }[];
+  /** How long servers keep what was written. */
+  readonly keepMs: number;
+  readonly clock: Clock;
   readonly domain: string;
 }
 
@@ -90,6 +96,7 @@ export function createHistorySearch(components: HistorySearchComponents): Histor
         if (typeof part === "string") missing.push({ server, reason: part });
         else parts.push(part);
       }
+      if (everywhere) missing.push(...gone(components, query.sinceMs));
       return { ...merge(parts, query.limit), missing };
     },
     handleQuery(incoming) {
@@ -100,6 +107,17 @@ export function createHistorySearch(components: HistorySearchComponents): Histor
       incoming.respond(createResponse(request, 200, { headers: [["Content-Type", "application/json"]], body }));
     },
   };
+}
+
+/** Servers that were still there in the time that is searched, and have taken what they kept with them. */
+function gone({ former, keepMs, clock }: HistorySearchComponents, sinceMs: number): HistoryAnswer["missing"] {
+  const oldestMs = keepMs > 0 ? clock.wallMs() - keepMs : 0;
+  return former()
+    .filter(({ leftAtMs }) => leftAtMs > Math.max(sinceMs, oldestMs))
+    .map(({ id, leftAtMs }) => ({
+      server: id,
+      reason: `left the domain on ${new Date(leftAtMs).toISOString().slice(0, 10)}`,
+    }));
 }
 
 /** What another server has, or why it cannot be had. */

@@ -134,7 +134,7 @@ async function prepare(init: MeshInit, privateKey: PrivateKey, observers: readon
   const bootstrap = parseAddresses(init.bootstrap ?? [], "bootstrap address");
   const self = peerIdFromPrivateKey(privateKey).toString();
   const contact = new VoterContact(self);
-  const keeper = new RosterKeeper(settings, self, contact);
+  const keeper = new RosterKeeper(settings, self, contact, clock);
   await keeper.load();
   const book = new InviteBook(init.invites, settings, clock);
   const isServer = (id: string): boolean => keeper.isServer(id);

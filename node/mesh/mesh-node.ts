@@ -12,6 +12,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import { areListenAddresses } from "./addresses.ts";
 import { meshCounter } from "./counters.ts";
 import { Dialer } from "./dialer.ts";
+import type { FormerServer } from "./former-servers.ts";
 import type { Guard } from "./guard.ts";
 import { addressesOf, fullAddressesOf } from "./host.ts";
 import type { InviteBook } from "./invite-book.ts";
@@ -140,6 +141,10 @@ export class LibP2pMesh implements MeshNode {
 
   roster(): Roster {
     return this.#parts.keeper.roster;
+  }
+
+  former(): readonly FormerServer[] {
+    return this.#parts.keeper.former();
   }
 
   async start(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { PrivateKey } from "@libp2p/interface";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
+import type { FormerServer } from "./former-servers.ts";
 
 /** Separate flows between two servers, so that large SIP bodies never delay a lease. Order holds within a channel while the link is up. */
 export type MeshChannel = "directory" | "sip";
@@ -48,6 +49,8 @@ export interface Mesh {
   readonly privateKey: PrivateKey;
   /** The roster in force. */
   roster(): Roster;
+  /** Servers that have left the roster while this one was in it, and are not back. */
+  former(): readonly FormerServer[];
   /** Queues a message to a server; false, and nothing happens, when there is no link. What is queued in one turn of the event loop leaves as one write. */
   send(to: ServerId, channel: MeshChannel, message: Uint8Array): boolean;
   /** One receiver per channel. Called only for servers of the roster. */

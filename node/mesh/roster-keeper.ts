@@ -1,16 +1,17 @@
 import { generateKeyPair, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
-import { decode, encode, list, text } from "../../dht-schema/codec.ts";
 import type { Roster } from "../../dht-schema/roster.ts";
 import { isNewerRoster, openRoster, rosterDigest, signRoster } from "../../dht-schema/roster.ts";
 import { OperationalError, assert } from "../runtime/errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Settings } from "../storage/ports.ts";
+import type { FormerServer } from "./former-servers.ts";
+import { FormerServers } from "./former-servers.ts";
 import { loadDomainKey, readCounter, writeCounter } from "./identity.ts";
 import { setting } from "./settings-names.ts";
 import { VoterContact } from "./voter-contact.ts";
-
-const formerCodec = list(text(128), limits.mesh.formerServers);
 
 /** What belonging to a domain means: its public key, and a roster that key has signed. */
 interface Membership {
@@ -38,16 +39,17 @@ export class RosterKeeper {
   readonly #self: string;
   readonly #contact: VoterContact;
   readonly #listeners = new Set<(roster: Roster, origin: RosterOrigin) => void>();
+  readonly #former: FormerServers;
   #membership: Membership | undefined;
   #servers: ReadonlySet<string> = new Set();
-  #former: readonly string[] = [];
   #digest = 0;
   /** No roster of a lower version is taken or made any more. */
   #floor = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** @param self peer id of this server; without it, rosters can only be read */
-  constructor(settings: Settings, self = "", contact = new VoterContact(self)) {
+  constructor(settings: Settings, self = "", contact = new VoterContact(self), clock: Clock = systemClock) {
+    this.#former = new FormerServers(settings, clock);
     this.#settings = settings;
     this.#self = self;
     this.#contact = contact;
@@ -61,7 +63,7 @@ export class RosterKeeper {
     try {
       if (domainPublicKey?.length !== 32) throw new Error("the domain's public key is missing");
       const roster = await openRoster(signed, domainPublicKey);
-      this.#former = readFormer(this.#settings);
+      this.#former.load();
       this.#floor = readCounter(this.#settings, setting.rosterFloor);
       this.#hold({ domainPublicKey, domainKey: loadDomainKey(this.#settings), roster, signed });
     } catch (cause) {
@@ -111,7 +113,12 @@ export class RosterKeeper {
 
   /** Whether the server was taken out of the roster while this one was in it. */
   isFormer(id: string): boolean {
-    return this.#former.includes(id);
+    return this.#former.has(id);
+  }
+
+  /** Servers that were taken out while this one was in the roster, and are not back. */
+  former(): readonly FormerServer[] {
+    return this.#former.all().filter(({ id }) => !this.isServer(id));
   }
 
   /** The lowest version of a roster that is taken or made here. */
@@ -261,20 +268,10 @@ export class RosterKeeper {
     if (this.#membership === undefined) {
       this.#settings.set(setting.domainPublicKey, membership.domainPublicKey);
       if (domainKey !== undefined) this.#settings.set(setting.domainKey, privateKeyToProtobuf(domainKey));
-    } else this.#remember(this.#membership.roster, membership.roster);
+    } else this.#former.note(this.#membership.roster, membership.roster);
     this.#settings.set(setting.roster, membership.signed);
     this.#hold(membership);
     for (const listener of this.#listeners) listener(membership.roster, origin);
-  }
-
-  /** Keeps the ids of servers that were taken out, so that they can be told when they come back. */
-  #remember(before: Roster, next: Roster): void {
-    const present = new Set(next.servers.map(({ id }) => id));
-    const left = before.servers.map(({ id }) => id).filter((id) => !present.has(id));
-    if (left.length === 0) return;
-    const all = [...new Set([...this.#former, ...left])].filter((id) => !present.has(id));
-    this.#former = all.slice(-limits.mesh.formerServers);
-    this.#settings.set(setting.former, encode(formerCodec, this.#former));
   }
 
   #hold(membership: Membership): void {
@@ -311,9 +308,4 @@ function checkSameTerms(next: Roster, before: Roster): void {
     "OTHER_TERMS",
     `a roster with a lease of ${next.leaseMs} ms and a drift of ${next.driftPpm} ppm, not ${before.leaseMs} and ${before.driftPpm}: a domain keeps those that it was founded with`,
   );
-}
-
-function readFormer(settings: Settings): readonly string[] {
-  const stored = settings.get(setting.former);
-  return stored === undefined ? [] : decode(formerCodec, stored);
 }

@@ -16,4 +16,6 @@ export const setting = {
   rosterFloor: "mesh.roster-floor",
   /** Peer ids of servers that were taken out of the roster. */
   former: "mesh.former-servers",
+  /** Names of these, and when they left. */
+  formerServers: "mesh.former-server-names",
 } as const;

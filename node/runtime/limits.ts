@@ -61,6 +61,7 @@ export const limits = {
     /**
      * Wrong passwords for one user, or from one address, that cost nothing; after each further one no credentials of theirs are looked at for a time, which doubles up to five minutes: 503
      * with Retry-After. One is forgotten a minute. A user who has shown the right password from an address is not kept waiting there. About 200 B each.
+     * Of whom that is known where, as much as `writtenBytes` is written every `writeMs`, for the next run.
      */
     guesses: {
       perUser: 5,
@@ -69,6 +70,8 @@ export const limits = {
       longestMs: 5 * 60_000,
       forgetMs: 60_000,
       remembered: 20_000,
+      writeMs: 10 * 60_000,
+      writtenBytes: 1024 * 1024,
     },
     /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
     retryAfterSeconds: 5,
@@ -153,6 +156,8 @@ export const limits = {
     watchersPerUser: 20_000,
     /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */
     subscriptions: 200_000,
+    /** Of these, those of one user: a handful of devices, each with a few hundred buddies and no list. Beyond: 403 with a Warning. */
+    subscriptionsPerUser: 1_000,
     /**
      * Buddy lists: their members, octets of these members' addresses, lists within lists, and octets of a list that a request brings. Beyond: 413.
      * The full state of a list has to fit into one NOTIFY with nothing but its members; documents that do not fit go with the next.
@@ -160,6 +165,8 @@ export const limits = {
     lists: { members: 200, uriBytes: 8 * 1024, depth: 8, documentBytes: 32 * 1024, notifyBytes: 56 * 1024 },
     /** Members of all lists that are being watched, at some 300 bytes each. Beyond: 503 with Retry-After. */
     listMembers: 500_000,
+    /** Of these, those of one user: fifty of the longest lists. Beyond: 403 with a Warning. */
+    listMembersPerUser: 10_000,
     /** Watchers in one document of those who watch a user, at under 200 bytes each. Beyond, the newest. */
     watchersTold: 240,
     /** Changes of a state in parts (watchers, registrations) that are remembered: who has missed more gets all of it. */

@@ -1,6 +1,7 @@
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
+import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
@@ -29,7 +30,10 @@ export interface DeviceForkComponents {
 export function createDeviceFork(components: DeviceForkComponents): DeviceDelivery {
   return (request, aor, from) => {
     const contacts = branchesOf(request, components.contacts.contactsOf(aor), from);
-    if ("status" in contacts) return Promise.resolve(contacts);
+    if ("status" in contacts) {
+      if (contacts.status === LOOP_DETECTED.status) components.counters.add(LOOPS);
+      return Promise.resolve(contacts);
+    }
     const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
     return shares === undefined
       ? Promise.resolve(createResponse(request, 440))
@@ -46,7 +50,7 @@ function fork(
 ): Promise<SipResponse> {
   const { send, counters } = components;
   const { promise, resolve } = Promise.withResolvers<SipResponse>();
-  const answer = new ForkAnswer<SipResponse>(contacts.length);
+  const answer = new ForkAnswer(contacts.length);
   const { deliveryMs: withinMs } = limits.federation;
   for (const [at, contact] of contacts.entries()) {
     counters.add("federation.branches");

@@ -1,6 +1,7 @@
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
+import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
@@ -30,7 +31,10 @@ export interface InviteForkComponents {
 export function createInviteFork(components: InviteForkComponents): DeviceDelivery {
   return (request, aor, from, progress = {}) => {
     const contacts = branchesOf(request, components.contacts.contactsOf(aor), from);
-    if ("status" in contacts) return Promise.resolve(contacts);
+    if ("status" in contacts) {
+      if (contacts.status === LOOP_DETECTED.status) components.counters.add(LOOPS);
+      return Promise.resolve(contacts);
+    }
     const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
     if (shares === undefined) return Promise.resolve(createResponse(request, 440));
     return new InviteFork(components, request, from, progress).ring(contacts, shares);
@@ -60,7 +64,7 @@ class InviteFork {
     if (signal?.aborted === true) cancelAll();
     signal?.addEventListener("abort", cancelAll);
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
-    const answer = new ForkAnswer<SipResponse>(contacts.length);
+    const answer = new ForkAnswer(contacts.length);
     contacts.forEach((contact, at) => {
       void this.#branch(contact, shares[at] as number).then((response) => {
         const isAnswered = response.status >= 200 && response.status < 300;

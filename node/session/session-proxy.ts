@@ -1,6 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import { stripAssertions } from "../federation/edge-identity.ts";
-import { localFailure, maxForwardsOf } from "../federation/forward.ts";
+import { stripCredentials } from "../federation/challenges.ts";
+import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
+import { fromDevice, localFailure, maxForwardsOf } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
@@ -20,6 +21,8 @@ export interface SessionProxyComponents
   extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents {
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   readonly contacts: RegisteredContacts;
+  /** Of the credentials that are for this server. */
+  readonly realm: string;
   readonly timers: Timers;
 }
 
@@ -36,8 +39,8 @@ export interface SessionProxy {
   follow(incoming: IncomingRequest): boolean;
 }
 
-/** What belongs to a session. All else would be asked for in somebody's name, and nobody has proven theirs on this way. @see RFC 3261 §12.2, 3262, 3311, 3515, 6086 */
-const METHODS: ReadonlySet<string> = new Set(["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER"]);
+/** What belongs to a session. All else would be asked for in somebody's name, and nobody has proven theirs on this way. @see RFC 3261 §11, §12.2, 3262, 3311, 3515, 6086 */
+const METHODS: ReadonlySet<string> = new Set(["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "OPTIONS"]);
 
 export function createSessionProxy(components: SessionProxyComponents): SessionProxy {
   return new Proxy(components);
@@ -111,7 +114,11 @@ class Proxy implements SessionProxy {
     const maxForwards = maxForwardsOf(request);
     if (maxForwards === undefined) refuse(400);
     else if (maxForwards === 0) refuse(483);
-    else this.#pass(incoming, onward(request, maxForwards - 1), refuse);
+    else {
+      const onward = toNext(request, maxForwards - 1, this.#components.realm);
+      if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
+      this.#pass(incoming, onward, refuse);
+    }
     return true;
   }
 
@@ -122,7 +129,9 @@ class Proxy implements SessionProxy {
     if (to === undefined) return refuse(404);
     counters.add("session.followed");
     if (request.method === "ACK") return stack.acknowledge(request, to);
-    const relay = (response: SipResponse) => incoming.respond(response);
+    // The server at the other end has looked at what its client said.
+    const relay = (response: SipResponse) =>
+      incoming.respond(to.transport === "MESH" ? response : fromDevice(response));
     const answer =
       request.method === "INVITE" ? stack.invite(request, to, followed(incoming, relay)) : stack.send(request, to);
     void answer.then((response) => {
@@ -163,10 +172,10 @@ function followed(incoming: IncomingRequest, relay: (response: SipResponse) => v
   };
 }
 
-/** The copy that goes on: credentials for this server and what only servers say stay here. */
-function onward(request: SipRequest, maxForwards: number): SipRequest {
+/** The copy that goes on: credentials for this server stay here. */
+function toNext(request: SipRequest, maxForwards: number, realm: string): SipRequest {
   const headers = request.headers.clone();
-  headers.set("Max-Forwards", String(maxForwards)).delete("Proxy-Authorization");
-  stripAssertions(headers);
+  headers.set("Max-Forwards", String(maxForwards));
+  stripCredentials(headers, realm);
   return { ...request, headers };
 }

@@ -1,7 +1,8 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
-import { tagOf } from "../sip/message/build.ts";
+import { createResponse, tagOf } from "../sip/message/build.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import type { PresenceInputComponents } from "./presence-input.ts";
 import { PresenceInput } from "./presence-input.ts";
@@ -40,6 +41,19 @@ export class PresenceInputs {
     const input = this.#byTag.get(tagOf(incoming.request.headers.get("To") ?? "") ?? "");
     if (input === undefined || !this.#components.isTrusted(incoming.flow)) return false;
     input.notified(incoming);
+    return true;
+  }
+
+  /**
+   * Answers a SUBSCRIBE of these that has come back: the other server does not take the user for its own, and it would end in a
+   * subscription of this server to itself. False when it is none.
+   */
+  returned(incoming: IncomingRequest): boolean {
+    const { request } = incoming;
+    if (!this.#byTag.has(tagOf(request.headers.get("From") ?? "") ?? "")) return false;
+    this.#components.counters.add(LOOPS);
+    const { status, reason } = LOOP_DETECTED;
+    incoming.respond(createResponse(request, status, { reason }));
     return true;
   }
 

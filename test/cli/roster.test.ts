@@ -102,6 +102,14 @@ describe("a domain whose servers come and go, by the aorta command", function ()
     ).to.deep.equal([0, 0, 0, 2]);
   });
 
+  it("says of a history what is missing with the server that has left", async () => {
+    for (const name of ["berlin", "paris"]) {
+      const { stderr, code } = await aorta.run(["history", "search", "m1", ...at(name)]);
+      expect(stderr).to.match(/what rome keeps is missing: left the domain on \d{4}-\d\d-\d\d$/m);
+      expect(code).to.equal(0);
+    }
+  });
+
   it("says so when a server that has left is drained again or started, and lets it join anew", async () => {
     expect(await aorta.run(["drain", ...at("rome")])).to.include({
       code: 0,

@@ -40,10 +40,16 @@ export interface Applicant {
 /** @see RFC 4662 §4.1 */
 const NEEDS_LISTS: Answer = { status: 421, reason: "Extension Required", headers: [["Require", EVENTLIST]] };
 const LIST_TOO_LARGE: Answer = { status: 413, reason: "List Too Large" };
+/** The user has as much as one may have: another server has no more to give, and to wait helps only if some of it ends. */
+const OVER_SHARE: Answer = {
+  status: 403,
+  reason: "Too Many Subscriptions",
+  headers: [["Warning", '399 aorta "This user watches as much as one user may: some of it has to end first"']],
+};
 const FORBIDDEN: Answer = { status: 403, reason: "Forbidden" };
 
 /** How long a subscriber is told to wait when this server is full. */
-export const RETRY_SECONDS = 30;
+const RETRY_SECONDS = 30;
 
 /** Finds the subject of a subscription, or the reason why there is none to be had. */
 export class Admissions {
@@ -63,12 +69,30 @@ export class Admissions {
     return event === WINFO_EVENT ? this.#owner(applicant, server) : this.#peer(applicant, server);
   }
 
+  /**
+   * Why there is no room for one more subscription; `undefined` if there is.
+   * @param user who subscribes by a client; absent: another server subscribes
+   */
+  problemOf(user: Aor | undefined): Answer | undefined {
+    const { subscriptions, subscriptionsPerUser } = this.#context.bounds;
+    if (this.#registry.subscriptionCount >= subscriptions) return unavailable(RETRY_SECONDS);
+    const own = user === undefined ? 0 : this.#registry.subscriptionsOf(user);
+    return own >= subscriptionsPerUser ? this.#overShare() : undefined;
+  }
+
+  #overShare(): Answer {
+    this.#context.counters.add("presence.over_share");
+    return OVER_SHARE;
+  }
+
   /** A list that the request brings, or a stored one. */
   #list(aor: Aor, subscriber: Aor, members?: readonly Aor[]): Admission | { readonly refuse: Answer } {
     const expansion = this.#expand(aor, members);
     if (expansion.kind === "too-large") return { refuse: LIST_TOO_LARGE };
-    if (this.#registry.listMemberCount + expansion.members.length > this.#context.bounds.listMembers)
-      return { refuse: unavailable(RETRY_SECONDS) };
+    const { listMembers, listMembersPerUser } = this.#context.bounds;
+    const more = expansion.members.length;
+    if (this.#registry.listMemberCount + more > listMembers) return { refuse: unavailable(RETRY_SECONDS) };
+    if (this.#registry.listMembersOf(subscriber) + more > listMembersPerUser) return { refuse: this.#overShare() };
     return joining(this.#listSubject(aor, subscriber, members), { kind: "watcher", aor: subscriber });
   }
 

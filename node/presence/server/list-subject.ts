@@ -17,8 +17,8 @@ import type { Watcher } from "./watcher.ts";
 export interface ListHost {
   presentity(aor: Aor): Presentity;
   subscriptionEnded(subscription: Subscription): void;
-  /** So many members more, or fewer, are being watched. */
-  listMembersChanged(by: number): void;
+  /** A user watches so many members more, or fewer. */
+  listMembersChanged(user: Aor, by: number): void;
 }
 
 /** Who is on the list at this moment; `undefined` where there is no such list any more. */
@@ -128,13 +128,13 @@ export class ListSubject implements Subject, Task {
     const watched = this.#host.presentity(aor).watchedBy(this.#subscriber, restored);
     const member = new ListMember(this, watched, this.#subscription as Subscription);
     this.#members.set(aor, member);
-    this.#host.listMembersChanged(1);
+    this.#host.listMembersChanged(this.#subscriber, 1);
     watched.addWatcher(member);
   }
 
   #unwatch(member: ListMember): void {
     this.#members.delete(member.watched.aor);
-    this.#host.listMembersChanged(-1);
+    this.#host.listMembersChanged(this.#subscriber, -1);
     member.endReason = this.#subscription?.endReason ?? "timeout";
     member.watched.removeWatcher(member);
   }

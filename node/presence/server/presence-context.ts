@@ -84,7 +84,12 @@ export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
 /** Bounds of the whole server, from `limits.presence` where a test gives no lower ones. */
 export type PresenceBounds = Pick<
   Record<keyof typeof limits.presence, number>,
-  "watchersPerUser" | "subscriptions" | "publishesWaiting" | "listMembers"
+  | "watchersPerUser"
+  | "subscriptions"
+  | "subscriptionsPerUser"
+  | "publishesWaiting"
+  | "listMembers"
+  | "listMembersPerUser"
 >;
 
 /** What the drivers of one presence server share. */

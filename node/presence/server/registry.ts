@@ -1,5 +1,6 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
+import { Tally } from "../../runtime/tally.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { ListHost } from "./list-subject.ts";
@@ -14,7 +15,9 @@ export class Registry implements PresentityHost, ListHost {
   readonly #context: PresenceContext;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #calls = new Map<string, BackendCall>();
-  #listMembers = 0;
+  /** Clients' subscriptions, by the user who subscribed. */
+  readonly #byUser = new Tally<Aor>();
+  readonly #listMembers = new Tally<Aor>();
   readonly #registrations = new Map<Aor, RegistrationInfo>();
   #onDrained: (() => void) | undefined;
 
@@ -27,13 +30,23 @@ export class Registry implements PresentityHost, ListHost {
     return this.#subscriptions.size;
   }
 
-  /** Users that clients watch by their lists, counted list by list. */
-  get listMemberCount(): number {
-    return this.#listMembers;
+  /** Of these, those that are a user's. */
+  subscriptionsOf(user: Aor): number {
+    return this.#byUser.of(user);
   }
 
-  listMembersChanged(by: number): void {
-    this.#listMembers += by;
+  /** Users that clients watch by their lists, counted list by list. */
+  get listMemberCount(): number {
+    return this.#listMembers.total;
+  }
+
+  /** Of these, those on lists that a user watches. */
+  listMembersOf(user: Aor): number {
+    return this.#listMembers.of(user);
+  }
+
+  listMembersChanged(user: Aor, by: number): void {
+    this.#listMembers.add(user, by);
   }
 
   /** The presentity of a user; a new one keeps itself only if something is added to it. */
@@ -80,10 +93,13 @@ export class Registry implements PresentityHost, ListHost {
 
   subscriptionStarted(subscription: Subscription): void {
     this.#subscriptions.set(subscription.localTag, subscription);
+    const { subscriber } = subscription;
+    if (subscriber.kind === "watcher") this.#byUser.add(subscriber.aor, 1);
   }
 
   subscriptionEnded(subscription: Subscription): void {
-    this.#subscriptions.delete(subscription.localTag);
+    const { localTag, subscriber } = subscription;
+    if (this.#subscriptions.delete(localTag) && subscriber.kind === "watcher") this.#byUser.add(subscriber.aor, -1);
     if (this.#subscriptions.size === 0) this.#onDrained?.();
   }
 

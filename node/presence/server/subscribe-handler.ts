@@ -5,17 +5,16 @@ import type { RequestIdentity } from "../../federation/identity.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
-import { tooBrief, unavailable } from "../answer.ts";
+import { REG_EVENT, tooBrief } from "../answer.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import { readSubscribe } from "../subscription/read-subscribe.ts";
 import type { RestoredSubscription } from "../subscription/stored-subscription.ts";
-import { Admissions, RETRY_SECONDS } from "./admissions.ts";
+import { Admissions } from "./admissions.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import { contactFor } from "./presence-context.ts";
 import type { Registry } from "./registry.ts";
 import { respond } from "./respond.ts";
-import type { Subscriber } from "./subject.ts";
 import { Subscription } from "./subscription.ts";
 
 const NOT_FOUND: Answer = { status: 404, reason: "Not Found" };
@@ -70,7 +69,7 @@ export class SubscribeHandler {
       subscription.subject.event !== request.event
     )
       return this.#refuse(incoming, NO_SUCH_DIALOG);
-    if (!isFrom(subscription.subscriber, identity)) return this.#refuse(incoming, FORBIDDEN);
+    if (!isFrom(subscription, identity)) return this.#refuse(incoming, FORBIDDEN);
     // What the lease says at this instant: an owner that is none any more must not confirm anything.
     if (subscription.subscriber.kind === "peer" && !subscription.subject.mayShow(subscription.subscriber))
       return this.#refuse(incoming, notOwner(subscription.subject.aor, this.#context.locator));
@@ -89,16 +88,19 @@ export class SubscribeHandler {
     }
   }
 
-  #initial(incoming: IncomingRequest, request: SubscribeRequest, { asserted, from }: RequestIdentity): void {
+  #initial(incoming: IncomingRequest, request: SubscribeRequest, identity: RequestIdentity): void {
+    const { from } = identity;
     const aor = tryParseAor(incoming.request.uri);
     if (aor === undefined) return this.#refuse(incoming, NOT_FOUND);
+    // RFC 3680 §4.6: a server that registers users may know of their registrations, in its own name too.
+    const asserted = identity.trusted === true && request.event === REG_EVENT ? aor : identity.asserted;
     // Whose presence it is for has to be known: rules will ask.
     if (asserted === undefined) return this.#refuse(incoming, FORBIDDEN);
     const expiresSeconds = grantedSeconds(request.expiresSeconds, this.#context.times.subscription);
     if (expiresSeconds === "too-brief")
       return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
-    if (this.#registry.subscriptionCount >= this.#context.bounds.subscriptions)
-      return this.#refuse(incoming, unavailable(RETRY_SECONDS));
+    const problem = this.#admissions.problemOf(from === "client" ? asserted : undefined);
+    if (problem !== undefined) return this.#refuse(incoming, problem);
     const admission = this.#admissions.admit({ request, headers: incoming.request.headers, aor, asserted, from });
     if ("refuse" in admission) return this.#refuse(incoming, admission.refuse);
     const { subject, subscriber } = admission;
@@ -141,7 +143,10 @@ export class SubscribeHandler {
   }
 }
 
-function isFrom(subscriber: Subscriber, identity: RequestIdentity): boolean {
-  if (subscriber.kind === "watcher") return identity.from === "client" && identity.asserted === subscriber.aor;
+function isFrom({ subscriber, subject }: Subscription, identity: RequestIdentity): boolean {
+  if (subscriber.kind === "watcher") {
+    if (subject.event === REG_EVENT && identity.trusted === true) return true;
+    return identity.from === "client" && identity.asserted === subscriber.aor;
+  }
   return identity.from !== "client" && identity.from.server === subscriber.server;
 }

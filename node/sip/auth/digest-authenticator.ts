@@ -11,6 +11,7 @@ import { tryParseUri } from "../message/uri.ts";
 import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
 import { digestResponse, sameResponse } from "./digest-response.ts";
 import { GuessThrottle } from "./guess-throttle.ts";
+import type { KnownSource } from "./known-sources.ts";
 import { NonceCounts } from "./nonce-counts.ts";
 import { NonceIssuer } from "./nonce.ts";
 
@@ -20,6 +21,8 @@ export interface DigestAuthenticatorOptions {
   readonly findUser: (username: string, realm: string) => User | undefined;
   /** Signs nonces; keep it secret, and between restarts, or clients are challenged once more. At least 16 octets. */
   readonly nonceKey: Uint8Array;
+  /** What an earlier run knew. */
+  readonly known?: readonly KnownSource[];
   readonly clock: Clock;
   readonly counters: Counters;
 }
@@ -61,6 +64,8 @@ export interface DigestAuthenticator {
    * @param as `registrar`: we serve the request (401, Authorization); `proxy`: we send it on (407, Proxy-Authorization)
    */
   authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult;
+  /** From where users have shown the right password, the newest last. */
+  known(): readonly KnownSource[];
 }
 
 export function createDigestAuthenticator(options: DigestAuthenticatorOptions): DigestAuthenticator {
@@ -95,6 +100,12 @@ class Authenticator implements DigestAuthenticator {
   constructor(options: DigestAuthenticatorOptions) {
     this.#options = options;
     this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
+    const nowMs = options.clock.monotonicMs();
+    for (const [username, source] of options.known ?? []) this.#guesses.right(username, source, nowMs);
+  }
+
+  known(): readonly KnownSource[] {
+    return this.#guesses.proven();
   }
 
   authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult {

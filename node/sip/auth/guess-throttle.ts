@@ -1,3 +1,5 @@
+import type { KnownSource } from "./known-sources.ts";
+
 /** How fast passwords may be guessed. */
 export interface GuessRules {
   /** Wrong answers for one user that cost no wait. */
@@ -35,6 +37,14 @@ export class GuessThrottle {
 
   constructor(rules: GuessRules) {
     this.#rules = rules;
+  }
+
+  /** Users and the sources where they have shown the right password, the newest last. */
+  proven(): KnownSource[] {
+    return Array.from(this.#proven.keys(), (key) => {
+      const at = key.lastIndexOf("\n");
+      return [key.slice(0, at), key.slice(at + 1)];
+    });
   }
 
   /** All that is remembered. */

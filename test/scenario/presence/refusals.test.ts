@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
 import { parseAor } from "../../../dht-schema/aor.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
@@ -207,6 +208,64 @@ describe("a server that is full", () => {
     const both = [world.phone("ann", server), world.phone("ben", server)].map((phone) => phone.publish("hi"));
     const answers = await world.time.until(Promise.all(both));
     expect(answers.map(({ status }) => status)).to.have.members([200, 503]);
+  });
+
+  it("lets no user have all of it: 403 with a Warning beyond their share, which is counted, and others are served", async () => {
+    const world = new PresenceWorld({ bounds: { subscriptionsPerUser: 3 } });
+    const server = world.server("one");
+    const [joe, ann] = [world.phone("joe", server), world.phone("ann", server)];
+    const others = ["alice", "bob", "carol", "dora"].map((name) => parseAor(`sip:${name}@example.com`));
+    const dialogs = [];
+    for (const to of others.slice(0, 3)) dialogs.push((await world.time.until(joe.subscribe(to))).dialog);
+    const statusOf = async (phone: typeof joe, to: Aor, options = {}) =>
+      (await world.time.until(phone.subscribe(to, options))).status;
+    const refused = await world.time.until(joe.subscribe(others[3]!));
+    expect([refused.status, refused.headers.get("Warning")?.slice(0, 10)]).to.deep.equal([403, "399 aorta "]);
+    expect(await statusOf(world.phone("joe", server), others[3]!), "from another device").to.equal(403);
+    for (const event of ["presence.winfo", "reg"]) expect(await statusOf(joe, joe.aor, { event }), event).to.equal(403);
+    expect(server.counters.get("presence.over_share")).to.equal(4);
+    expect(await statusOf(ann, others[3]!)).to.equal(200);
+    expect((await world.time.until(joe.resubscribe(dialogs[0]!))).status, "a refresh").to.equal(200);
+
+    expect((await world.time.until(joe.resubscribe(dialogs[0]!, 0))).status).to.equal(200);
+    await world.time.advance(1000);
+    expect(await statusOf(joe, others[3]!), "one has ended").to.equal(200);
+    expect(await statusOf(joe, others[0]!)).to.equal(403);
+  });
+
+  it("counts what a user had before the server was started again", async () => {
+    const world = new PresenceWorld({ bounds: { subscriptionsPerUser: 1 } });
+    const before = world.server("one");
+    const alice = parseAor("sip:alice@example.com");
+    const { dialog } = await world.time.until(world.phone("joe", before).subscribe(alice));
+    await world.time.until(before.presence.stop());
+    world.kill(before);
+    const after = world.server("one", before.storage);
+    const joe = world.phone("joe", after);
+    expect((await world.time.until(joe.subscribe(alice))).status).to.equal(403);
+    expect((await world.time.until(joe.resubscribe(dialog, 0))).status).to.equal(200);
+    await world.time.advance(60_000);
+    expect((await world.time.until(joe.subscribe(alice))).status).to.equal(200);
+  });
+
+  it("lets no user have all members of lists", async () => {
+    const world = new PresenceWorld({ bounds: { listMembersPerUser: 3 } });
+    const server = world.server("one");
+    const [joe, ann] = [world.phone("joe", server), world.phone("ann", server)];
+    const members = ["alice", "bob"].map((name) => parseAor(`sip:${name}@example.com`));
+    for (const owner of [joe.aor, ann.aor])
+      for (const at of [1, 2]) {
+        const uri = parseAor(owner.replace("@", `-list${at}@`));
+        server.storage.lists.put({ uri, owner, members });
+      }
+    const subscribe = async (phone: typeof joe, at: number) => {
+      const headers = [["Supported", "eventlist"]] as const;
+      const uri = parseAor(phone.aor.replace("@", `-list${at}@`));
+      return (await world.time.until(phone.subscribe(uri, { headers }))).status;
+    };
+    expect([await subscribe(joe, 1), await subscribe(joe, 2)]).to.deep.equal([200, 403]);
+    expect([await subscribe(ann, 1), await subscribe(ann, 2)]).to.deep.equal([200, 403]);
+    expect(server.counters.get("presence.over_share")).to.equal(2);
   });
 
   it("answers 503 to one publication too many of a user", async () => {

@@ -1,23 +1,12 @@
 import { expect } from "chai";
-import { parseXml } from "../../../node/presence/pidf/parse-xml.ts";
-import { attributeOf, childElements, textOf } from "../../../node/presence/pidf/xml-tree.ts";
-import { limits } from "../../../node/runtime/limits.ts";
 import type { Phone } from "../../helpers/phone.ts";
+import { readReginfo } from "../../helpers/reginfo.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const REG = { event: "reg" };
 
-/** What one document says: version and state, state of the registration, and its contacts. */
 function told(phone: Phone): string[] {
-  return phone.notifies("reg").map(({ body }) => {
-    const root = parseXml(body, limits.presence.xml);
-    const [registration] = childElements(root);
-    const contacts = childElements(registration!).map(
-      (contact) => `${textOf(contact)} ${attributeOf(contact, "state")} ${attributeOf(contact, "event")}`,
-    );
-    const head = `${attributeOf(root, "version")} ${attributeOf(root, "state")} ${attributeOf(registration!, "state")}`;
-    return [head, ...contacts].join(", ");
-  });
+  return phone.notifies("reg").map(({ body }) => readReginfo(body));
 }
 
 describe("which devices a user has registered (RFC 3680)", () => {

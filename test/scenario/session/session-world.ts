@@ -76,12 +76,13 @@ export class SessionWorld {
     return world;
   }
 
-  /** Ends the SIP side of a server, and begins another at the same address with what the first has stored. */
-  async restart(server: number): Promise<void> {
+  /** Ends the SIP side of a server, and begins another at the same address with what the first has stored. @param meanwhile what happens in between */
+  async restart(server: number, meanwhile?: () => Promise<unknown>): Promise<void> {
     const old = this.sides[server]!;
     const { port } = old.stack.listening().find(({ transport }) => transport === "UDP")!;
     await old.drain();
     await old.stop();
+    await meanwhile?.();
     const side = this.#create[server]!([{ ...ANY_PORT, port }]);
     await side.start();
     this.sides[server] = side;
@@ -172,6 +173,7 @@ export class Agent {
   /** Why, as far as the CANCELs said. */
   readonly reasons: (string | undefined)[] = [];
   #onInvite: (incoming: IncomingRequest) => void = (incoming) => this.answer(incoming);
+  #onSubscribe: ((incoming: IncomingRequest) => void) | undefined;
 
   constructor(user: string, server: SocketFlow) {
     this.aor = `sip:${user}@${DOMAIN}`;
@@ -184,6 +186,8 @@ export class Agent {
     this.stack.onRequest((incoming) => {
       this.received.push(incoming);
       if (incoming.request.method === "INVITE") return this.#onInvite(incoming);
+      if (incoming.request.method === "SUBSCRIBE" && this.#onSubscribe !== undefined)
+        return this.#onSubscribe(incoming);
       if (incoming.request.method !== "ACK") incoming.respond(createResponse(incoming.request, 200));
     });
     await this.stack.start();
@@ -207,6 +211,10 @@ export class Agent {
     this.#onInvite = handler;
   }
 
+  onSubscribe(handler: (incoming: IncomingRequest) => void): void {
+    this.#onSubscribe = handler;
+  }
+
   /** Rings, and leaves the rest to the test. A cancelled INVITE is answered 487. */
   rings(): void {
     this.onInvite((incoming) => {
@@ -219,9 +227,9 @@ export class Agent {
     });
   }
 
-  send(request: SipRequest): Promise<SipResponse> {
+  send(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
     const { stack, server } = this;
-    return request.method === "INVITE" ? stack.invite(request, server, {}) : stack.send(request, server);
+    return request.method === "INVITE" ? stack.invite(request, server, progress) : stack.send(request, server);
   }
 
   /** With credentials, where the server asks for them. */
@@ -232,9 +240,13 @@ export class Agent {
       ["Expires", String(expires)],
     ];
     const init = { method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, headers };
-    const request = createRequest(init);
-    const response = await this.send(request);
-    return response.status === 401 ? this.send(this.#withCredentials(request, response)) : response;
+    return this.call(createRequest(init));
+  }
+
+  /** A request outside of any session. */
+  outside(method: string, to: string, headers: [string, string][] = []): SipRequest {
+    const from = `<${this.aor}>;tag=${randomTag()}`;
+    return createRequest({ method, uri: to, from, to: `<${to}>`, callId: randomCallId(), headers });
   }
 
   invitation(to: string, headers: [string, string][] = []): SipRequest {
@@ -253,9 +265,9 @@ export class Agent {
 
   /** With credentials, where the server asks for them. */
   async call(request: SipRequest, progress: InviteProgress = {}): Promise<SipResponse> {
-    const response = await this.stack.invite(request, this.server, progress);
-    if (response.status !== 407) return response;
-    return this.stack.invite(this.#withCredentials(request, response), this.server, progress);
+    const response = await this.send(request, progress);
+    if (response.status !== 401 && response.status !== 407) return response;
+    return this.send(this.#withCredentials(request, response), progress);
   }
 
   /** The request again, as its challenge asks for. @see RFC 3261 §22.2 */
@@ -274,13 +286,10 @@ export class Agent {
   }
 
   /** Accepts; the caller's end is then {@link dialogOf}. */
-  answer(incoming: IncomingRequest): void {
+  answer(incoming: IncomingRequest, headers: [string, string][] = []): void {
     incoming.respond(
       createResponse(incoming.request, 200, {
-        headers: [
-          ["Contact", `<${this.contact}>`],
-          ["Content-Type", "application/sdp"],
-        ],
+        headers: [["Contact", `<${this.contact}>`], ["Content-Type", "application/sdp"], ...headers],
         body: "v=0\r\n",
         toTag: randomTag(),
       }),

@@ -49,12 +49,14 @@ describe("a session between users", function () {
       const alices = await alice.confirmed();
       expect((await joes.send("INFO")).status).to.equal(200);
       expect((await alices.send("INFO")).status).to.equal(200);
+      const { status, headers } = await alices.send("OPTIONS");
+      expect([status, headers.get("Allow")], "of the other end, not of the server").to.deep.equal([200, undefined]);
       const again = await joe.call(joes.request("INVITE"));
       expect(again.status).to.equal(200);
       joes.ack();
       expect((await alices.send("BYE")).status).to.equal(200);
       await eventually(() => alice.methods().filter((method) => method === "ACK").length === 2, "the second ACK");
-      expect(joe.methods()).to.deep.equal(["INFO", "BYE"]);
+      expect(joe.methods()).to.deep.equal(["INFO", "OPTIONS", "BYE"]);
       expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO", "INVITE", "ACK"]);
       expect(alice.received[2]?.request.headers.has("Route")).to.equal(false);
       await alice.register(0);
@@ -273,8 +275,8 @@ describe("a way into a session", function () {
     const refused = () => world.counters(0).get("session.refused");
     const unknown = () => world.counters(0).get("edge.refused.481");
     const [refusedBefore, unknownBefore] = [refused(), unknown()];
-    const ofSessions = ["INVITE", "BYE", "PRACK", "UPDATE", "INFO", "REFER"];
-    const inSomebodysName = ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER", "OPTIONS", "UNHEARD-OF"];
+    const ofSessions = ["INVITE", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "OPTIONS"];
+    const inSomebodysName = ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER", "UNHEARD-OF"];
     for (const sender of [joe, mallory]) {
       const statusOf = async (method: string, changes: Changes) =>
         (await sender.send(changed(joes.request(method), changes))).status;

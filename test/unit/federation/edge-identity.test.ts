@@ -21,15 +21,17 @@ describe("asserted identity", () => {
     );
   });
 
-  it("of a client is removed, with everything else that only servers may say", () => {
+  it("of a client is removed, with whom it would like to be and everything else that only servers may say", () => {
     const headers = createHeaders([
       ["p-asserted-identity", "<sip:bob@example.com>"],
       ["From", "<sip:alice@example.com>"],
       ["P-ASSERTED-IDENTITY", "<tel:+1>"],
+      ["P-Preferred-Identity", "<sip:bob@example.com>"],
       ["Aorta-Epoch", "1.2.3"],
       ["aorta-owner", "s1"],
     ]);
-    stripAssertions(headers);
+    expect(stripAssertions(headers)).to.equal(true);
+    expect(stripAssertions(headers), "nothing is left").to.equal(false);
     expect([...headers.entries()]).to.deep.equal([["From", "<sip:alice@example.com>"]]);
   });
 });

@@ -1,10 +1,14 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { ForkAnswer } from "../../../node/federation/fork-answer.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import { request } from "./requests.ts";
+
+const INVITE = request("INVITE", "sip:bob@example.com");
 
 function answersOf(statuses: readonly number[]): (number | undefined)[] {
-  const fork = new ForkAnswer<{ readonly status: number }>(statuses.length);
-  return statuses.map((status) => fork.received({ status })?.status);
+  const fork = new ForkAnswer(statuses.length);
+  return statuses.map((status) => fork.received(createResponse(INVITE, status))?.status);
 }
 const finalOf = (...statuses: number[]) => answersOf(statuses).findLast((status) => status !== undefined);
 
@@ -27,6 +31,29 @@ describe("the answer to a forked request (RFC 3261 §16.7)", () => {
 
   it("tells the sender how to do better rather than that it failed", () => {
     expect([finalOf(480, 415, 404), finalOf(420, 401, 415)]).to.deep.equal([415, 401]);
+  });
+
+  it("asks for all credentials that any device asks for, as they asked, where it asks for any", () => {
+    const asks = (status: number, ...challenges: [string, string][]) =>
+      createResponse(INVITE, status, { headers: challenges });
+    const [www, proxy] = ["WWW-Authenticate", "Proxy-Authenticate"];
+    const [a, b, c] = ['Digest realm="a", nonce="1"', 'Digest realm="b", nonce="2"', 'Digest realm="c", nonce="3"'];
+    const finalOfAll = (...answers: ReturnType<typeof asks>[]) => {
+      const fork = new ForkAnswer(answers.length);
+      return answers.map((answer) => fork.received(answer)).at(-1);
+    };
+    const first = asks(407, [proxy!, a!]);
+    const all = finalOfAll(first, asks(486), asks(401, [www!, b!], [www!, c!]), asks(407, [proxy!, c!]));
+    expect(all?.status).to.equal(401);
+    expect(all?.headers.all(www!)).to.deep.equal([b, c]);
+    expect(all?.headers.all(proxy!)).to.deep.equal([a, c]);
+    expect(first.headers.all(www!), "the answer of a device is left as it was").to.deep.equal([]);
+
+    expect(finalOfAll(asks(401, [www!, a!]), asks(486))?.headers.all(www!)).to.deep.equal([a]);
+    for (const better of [302, 603]) {
+      const other = finalOfAll(asks(401, [www!, a!]), asks(better));
+      expect([other?.status, other?.headers.has(www!)]).to.deep.equal([better, false]);
+    }
   });
 
   it("says that this server is overloaded only when nothing else can be said", () => {

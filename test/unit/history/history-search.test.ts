@@ -19,7 +19,13 @@ interface Server {
   add(atMs: number, text: string): void;
 }
 
-function domainOf(names: readonly string[]): { time: VirtualTime; network: SipNetwork; servers: Server[] } {
+const DAY_MS = 24 * 3600 * 1000;
+
+/** @param former servers that have left, and when */
+function domainOf(
+  names: readonly string[],
+  former: readonly { readonly id: ServerId; readonly leftAtMs: number }[] = [],
+): { time: VirtualTime; network: SipNetwork; servers: Server[] } {
   const time = new VirtualTime();
   const network = new SipNetwork(time);
   const servers = names.map((name): Server => {
@@ -27,7 +33,10 @@ function domainOf(names: readonly string[]): { time: VirtualTime; network: SipNe
     const stack = network.server(self);
     const store = openMemoryStorage().history;
     const others = () => names.filter((other) => other !== name) as ServerId[];
-    const search = createHistorySearch({ store, stack, self, others, domain: "example.com" });
+    const search = createHistorySearch({
+      ...{ store, stack, self, others, domain: "example.com" },
+      ...{ former: () => former, keepMs: 90 * DAY_MS, clock: time },
+    });
     stack.onRequest((incoming) => search.handleQuery(incoming));
     return {
       id: self,
@@ -64,6 +73,28 @@ describe("a search of a history", () => {
       { server: "two", reason: "not connected" },
       { server: "three", reason: "no answer" },
     ]);
+  });
+
+  it("names the servers that have left the domain with what they kept, as long as they would have kept it", async () => {
+    const startMs = new VirtualTime().wallMs();
+    const { time, servers } = domainOf(
+      ["one"],
+      [
+        { id: "two" as ServerId, leftAtMs: startMs },
+        { id: "three" as ServerId, leftAtMs: startMs + 10 * DAY_MS },
+      ],
+    );
+    const missing = async (sinceMs: number, everywhere = true) =>
+      (await servers[0]!.search.search({ ...EVERYTHING, sinceMs }, everywhere)).missing.map(({ server }) => server);
+    await time.advance(20 * DAY_MS);
+    expect(await missing(0)).to.deep.equal(["two", "three"]);
+    expect(await missing(startMs + 5 * DAY_MS), "what was written later cannot be there").to.deep.equal(["three"]);
+    expect(await missing(0, false), "nobody else is asked").to.deep.equal([]);
+    await time.advance(75 * DAY_MS);
+    expect(await missing(0), "forgotten by now").to.deep.equal(["three"]);
+    const { missing: named } = await servers[0]!.search.search(EVERYTHING, true);
+    const day = new Date(startMs + 10 * DAY_MS).toISOString().slice(0, 10);
+    expect(named[0]?.reason).to.equal(`left the domain on ${day}`);
   });
 
   it("gives every entry exactly once, page by page, whatever the sizes of pages and messages", async () => {

@@ -1,5 +1,6 @@
 import { generateKeyPair } from "@libp2p/crypto/keys";
 import { expect } from "chai";
+import { encode, list, text } from "../../../dht-schema/codec.ts";
 import type { Roster, ServerId } from "../../../dht-schema/roster.ts";
 import { signRoster } from "../../../dht-schema/roster.ts";
 import { foundingRoster } from "../../../node/mesh/founding.ts";
@@ -156,10 +157,21 @@ describe("the keeper of the roster", () => {
     const again = new RosterKeeper(settings, SELF);
     await again.load();
     expect(again.isFormer(OTHER.id)).equals(true);
+    const [{ leftAtMs, ...named } = { leftAtMs: 0 }, ...more] = again.former();
+    expect([named, more]).deep.equals([{ id: OTHER.id, number: 2, name: "other" }, []]);
+    expect(leftAtMs).greaterThan(0);
     await keeper.update((roster) =>
       revised(roster, { lastNumber: 3, servers: [...FIRST.servers, { ...OTHER, number: 3 }] }),
     );
     expect(keeper.isServer(OTHER.id)).equals(true);
+    expect(keeper.former()).deep.equals([]);
+  });
+
+  it("knows those still whom an earlier release has remembered by their ids alone", async () => {
+    settings.set(setting.former, encode(list(text(128), 256), [OTHER.id]));
+    const again = new RosterKeeper(settings, SELF);
+    await again.load();
+    expect([again.isFormer(OTHER.id), again.former()]).deep.equals([true, []]);
   });
 
   it("may be in a roster anew once it was taken out, and not before", async () => {

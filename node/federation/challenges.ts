@@ -1,0 +1,42 @@
+import { parseCredentials } from "../sip/message/credentials.ts";
+import type { SipHeaders } from "../sip/message/headers.ts";
+import type { SipResponse } from "../sip/message/message.ts";
+
+const CHALLENGES = ["WWW-Authenticate", "Proxy-Authenticate"] as const;
+
+/** Whether a response asks for credentials. */
+export function isChallenge({ status }: Pick<SipResponse, "status">): boolean {
+  return status === 401 || status === 407;
+}
+
+/**
+ * A response that asks for credentials, with what all others of its fork ask for too: the sender can then answer every device at once.
+ * @see RFC 3261 §16.7 step 7, §22.3
+ */
+export function joinChallenges(best: SipResponse, others: readonly SipResponse[]): SipResponse {
+  const headers = best.headers.clone();
+  for (const other of others)
+    if (other !== best)
+      for (const name of CHALLENGES) for (const value of other.headers.all(name)) headers.append(name, value);
+  return { ...best, headers };
+}
+
+/**
+ * Takes out the credentials that were for this server; those for proxies and devices further on stay.
+ * @param realm of this server
+ * @see RFC 3261 §22.3
+ */
+export function stripCredentials(headers: SipHeaders, realm: string): void {
+  const others = headers.all("Proxy-Authorization").filter((value) => isForAnother(value, realm));
+  headers.delete("Proxy-Authorization");
+  for (const value of others) headers.append("Proxy-Authorization", value);
+}
+
+/** What cannot be read may be for anybody, and is of use to nobody. */
+function isForAnother(value: string, realm: string): boolean {
+  try {
+    return parseCredentials(value).params.get("realm") !== realm;
+  } catch {
+    return false;
+  }
+}
