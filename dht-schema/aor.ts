@@ -16,11 +16,12 @@ const PLAIN_USER_CHARACTER = /[A-Za-z0-9\-_.!~*'()&=+$,;?/]/;
 const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.?|\[[0-9a-f:.]+\])$/;
 
 /**
- * Canonical AoR of a SIP or SIPS URI (`sips:` maps to `sip:`: the user is the same).
+ * Canonical AoR of a SIP or SIPS URI (`sips:` maps to `sip:`: the user is the same), in memory of its own: a URI is mostly a view on
+ * the text of a whole message, and users are kept for longer.
  * @throws {SchemaError} `BAD_AOR` when there is no user part, the host is malformed, an escape is broken, or it is too long.
  */
 export function parseAor(uri: string): Aor {
-  if (uri.length <= AOR_MAX_BYTES && isPlainAor(uri)) return uri as Aor;
+  if (uri.length <= AOR_MAX_BYTES && isPlainAor(uri)) return Buffer.from(uri, "latin1").toString("latin1") as Aor;
   const match = /^sips?:([^@]+)@([^;?]+)/i.exec(uri);
   if (match === null) throw new SchemaError("BAD_AOR", `not a SIP address of a user: ${quote(uri)}`);
   const userinfo = match[1] as string;

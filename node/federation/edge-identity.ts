@@ -1,7 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { domainOf, tryParseAor } from "../../dht-schema/aor.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
-import { detached } from "../sip/message/lexical.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { stripAortaHeaders } from "./aorta-headers.ts";
 import type { Examined } from "./examine-request.ts";
@@ -18,7 +17,7 @@ export function assertedIn(headers: SipHeaders): Aor | undefined {
   for (const value of headers.all(P_ASSERTED_IDENTITY)) {
     try {
       const aor = tryParseAor(parseNameAddr(value).uri);
-      if (aor !== undefined) return detached(aor);
+      if (aor !== undefined) return aor;
     } catch {
       // A value that cannot be read vouches for nobody; the next may be readable.
       continue;

@@ -2,7 +2,6 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import { hasTag } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
-import { detached } from "../sip/message/lexical.ts";
 import { parseContacts } from "../sip/message/contact.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
@@ -109,7 +108,7 @@ function examineFields(
   return (
     forwardsProblem(request, method, target, context) ??
     contactProblem(request, method, context) ??
-    extensionProblem(request, target) ?? { target, from: userOf(from.uri), to: userOf(to.uri) }
+    extensionProblem(request, target) ?? { target, from: tryParseAor(from.uri), to: tryParseAor(to.uri) }
   );
 }
 
@@ -128,14 +127,8 @@ function targetOf(
   if (!isDomain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Domains" };
   const mayBeForNode = method === "OPTIONS" || method === "other";
   if (method === "REGISTER" || (mayBeForNode && uri.user === undefined)) return { kind: "node" };
-  const aor = isDomain && uri.user !== undefined ? userOf(text) : undefined;
+  const aor = isDomain && uri.user !== undefined ? tryParseAor(text) : undefined;
   return aor === undefined ? { status: 404, reason: "No User Of That Address" } : { kind: "user", aor };
-}
-
-/** Users are kept for longer than the request that names them. */
-function userOf(uri: string): Aor | undefined {
-  const aor = tryParseAor(uri);
-  return aor && detached(aor);
 }
 
 /** What only concerns requests that go on from here, to a device or to another server. @see RFC 3261 §16.3 step 3 */

@@ -2,6 +2,7 @@ import { AORTA_MESSAGE } from "../federation/aorta-headers.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { detached } from "../sip/message/lexical.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { MessageStore } from "../storage/ports.ts";
 
@@ -18,7 +19,9 @@ const HELD = ";held";
 export function messageNameIn(headers: SipHeaders): MessageName | undefined {
   const text = headers.get(AORTA_MESSAGE);
   if (text === undefined) return undefined;
-  return text.endsWith(HELD) ? { key: text.slice(0, -HELD.length), isHeld: true } : { key: text, isHeld: false };
+  const isHeld = text.endsWith(HELD);
+  // It is remembered for longer than the message.
+  return { key: detached(isHeld ? text.slice(0, -HELD.length) : text), isHeld };
 }
 
 export function formatMessageName({ key, isHeld }: MessageName): string {

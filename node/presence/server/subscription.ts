@@ -2,6 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
 import { AORTA_EPOCH } from "../../federation/aorta-headers.ts";
 import { createRequest } from "../../sip/message/build.ts";
+import { detached } from "../../sip/message/lexical.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
 import type { Flow } from "../../sip/stack.ts";
@@ -125,8 +126,10 @@ export class Subscription implements Task, Watcher {
     const outcome = this.#core.subscribe({ cseq, expiresSeconds, hasState }, this.#nowMs());
     if (outcome.kind === "accepted") {
       // `*` is the state of this moment, whatever that is.
-      this.#held = hasState ? this.subject.entityTag?.(this.subscriber) : suppressIfMatch;
-      const { remoteTarget = this.#fields.remoteTarget, minIntervalMs } = request;
+      this.#held = hasState ? this.subject.entityTag?.(this.subscriber) : suppressIfMatch && detached(suppressIfMatch);
+      const { minIntervalMs } = request;
+      const remoteTarget =
+        request.remoteTarget === undefined ? this.#fields.remoteTarget : detached(request.remoteTarget);
       this.#fields = { ...this.#fields, flow, remoteTarget, minIntervalMs };
       const { pace } = this.#pace();
       if (pace !== undefined) this.#core.repace(pace, this.#nowMs());

@@ -2,6 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { flowWithoutConnection } from "../../registrar/reachable-flow.ts";
 import { readStoredFlow } from "../../registrar/stored-binding.ts";
 import type { Instant } from "../../registrar/stored-binding.ts";
+import { detached } from "../../sip/message/lexical.ts";
 import type { Flow } from "../../sip/stack.ts";
 import type { StoredSubscription } from "../../storage/ports.ts";
 import type { SavedNotifier } from "./notifier-dialog.ts";
@@ -53,13 +54,13 @@ export function dialogFieldsOf(
 ): DialogFields {
   const { callId, remoteTag, to, from, routeSet, remoteTarget, eventId, minIntervalMs, members } = request;
   return {
-    callId,
-    remoteTag,
-    from: `${to};tag=${own.localTag}`,
-    to: from,
-    routeSet,
-    remoteTarget: remoteTarget ?? own.aor,
-    event: eventId === undefined ? own.event : `${own.event};id=${eventId}`,
+    callId: detached(callId),
+    remoteTag: detached(remoteTag),
+    from: detached(`${to};tag=${own.localTag}`),
+    to: detached(from),
+    routeSet: routeSet.map(detached),
+    remoteTarget: remoteTarget === undefined ? own.aor : detached(remoteTarget),
+    event: eventId === undefined ? own.event : detached(`${own.event};id=${eventId}`),
     flow: own.flow,
     minIntervalMs,
     isList: own.isList,

@@ -1,3 +1,4 @@
+import { detached } from "../message/lexical.ts";
 import type { KnownSource } from "./known-sources.ts";
 
 /** How fast passwords may be guessed. */
@@ -84,7 +85,7 @@ export class GuessThrottle {
     const tooMany = Math.ceil(count - free);
     const waitMs = tooMany <= 0 ? 0 : Math.min(longestMs, firstMs * 2 ** (tooMany - 1));
     guesses.delete(key);
-    guesses.set(key, { count, countedAtMs: nowMs, waitUntilMs: nowMs + waitMs });
+    guesses.set(detached(key), { count, countedAtMs: nowMs, waitUntilMs: nowMs + waitMs });
     forgetBeyond(guesses, remembered);
   }
 }

@@ -1,3 +1,5 @@
+import { detached } from "../message/lexical.ts";
+
 const WINDOW = 32;
 
 interface Seen {
@@ -34,7 +36,7 @@ export class NonceCounts {
     const seen = this.#seen.get(nonce);
     if (seen === undefined) {
       if (issuedAtMs <= this.#floorMs) return false;
-      this.#seen.set(nonce, { issuedAtMs, highest: count, recent: 1 });
+      this.#seen.set(detached(nonce), { issuedAtMs, highest: count, recent: 1 });
       this.#forgetBeyondCapacity();
       return true;
     }

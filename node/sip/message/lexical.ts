@@ -56,8 +56,8 @@ function isAllOrBeyond(text: string, kind: number): boolean {
 /**
  * A text in memory of its own. A value of a message is a view on the whole message's text: who keeps it for long would keep all of that.
  */
-export function detached<Text extends string>(text: Text): Text {
-  return Buffer.from(text).toString() as Text;
+export function detached(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** Whether the character at an index is a space or a tab. Folded lines are unfolded before. */
