@@ -13,6 +13,7 @@ import { History } from "./history/history.ts";
 import type { HistorySearch } from "./history/history-search.ts";
 import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
 import { handOnHeld } from "./messaging/hand-on.ts";
+import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createDeviceFork } from "./messaging/device-fork.ts";
@@ -135,14 +136,20 @@ export function createSipSide(components: SipSideComponents): SipSide {
     domain,
   });
   const toDevices = createDeviceFork({ ...shared, stack, contacts: registrar });
-  const router = createOwnerRouter({
+  const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
+  const once = createOnceDelivery({
     ...shared,
-    send: (request, to) => stack.send(request, to),
+    delivered,
     async deliver(request, aor, from) {
       const response = await toDevices(request, aor, from);
       if (request.method === "MESSAGE" && response.status < 300) history.received(request, aor);
       return response;
     },
+  });
+  const router = createOwnerRouter({
+    ...shared,
+    send: (request, to) => stack.send(request, to),
+    deliver: once.deliver,
     logger: part("router"),
   });
   const held = new HeldMessages({
@@ -152,9 +159,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     logger: part("messaging"),
   });
-  const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
   const pager = createPager({
-    delivered,
+    once,
     ...shared,
     router,
     held,

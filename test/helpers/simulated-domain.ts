@@ -5,6 +5,7 @@ import { createEdge } from "../../node/federation/edge.ts";
 import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
+import { createOnceDelivery } from "../../node/messaging/deliver-once.ts";
 import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
 import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
@@ -96,10 +97,13 @@ export class SimulatedDomain {
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
     });
+    const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
+    const deliver = createDeviceFork({ ...shared, contacts: registrar });
+    const once = createOnceDelivery({ ...shared, deliver, delivered });
     const router = createOwnerRouter({
       ...shared,
       send: (request, to) => stack.send(request, to),
-      deliver: createDeviceFork({ ...shared, contacts: registrar }),
+      deliver: once.deliver,
     });
     const held = new HeldMessages({
       ...shared,
@@ -107,8 +111,7 @@ export class SimulatedDomain {
       router,
       contacts: registrar,
     });
-    const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
-    const pager = createPager({ ...shared, router, held, delivered, onSent: () => {} });
+    const pager = createPager({ ...shared, router, held, once, onSent: () => {} });
     createEdge({
       ...shared,
       self: locator.self,
