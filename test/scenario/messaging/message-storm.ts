@@ -103,11 +103,19 @@ export class MessageStorm {
     this.record.note("the storm is over");
     for (let index = 0; index < this.#handsets.count; index++) this.#handsets.behave(index, { kind: "answers" });
     await time.advance(120_000);
+    const { directory } = this.weather.domain;
+    const comers = RECIPIENTS.filter((user) => directory.ownerOf(user)?.owner !== this.#server(at).locator);
     for (let index = 0; index < this.#handsets.count; index++) {
       this.#handsets.register(index, at);
       await time.advance(1_000);
       if (!this.#handsets.isThere(index)) this.record.fault("-", `handset ${index} cannot register`);
     }
+    await time.advance(1_000);
+    // Who has just come is noticed at once, wherever their messages are; who was here already, by this server.
+    for (const user of RECIPIENTS)
+      for (const server of comers.includes(user) ? this.weather.servers : [this.#server(at)])
+        for (const text of this.#waitingFor(server, user))
+          this.record.fault(text, `it waits at ${server.name} though its user has come to ${this.#server(at).name}`);
     // Longer than the longest pause between two attempts to deliver.
     await time.advance(700_000);
   }

@@ -44,7 +44,7 @@ export type UserStep =
 const handsetArb = fc.nat(2);
 
 const mannerArb: fc.Arbitrary<Manner> = fc.oneof(
-  { weight: 4, arbitrary: fc.constant({ kind: "answers" as const }) },
+  { weight: 3, arbitrary: fc.constant({ kind: "answers" as const }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -94,7 +94,7 @@ export const userStepArb: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("behave" as const), handset: handsetArb, manner: mannerArb }),
   },
   {
-    weight: 2,
+    weight: 4,
     arbitrary: fc.record({ kind: fc.constant("find-old" as const), at: serverArb, user: fc.nat(1) }),
   },
   { weight: 7, arbitrary: writeArb },
