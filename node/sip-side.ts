@@ -12,6 +12,7 @@ import { History } from "./history/history.ts";
 import type { HistorySearch } from "./history/history-search.ts";
 import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
 import { handOnHeld } from "./messaging/hand-on.ts";
+import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createPager } from "./messaging/pager.ts";
@@ -142,14 +143,20 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     send: (branch, to, _from, options) => stack.send(branch, to, options),
   });
+  const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
+  const once = createOnceDelivery({
+    ...shared,
+    delivered,
+    async deliver(request, aor, from) {
+      const response = await toDevices(request, aor, from);
+      if (response.status < 300) history.received(request, aor);
+      return response;
+    },
+  });
   const router = createOwnerRouter({
     ...shared,
     send: (request, to) => stack.send(request, to),
-    async deliver(request, aor, from) {
-      const response = await toDevices(request, aor, from);
-      if (request.method === "MESSAGE" && response.status < 300) history.received(request, aor);
-      return response;
-    },
+    deliver: once.deliver,
     logger: part("router"),
   });
   const held = new HeldMessages({
@@ -159,9 +166,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     logger: part("messaging"),
   });
-  const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
   const pager = createPager({
-    delivered,
+    once,
     ...shared,
     router,
     held,

@@ -5,6 +5,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
 import type { SipStack } from "../sip/stack.ts";
 import type { HeldMessage, MessageStore } from "../storage/ports.ts";
@@ -15,13 +16,15 @@ export interface HandOnComponents {
   /** Servers that can hold messages now: up, and not leaving themselves. */
   readonly others: () => readonly ServerId[];
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly logger: Logger;
   readonly counters: Counters;
 }
 
 /**
  * Gives what this server holds to others, which hold it from then on: for a server that leaves for good. What one recipient has
- * goes to one server, in order, to the next only when that one takes no more. What nobody takes within its time stays on this disk.
+ * goes to one server, in order, to the next only when that one takes no more; where none does, all are asked again a moment later: they may be
+ * starting, or the links be broken. What nobody takes within its time stays on this disk.
  * @returns how many messages stay
  */
 export async function handOnHeld(components: HandOnComponents): Promise<number> {
@@ -40,17 +43,23 @@ export async function handOnHeld(components: HandOnComponents): Promise<number> 
 
 /** @param spread which of the others is asked first */
 async function handOnOf(
-  { store, stack, others, clock, counters }: HandOnComponents,
+  { store, stack, others, clock, timers, counters }: HandOnComponents,
   recipient: Aor,
   spread: number,
   giveUpAtMs: number,
 ): Promise<void> {
-  const servers = others();
+  let servers = others();
   let refusals = 0;
   for (let held = store.next(recipient); held !== undefined; held = store.next(recipient)) {
     const request = toHold(held, clock.wallMs());
     const withinMs = Math.min(limits.messaging.handOnAnswerMs, giveUpAtMs - clock.monotonicMs());
-    if (refusals >= servers.length || withinMs <= 0) return;
+    if (withinMs <= 0) return;
+    if (refusals >= servers.length) {
+      await new Promise<void>((resolve) => timers.after(Math.min(limits.messaging.handOnPauseMs, withinMs), resolve));
+      servers = others();
+      refusals = 0;
+      continue;
+    }
     if (request !== undefined) {
       const server = servers[(spread + refusals) % servers.length] as ServerId;
       const { status } = await stack.send(request, { transport: "MESH", server }, { withinMs });

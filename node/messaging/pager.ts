@@ -11,7 +11,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
-import type { DeliveredNames } from "./delivered-names.ts";
+import type { OnceDelivery } from "./deliver-once.ts";
 import { messageNameIn } from "./delivered-names.ts";
 import type { HeldMessages } from "./held-messages.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
@@ -19,7 +19,7 @@ import { isForNow, isOfDevices } from "./verdict.ts";
 export interface PagerComponents {
   readonly router: OwnerRouter;
   readonly held: HeldMessages;
-  readonly delivered: DeliveredNames;
+  readonly once: Pick<OnceDelivery, "isDelivered" | "underWay">;
   readonly locator: Pick<Locator, "owned" | "newestEpoch">;
   /** Told of each message of a client of this server that was delivered or held. */
   readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
@@ -36,9 +36,7 @@ export interface Pager {
  * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
  * not looked at.
  */
-export function createPager({ router, held, delivered, locator, onSent, counters }: PagerComponents): Pager {
-  /** Answers to messages of other servers that are on their way to a device. */
-  const underWay = new Map<string, Promise<SipResponse>>();
+export function createPager({ router, held, once, locator, onSent, counters }: PagerComponents): Pager {
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -51,10 +49,10 @@ export function createPager({ router, held, delivered, locator, onSent, counters
       counters.add("messaging.received");
       if (identity.from === "client") request.headers.set(AORTA_MESSAGE, randomUUID());
       const name = identity.from === "client" ? undefined : messageNameIn(request.headers);
-      const again = name && (delivered.has(name) ? Promise.resolve({ status: 200 }) : underWay.get(name.key));
-      if (again !== undefined) {
+      // Whoever owns the user now: who has delivered it does not send it on.
+      if (name !== undefined && once.isDelivered(name)) {
         counters.add("messaging.repeated");
-        void again.then(({ status }) => incoming.respond(createResponse(request, status)));
+        incoming.respond(createResponse(request, 200));
         return;
       }
       if (identity.from !== "client" && request.headers.has(AORTA_HOLD)) {
@@ -70,17 +68,15 @@ export function createPager({ router, held, delivered, locator, onSent, counters
         incoming.respond(response);
       };
       const hold = () => mayHold() && held.hold(request, to);
-      if (held.isHolding(to) && hold()) return answer(createResponse(request, 202));
-      const routed = router.route(request, to, identity, flow);
-      if (name !== undefined) underWay.set(name.key, routed);
-      void routed.then((response) => {
-        if (name !== undefined) underWay.delete(name.key);
+      const again = name && once.underWay(name);
+      if (again !== undefined) counters.add("messaging.repeated");
+      else if (held.isHolding(to) && hold()) return answer(createResponse(request, 202));
+      void (again ?? router.route(request, to, identity, flow)).then((response) => {
         // The owner hears of another device at once, and who held the message until now does not.
         const isToWait = isForNow(response.status) || (name?.isHeld === true && isOfDevices(response.status));
         if (isToWait && hold()) return answer(createResponse(request, 202));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
-        if (response.status < 300 && name !== undefined) delivered.add(name);
-        answer(response);
+        answer(again === undefined ? response : createResponse(request, response.status));
       });
     },
   };

@@ -242,9 +242,10 @@ export const limits = {
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,
-    /** A server that leaves for good gives what it holds to others: for so many recipients at once, waiting so long for each answer, and no longer than that in all. */
+    /** A server that leaves for good gives what it holds to others: for so many recipients at once, waiting so long for each answer, so long before it asks all again where none took it, and no longer than that in all. */
     handOnAtOnce: 16,
     handOnAnswerMs: 5_000,
+    handOnPauseMs: 1_000,
     handOnMs: 60_000,
     /** How long a node that stops waits for the answers to held messages that it has sent; without them they are sent again. */
     stopMs: 2_000,

@@ -5,7 +5,9 @@ import { createEdge } from "../../node/federation/edge.ts";
 import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
+import { createOnceDelivery } from "../../node/messaging/deliver-once.ts";
 import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
+import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
@@ -95,14 +97,17 @@ export class SimulatedDomain {
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
     });
+    const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
+    const deliver = createDeviceFork({
+      ...shared,
+      contacts: registrar,
+      send: (branch, to, _from, options) => stack.send(branch, to, options),
+    });
+    const once = createOnceDelivery({ ...shared, deliver, delivered });
     const router = createOwnerRouter({
       ...shared,
       send: (request, to) => stack.send(request, to),
-      deliver: createDeviceFork({
-        ...shared,
-        contacts: registrar,
-        send: (branch, to, _from, options) => stack.send(branch, to, options),
-      }),
+      deliver: once.deliver,
     });
     const held = new HeldMessages({
       ...shared,
@@ -110,8 +115,7 @@ export class SimulatedDomain {
       router,
       contacts: registrar,
     });
-    const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
-    const pager = createPager({ ...shared, router, held, delivered, onSent: () => {} });
+    const pager = createPager({ ...shared, router, held, once, onSent: () => {} });
     createEdge({
       ...shared,
       self: locator.self,
@@ -172,6 +176,26 @@ export class SimulatedDomain {
     this.kill(server);
   }
 
+  /**
+   * It leaves the domain for good: lets go of its users, gives what it holds to the others, and is no more.
+   * @param others that stay, and can be reached at this instant
+   */
+  async leave(server: SimulatedServer, others: () => readonly SimulatedServer[]): Promise<void> {
+    server.registrar.stop();
+    this.directory.expire(server.locator, "released");
+    await Promise.all([server.held.stop(), server.presence.stop({ forGood: true })]);
+    await this.handOn(server, others);
+    this.kill(server);
+  }
+
+  /** What it holds is given to others. @returns how many messages nobody took */
+  handOn({ stack, storage, counters }: SimulatedServer, others: () => readonly SimulatedServer[]): Promise<number> {
+    return handOnHeld({
+      ...{ store: storage.messages, stack, counters, clock: this.time, timers: this.time, logger: silentLogger },
+      others: () => others().map(({ id }) => id),
+    });
+  }
+
   /** It is started again, with what it had on disk. */
   restart(server: SimulatedServer, options: SimulatedServerOptions = {}): SimulatedServer {
     return this.server(server.name, { ...options, storage: server.storage });
@@ -210,7 +234,12 @@ export class Device {
 
   /** Registers, or refreshes; 0 removes. */
   register(expiresSeconds = 3600): Promise<SipResponse> {
-    return this.sendRegister([
+    return this.send(this.registration(expiresSeconds));
+  }
+
+  /** The next REGISTER, for who sends it without waiting. */
+  registration(expiresSeconds = 3600): SipRequest {
+    return this.#registration([
       ["Contact", `<${this.client.contact}>`],
       ["Expires", String(expiresSeconds)],
     ]);
@@ -218,12 +247,20 @@ export class Device {
 
   /** A REGISTER with fields of the test's own. */
   sendRegister(headers: [string, string][]): Promise<SipResponse> {
+    return this.send(this.#registration(headers));
+  }
+
+  #registration(headers: [string, string][]): SipRequest {
     this.#cseq += 1;
     const address = `<${this.aor}>`;
     const fields = { callId: this.callId, cseq: this.#cseq, headers };
-    return this.send(
-      createRequest({ method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, ...fields }),
-    );
+    return createRequest({
+      method: "REGISTER",
+      uri: `sip:${DOMAIN}`,
+      from: `${address};tag=r`,
+      to: address,
+      ...fields,
+    });
   }
 
   /** A person starts the client anew: the next REGISTER is a new one. */

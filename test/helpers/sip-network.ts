@@ -14,6 +14,7 @@ import type {
   SipStack,
   SocketTransport,
 } from "../../node/sip/stack.ts";
+import { MeshLinks } from "./mesh-links.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 type RequestHandler = (incoming: IncomingRequest) => void;
@@ -28,16 +29,21 @@ const TIMER_F_MS = 32_000;
 export class SipNetwork {
   readonly time: VirtualTime;
   readonly latencyMs: number;
+  /** Between servers. */
+  readonly links: MeshLinks;
   readonly #servers = new Map<ServerId, ServerStack>();
-  /** What waits for an answer of another server: how it fails. */
-  readonly #overLinks = new Set<() => void>();
   readonly #clients = new Map<string, SipClient>();
   /** Every request that was delivered, in order, for tests that look at what crossed where. */
-  readonly log: { readonly from: string; readonly to: string; readonly request: SipRequest }[] = [];
+  readonly log: Passage[] = [];
+  /** Sees every request in the turn in which it leaves, whether or not it arrives. */
+  onSend: (passage: Passage) => void = () => {};
+  /** Sees every request in the turn in which it arrives, before its receiver does. */
+  onReceived: (passage: Passage) => void = () => {};
 
   constructor(time: VirtualTime, options: { readonly latencyMs?: number } = {}) {
     this.time = time;
     this.latencyMs = options.latencyMs ?? 1;
+    this.links = new MeshLinks(time, this.latencyMs);
   }
 
   /** The stack of a server, to be given to what is under test. */
@@ -67,6 +73,7 @@ export class SipNetwork {
   kill(id: ServerId): void {
     const stack = this.#servers.get(id);
     if (stack !== undefined) stack.state = "gone";
+    this.links.broken(id);
   }
 
   /** What is sent to the server arrives nowhere, and nobody says so. */
@@ -85,7 +92,7 @@ export class SipNetwork {
 
   /** The links between servers break, and are up again at once: who waits for an answer gets none. */
   breakLinks(): void {
-    for (const fail of this.#overLinks) fail();
+    this.links.breakAll();
   }
 
   /** One client transaction. */
@@ -98,23 +105,26 @@ export class SipNetwork {
     if (from.state === "gone") return promise;
     const fail = (status: 408 | 503): void =>
       resolve(createResponse(request, status, { headers: [["Aorta-Local", "1"]] }));
-    if (from.viaTransport === "MESH" && to?.viaTransport === "MESH") {
-      const breaks = () => fail(503);
-      this.#overLinks.add(breaks);
-      void promise.then(() => this.#overLinks.delete(breaks));
-    }
-    if (to === undefined || (to.state === "gone" && to.viaTransport !== "UDP")) {
+    if (to !== undefined) this.onSend({ from: from.name, to: to.name, request: sent });
+    const isOverLink = from.viaTransport === "MESH" && to?.viaTransport === "MESH";
+    if (isOverLink) void promise.then(this.links.awaitAnswer(from.name, to.name, () => fail(503)));
+    const isBroken = isOverLink && !this.links.isUp(from.name, to.name);
+    if (to === undefined || isBroken || (to.state === "gone" && to.viaTransport !== "UDP")) {
       this.time.after(0, () => fail(503));
       return promise;
     }
+    const carry = (sender: string, receiver: string, deliver: () => void): void =>
+      isOverLink ? this.links.carry(sender, receiver, deliver) : void this.time.after(this.latencyMs, deliver);
     const cancelTimeout = this.time.after(Math.min(withinMs, TIMER_F_MS), () => fail(408));
-    this.time.after(this.latencyMs, () => {
+    carry(from.name, to.name, () => {
       if (to.state !== "up") return;
       const delivered = copy(sent) as SipRequest;
-      this.log.push({ from: from.name, to: to.name, request: delivered });
+      const passage = { from: from.name, to: to.name, request: delivered };
+      this.log.push(passage);
+      this.onReceived(passage);
       const answer = (response: SipResponse): void => {
         if (to.state !== "up") return;
-        this.time.after(this.latencyMs, () => {
+        carry(to.name, from.name, () => {
           if (from.state !== "up") return;
           const received = copy(response) as SipResponse;
           received.headers.shift("Via");
@@ -128,6 +138,13 @@ export class SipNetwork {
     });
     return promise;
   }
+}
+
+/** One request on its way from one endpoint to another. */
+export interface Passage {
+  readonly from: string;
+  readonly to: string;
+  readonly request: SipRequest;
 }
 
 interface Endpoint {

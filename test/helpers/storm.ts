@@ -1,4 +1,6 @@
 import fc from "fast-check";
+import type { Storage } from "../../node/storage/ports.ts";
+import { openMemoryStorage } from "../../node/storage/storage.ts";
 import type { SimulatedServer } from "./simulated-domain.ts";
 import { SimulatedDomain } from "./simulated-domain.ts";
 
@@ -50,20 +52,35 @@ export function stormParameters(numRuns: number): fc.Parameters<unknown> {
   };
 }
 
+interface StormOptions {
+  /** What a new server finds. */
+  readonly openDisk?: () => Storage;
+  /** Servers die only when watchers can bear it. */
+  readonly isGentle?: boolean;
+}
+
 /** Three servers of a domain, to which weather happens. */
 export class StormyServers {
   readonly domain = new SimulatedDomain();
-  readonly servers: SimulatedServer[] = NAMES.map((name) => this.domain.server(name));
+  readonly servers: SimulatedServer[];
   /** How often each has been started again. */
   readonly restarts: number[] = NAMES.map(() => 0);
+  /** Servers that have left for good. */
+  readonly left: SimulatedServer[] = [];
+  #isLeaving = false;
   readonly #isDown: boolean[] = NAMES.map(() => false);
   readonly #onStart: (index: number) => void;
   /** When a server last was without its users: it takes them back a moment later. */
   #lostAtMs = -Infinity;
+  readonly #openDisk: () => Storage;
+  readonly #isGentle: boolean;
 
   /** @param onStart told of each server that is about to be started again */
-  constructor(onStart: (index: number) => void) {
+  constructor(onStart: (index: number) => void, { openDisk = openMemoryStorage, isGentle = true }: StormOptions = {}) {
     this.#onStart = onStart;
+    this.#openDisk = openDisk;
+    this.#isGentle = isGentle;
+    this.servers = NAMES.map((name) => this.domain.server(name, { storage: openDisk() }));
   }
 
   async blow(weather: Weather): Promise<void> {
@@ -96,7 +113,8 @@ export class StormyServers {
   /** Ends a process; its disk is left. */
   async end(index: number, inOrder = false): Promise<void> {
     // A server that dies before it has its users back leaves them to nobody for longer than watchers bear.
-    await this.domain.time.advance(Math.max(0, this.#lostAtMs + 1500 - this.domain.time.monotonicMs()));
+    if (this.#isGentle)
+      await this.domain.time.advance(Math.max(0, this.#lostAtMs + 1500 - this.domain.time.monotonicMs()));
     if (inOrder) {
       // Servers that have just heard where the user is have to ask there before it can tell them that it stops.
       await this.domain.time.advance(100);
@@ -109,10 +127,33 @@ export class StormyServers {
   begin(index: number, { wiped = false } = {}): void {
     const { name } = this.servers[index]!;
     this.#onStart(index);
-    this.servers[index] = wiped ? this.domain.server(name) : this.domain.restart(this.servers[index]!);
+    this.servers[index] = wiped
+      ? this.domain.server(name, { storage: this.#openDisk() })
+      : this.domain.restart(this.servers[index]!);
     this.restarts[index]! += 1;
     this.#isDown[index] = false;
     this.#lostAtMs = this.domain.time.monotonicMs();
+  }
+
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** A server leaves the domain for good, and another takes its place when it has gone. Meanwhile the storm goes on. */
+  leave(index: number): void {
+    if (!this.isUp(index)) return;
+    this.#isDown[index] = true;
+    this.#isLeaving = true;
+    const leaving = this.servers[index]!;
+    const others = () =>
+      this.servers.filter(({ id }, at) => this.isUp(at) && this.domain.network.links.isUp(leaving.id, id));
+    void this.domain.leave(leaving, others).then(() => {
+      this.left.push(leaving);
+      this.#onStart(index);
+      this.servers[index] = this.domain.server(`${leaving.name}x`, { storage: this.#openDisk() });
+      this.#isDown[index] = false;
+      this.#isLeaving = false;
+    });
   }
 
   async #restart(index: number, downMs: number, inOrder: boolean): Promise<void> {

@@ -1,8 +1,6 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
-import { handOnHeld } from "../../../node/messaging/hand-on.ts";
 import { limits } from "../../../node/runtime/limits.ts";
-import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -12,16 +10,6 @@ const BOB = "sip:bob@example.com" as Aor;
 function twoServers() {
   const domain = new SimulatedDomain();
   return { domain, one: domain.server("one"), two: domain.server("two") };
-}
-
-/** As a server does that leaves for good. */
-function handOn(
-  domain: SimulatedDomain,
-  { stack, storage, counters }: SimulatedServer,
-  to: readonly SimulatedServer[],
-) {
-  const others = () => to.map(({ id }) => id);
-  return handOnHeld({ store: storage.messages, stack, others, clock: domain.time, logger: silentLogger, counters });
 }
 
 describe("a message to a user who is not there", () => {
@@ -291,7 +279,7 @@ describe("a message to a user who is not there", () => {
     await domain.time.advance(600_000);
     // The first that is asked is not there.
     domain.kill(two);
-    expect(await domain.time.until(handOn(domain, one, [two, three]))).to.equal(0);
+    expect(await domain.time.until(domain.handOn(one, () => [two, three]))).to.equal(0);
     expect(three.held.status).to.deep.equal({ recipients: 1, messages: 3 });
     domain.kill(one);
     await bob.register();
@@ -303,14 +291,27 @@ describe("a message to a user who is not there", () => {
     expect(first?.headers.get("From")).to.contain("<sip:joe@example.com>");
   });
 
+  it("is handed on to a server that is being started anew when it is asked first", async () => {
+    const { domain, one, two } = twoServers();
+    const joe = domain.device("joe", one);
+    for (const text of ["1", "2"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    await domain.time.until(one.held.stop());
+    domain.kill(two);
+    let again: SimulatedServer | undefined;
+    const isHandedOn = domain.handOn(one, () => (again === undefined ? [] : [again]));
+    domain.time.after(30_000, () => (again = domain.restart(two)));
+    expect(await domain.time.until(isHandedOn)).to.equal(0);
+    expect(again?.held.status.messages).to.equal(2);
+  });
+
   it("stays where it is when nobody takes it, and is counted", async () => {
     const { domain, one, two } = twoServers();
     const joe = domain.device("joe", one);
     for (const text of ["1", "2"]) expect((await joe.message(BOB, text)).status).to.equal(202);
     await domain.time.until(one.held.stop());
     two.storage.close();
-    expect(await domain.time.until(handOn(domain, one, [two]))).to.equal(2);
-    expect(await domain.time.until(handOn(domain, one, []))).to.equal(2);
+    expect(await domain.time.until(domain.handOn(one, () => [two]))).to.equal(2);
+    expect(await domain.time.until(domain.handOn(one, () => []))).to.equal(2);
     expect(one.storage.messages.recipients()).to.have.lengthOf(1);
   });
 

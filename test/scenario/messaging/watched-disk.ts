@@ -1,0 +1,42 @@
+import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { parseMessage } from "../../../node/sip/message/parse-message.ts";
+import type { Storage } from "../../../node/storage/ports.ts";
+import { textIn } from "./storm-record.ts";
+
+/** A disk, and what waits on it for each recipient, oldest first. */
+export interface WatchedDisk {
+  readonly storage: Storage;
+  waitingFor(recipient: string): readonly string[];
+}
+
+/** Follows which messages are held on a disk. */
+export function watchDisk(storage: Storage): WatchedDisk {
+  const { messages } = storage;
+  const held = new Map<number, { readonly recipient: string; readonly text: string }>();
+  let count = 0;
+  const texts = new Map<string, number>();
+  const hold: typeof messages.hold = (message) => {
+    const isNew = messages.hold(message);
+    if (isNew) {
+      count += 1;
+      texts.set(message.key, count);
+      held.set(count, { recipient: message.recipient, text: textIn(parseMessage(message.message) as SipRequest) });
+    }
+    return isNew;
+  };
+  const keys = new Map<number, string>();
+  const next: typeof messages.next = (recipient) => {
+    const oldest = messages.next(recipient);
+    if (oldest !== undefined) keys.set(oldest.id, oldest.key);
+    return oldest;
+  };
+  const remove: typeof messages.remove = (id) => {
+    messages.remove(id);
+    held.delete(texts.get(keys.get(id) ?? "") ?? 0);
+  };
+  return {
+    storage: { ...storage, messages: { ...messages, hold, next, remove } },
+    waitingFor: (recipient) =>
+      [...held.values()].filter((each) => each.recipient === recipient).map(({ text }) => text),
+  };
+}
