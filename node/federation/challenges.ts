@@ -22,14 +22,18 @@ export function joinChallenges(best: SipResponse, others: readonly SipResponse[]
 }
 
 /**
- * Takes out the credentials that were for this server; those for proxies and devices further on stay.
+ * Takes out the credentials that were for this server; those for proxies and devices further on stay. `Authorization` too: a device that
+ * asks for it in the name of this realm, with a nonce of its choosing, could find out the password by trying.
  * @param realm of this server
  * @see RFC 3261 §22.3
  */
 export function stripCredentials(headers: SipHeaders, realm: string): void {
-  const others = headers.all("Proxy-Authorization").filter((value) => isForAnother(value, realm));
-  headers.delete("Proxy-Authorization");
-  for (const value of others) headers.append("Proxy-Authorization", value);
+  for (const name of ["Proxy-Authorization", "Authorization"]) {
+    const values = headers.all(name);
+    if (values.length === 0) continue;
+    headers.delete(name);
+    for (const value of values) if (isForAnother(value, realm)) headers.append(name, value);
+  }
 }
 
 /** What cannot be read may be for anybody, and is of use to nobody. */

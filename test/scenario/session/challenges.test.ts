@@ -65,4 +65,18 @@ describe("devices that ask for credentials of their own", function () {
     expect((await joe.send(joes.request("INFO", { headers }))).status, "within the session too").to.equal(200);
     expect(realmsIn(devices[1]!.received.at(-1)!.request, "Proxy-Authorization")).to.deep.equal(["gateway"]);
   });
+
+  it("do not learn what a password makes of a nonce of their choosing, asking in the name of this realm", async () => {
+    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
+    expect((await alice.register()).status).to.equal(200);
+    asks(alice, 401, "example.com");
+    expect((await joe.call(joe.invitation(ALICE))).status).to.equal(401);
+    const answered = joe.invitation(ALICE, [
+      ["Authorization", field("example.com")],
+      ["Authorization", field("desk")],
+    ]);
+    expect((await joe.call(answered)).status).to.equal(401);
+    expect(alice.received.filter(({ request }) => request.method === "INVITE")).to.have.length(2);
+    expect(realmsIn(alice.received.at(-1)!.request, "Authorization")).to.deep.equal(["desk"]);
+  });
 });
