@@ -32,6 +32,10 @@ export class Child<C extends Commands> {
     });
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   call<K extends string & keyof (C & CommonCommands)>(
     command: K,
     ...argument: Parameters<(C & CommonCommands)[K]>

@@ -39,6 +39,8 @@ export interface SipOperation {
   readonly title: string;
   /** The system and operation whose CPU it is compared with. */
   readonly base: { readonly system: string; readonly operation: string };
+  /** The system whose CPU for the same is what there is no going below, where it was measured. */
+  readonly raw?: string;
   /** Its load is SIPp's. */
   readonly isBySipp: boolean;
   applies(system: SipSystem): boolean;
@@ -68,6 +70,7 @@ export function sipOperations(sipp: Sipp): readonly SipOperation[] {
       isBySipp: true,
       title: "REGISTER",
       base: besideKamailio("register"),
+      raw: "relay-1",
       applies: () => true,
       run: (system, plan) => calls(system, 0, { scenario: "register", calls: plan.calls }),
     },
@@ -76,6 +79,7 @@ export function sipOperations(sipp: Sipp): readonly SipOperation[] {
       isBySipp: true,
       title: "MESSAGE",
       base: besideKamailio("message"),
+      raw: "relay-1",
       applies: () => true,
       run: (system, plan) => messages(system, 0, plan.calls),
     },
@@ -84,6 +88,7 @@ export function sipOperations(sipp: Sipp): readonly SipOperation[] {
       isBySipp: true,
       title: "MESSAGE across servers",
       base: besideKamailio("message"),
+      raw: "relay-2",
       applies: (system) => system.ports.length > 1,
       run: (system, plan) => messages(system, 1, plan.calls),
     },

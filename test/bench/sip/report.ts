@@ -38,6 +38,11 @@ export function reportSip(results: SipResults, plan: SipPlan, markdown: boolean)
       return value === undefined ? "–" : format(value);
     };
     const ratio = results.cpuRatio(system.name, operation.name, operation.base);
+    const { raw } = operation;
+    const above =
+      raw === undefined
+        ? undefined
+        : results.cpuRatio(system.name, operation.name, { system: raw, operation: operation.name });
     const failures = [...results.failures(system.name, operation.name)].map(
       ([cause, count]) => `${format(count)} × ${cause}`,
     );
@@ -47,11 +52,20 @@ export function reportSip(results: SipResults, plan: SipPlan, markdown: boolean)
       cell("perSecond"),
       cell("cpuMicros"),
       ratio === undefined ? "" : `${format(ratio)} ×`,
+      above === undefined ? "" : `${format(above)} ×`,
       failures.join(", "),
     ];
   });
-  const titles = ["operation", "system", "per second", "CPU µs, all servers", "CPU by Kamailio's", "failed"];
+  const titles = [
+    "operation",
+    "system",
+    "per second",
+    "CPU µs, all servers",
+    "CPU by Kamailio's",
+    "by the relay's",
+    "failed",
+  ];
   const { calls, watchers, changes } = plan;
-  const how = `${format(calls)} calls a round, 64 under way; NOTIFY: ${format(watchers)} watchers, ${changes} changes of one user. MESSAGE across servers is compared with Kamailio's one hop. All on UDP, sharing the cores with the load.`;
+  const how = `${format(calls)} calls a round, 64 under way; NOTIFY: ${format(watchers)} watchers, ${changes} changes of one user. MESSAGE across servers is compared with Kamailio's one hop. The relay passes datagrams on unread. All on UDP, sharing the cores with the load.`;
   return `${table([titles, ...rows], markdown)}\n\n${how}\n\n${goalTable(judgeSip(results), markdown)}\n`;
 }

@@ -9,6 +9,7 @@ import { sipOperations } from "./operations.ts";
 import { judgeSip, reportSip } from "./report.ts";
 import { SipResults } from "./results.ts";
 import { Sipp } from "./sipp.ts";
+import { RelaySystem } from "./relay-system.ts";
 import type { SipSystem } from "./systems.ts";
 import { AortaSystem, KamailioSystem } from "./systems.ts";
 import { UserAgent } from "./user-agent.ts";
@@ -29,6 +30,8 @@ export function sipPart(profile: string | undefined): Part {
   const all: readonly SipSystem[] = [
     new KamailioSystem(programs.kamailio ?? "kamailio", folder, 1),
     new KamailioSystem(programs.kamailio ?? "kamailio", folder, 2),
+    new RelaySystem(1),
+    new RelaySystem(2),
     new AortaSystem(1, profile),
     new AortaSystem(3, profile),
   ];

@@ -135,7 +135,8 @@ export function contactOf(text: string): string {
 
 const COPIED = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "];
 
-function okTo(request: string): string {
+/** A 200 to a request, with what has to be copied into it. */
+export function okTo(request: string): string {
   let answer = "SIP/2.0 200 OK\r\n";
   for (let at = request.indexOf("\r\n") + 2; ;) {
     const end = request.indexOf("\r\n", at);
