@@ -3,6 +3,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { asPidf, basicTuple, contactOf, PIDF_NAMESPACE, tuplesOf } from "./pidf-document.ts";
 import type { PidfDocument } from "./pidf-document.ts";
 import { serializeElement } from "./serialize-xml.ts";
+import { UniqueIds } from "./unique-ids.ts";
 import type { XmlAttribute, XmlElement } from "./xml-tree.ts";
 import { attributeOf, childElements, declaredPrefix, withAttribute } from "./xml-tree.ts";
 
@@ -38,7 +39,8 @@ type Scope = ReadonlyMap<string, string>;
 export function compose(input: CompositionInput): PidfDocument {
   const publications = input.publications.toSorted((a, b) => order(a.key, b.key));
   const scope = mergedScope(publications);
-  const merged = mergeChildren(publications, scope);
+  const ids = new UniqueIds();
+  const merged = mergeChildren(publications, scope, ids);
   const spokenFor = new Set(
     publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
   );
@@ -50,7 +52,7 @@ export function compose(input: CompositionInput): PidfDocument {
     local: "presence",
     namespace: PIDF_NAMESPACE,
     attributes: rootAttributes(input.presentity, publications, scope),
-    children: inSchemaOrder([...merged, ...withUniqueIds(tuples, merged)]),
+    children: inSchemaOrder([...merged, ...tuples.map((tuple) => withUniqueId(tuple, ids, "c"))]),
   });
 }
 
@@ -61,11 +63,10 @@ function inSchemaOrder(elements: readonly XmlElement[]): XmlElement[] {
   return elements.toSorted((a, b) => rank(a) - rank(b));
 }
 
-function mergeChildren(publications: readonly ComposedPublication[], scope: Scope): XmlElement[] {
+function mergeChildren(publications: readonly ComposedPublication[], scope: Scope, ids: UniqueIds): XmlElement[] {
   const merged: XmlElement[] = [];
   const isAlone = publications.length === 1;
   const seen = new Set<string>();
-  const ids = new Set<string>();
   for (const { key, document } of publications) {
     const own = scopeOf(document);
     const carried = childElements(document).map((child) => carry(child, own, scope));
@@ -79,18 +80,10 @@ function mergeChildren(publications: readonly ComposedPublication[], scope: Scop
   return merged;
 }
 
-function withUniqueIds(tuples: readonly XmlElement[], others: readonly XmlElement[]): XmlElement[] {
-  const ids = new Set(others.map((element) => attributeOf(element, "id") ?? ""));
-  return tuples.map((tuple) => withUniqueId(tuple, ids, "c"));
-}
-
-function withUniqueId(element: XmlElement, taken: Set<string>, suffix: string): XmlElement {
+function withUniqueId(element: XmlElement, ids: UniqueIds, suffix: string): XmlElement {
   const id = attributeOf(element, "id");
   if (id === undefined) return element;
-  let unique = id;
-  for (let attempt = 1; taken.has(unique); attempt += 1)
-    unique = attempt === 1 ? `${id}.${suffix}` : `${id}.${suffix}.${attempt}`;
-  taken.add(unique);
+  const unique = ids.take(id, suffix);
   return unique === id ? element : withAttribute(element, "id", unique);
 }
 
