@@ -3,15 +3,22 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { asPidf, basicTuple, contactOf, PIDF_NAMESPACE, tuplesOf } from "./pidf-document.ts";
 import type { PidfDocument } from "./pidf-document.ts";
 import { serializeElement } from "./serialize-xml.ts";
+import type { Frame } from "./frame.ts";
+import { frameAttributes, frameOf, isOfFrame, lostAttributes, mergedFrame, regained } from "./frame.ts";
 import { UniqueIds } from "./unique-ids.ts";
 import type { XmlAttribute, XmlElement } from "./xml-tree.ts";
-import { attributeOf, childElements, declaredPrefix, withAttribute } from "./xml-tree.ts";
+import { attributeOf, childElements, withAttribute } from "./xml-tree.ts";
 
 /** One input of a composition. */
 export interface ComposedPublication {
   /** Stays the same as long as the publication lives, whatever it says: gives the order. `[A-Za-z0-9._-]+` */
   readonly key: string;
   readonly document: PidfDocument;
+}
+
+/** With what its root says. */
+interface Framed extends ComposedPublication {
+  readonly frame: Frame;
 }
 
 /** All that is known of a user on this server. */
@@ -21,9 +28,6 @@ export interface CompositionInput {
   /** URIs of registered contacts whose device has not published, as far as the caller can tell. */
   readonly contacts: readonly string[];
 }
-
-/** Prefix → namespace URI; the empty prefix is the default namespace. */
-type Scope = ReadonlyMap<string, string>;
 
 /**
  * One document of all that is known of a user.
@@ -38,9 +42,10 @@ type Scope = ReadonlyMap<string, string>;
  */
 export function compose(input: CompositionInput): PidfDocument {
   const publications = input.publications.toSorted((a, b) => order(a.key, b.key));
-  const scope = mergedScope(publications);
+  const documents = publications.map(({ key, document }) => ({ key, document, frame: frameOf(document) }));
+  const frame = mergedFrame(documents.map((each) => each.frame));
   const ids = new UniqueIds();
-  const merged = mergeChildren(publications, scope, ids);
+  const merged = mergeChildren(documents, frame, ids);
   const spokenFor = new Set(
     publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
   );
@@ -51,7 +56,7 @@ export function compose(input: CompositionInput): PidfDocument {
     name: "presence",
     local: "presence",
     namespace: PIDF_NAMESPACE,
-    attributes: rootAttributes(input.presentity, publications, scope),
+    attributes: rootAttributes(input.presentity, documents, frame),
     children: inSchemaOrder([...merged, ...tuples.map((tuple) => withUniqueId(tuple, ids, "c"))]),
   });
 }
@@ -63,13 +68,13 @@ function inSchemaOrder(elements: readonly XmlElement[]): XmlElement[] {
   return elements.toSorted((a, b) => rank(a) - rank(b));
 }
 
-function mergeChildren(publications: readonly ComposedPublication[], scope: Scope, ids: UniqueIds): XmlElement[] {
+function mergeChildren(documents: readonly Framed[], frame: Frame, ids: UniqueIds): XmlElement[] {
   const merged: XmlElement[] = [];
-  const isAlone = publications.length === 1;
+  const isAlone = documents.length === 1;
   const seen = new Set<string>();
-  for (const { key, document } of publications) {
-    const own = scopeOf(document);
-    const carried = childElements(document).map((child) => carry(child, own, scope));
+  for (const { key, document, frame: own } of documents) {
+    const lost = lostAttributes(own, frame);
+    const carried = childElements(document).map((child) => regained(child, lost));
     const texts = isAlone ? [] : carried.map(serializeElement);
     carried.forEach((child, index) => {
       if (isAlone || !seen.has(texts[index] as string)) merged.push(withUniqueId(child, ids, key));
@@ -87,52 +92,27 @@ function withUniqueId(element: XmlElement, ids: UniqueIds, suffix: string): XmlE
   return unique === id ? element : withAttribute(element, "id", unique);
 }
 
-/** The child with the declarations it loses by moving from under its own root to the composed one. */
-function carry(child: XmlElement, own: Scope, target: Scope): XmlElement {
-  const declared = new Set(child.attributes.map(declaredPrefix));
-  const lost: XmlAttribute[] = [];
-  for (const [prefix, uri] of own) {
-    if (target.get(prefix) !== uri && !declared.has(prefix))
-      lost.push({ name: prefix === "" ? "xmlns" : `xmlns:${prefix}`, value: uri });
-  }
-  return lost.length === 0 ? child : { ...child, attributes: [...child.attributes, ...lost] };
-}
-
-function scopeOf(document: PidfDocument): Scope {
-  // No default declared means: names without prefix are in no namespace. That must survive the move, too.
-  const scope = new Map([["", ""]]);
-  for (const attribute of document.attributes) {
-    const prefix = declaredPrefix(attribute);
-    if (prefix !== undefined) scope.set(prefix, attribute.value);
-  }
-  return scope;
-}
-
-function mergedScope(publications: readonly ComposedPublication[]): Scope {
-  const merged = new Map([["", PIDF_NAMESPACE]]);
-  for (const { document } of publications) {
-    for (const [prefix, uri] of scopeOf(document)) {
-      if (!merged.has(prefix)) merged.set(prefix, uri);
-    }
-  }
-  return merged;
-}
-
-function rootAttributes(presentity: Aor, publications: readonly ComposedPublication[], scope: Scope): XmlAttribute[] {
-  const attributes = new Map<string, string>();
-  for (const [prefix, uri] of scope) attributes.set(prefix === "" ? "xmlns" : `xmlns:${prefix}`, uri);
-  attributes.set("entity", presentity);
-  for (const { document } of publications) {
-    const own = scopeOf(document);
+function rootAttributes(presentity: Aor, documents: readonly Framed[], frame: Frame): XmlAttribute[] {
+  const attributes: XmlAttribute[] = [...frameAttributes(frame), { name: "entity", value: presentity }];
+  const names = new Set(["entity"]);
+  for (const { document, frame: own } of documents) {
     for (const attribute of document.attributes) {
-      const colon = attribute.name.indexOf(":");
-      const prefix = colon < 0 ? "" : attribute.name.slice(0, colon);
-      const meansTheSame = prefix === "" || prefix === "xml" || own.get(prefix) === scope.get(prefix);
-      if (declaredPrefix(attribute) === undefined && meansTheSame && !attributes.has(attribute.name))
-        attributes.set(attribute.name, attribute.value);
+      const name = expandedName(attribute.name, own);
+      // Of a prefix that is another's at the new root, it would say something else.
+      if (isOfFrame(attribute) || names.has(name) || expandedName(attribute.name, frame) !== name) continue;
+      names.add(name);
+      attributes.push(attribute);
     }
   }
-  return [...attributes].map(([name, value]) => ({ name, value }));
+  return attributes;
+}
+
+/** What an attribute is called whatever its prefix is: an element has it once. @see Namespaces in XML 1.0 §6.3 */
+function expandedName(name: string, { scope }: Frame): string {
+  const [prefix, local] = name.split(":", 2) as [string, string?];
+  // Of those without a prefix none is in the default namespace, and that of `xml` need not be declared.
+  const namespace = local === undefined || prefix === "xml" ? undefined : scope.get(prefix)?.trim();
+  return namespace === undefined ? name : `{${namespace}}${local}`;
 }
 
 /** What two spellings of one contact have in common: no parameters, host in lower case. */
