@@ -143,6 +143,8 @@ export const limits = {
   presence: {
     /** One published document; real ones are 0.5 to 4 KiB. Beyond: 413. */
     documentBytes: 16 * 1024,
+    /** The same as it is written to disk: what is escaped takes up to six octets where it took one. */
+    storedBytes: 100 * 1024,
     /** What is composed of a user's publications has to fit into one SIP message beside its headers. A PUBLISH that would exceed it: 413. */
     composedBytes: 48 * 1024,
     /** A person has a handful of devices; a client in a restart loop leaves publications behind. Beyond: 503 with Retry-After. */
