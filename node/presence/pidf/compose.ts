@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { ProtocolError } from "../../runtime/errors.ts";
+import { limits } from "../../runtime/limits.ts";
 import { asPidf, basicTuple, contactOf, PIDF_NAMESPACE, tuplesOf } from "./pidf-document.ts";
 import type { PidfDocument } from "./pidf-document.ts";
 import { serializeElement } from "./serialize-xml.ts";
@@ -38,6 +40,7 @@ export interface CompositionInput {
  * - Without any publication and contact: one `closed` tuple.
  *
  * The order in which publications and contacts are listed makes no difference, and composing a composed document changes nothing.
+ * @throws {ProtocolError} `TOO_LARGE`: elements would have to declare more again than a whole document may hold
  * @see RFC 3863 §4.1, RFC 3903 §6, RFC 4479 §3.6
  */
 export function compose(input: CompositionInput): PidfDocument {
@@ -72,17 +75,33 @@ function mergeChildren(documents: readonly Framed[], frame: Frame, ids: UniqueId
   const merged: XmlElement[] = [];
   const isAlone = documents.length === 1;
   const seen = new Set<string>();
-  for (const { key, document, frame: own } of documents) {
-    const lost = lostAttributes(own, frame);
-    const carried = childElements(document).map((child) => regained(child, lost));
+  const allCarried = carryAll(documents, frame);
+  for (const [index, { key }] of documents.entries()) {
+    const carried = allCarried[index] as XmlElement[];
     const texts = isAlone ? [] : carried.map(serializeElement);
-    carried.forEach((child, index) => {
-      if (isAlone || !seen.has(texts[index] as string)) merged.push(withUniqueId(child, ids, key));
+    carried.forEach((child, at) => {
+      if (isAlone || !seen.has(texts[at] as string)) merged.push(withUniqueId(child, ids, key));
     });
     // Added only now: what one publication says twice, it has said twice.
     for (const text of texts) seen.add(text);
   }
   return merged;
+}
+
+/** The children of each document as they stand under the new root. A few octets of a document can be hundreds of times as many then: what does not fit is not made. */
+function carryAll(documents: readonly Framed[], frame: Frame): XmlElement[][] {
+  const moves = documents.map(({ document, frame: own }) => ({
+    children: childElements(document),
+    lost: lostAttributes(own, frame),
+  }));
+  const added = moves.reduce((sum, { children, lost }) => sum + children.length * lengthOf(lost), 0);
+  if (added > limits.presence.composedBytes)
+    throw new ProtocolError("TOO_LARGE", `${added} bytes of declarations would stand in elements instead of the root`);
+  return moves.map(({ children, lost }) => children.map((child) => regained(child, lost)));
+}
+
+function lengthOf(attributes: readonly XmlAttribute[]): number {
+  return attributes.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
 }
 
 function withUniqueId(element: XmlElement, ids: UniqueIds, suffix: string): XmlElement {
