@@ -1,7 +1,12 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { parseXml } from "../../../../node/presence/pidf/parse-xml.ts";
-import { serializeElement, serializeXml } from "../../../../node/presence/pidf/serialize-xml.ts";
+import {
+  escapeAttribute,
+  escapeText,
+  serializeElement,
+  serializeXml,
+} from "../../../../node/presence/pidf/serialize-xml.ts";
 import { ProtocolError } from "../../../../node/runtime/errors.ts";
 import { pidfTextArb } from "./arbitrary-pidf.ts";
 
@@ -24,6 +29,12 @@ describe("an XML tree", () => {
   it("keeps white space that came in by reference", () => {
     const text = '<r a="&#9;&#10;&#13;">&#13;\n</r>';
     expect(serializeElement(parse(text))).to.equal(text);
+  });
+
+  it("says U+FFFD where XML has no way to say it, as for the control characters of a Call-ID", () => {
+    expect(escapeAttribute('a\0\x1f\ufffe\t"\x7f')).to.equal("a\ufffd\ufffd\ufffd&#9;&quot;\x7f");
+    expect(escapeText("\0&\ud83d\ude00\n")).to.equal("\ufffd&amp;\ud83d\ude00\n");
+    expect(() => parse(`<r a="${escapeAttribute("\uffff")}">${escapeText("\x0b")}</r>`)).not.to.throw();
   });
 
   it("takes CDATA as text and leaves comments and processing instructions out", () => {
