@@ -164,6 +164,8 @@ export const limits = {
     listMembers: 500_000,
     /** Watchers in one document of those who watch a user, at under 200 bytes each. Beyond, the newest. */
     watchersTold: 240,
+    /** Watchers, or a user's contacts, in one document: it has to fit into one SIP message beside its headers, however long their addresses are. Beyond, the newest. */
+    toldBytes: 48 * 1024,
     /** Changes of a state in parts (watchers, registrations) that are remembered: who has missed more gets all of it. */
     changesRemembered: 1000,
     /** Presence documents are flat; depth is how parsers are attacked. Beyond any of these: 400. */
