@@ -49,10 +49,7 @@ export function compose(input: CompositionInput): PidfDocument {
   const frame = mergedFrame(documents.map((each) => each.frame));
   const ids = new UniqueIds();
   const merged = mergeChildren(documents, frame, ids);
-  const spokenFor = new Set(
-    publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
-  );
-  const silent = [...new Set(input.contacts)].filter((uri) => !spokenFor.has(addressOf(uri))).toSorted(order);
+  const silent = silentContacts(input);
   const tuples = silent.map((uri) => basicTuple(`c${digest(uri)}`, "open", input.presentity));
   if (publications.length + silent.length === 0) tuples.push(basicTuple("closed", "closed"));
   return asPidf({
@@ -62,6 +59,15 @@ export function compose(input: CompositionInput): PidfDocument {
     attributes: rootAttributes(input.presentity, documents, frame),
     children: inSchemaOrder([...merged, ...tuples.map((tuple) => withUniqueId(tuple, ids, "c"))]),
   });
+}
+
+/** Contacts that no publication speaks of, each once, in an order of their own. */
+function silentContacts({ contacts, publications }: CompositionInput): readonly string[] {
+  if (contacts.length === 0) return contacts;
+  const spokenFor = new Set(
+    publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
+  );
+  return [...new Set(contacts)].filter((uri) => !spokenFor.has(addressOf(uri))).toSorted(order);
 }
 
 /** RFC 3863 §4.4: tuples, then notes, then everything of other namespaces. */

@@ -79,6 +79,35 @@ describe("an XML tree", () => {
     refuses('<r a="" b="" c="" d="" e=""/>', /more than 4 attributes/);
   });
 
+  it("has nothing of what was read before it, refused in the middle or not", () => {
+    const text = '<?xml version="1.0" encoding="UTF-8"?>\n<r xmlns:a="urn:a"><a:b>c</a:b></r>';
+    const tree = parse(text);
+    for (const broken of [
+      "<r>",
+      "<r xmlns:x='urn:x' a",
+      "<x:r>",
+      "<r><![CDATA[z",
+      `${text}<`,
+      `${"<a>".repeat(9)}`,
+      "",
+    ]) {
+      expect(() => parse(broken)).to.throw(ProtocolError);
+      expect(parse(text)).to.deep.equal(tree);
+      refuses("<r>&z;</r>", /entity/);
+      refuses("<x:r/>", /unbound/);
+    }
+  });
+
+  it("may have one declaration, and nothing before it", () => {
+    const declaration = '<?xml version="1.0" encoding="UTF-8"?>';
+    expect(serializeElement(parse(`${declaration}\r\n<!-- c --><r/>`))).to.equal("<r/>");
+    expect(serializeElement(parse(`${declaration}<r/>`))).to.equal("<r/>");
+    refuses(`${declaration}${declaration}<r/>`, /reserved|declaration/);
+    refuses(` ${declaration}<r/>`, /declaration|start of the document/);
+    refuses(declaration, /root/);
+    refuses(`${declaration}<!DOCTYPE r><r/>`, /DOCTYPE/);
+  });
+
   it("is lossless: what was parsed, serialized and parsed again is the same tree", () => {
     fc.assert(
       fc.property(pidfTextArb, (text) => {
