@@ -63,6 +63,15 @@ describe("an XML tree", () => {
     refuses("plain", /text|document|root/);
   });
 
+  it("refuses names that are none behind their prefix, which other parsers would refuse the whole document for", () => {
+    for (const local of ["1", "-a", ".", "\u00b7", "\u0301a"]) {
+      refuses(`<a:r xmlns:a="urn:a"><a:${local}/></a:r>`, /no name/);
+      refuses(`<r xmlns:a="urn:a" a:${local}=""/>`, /no name/);
+      refuses(`<r xmlns:${local}="urn:a"/>`, /no name/);
+    }
+    expect(() => parse('<a:r1 xmlns:a="urn:a"><a:\u00e9-/><_.1/></a:r1>')).not.to.throw();
+  });
+
   it("refuses bytes that are not UTF-8, other encodings, and XML 1.1", () => {
     expect(() => parseXml(Uint8Array.of(0x3c, 0x72, 0xff, 0x2f, 0x3e), LIMITS)).to.throw(ProtocolError, /UTF-8/);
     refuses('<?xml version="1.0" encoding="ISO-8859-1"?><r/>', /ISO-8859-1/);
