@@ -23,7 +23,7 @@ export const BAD_PUBLISH_EVENT: Answer = {
   headers: [["Allow-Events", PRESENCE_EVENT]],
 };
 
-/** @see RFC 6665 §7.3.2 */
+/** @see RFC 6665 §8.3.2 */
 export const BAD_EVENT: Answer = { status: 489, reason: "Bad Event", headers: [["Allow-Events", ALLOW_EVENTS]] };
 
 /** 400 that says what is wrong. The reason may quote the request: nothing of it can end the line. */

@@ -146,6 +146,8 @@ export const limits = {
   presence: {
     /** One published document; real ones are 0.5 to 4 KiB. Beyond: 413. */
     documentBytes: 16 * 1024,
+    /** The same as it is written to disk: what is escaped takes up to six octets where it took one. */
+    storedBytes: 100 * 1024,
     /** What is composed of a user's publications has to fit into one SIP message beside its headers. A PUBLISH that would exceed it: 413. */
     composedBytes: 48 * 1024,
     /** A person has a handful of devices; a client in a restart loop leaves publications behind. Beyond: 503 with Retry-After. */
@@ -169,6 +171,8 @@ export const limits = {
     listMembersPerUser: 10_000,
     /** Watchers in one document of those who watch a user, at under 200 bytes each. Beyond, the newest. */
     watchersTold: 240,
+    /** Watchers, or a user's contacts, in one document: it has to fit into one SIP message beside its headers, however long their addresses are. Beyond, the newest. */
+    toldBytes: 48 * 1024,
     /** Changes of a state in parts (watchers, registrations) that are remembered: who has missed more gets all of it. */
     changesRemembered: 1000,
     /** Presence documents are flat; depth is how parsers are attacked. Beyond any of these: 400. */

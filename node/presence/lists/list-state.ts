@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
+import { escapeAttribute } from "../pidf/serialize-xml.ts";
 import type { Multipart, Part } from "./multipart.ts";
 import { joinParts, PART_OVERHEAD_BYTES } from "./multipart.ts";
 import type { RlmiResource } from "./rlmi-document.ts";
@@ -93,8 +94,9 @@ export class ListState {
 
   /** As many as the bound allows, in order; of a partial state at least one. */
   #fitting(dirty: readonly Member[], full: boolean): Member[] {
-    const entryBytes = ({ uri }: Member): number => 2 * uri.length + 200;
-    let bytes = 500 + (full ? [...this.#members.values()].reduce((sum, member) => sum + entryBytes(member), 0) : 0);
+    const entryBytes = ({ uri }: Member): number => escapeAttribute(uri).length + 200;
+    let bytes = escapeAttribute(this.#uri).length + 500;
+    if (full) for (const member of this.#members.values()) bytes += entryBytes(member);
     const fitting: Member[] = [];
     for (const member of dirty) {
       const more = (member.state?.body.length ?? 0) + PART_OVERHEAD_BYTES + (full ? 0 : entryBytes(member));

@@ -1,16 +1,26 @@
 import { createHash } from "node:crypto";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { ProtocolError } from "../../runtime/errors.ts";
+import { limits } from "../../runtime/limits.ts";
 import { asPidf, basicTuple, contactOf, PIDF_NAMESPACE, tuplesOf } from "./pidf-document.ts";
 import type { PidfDocument } from "./pidf-document.ts";
 import { serializeElement } from "./serialize-xml.ts";
+import type { Frame } from "./frame.ts";
+import { frameAttributes, frameOf, isOfFrame, lostAttributes, mergedFrame, regained } from "./frame.ts";
+import { UniqueIds } from "./unique-ids.ts";
 import type { XmlAttribute, XmlElement } from "./xml-tree.ts";
-import { attributeOf, childElements, declaredPrefix, withAttribute } from "./xml-tree.ts";
+import { attributeOf, childElements, withAttribute } from "./xml-tree.ts";
 
 /** One input of a composition. */
 export interface ComposedPublication {
   /** Stays the same as long as the publication lives, whatever it says: gives the order. `[A-Za-z0-9._-]+` */
   readonly key: string;
   readonly document: PidfDocument;
+}
+
+/** With what its root says. */
+interface Framed extends ComposedPublication {
+  readonly frame: Frame;
 }
 
 /** All that is known of a user on this server. */
@@ -21,9 +31,6 @@ export interface CompositionInput {
   readonly contacts: readonly string[];
 }
 
-/** Prefix → namespace URI; the empty prefix is the default namespace. */
-type Scope = ReadonlyMap<string, string>;
-
 /**
  * One document of all that is known of a user.
  * - Every element of every publication is kept, with its namespaces; an element that two publications have exactly alike stands once.
@@ -33,25 +40,34 @@ type Scope = ReadonlyMap<string, string>;
  * - Without any publication and contact: one `closed` tuple.
  *
  * The order in which publications and contacts are listed makes no difference, and composing a composed document changes nothing.
+ * @throws {ProtocolError} `TOO_LARGE`: elements would have to declare more again than a whole document may hold
  * @see RFC 3863 §4.1, RFC 3903 §6, RFC 4479 §3.6
  */
 export function compose(input: CompositionInput): PidfDocument {
   const publications = input.publications.toSorted((a, b) => order(a.key, b.key));
-  const scope = mergedScope(publications);
-  const merged = mergeChildren(publications, scope);
-  const spokenFor = new Set(
-    publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
-  );
-  const silent = [...new Set(input.contacts)].filter((uri) => !spokenFor.has(addressOf(uri))).toSorted(order);
+  const documents = publications.map(({ key, document }) => ({ key, document, frame: frameOf(document) }));
+  const frame = mergedFrame(documents.map((each) => each.frame));
+  const ids = new UniqueIds();
+  const merged = mergeChildren(documents, frame, ids);
+  const silent = silentContacts(input);
   const tuples = silent.map((uri) => basicTuple(`c${digest(uri)}`, "open", input.presentity));
   if (publications.length + silent.length === 0) tuples.push(basicTuple("closed", "closed"));
   return asPidf({
     name: "presence",
     local: "presence",
     namespace: PIDF_NAMESPACE,
-    attributes: rootAttributes(input.presentity, publications, scope),
-    children: inSchemaOrder([...merged, ...withUniqueIds(tuples, merged)]),
+    attributes: rootAttributes(input.presentity, documents, frame),
+    children: inSchemaOrder([...merged, ...tuples.map((tuple) => withUniqueId(tuple, ids, "c"))]),
   });
+}
+
+/** Contacts that no publication speaks of, each once, in an order of their own. */
+function silentContacts({ contacts, publications }: CompositionInput): readonly string[] {
+  if (contacts.length === 0) return contacts;
+  const spokenFor = new Set(
+    publications.flatMap(({ document }) => tuplesOf(document).map((tuple) => addressOf(contactOf(tuple) ?? ""))),
+  );
+  return [...new Set(contacts)].filter((uri) => !spokenFor.has(addressOf(uri))).toSorted(order);
 }
 
 /** RFC 3863 §4.4: tuples, then notes, then everything of other namespaces. */
@@ -61,17 +77,16 @@ function inSchemaOrder(elements: readonly XmlElement[]): XmlElement[] {
   return elements.toSorted((a, b) => rank(a) - rank(b));
 }
 
-function mergeChildren(publications: readonly ComposedPublication[], scope: Scope): XmlElement[] {
+function mergeChildren(documents: readonly Framed[], frame: Frame, ids: UniqueIds): XmlElement[] {
   const merged: XmlElement[] = [];
-  const isAlone = publications.length === 1;
+  const isAlone = documents.length === 1;
   const seen = new Set<string>();
-  const ids = new Set<string>();
-  for (const { key, document } of publications) {
-    const own = scopeOf(document);
-    const carried = childElements(document).map((child) => carry(child, own, scope));
+  const allCarried = carryAll(documents, frame);
+  for (const [index, { key }] of documents.entries()) {
+    const carried = allCarried[index] as XmlElement[];
     const texts = isAlone ? [] : carried.map(serializeElement);
-    carried.forEach((child, index) => {
-      if (isAlone || !seen.has(texts[index] as string)) merged.push(withUniqueId(child, ids, key));
+    carried.forEach((child, at) => {
+      if (isAlone || !seen.has(texts[at] as string)) merged.push(withUniqueId(child, ids, key));
     });
     // Added only now: what one publication says twice, it has said twice.
     for (const text of texts) seen.add(text);
@@ -79,67 +94,50 @@ function mergeChildren(publications: readonly ComposedPublication[], scope: Scop
   return merged;
 }
 
-function withUniqueIds(tuples: readonly XmlElement[], others: readonly XmlElement[]): XmlElement[] {
-  const ids = new Set(others.map((element) => attributeOf(element, "id") ?? ""));
-  return tuples.map((tuple) => withUniqueId(tuple, ids, "c"));
+/** The children of each document as they stand under the new root. A few octets of a document can be hundreds of times as many then: what does not fit is not made. */
+function carryAll(documents: readonly Framed[], frame: Frame): XmlElement[][] {
+  const moves = documents.map(({ document, frame: own }) => ({
+    children: childElements(document),
+    lost: lostAttributes(own, frame),
+  }));
+  const added = moves.reduce((sum, { children, lost }) => sum + children.length * lengthOf(lost), 0);
+  if (added > limits.presence.composedBytes)
+    throw new ProtocolError("TOO_LARGE", `${added} bytes of declarations would stand in elements instead of the root`);
+  return moves.map(({ children, lost }) => children.map((child) => regained(child, lost)));
 }
 
-function withUniqueId(element: XmlElement, taken: Set<string>, suffix: string): XmlElement {
+function lengthOf(attributes: readonly XmlAttribute[]): number {
+  return attributes.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
+}
+
+function withUniqueId(element: XmlElement, ids: UniqueIds, suffix: string): XmlElement {
   const id = attributeOf(element, "id");
   if (id === undefined) return element;
-  let unique = id;
-  for (let attempt = 1; taken.has(unique); attempt += 1)
-    unique = attempt === 1 ? `${id}.${suffix}` : `${id}.${suffix}.${attempt}`;
-  taken.add(unique);
+  const unique = ids.take(id, suffix);
   return unique === id ? element : withAttribute(element, "id", unique);
 }
 
-/** The child with the declarations it loses by moving from under its own root to the composed one. */
-function carry(child: XmlElement, own: Scope, target: Scope): XmlElement {
-  const declared = new Set(child.attributes.map(declaredPrefix));
-  const lost: XmlAttribute[] = [];
-  for (const [prefix, uri] of own) {
-    if (target.get(prefix) !== uri && !declared.has(prefix))
-      lost.push({ name: prefix === "" ? "xmlns" : `xmlns:${prefix}`, value: uri });
-  }
-  return lost.length === 0 ? child : { ...child, attributes: [...child.attributes, ...lost] };
-}
-
-function scopeOf(document: PidfDocument): Scope {
-  // No default declared means: names without prefix are in no namespace. That must survive the move, too.
-  const scope = new Map([["", ""]]);
-  for (const attribute of document.attributes) {
-    const prefix = declaredPrefix(attribute);
-    if (prefix !== undefined) scope.set(prefix, attribute.value);
-  }
-  return scope;
-}
-
-function mergedScope(publications: readonly ComposedPublication[]): Scope {
-  const merged = new Map([["", PIDF_NAMESPACE]]);
-  for (const { document } of publications) {
-    for (const [prefix, uri] of scopeOf(document)) {
-      if (!merged.has(prefix)) merged.set(prefix, uri);
-    }
-  }
-  return merged;
-}
-
-function rootAttributes(presentity: Aor, publications: readonly ComposedPublication[], scope: Scope): XmlAttribute[] {
-  const attributes = new Map<string, string>();
-  for (const [prefix, uri] of scope) attributes.set(prefix === "" ? "xmlns" : `xmlns:${prefix}`, uri);
-  attributes.set("entity", presentity);
-  for (const { document } of publications) {
-    const own = scopeOf(document);
+function rootAttributes(presentity: Aor, documents: readonly Framed[], frame: Frame): XmlAttribute[] {
+  const attributes: XmlAttribute[] = [...frameAttributes(frame), { name: "entity", value: presentity }];
+  const names = new Set(["entity"]);
+  for (const { document, frame: own } of documents) {
     for (const attribute of document.attributes) {
-      const colon = attribute.name.indexOf(":");
-      const prefix = colon < 0 ? "" : attribute.name.slice(0, colon);
-      const meansTheSame = prefix === "" || prefix === "xml" || own.get(prefix) === scope.get(prefix);
-      if (declaredPrefix(attribute) === undefined && meansTheSame && !attributes.has(attribute.name))
-        attributes.set(attribute.name, attribute.value);
+      const name = expandedName(attribute.name, own);
+      // Of a prefix that is another's at the new root, it would say something else.
+      if (isOfFrame(attribute) || names.has(name) || expandedName(attribute.name, frame) !== name) continue;
+      names.add(name);
+      attributes.push(attribute);
     }
   }
-  return [...attributes].map(([name, value]) => ({ name, value }));
+  return attributes;
+}
+
+/** What an attribute is called whatever its prefix is: an element has it once. @see Namespaces in XML 1.0 §6.3 */
+function expandedName(name: string, { scope }: Frame): string {
+  const [prefix, local] = name.split(":", 2) as [string, string?];
+  // Of those without a prefix none is in the default namespace, and that of `xml` need not be declared.
+  const namespace = local === undefined || prefix === "xml" ? undefined : scope.get(prefix)?.trim();
+  return namespace === undefined ? name : `{${namespace}}${local}`;
 }
 
 /** What two spellings of one contact have in common: no parameters, host in lower case. */

@@ -25,6 +25,11 @@ export function parsePidf(bytes: Uint8Array): PidfDocument {
   return parseWithin(bytes, limits.presence.documentBytes, limits.presence.xml);
 }
 
+/** As {@link parsePidf}, for one that was accepted and has been written by {@link serializePidf} since. */
+export function parseStoredPidf(bytes: Uint8Array): PidfDocument {
+  return parseWithin(bytes, limits.presence.storedBytes, limits.presence.xml);
+}
+
 /** As {@link parsePidf}, for a document that a server composed of several. */
 export function parseComposedPidf(bytes: Uint8Array): PidfDocument {
   return parseWithin(bytes, limits.presence.relayed.bytes, limits.presence.relayed.xml);

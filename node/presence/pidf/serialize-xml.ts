@@ -27,15 +27,23 @@ const ATTRIBUTE_ESCAPES: Readonly<Record<string, string>> = {
   "\r": "&#13;",
 };
 
+/** What XML 1.0 cannot hold, not even by reference. @see XML 1.0 §2.2 */
+const NO_CHARACTERS = "\\0-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff";
+const IN_TEXT = new RegExp(`[&<>\\r${NO_CHARACTERS}]`, "g");
+const IN_ATTRIBUTE = new RegExp(`[&<"\\t\\n\\r${NO_CHARACTERS}]`, "g");
+const REPLACEMENT_CHARACTER = "\ufffd";
+
 // A parser turns a bare CR into LF, and any white space of an attribute into a blank: what got in by reference leaves so.
 /** Text that stands between tags. */
 export function escapeText(text: string): string {
-  return /[&<>\r]/.test(text) ? text.replace(/[&<>\r]/g, (character) => TEXT_ESCAPES[character] as string) : text;
+  return text.search(IN_TEXT) < 0
+    ? text
+    : text.replace(IN_TEXT, (character) => TEXT_ESCAPES[character] ?? REPLACEMENT_CHARACTER);
 }
 
 /** Text that stands in double quotes. */
 export function escapeAttribute(value: string): string {
-  return /[&<"\t\n\r]/.test(value)
-    ? value.replace(/[&<"\t\n\r]/g, (character) => ATTRIBUTE_ESCAPES[character] as string)
-    : value;
+  return value.search(IN_ATTRIBUTE) < 0
+    ? value
+    : value.replace(IN_ATTRIBUTE, (character) => ATTRIBUTE_ESCAPES[character] ?? REPLACEMENT_CHARACTER);
 }

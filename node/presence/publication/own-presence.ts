@@ -1,4 +1,5 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { ProtocolError } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { ExpiryRules } from "../expiry.ts";
 import { compose } from "../pidf/compose.ts";
@@ -43,7 +44,10 @@ export class OwnPresence {
     this.#presentity = init.presentity;
     this.#publications = new Publications({
       expiry: init.expiry,
-      fits: (publications) => (this.#trial = this.#compose(publications)).length <= limits.presence.composedBytes,
+      fits: (publications) => {
+        this.#trial = this.#compose(publications, limits.presence.composedBytes);
+        return this.#trial !== undefined;
+      },
     });
     this.#publications.restore(init.publications ?? []);
     this.#contacts = init.contacts;
@@ -102,7 +106,7 @@ export class OwnPresence {
   /** What subscribers see; `undefined` while there is nothing to say yet. */
   document(): Uint8Array | undefined {
     if (this.#openingUntilMs !== undefined) return undefined;
-    this.#composed ??= this.#compose(this.#publications.all());
+    this.#composed ??= this.#composeMost();
     return this.#composed;
   }
 
@@ -110,9 +114,30 @@ export class OwnPresence {
     if (!this.isEmpty || nowMs >= (this.#openingUntilMs ?? Infinity)) this.#openingUntilMs = undefined;
   }
 
-  #compose(publications: readonly Publication[]): Uint8Array {
+  /**
+   * What fitted beside others can be too large without them, because namespaces that these declared for all have to be declared again, and contacts
+   * take room too: then the publications that have not been spoken of for longest are left out.
+   */
+  #composeMost(): Uint8Array {
+    let publications = this.#publications.all();
+    let composed: Uint8Array | undefined;
+    while (composed === undefined) {
+      composed = this.#compose(publications, publications.length === 0 ? Infinity : limits.presence.relayed.bytes);
+      publications = publications.slice(1);
+    }
+    return composed;
+  }
+
+  /** `undefined` where it would be too large. */
+  #compose(publications: readonly Publication[], maxBytes: number): Uint8Array | undefined {
     const published = new Set(publications.map(({ path }) => path));
     const contacts = this.#contacts.filter(({ path }) => !published.has(path)).map(({ uri }) => uri);
-    return serializePidf(compose({ presentity: this.#presentity, publications, contacts }));
+    try {
+      const composed = serializePidf(compose({ presentity: this.#presentity, publications, contacts }));
+      return composed.length <= maxBytes ? composed : undefined;
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code === "TOO_LARGE") return undefined;
+      throw error;
+    }
   }
 }

@@ -4,7 +4,7 @@ import { formatBallot } from "../../../dht-schema/ballot.ts";
 import type { Instant } from "../../registrar/stored-binding.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import type { StoredPublication } from "../../storage/ports.ts";
-import { parsePidf, serializePidf } from "../pidf/pidf-document.ts";
+import { parseStoredPidf, serializePidf } from "../pidf/pidf-document.ts";
 import type { Publication } from "./publications.ts";
 
 export function toStoredPublication(
@@ -36,7 +36,7 @@ export function fromStoredPublication(
   const leftMs = Math.min(expiresAtMs - now.wallMs, maxSeconds * 1000);
   if (leftMs <= 0) return undefined;
   try {
-    return { key, entityTag, document: parsePidf(document), path, expiresAtMs: now.monotonicMs + leftMs };
+    return { key, entityTag, document: parseStoredPidf(document), path, expiresAtMs: now.monotonicMs + leftMs };
   } catch (error) {
     // An earlier release may have had other bounds.
     if (error instanceof ProtocolError) return undefined;

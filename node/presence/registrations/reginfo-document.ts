@@ -47,6 +47,11 @@ export function serializeReginfo({ version, full, aor, id, state, contacts }: Re
   );
 }
 
+/** How much room a contact takes in a document, at most. */
+export function bytesOfContact({ uri, callId }: Pick<ReginfoContact, "uri" | "callId">): number {
+  return Buffer.byteLength(escapeText(uri)) + Buffer.byteLength(escapeAttribute(callId)) + 200;
+}
+
 function contactElement({ id, uri, change, expiresSeconds, q, callId, cseq }: ReginfoContact): string {
   const state = isGone(change) ? "terminated" : "active";
   const expires = expiresSeconds === undefined ? "" : ` expires="${expiresSeconds}"`;

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
 import type { ReginfoContact } from "../registrations/reginfo-document.ts";
-import { isGone, REGINFO_CONTENT_TYPE, serializeReginfo } from "../registrations/reginfo-document.ts";
+import { bytesOfContact, isGone, REGINFO_CONTENT_TYPE, serializeReginfo } from "../registrations/reginfo-document.ts";
 import { limits } from "../../runtime/limits.ts";
 import { REG_EVENT } from "../answer.ts";
+import type { DocumentBounds } from "../subscription/change-log.ts";
 import { ChangeLog } from "../subscription/change-log.ts";
 import type { Shown } from "../subscription/notifier-dialog.ts";
 import type { PresenceContext } from "./presence-context.ts";
@@ -15,6 +16,12 @@ interface Told {
   readonly registration: Registration;
   readonly change: RegistrationChange;
 }
+
+const BOUNDS: DocumentBounds<Told> = {
+  items: Infinity,
+  bytes: limits.presence.toldBytes,
+  bytesOf: ({ registration }) => bytesOfContact(registration),
+};
 
 /**
  * Which devices a user has registered at this server: told to the user, and to other servers. Where the user goes to another server
@@ -58,7 +65,7 @@ export class RegistrationInfo implements Subject {
   }
 
   content(_subscriber: unknown, { since, sequence }: ContentRequest): Content {
-    const { full, items } = this.#log.since(since);
+    const { full, items } = this.#log.told(since, BOUNDS);
     const isActive = [...this.#log.ids()].length > 0;
     const document = serializeReginfo({
       version: sequence,

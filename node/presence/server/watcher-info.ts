@@ -5,11 +5,11 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
 import { WINFO_EVENT } from "../answer.ts";
-import type { Changes } from "../subscription/change-log.ts";
+import type { DocumentBounds } from "../subscription/change-log.ts";
 import { ChangeLog } from "../subscription/change-log.ts";
 import type { EndReason, Shown } from "../subscription/notifier-dialog.ts";
 import type { WatcherEntry, WatcherEvent } from "../watcherinfo/watcherinfo-document.ts";
-import { serializeWatcherInfo, WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
+import { bytesOfWatcher, serializeWatcherInfo, WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { Content, ContentRequest, Subject } from "./subject.ts";
@@ -36,6 +36,12 @@ interface Told {
   readonly sinceMs: number;
   readonly expiresAtMs: number;
 }
+
+const BOUNDS: DocumentBounds<Told> = {
+  items: limits.presence.watchersTold,
+  bytes: limits.presence.toldBytes,
+  bytesOf: ({ entry }) => bytesOfWatcher(entry),
+};
 
 /**
  * Who watches a user. The user is told of all: those on this server, and those on others, each of which is asked for its own as
@@ -157,7 +163,7 @@ export class WatcherInfo implements Subject, Task {
 
   content(_subscriber: unknown, { since, sequence }: ContentRequest): Content {
     const isKnown = this.#scope === "here" || this.#host.check() !== undefined;
-    const { full, items } = isKnown ? this.#changes(since) : { full: true, items: [] };
+    const { full, items } = isKnown ? this.#log.told(since, BOUNDS) : { full: true, items: [] };
     const nowMs = this.#nowMs();
     const watchers = items.map(({ entry, sinceMs, expiresAtMs }) => ({
       ...entry,
@@ -188,14 +194,6 @@ export class WatcherInfo implements Subject, Task {
     };
     const told = { entry, sinceMs, expiresAtMs };
     if (!isSame(this.#log.get(entry.id), told)) this.#log.set(entry.id, told);
-  }
-
-  /** As much as one document holds; where more has changed, all that it can hold. */
-  #changes(since: number | undefined): Changes<Told> {
-    const { watchersTold } = limits.presence;
-    const changes = this.#log.since(since);
-    if (changes.items.length <= watchersTold) return changes;
-    return { full: true, items: this.#log.since(undefined).items.slice(-watchersTold) };
   }
 
   #removeOf(server: ServerId, but: ReadonlySet<string>): void {

@@ -6,6 +6,14 @@ export interface Changes<Item> {
   readonly items: readonly Item[];
 }
 
+/** What one document holds. */
+export interface DocumentBounds<Item> {
+  readonly items: number;
+  readonly bytes: number;
+  /** How much room an item takes, at most. */
+  readonly bytesOf: (item: Item) => number;
+}
+
 interface Entry<Item> {
   readonly item: Item;
   /** The version that it came with. */
@@ -66,4 +74,23 @@ export class ChangeLog<Item> {
     const changed = [...this.#gone.filter(isNew), ...[...this.#items.values()].filter(isNew)];
     return { full: false, items: changed.sort((a, b) => a.version - b.version).map(({ item }) => item) };
   }
+
+  /** As {@link since}, as far as one document holds it: where more has changed, all that it can hold, the newest first of all. */
+  told(version: number | undefined, bounds: DocumentBounds<Item>): Changes<Item> {
+    const changes = this.since(version);
+    if (newestWithin(changes.items, bounds).length === changes.items.length) return changes;
+    return { full: true, items: newestWithin(this.since(undefined).items, bounds) };
+  }
+}
+
+/** @param all oldest first */
+function newestWithin<Item>(all: readonly Item[], { items, bytes, bytesOf }: DocumentBounds<Item>): readonly Item[] {
+  let from = all.length;
+  let left = bytes;
+  while (from > 0 && all.length - from < items) {
+    left -= bytesOf(all[from - 1] as Item);
+    if (left < 0) break;
+    from -= 1;
+  }
+  return all.slice(from);
 }

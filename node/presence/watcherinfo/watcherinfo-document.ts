@@ -1,7 +1,7 @@
 import { ProtocolError } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
 import { parseXml } from "../pidf/parse-xml.ts";
-import { serializeXml } from "../pidf/serialize-xml.ts";
+import { escapeText, serializeXml } from "../pidf/serialize-xml.ts";
 import type { XmlElement } from "../pidf/xml-tree.ts";
 import { attributeOf, childrenNamed, textOf } from "../pidf/xml-tree.ts";
 
@@ -73,6 +73,11 @@ function watcherElement({ id, uri, status, event, durationSeconds, expirationSec
     ...(expirationSeconds === undefined ? {} : { expiration: String(expirationSeconds) }),
   };
   return element("watcher", { id, status, event, ...times }, [uri]);
+}
+
+/** How much room a watcher takes in a document, at most. */
+export function bytesOfWatcher({ uri }: WatcherEntry): number {
+  return Buffer.byteLength(escapeText(uri)) + 150;
 }
 
 function element(

@@ -130,6 +130,16 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     for (const { body } of alice.notifies("presence.winfo")) expect(body.length).to.be.below(60_000);
   });
 
+  it("fits into a message where the watchers' addresses are long, and longer in XML: the newest are told", async () => {
+    const { domain, two, alice } = await aliceOnTwo();
+    const joe = domain.phone("j&".repeat(90), two);
+    for (let i = 0; i < 80; i++) await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(20);
+    expect(watchers(alice)).to.have.length.within(40, 79);
+    for (const { body } of alice.notifies("presence.winfo")) expect(body.length).to.be.below(60_000);
+  });
+
   it("is for the user alone to know", async () => {
     const { domain, one, alice } = await aliceOnTwo();
     const joe = domain.phone("joe", one);

@@ -12,8 +12,9 @@ import {
   serializePidf,
   tuplesOf,
 } from "../../../../node/presence/pidf/pidf-document.ts";
-import type { XmlElement, XmlNode } from "../../../../node/presence/pidf/xml-tree.ts";
-import { attributeOf, childElements, declaredPrefix } from "../../../../node/presence/pidf/xml-tree.ts";
+import type { XmlElement } from "../../../../node/presence/pidf/xml-tree.ts";
+import { attributeOf, childElements } from "../../../../node/presence/pidf/xml-tree.ts";
+import { meanings } from "../../../helpers/pidf-meaning.ts";
 import { pidfTextArb } from "./arbitrary-pidf.ts";
 
 const alice = parseAor("sip:alice@example.com");
@@ -26,30 +27,6 @@ const composed = (publications: readonly ComposedPublication[], contacts: readon
   compose({ presentity: alice, publications, contacts });
 const text = (element: ReturnType<typeof composed>) => new TextDecoder().decode(serializePidf(element));
 const ids = (element: ReturnType<typeof composed>) => tuplesOf(element).map((one) => attributeOf(one, "id"));
-
-/** An element with every name resolved: what it means, whatever prefixes are declared around it. */
-function meaning(element: XmlElement, scope: ReadonlyMap<string, string>): unknown {
-  const inner = new Map(scope);
-  for (const attribute of element.attributes) {
-    const prefix = declaredPrefix(attribute);
-    if (prefix !== undefined) inner.set(prefix, attribute.value);
-  }
-  const attributes = element.attributes
-    .filter((attribute) => declaredPrefix(attribute) === undefined && attribute.name !== "id")
-    .map(
-      ({ name, value }) =>
-        `${name.includes(":") ? `{${inner.get(name.split(":")[0] as string)}}${name.split(":")[1]}` : name}=${value}`,
-    );
-  const children = element.children.map((child: XmlNode) =>
-    typeof child === "string" ? child : meaning(child, inner),
-  );
-  return [`{${element.namespace}}${element.local}`, attributes.toSorted(), children];
-}
-
-const meanings = (root: XmlElement): string[] =>
-  childElements(root).map((child) =>
-    JSON.stringify(meaning(child, new Map(root.attributes.map((a) => [declaredPrefix(a) ?? "-", a.value])))),
-  );
 
 const publicationsArb = fc
   .array(pidfTextArb, { maxLength: 4 })
@@ -112,6 +89,29 @@ describe("composition of a user's presence", () => {
       { key: "b", document: document("<x:p/>", 'xmlns:x="urn:b"') },
     ]);
     expect(text(result)).to.contain('xmlns:x="urn:a" entity').and.to.contain('<x:p/><x:p xmlns:x="urn:b"/>');
+  });
+
+  it("leaves each publication its language, at the root where all have the same", () => {
+    const note = (key: string, lang: string) => ({ key, document: document("<note>!</note>", `xml:lang="${lang}"`) });
+    const bare = { key: "c", document: document('<note xml:lang="fr">?</note><note>.</note>') };
+    expect(text(composed([note("a", "de"), note("b", "de")])))
+      .to.contain('xml:lang="de" entity')
+      .and.to.contain("><note>!");
+    expect(text(composed([note("a", "de"), note("b", "en"), bare]))).to.contain(
+      'example.com"><note xml:lang="de">!</note><note xml:lang="en">!</note><note xml:lang="fr">?</note><note>.</note>',
+    );
+  });
+
+  it("has an attribute of the root once, whatever prefixes the publications call its namespace by", () => {
+    const result = composed([
+      { key: "a", document: document("", 'xmlns:x="urn:v" x:version="1"') },
+      { key: "b", document: document("", 'xmlns:y="urn:v" y:version="2"') },
+      { key: "c", document: document("", 'xmlns:x="urn:w" x:version="3"') },
+    ]);
+    expect(text(result))
+      .to.contain('x:version="1"')
+      .and.not.to.match(/version="[23]"/);
+    expect(parsePidf(serializePidf(result))).to.deep.equal(result);
   });
 
   it("leaves elements of no namespace in none", () => {

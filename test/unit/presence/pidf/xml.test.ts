@@ -1,7 +1,12 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { parseXml } from "../../../../node/presence/pidf/parse-xml.ts";
-import { serializeElement, serializeXml } from "../../../../node/presence/pidf/serialize-xml.ts";
+import {
+  escapeAttribute,
+  escapeText,
+  serializeElement,
+  serializeXml,
+} from "../../../../node/presence/pidf/serialize-xml.ts";
 import { ProtocolError } from "../../../../node/runtime/errors.ts";
 import { pidfTextArb } from "./arbitrary-pidf.ts";
 
@@ -24,6 +29,12 @@ describe("an XML tree", () => {
   it("keeps white space that came in by reference", () => {
     const text = '<r a="&#9;&#10;&#13;">&#13;\n</r>';
     expect(serializeElement(parse(text))).to.equal(text);
+  });
+
+  it("says U+FFFD where XML has no way to say it, as for the control characters of a Call-ID", () => {
+    expect(escapeAttribute('a\0\x1f\ufffe\t"\x7f')).to.equal("a\ufffd\ufffd\ufffd&#9;&quot;\x7f");
+    expect(escapeText("\0&\ud83d\ude00\n")).to.equal("\ufffd&amp;\ud83d\ude00\n");
+    expect(() => parse(`<r a="${escapeAttribute("\uffff")}">${escapeText("\x0b")}</r>`)).not.to.throw();
   });
 
   it("takes CDATA as text and leaves comments and processing instructions out", () => {
@@ -52,6 +63,15 @@ describe("an XML tree", () => {
     refuses("plain", /text|document|root/);
   });
 
+  it("refuses names that are none behind their prefix, which other parsers would refuse the whole document for", () => {
+    for (const local of ["1", "-a", ".", "\u00b7", "\u0301a"]) {
+      refuses(`<a:r xmlns:a="urn:a"><a:${local}/></a:r>`, /no name/);
+      refuses(`<r xmlns:a="urn:a" a:${local}=""/>`, /no name/);
+      refuses(`<r xmlns:${local}="urn:a"/>`, /no name/);
+    }
+    expect(() => parse('<a:r1 xmlns:a="urn:a"><a:\u00e9-/><_.1/></a:r1>')).not.to.throw();
+  });
+
   it("refuses bytes that are not UTF-8, other encodings, and XML 1.1", () => {
     expect(() => parseXml(Uint8Array.of(0x3c, 0x72, 0xff, 0x2f, 0x3e), LIMITS)).to.throw(ProtocolError, /UTF-8/);
     refuses('<?xml version="1.0" encoding="ISO-8859-1"?><r/>', /ISO-8859-1/);
@@ -66,6 +86,35 @@ describe("an XML tree", () => {
     refuses(`<r>${"<a/>".repeat(50)}</r>`, /more than 50 elements/);
     expect(() => parse('<r a="" b="" c="" d=""/>')).not.to.throw();
     refuses('<r a="" b="" c="" d="" e=""/>', /more than 4 attributes/);
+  });
+
+  it("has nothing of what was read before it, refused in the middle or not", () => {
+    const text = '<?xml version="1.0" encoding="UTF-8"?>\n<r xmlns:a="urn:a"><a:b>c</a:b></r>';
+    const tree = parse(text);
+    for (const broken of [
+      "<r>",
+      "<r xmlns:x='urn:x' a",
+      "<x:r>",
+      "<r><![CDATA[z",
+      `${text}<`,
+      `${"<a>".repeat(9)}`,
+      "",
+    ]) {
+      expect(() => parse(broken)).to.throw(ProtocolError);
+      expect(parse(text)).to.deep.equal(tree);
+      refuses("<r>&z;</r>", /entity/);
+      refuses("<x:r/>", /unbound/);
+    }
+  });
+
+  it("may have one declaration, and nothing before it", () => {
+    const declaration = '<?xml version="1.0" encoding="UTF-8"?>';
+    expect(serializeElement(parse(`${declaration}\r\n<!-- c --><r/>`))).to.equal("<r/>");
+    expect(serializeElement(parse(`${declaration}<r/>`))).to.equal("<r/>");
+    refuses(`${declaration}${declaration}<r/>`, /reserved|declaration/);
+    refuses(` ${declaration}<r/>`, /declaration|start of the document/);
+    refuses(declaration, /root/);
+    refuses(`${declaration}<!DOCTYPE r><r/>`, /DOCTYPE/);
   });
 
   it("is lossless: what was parsed, serialized and parsed again is the same tree", () => {

@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { parseAor } from "../../../../dht-schema/aor.ts";
-import { overallBasic, parseComposedPidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
+import { overallBasic, parseComposedPidf, parsePidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
 import { OwnPresence } from "../../../../node/presence/publication/own-presence.ts";
 import type { PresentContact } from "../../../../node/presence/publication/own-presence.ts";
 import { Publications } from "../../../../node/presence/publication/publications.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
-import { pidfDocument } from "../documents.ts";
+import { pidfDocument, pidfText } from "../documents.ts";
 
 const alice = parseAor("sip:alice@example.com");
 const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
@@ -89,5 +89,51 @@ describe("the presence of a user who is owned here", () => {
     });
     expect(presence.document()).to.deep.equal(before);
     expect((before as Uint8Array).length).to.be.at.most(limits.presence.composedBytes);
+  });
+
+  /** A document whose root declares prefixes, with elements that would have to declare them where another root has them for something else. */
+  const declaring = (namespace: string, elements: number) => {
+    const declarations = Array.from({ length: 60 }, (_, i) => ` xmlns:n${i}="${namespace}"`).join("");
+    const text = pidfText("hi").replace(" entity", `${declarations} entity`);
+    return parsePidf(Buffer.from(text.replace("</presence>", `${"<a/>".repeat(elements)}</presence>`)));
+  };
+
+  it("refuses with 413, before it is made, what a few octets of declarations would be hundreds of times as many in", () => {
+    const presence = owned();
+    presence.publish({ document: declaring("urn:one", 0), path: "a", freshTag: "a" }, 0);
+    const before = presence.document();
+    const outcome = presence.publish({ document: declaring("urn:two", 1000), path: "b", freshTag: "b" }, 0);
+    expect(outcome).to.deep.include({ answer: { status: 413, reason: "Request Entity Too Large" } });
+    expect(presence.document()).to.deep.equal(before);
+  });
+
+  it("leaves out what does not fit any more when the publication ends that declared its namespaces", () => {
+    const presence = owned();
+    presence.publish({ document: declaring("urn:one", 0), path: "a", freshTag: "a" }, 0);
+    presence.publish({ document: declaring("urn:one", 1000), path: "c", freshTag: "c" }, 0);
+    presence.publish({ document: declaring("urn:two", 0), path: "b", freshTag: "b" }, 0);
+    const size = () => (presence.document() as Uint8Array).length;
+    expect(size()).to.be.within(4000, limits.presence.composedBytes);
+    presence.publish({ ifMatch: "a", expiresSeconds: 0, path: "a", freshTag: "d" }, 0);
+    expect(presence.publicationCount).to.equal(2);
+    expect(size()).to.be.within(1, 4000);
+    expect(basic(presence)).to.equal("open");
+    presence.publish({ ifMatch: "b", expiresSeconds: 0, path: "b", freshTag: "e" }, 0);
+    expect(size()).to.be.within(4000, limits.presence.composedBytes);
+  });
+
+  it("leaves out what does not fit beside the user's contacts", () => {
+    const aor = parseAor(`sip:${"&".repeat(240)}@h`);
+    const presence = new OwnPresence({ presentity: aor, expiry: EXPIRY, openingMs: 0, contacts: [] }, 0);
+    const large = "x".repeat(limits.presence.documentBytes - 2000);
+    for (const tag of ["a", "b", "c"])
+      presence.publish({ document: pidfDocument(large + tag, "open", tag), path: tag, freshTag: tag }, 0);
+    expect(tuples(presence)).to.equal(3);
+    presence.contactsChanged(
+      Array.from({ length: limits.registrar.contactsPerAor }, (_, i) => contact(`h${i}`)),
+      0,
+    );
+    expect((presence.document() as Uint8Array).length).to.be.at.most(limits.presence.relayed.bytes);
+    expect(tuples(presence)).to.equal(2 + limits.registrar.contactsPerAor);
   });
 });

@@ -35,6 +35,22 @@ describe("a log of changes", () => {
     expect(log.since(version + 1)).to.deep.equal({ full: false, items: ["b", "c"] });
   });
 
+  it("tells what one document holds: what is new where that is within the bounds, else the newest of all", () => {
+    const log = new ChangeLog<string>(10);
+    const bounds = { items: 3, bytes: 10, bytesOf: (item: string) => item.length };
+    log.set("a", "aaaa");
+    log.set("b", "bbbb");
+    const version = log.version;
+    expect(log.told(undefined, bounds)).to.deep.equal({ full: true, items: ["aaaa", "bbbb"] });
+    log.set("c", "cccc");
+    expect(log.told(undefined, bounds)).to.deep.equal({ full: true, items: ["bbbb", "cccc"] });
+    expect(log.told(version, bounds)).to.deep.equal({ full: false, items: ["cccc"] });
+    for (const id of ["d", "e", "f"]) log.set(id, id);
+    expect(log.told(version, bounds)).to.deep.equal({ full: true, items: ["d", "e", "f"] });
+    log.set("g", "g".repeat(11));
+    expect(log.told(version, bounds)).to.deep.equal({ full: true, items: [] });
+  });
+
   it("leads every subscriber to the same state, however often each of them looks", () => {
     const step = fc.record({
       id: fc.constantFrom("a", "b", "c", "d"),

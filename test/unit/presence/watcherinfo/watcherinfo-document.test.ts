@@ -1,6 +1,10 @@
 import { expect } from "chai";
 import type { WatcherInfoDocument } from "../../../../node/presence/watcherinfo/watcherinfo-document.ts";
-import { parseWatcherInfo, serializeWatcherInfo } from "../../../../node/presence/watcherinfo/watcherinfo-document.ts";
+import {
+  bytesOfWatcher,
+  parseWatcherInfo,
+  serializeWatcherInfo,
+} from "../../../../node/presence/watcherinfo/watcherinfo-document.ts";
 
 const document: WatcherInfoDocument = {
   version: 3,
@@ -28,6 +32,19 @@ const list = (inside: string) =>
 describe("a document of watchers (RFC 3858)", () => {
   it("is read as it was written", () => {
     expect(parseWatcherInfo(serializeWatcherInfo(document))).to.deep.equal(document);
+  });
+
+  it("takes no more room than is reckoned with for each watcher", () => {
+    const watcher = {
+      id: "0123456789abcdef",
+      uri: `sip:${"&".repeat(200)}@example.com`,
+      status: "terminated",
+      event: "deactivated",
+      durationSeconds: 9_999_999_999,
+      expirationSeconds: 9_999_999_999,
+    } as const;
+    const bytes = (watchers: WatcherInfoDocument["watchers"]) => serializeWatcherInfo({ ...document, watchers }).length;
+    expect(bytes([watcher, watcher]) - bytes([watcher])).to.be.within(1000, bytesOfWatcher(watcher));
   });
 
   it("without a list says that there are none", () => {

@@ -1,14 +1,14 @@
 import { expect } from "chai";
 import { CORPUS } from "./corpus.ts";
-import { fuzz } from "./fuzz.ts";
+import { fuzzMessages } from "./fuzz-messages.ts";
 import { mutated } from "./mutate.ts";
-import { randomFrom } from "./random.ts";
+import { randomFrom } from "../random.ts";
 
 describe("mutated SIP messages", function () {
   this.timeout(60_000);
 
   it("are refused, or parsed to what serializes and parses to the same; framed however they are cut; answered or served; and read as SIP.js reads them", async () => {
-    const report = await fuzz({ seed: 1, count: 2000 });
+    const report = await fuzzMessages({ seed: 1, count: 2000 });
     expect(report.wellFormed, "a fair share gets past the parser").to.be.greaterThan(600);
     expect(report.served, "and past the checks of the stack").to.be.greaterThan(200);
     expect(report.compared).to.be.greaterThan(10);

@@ -1,14 +1,16 @@
 import { expect } from "chai";
-import type { ServerId } from "../../dht-schema/roster.ts";
-import { createResponse } from "../../node/sip/message/build.ts";
-import { parseMessage } from "../../node/sip/message/parse-message.ts";
-import { SipParseError } from "../../node/sip/message/sip-parse-error.ts";
-import { startStack } from "../sip/harness.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import { parseMessage } from "../../../node/sip/message/parse-message.ts";
+import { SipParseError } from "../../../node/sip/message/sip-parse-error.ts";
+import { startStack } from "../../sip/harness.ts";
 import { checkEdge, checkFraming, checkParsing } from "./checks.ts";
 import { CORPUS } from "./corpus.ts";
 import { compareWithSipJs } from "./sip-js-oracle.ts";
 import { mutated } from "./mutate.ts";
-import { randomFrom } from "./random.ts";
+import type { FuzzOptions } from "../fuzzer.ts";
+import { FuzzFailure } from "../fuzzer.ts";
+import { randomFrom } from "../random.ts";
 
 /** What leaves has to be well-formed; only Via is repeated as often as it came. */
 function expectResponse(octets: Uint8Array): void {
@@ -20,7 +22,7 @@ function expectResponse(octets: Uint8Array): void {
 }
 
 /** What a run did. */
-export interface FuzzReport {
+export interface MessagesReport {
   readonly messages: number;
   /** That parsed. */
   readonly wellFormed: number;
@@ -34,30 +36,15 @@ export interface FuzzReport {
   readonly slowest: { readonly octets: number; readonly ms: number };
 }
 
-export interface FuzzOptions {
-  readonly seed: number;
-  readonly count: number;
-  readonly onProgress?: (done: number) => void;
-}
-
 /** One message in so many is also cut as a stream is. After so many, SIP.js, which is far slower, is asked about values. */
 const FRAMED_ONE_IN = 4;
 const COMPARED_ONE_IN = 100;
-
-/** A message in which something broke: its number and octets, so that it can be looked at. */
-export class FuzzFailure extends Error {
-  override readonly name = "FuzzFailure";
-
-  constructor(number: number, octets: Buffer, cause: unknown) {
-    super(`message ${number}: ${String(cause)}\n${JSON.stringify(octets.toString("latin1"))}`, { cause });
-  }
-}
 
 /**
  * Gives mutated messages to every part that reads them. The n-th message of a seed is always the same.
  * @throws {FuzzFailure} at the first message that breaks something
  */
-export async function fuzz({ seed, count, onProgress }: FuzzOptions): Promise<FuzzReport> {
+export async function fuzzMessages({ seed, count, onProgress }: FuzzOptions): Promise<MessagesReport> {
   let deliver: (from: ServerId, message: Uint8Array) => void = () => {};
   const { stack, counters } = await startStack([], {
     mesh: {

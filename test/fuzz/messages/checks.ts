@@ -1,26 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
-import type { ServerId } from "../../dht-schema/roster.ts";
-import { assertedIn, stripAssertions } from "../../node/federation/edge-identity.ts";
-import { examineRequest } from "../../node/federation/examine-request.ts";
-import { toDevice, toServer } from "../../node/federation/forward.ts";
-import { ownAddresses } from "../../node/federation/own-addresses.ts";
-import { readRegister } from "../../node/registrar/read-register.ts";
-import { limits } from "../../node/runtime/limits.ts";
-import { expiresOf, parseContacts } from "../../node/sip/message/contact.ts";
-import { parseCredentials } from "../../node/sip/message/credentials.ts";
-import { parseEvent, parseSubscriptionState } from "../../node/sip/message/event.ts";
-import type { FrameEvent } from "../../node/sip/message/framer.ts";
-import { StreamFramer } from "../../node/sip/message/framer.ts";
-import type { SipMessage } from "../../node/sip/message/message.ts";
-import { formatNameAddr, parseNameAddr } from "../../node/sip/message/name-addr.ts";
-import { parseMessage } from "../../node/sip/message/parse-message.ts";
-import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
-import { SipParseError } from "../../node/sip/message/sip-parse-error.ts";
-import { formatUri, parseUri } from "../../node/sip/message/uri.ts";
-import { validateRequest } from "../../node/sip/message/validate-request.ts";
-import { formatVia, parseVia } from "../../node/sip/message/via.ts";
-import type { Random } from "./random.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { assertedIn, stripAssertions } from "../../../node/federation/edge-identity.ts";
+import { examineRequest } from "../../../node/federation/examine-request.ts";
+import { toDevice, toServer } from "../../../node/federation/forward.ts";
+import { ownAddresses } from "../../../node/federation/own-addresses.ts";
+import { readRegister } from "../../../node/registrar/read-register.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { expiresOf, parseContacts } from "../../../node/sip/message/contact.ts";
+import { parseCredentials } from "../../../node/sip/message/credentials.ts";
+import { parseEvent, parseSubscriptionState } from "../../../node/sip/message/event.ts";
+import type { FrameEvent } from "../../../node/sip/message/framer.ts";
+import { StreamFramer } from "../../../node/sip/message/framer.ts";
+import type { SipMessage } from "../../../node/sip/message/message.ts";
+import { formatNameAddr, parseNameAddr } from "../../../node/sip/message/name-addr.ts";
+import { parseMessage } from "../../../node/sip/message/parse-message.ts";
+import { serializeMessage } from "../../../node/sip/message/serialize-message.ts";
+import { SipParseError } from "../../../node/sip/message/sip-parse-error.ts";
+import { formatUri, parseUri } from "../../../node/sip/message/uri.ts";
+import { validateRequest } from "../../../node/sip/message/validate-request.ts";
+import { formatVia, parseVia } from "../../../node/sip/message/via.ts";
+import type { Random } from "../random.ts";
 
 /** The result, or undefined where it is refused in the one way that is allowed. */
 function attempt<T>(act: () => T): T | undefined {

@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 /** What breaks parsers: separators, quotes, escapes, ends of lines and of numbers, in and out of place. */
 const TOKENS = [

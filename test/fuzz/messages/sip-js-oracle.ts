@@ -1,10 +1,10 @@
 import { Grammar } from "sip.js";
 import type { NameAddrHeader, URI } from "sip.js";
-import { parseNameAddr } from "../../node/sip/message/name-addr.ts";
-import { SipParseError } from "../../node/sip/message/sip-parse-error.ts";
-import { parseUri } from "../../node/sip/message/uri.ts";
-import { parseVia } from "../../node/sip/message/via.ts";
-import type { Random } from "./random.ts";
+import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
+import { SipParseError } from "../../../node/sip/message/sip-parse-error.ts";
+import { parseUri } from "../../../node/sip/message/uri.ts";
+import { parseVia } from "../../../node/sip/message/via.ts";
+import type { Random } from "../random.ts";
 
 /** What SIP.js makes of a Via. */
 interface SipJsVia {
