@@ -3,8 +3,10 @@ import type { ImSession } from "../../node/softphone/im-session.ts";
 import type { PresenceNotification } from "../../node/softphone/presence-subscription.ts";
 import type { ReceivedMessage } from "../../node/softphone/softphone.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
+import { createRequest, createResponse } from "../../node/sip/message/build.ts";
+import { randomTag } from "../../node/sip/message/tags.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { DOMAIN, SessionWorld } from "../scenario/session/session-world.ts";
+import { Agent, DOMAIN, SessionWorld } from "../scenario/session/session-world.ts";
 import { Kamailio } from "./kamailio.ts";
 import { findProgram, freeUdpPort } from "./programs.ts";
 
@@ -140,6 +142,54 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
       await (await accepted.promise).close();
       await session.ended;
       stop();
+    }
+  });
+
+  it("passes on what neither of the two serves: OPTIONS, and REFER with the dialog that comes of it", async () => {
+    const atKamailio = { transport: "UDP", address: "127.0.0.1", port: kamailio.port } as const;
+    const [kim, ann] = [new Agent("kim", atKamailio), await world.agent("ann", 1)];
+    await kim.start();
+    try {
+      for (const agent of [kim, ann]) expect((await agent.register()).status).to.equal(200);
+      for (const [asks, asked] of [
+        [ann, kim],
+        [kim, ann],
+      ] as const) {
+        const contact: [string, string] = ["Contact", `<${asks.contact}>`];
+        const fields = { uri: asked.aor, from: `<${asks.aor}>;tag=${randomTag()}`, to: `<${asked.aor}>` };
+        expect((await asks.send(createRequest({ method: "OPTIONS", ...fields }))).status, asks.aor).to.equal(200);
+        const refer = createRequest({
+          method: "REFER",
+          ...fields,
+          headers: [contact, ["Refer-To", `<${aorOf("joe")}>`]],
+        });
+        const tag = randomTag();
+        asked.stack.onRequest((incoming) => {
+          asked.received.push(incoming);
+          const headers: [string, string][] = [["Contact", `<${asked.contact}>`]];
+          incoming.respond(createResponse(incoming.request, 202, { toTag: tag, headers }));
+        });
+        expect((await asks.send(refer)).status).to.equal(202);
+        const { headers } = asked.received.at(-1)!.request;
+        const notify = createRequest({
+          method: "NOTIFY",
+          uri: asks.contact,
+          from: `<${asked.aor}>;tag=${tag}`,
+          to: headers.get("From")!,
+          callId: headers.get("Call-ID")!,
+          headers: [
+            ...headers.all("Record-Route").map((route): [string, string] => ["Route", route]),
+            ["Event", "refer"],
+            ["Subscription-State", "active"],
+          ],
+        });
+        expect((await asked.send(notify)).status).to.be.within(200, 202);
+        expect([asked.methods(), asks.methods().at(-1)]).to.deep.equal([["OPTIONS", "REFER"], "NOTIFY"]);
+        for (const agent of [kim, ann]) agent.received.splice(0);
+      }
+    } finally {
+      await kim.stop();
+      await world.endAgents();
     }
   });
 
