@@ -53,7 +53,7 @@ export interface Examined {
 }
 
 /** @see RFC 3261 §12.2.2 */
-const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
+export const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
 
 export interface ExaminationContext {
   /** Whether nobody could read or change the request on its last hop. */
