@@ -26,6 +26,11 @@ export function assertedIn(headers: SipHeaders): Aor | undefined {
   return undefined;
 }
 
+/** Whether a server makes a request for one of its users, and not for itself. @see RFC 3325 §5 */
+export function isForUser(headers: SipHeaders): boolean {
+  return headers.has(P_ASSERTED_IDENTITY);
+}
+
 /**
  * Removes from a client's request what only servers may say, and whom it would like to be: a user has one identity, that of their
  * credentials.

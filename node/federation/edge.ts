@@ -11,9 +11,16 @@ import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { stripCredentials } from "./challenges.ts";
-import { assertedIn, assertIdentity, IDENTITIES_REMOVED, identityProblem, stripAssertions } from "./edge-identity.ts";
+import {
+  assertedIn,
+  assertIdentity,
+  IDENTITIES_REMOVED,
+  identityProblem,
+  isForUser,
+  stripAssertions,
+} from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
-import { ALLOW, examineRequest, isProxied, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
+import { ALLOW, examineRequest, isProxied, NO_SUCH_DIALOG, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
 import { isLoop, LOOP_DETECTED, LOOPS } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
@@ -139,20 +146,27 @@ class Edge {
     return { asserted: assertedIn(request.headers), from: { server } };
   }
 
-  /** What a server says of its users is believed: whom it names, and that it may register them. @see RFC 3261 §10.2; RFC 3325 §5 */
-  #ofTrusted({ headers }: SipRequest, { method, from, to }: Examined): RequestIdentity | Refusal {
+  /**
+   * What a server says of its users is believed: whom it names, and that it may register them. Where it names nobody in
+   * P-Asserted-Identity it speaks for itself, too. @see RFC 3261 §10.2; RFC 3325 §5
+   */
+  #ofTrusted({ headers }: SipRequest, { method, target, from, to }: Examined): RequestIdentity | Refusal {
     const { domain } = this.#components;
     const named = method === "REGISTER" ? to : (assertedIn(headers) ?? from);
+    const isForItself = !isForUser(headers);
     stripAssertions(headers);
+    stripCredentials(headers, domain);
     const itself: RequestIdentity = { asserted: undefined, from: "client", trusted: true };
-    if (method === "NOTIFY" || (method === "OPTIONS" && named === undefined)) return itself;
+    // Devices obey much of what they are told so: it is not for users to say.
+    if (method === "NOTIFY") return isForItself || target.kind !== "user" ? itself : NO_SUCH_DIALOG;
+    if (method === "OPTIONS" && named === undefined) return itself;
     if (named === undefined || domainOf(named) !== domain) {
       // RFC 3261 §10.3 step 5
       if (method === "REGISTER") return { status: 404, reason: "No User Of That Address" };
-      return method === "SUBSCRIBE" ? itself : { status: 403, reason: "Not A User Of This Domain" };
+      return method === "SUBSCRIBE" && isForItself ? itself : { status: 403, reason: "Not A User Of This Domain" };
     }
     assertIdentity(headers, named);
-    return { ...itself, asserted: named };
+    return isForItself ? { ...itself, asserted: named } : { asserted: named, from: "client" };
   }
 
   #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {

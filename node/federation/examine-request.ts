@@ -53,7 +53,7 @@ export interface Examined {
 }
 
 /** @see RFC 3261 §12.2.2 */
-const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
+export const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
 
 export interface ExaminationContext {
   /** Whether nobody could read or change the request on its last hop. */
@@ -189,7 +189,10 @@ function isSupported(option: string): boolean {
 
 function servedMethod(method: string): ServedMethod | undefined {
   if ((METHODS as readonly string[]).includes(method)) return method as ServedMethod;
-  return IN_SESSION.includes(method) || method.startsWith(BETWEEN_SERVERS) ? undefined : "other";
+  // Methods are told apart by case (RFC 3261 §7.1), but not by every device: to one that takes `notify` for NOTIFY it is what only servers send.
+  const known = method.toUpperCase();
+  const isTaken = (METHODS as readonly string[]).includes(known) || IN_SESSION.includes(known);
+  return isTaken || known.startsWith(BETWEEN_SERVERS) ? undefined : "other";
 }
 
 function bad(what: string): Refusal {

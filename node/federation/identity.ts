@@ -11,6 +11,6 @@ export interface RequestIdentity {
   readonly asserted: Aor | undefined;
   /** A client of this server, or another server of the mesh, which the connection itself has authenticated. */
   readonly from: "client" | { readonly server: ServerId };
-  /** Of a client: it is a server without a node that the operator trusts. Without {@link asserted} it speaks for itself. */
+  /** Of a client: it is a server without a node that the operator trusts, and speaks for none of its users. */
   readonly trusted?: true;
 }

@@ -193,6 +193,27 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
     }
   });
 
+  it("lets nobody speak to the node in its name by a dialog that is made up", async () => {
+    const mallory = await world.agent("mallory", 0);
+    const server = { transport: "UDP", address: "127.0.0.1", port: kamailio.port } as const;
+    const routes = [kamailio.port, udpPortOf(0)].map((port): [string, string] => [
+      "Route",
+      `<sip:127.0.0.1:${port};lr>`,
+    ]);
+    for (const method of ["REGISTER", "MESSAGE", "PUBLISH"]) {
+      const anna = `<${aorOf("anna")}>`;
+      const init = { method, uri: method === "REGISTER" ? `sip:${DOMAIN}` : aorOf("anna"), to: `${anna};tag=1` };
+      const headers: [string, string][] = [
+        ...routes,
+        ["P-Asserted-Identity", anna],
+        ["Contact", `<${mallory.contact}>`],
+      ];
+      const request = createRequest({ ...init, from: `${anna};tag=2`, headers });
+      expect((await mallory.stack.send(request, server)).status, method).to.equal(403);
+    }
+    expect(mallory.methods()).to.deep.equal([]);
+  });
+
   it("frees a user who signs off", async () => {
     const kate = await open("olga", "kamailio");
     expect((await kate.register()).status).to.equal(200);

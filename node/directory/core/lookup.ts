@@ -185,7 +185,10 @@ function startSecondRead(
     const before = first.get(from);
     if (before === undefined || message.abstaining || !isSameState(before, message)) return finish(atMs);
     reports.set(from, heldIn(message));
-    if (isQuorum(quorum, (member) => reports.has(member))) finish(atMs, possibleOwners(quorum, reports));
+    if (!isQuorum(quorum, (member) => reports.has(member))) return;
+    const owners = possibleOwners(quorum, reports);
+    // Of some alone more than one may own where all together know who may: they are waited for, or the same would be read for ever.
+    if (owners.length <= 1 || reports.size === first.size) finish(atMs, owners);
   });
   const alarm = context.agenda.add(untilMs, (atMs) => finish(atMs));
   for (const member of first.keys()) context.send(member, { type: "read", op, aor });

@@ -53,7 +53,7 @@ describe("examination of a request at the edge", () => {
   });
 
   it("passes on what it does not know, where it is for a user (RFC 3261 §16.3)", () => {
-    for (const method of ["REFER", "LATEST-NEWS", "options"]) {
+    for (const method of ["REFER", "LATEST-NEWS", "refer"]) {
       expect(examine(request(method, BOB))).to.deep.include({ method: "other", target: { kind: "user", aor: BOB } });
       expect(statusOf(request(method, "sip:example.com"))).to.deep.equal({ kind: "node" });
     }
@@ -63,6 +63,11 @@ describe("examination of a request at the edge", () => {
   it("answers with the methods that it serves what belongs to a session, and what only servers of the mesh ask each other", () => {
     for (const method of ["INFO", "BYE", "UPDATE", "PRACK", "AORTA-HISTORY"])
       expect(examine(request(method, BOB))).to.deep.include({ status: 405, headers: [["Allow", ALLOW]] });
+  });
+
+  it("passes on nothing that a careless device would take for what the node serves or refuses", () => {
+    for (const method of ["notify", "Message", "invite", "bYE", "cancel", "aorta-history"])
+      expect(examine(request(method, BOB)), method).to.deep.include({ status: 405, headers: [["Allow", ALLOW]] });
   });
 
   it("takes a NOTIFY of no subscription to be for a user's devices where a server sends it, and for a dialog otherwise", () => {

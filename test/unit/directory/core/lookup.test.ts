@@ -194,6 +194,25 @@ describe("a lookup by majority", () => {
     expect(bench.context.openOps).to.equal(0);
   });
 
+  it("hears all whom it asks again before it says that they differ: the first of them may have differed before", () => {
+    const bench = new Bench().lookUp("majority");
+    const say = [
+      () => bench.owned(2, ballot(2, 7)),
+      () => bench.owned(3, ballot(3, 8)),
+      () => bench.owned(4, ballot(2, 7)),
+      () => bench.say(1, undefined),
+    ];
+    bench.asked();
+    for (const one of say.slice(0, 3)) one();
+    expect(bench.asked()).to.deep.equal([1, 5]);
+    say[3]!();
+    expect(bench.asked(), "who may own is known, but held by two only").to.deep.equal([2, 3, 4, 1]);
+    for (const one of say) one();
+    expect(bench.asked(), "nothing to ask any more").to.deep.equal([]);
+    expect(bench.results).to.deep.equal([{ kind: "owner", epoch: ballot(2, 7) }]);
+    expect(bench.context.openOps).to.equal(0);
+  });
+
   it("asks a majority of both groups while the version is joint", () => {
     const bench = new Bench();
     bench.context.install(jointAfter(testRoster(9, { voters: [1, 2, 3] }), [6, 7, 8]));
