@@ -129,8 +129,8 @@ export class Claims {
   #reclaimEnded(nowMs: number, aor: Aor, result: ClaimResult): void {
     const { agenda, roster } = this.#context;
     this.#reclaimsUnderWay--;
-    if (result.kind !== "owned")
-      agenda.add(nowMs + roster().leaseMs / 4, (atMs) => this.#ownerships.catchUp(atMs, aor));
+    // Replicas may have accepted what it proposed: they tell watchers of a ballot by which nobody serves, until a higher one is owned.
+    if (result.kind !== "owned") agenda.add(nowMs + roster().leaseMs / 4, (atMs) => this.reclaim(atMs, aor));
     this.#reclaimNext(nowMs);
   }
 
