@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { CONTENTION, STOPPED_READERS, WATCHES, WRONG_CLOCKS } from "./runs.ts";
+import { ANYTHING, CONTENTION, STOPPED_READERS, WATCHES, WRONG_CLOCKS } from "./runs.ts";
 
 /** Rules about those who read, watch, or are told in a user's name, broken. */
 export const readerMutants: readonly Mutant[] = [
@@ -115,5 +115,14 @@ export const readerMutants: readonly Mutant[] = [
     edits: [core("watches", '!this.#hears(nowMs, watch)) this.#tell(watch, { kind: "missed" });', "false) return;")],
     runs: WATCHES,
     seeds: 20,
+  },
+  {
+    name: "reclaim-given-up",
+    rule: "a re-claim that failed is tried again while its server owns",
+    mark: "·",
+    edits: [core("claims", "(atMs) => this.reclaim(atMs, aor)", "(atMs) => this.#ownerships.catchUp(atMs, aor)")],
+    runs: ANYTHING,
+    seeds: 1_000,
+    rare: 709,
   },
 ];

@@ -224,3 +224,5 @@ export const WATCHES = duel(3, {
   cutMs: 20_000,
   network: { loss: 0.2, duplication: 0, delayMs: 2 },
 });
+/** Whatever the seed draws. */
+export const ANYTHING: Mutant["runs"] = { nodes: 5, minutes: 1, leaseMs: 3_000 };
