@@ -1,3 +1,4 @@
+import { limits } from "../runtime/limits.ts";
 import { parseCredentials } from "../sip/message/credentials.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipResponse } from "../sip/message/message.ts";
@@ -10,14 +11,22 @@ export function isChallenge({ status }: Pick<SipResponse, "status">): boolean {
 }
 
 /**
- * A response that asks for credentials, with what all others of its fork ask for too: the sender can then answer every device at once.
+ * A response that asks for credentials, with what all others of its fork ask for too, as far as there is room: the sender can then answer
+ * every device at once.
  * @see RFC 3261 §16.7 step 7, §22.3
  */
 export function joinChallenges(best: SipResponse, others: readonly SipResponse[]): SipResponse {
   const headers = best.headers.clone();
+  let { fields, bytes } = limits.federation.challenges;
   for (const other of others)
     if (other !== best)
-      for (const name of CHALLENGES) for (const value of other.headers.all(name)) headers.append(name, value);
+      for (const name of CHALLENGES)
+        for (const value of other.headers.all(name)) {
+          fields -= 1;
+          bytes -= name.length + Buffer.byteLength(value);
+          if (fields < 0 || bytes < 0) return { ...best, headers };
+          headers.append(name, value);
+        }
   return { ...best, headers };
 }
 

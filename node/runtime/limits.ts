@@ -207,6 +207,8 @@ export const limits = {
     visits: 1,
     /** Branches that a request may have at one time, on all servers together, as RFC 5393 §5.3.1 recommends. Too few left for a user's devices: 440. */
     maxBreadth: 60,
+    /** Challenges, and their octets, that are added to those of a fork's best answer: proxies and devices ask for one or two each. More are left out, or nobody could read the answer. */
+    challenges: { fields: 32, bytes: 16 * 1024 },
     /** How long a server may take to say where its clients reach it; after that a client is refused without being told. */
     addressMs: 2000,
   },
@@ -273,7 +275,7 @@ export const limits = {
     retryMaxMs: 5 * 60_000,
   },
   session: {
-    /** Body of an INVITE: an SDP of some kilobytes. A larger one gets 413. */
+    /** Body of an INVITE, an SDP of some kilobytes, and of all else that goes on to devices but MESSAGE. A larger one gets 413. */
     bodyBytes: 32 * 1024,
     /** INVITEs that wait for a person to answer, minutes each: fewer than requests at one time, so that these find room. Beyond, 503 with Retry-After. */
     ringing: 5000,

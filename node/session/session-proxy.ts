@@ -95,6 +95,7 @@ class Proxy implements SessionProxy {
 
   handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
     const { request, flow } = incoming;
+    if (request.body.length > limits.session.bodyBytes) return incoming.respond(createResponse(request, 413));
     this.#components.counters.add("session.others");
     void this.#others.route(request, to, identity, flow).then((response) => incoming.respond(response));
   }

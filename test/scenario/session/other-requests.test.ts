@@ -143,11 +143,13 @@ describe("a request that the node does not serve itself", function () {
     await alice.register(0);
   });
 
-  it("is checked like all that goes on: Max-Forwards, Proxy-Require", async () => {
+  it("is checked like all that goes on: Max-Forwards, Proxy-Require, the size of its body", async () => {
     const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
     await alice.register();
     expect((await joe.send(requestOf(joe, "REFER", [["Max-Forwards", "0"]]))).status).to.equal(483);
     expect((await joe.send(requestOf(joe, "REFER", [["Proxy-Require", "magic"]]))).status).to.equal(420);
+    const large = { ...requestOf(joe, "REFER", [["Content-Type", "text/plain"]]), body: new Uint8Array(40_000) };
+    expect((await joe.send(large)).status).to.equal(413);
     expect(alice.methods()).to.deep.equal([]);
     await alice.register(0);
   });

@@ -1,7 +1,11 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { ForkAnswer } from "../../../node/federation/fork-answer.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { createResponse } from "../../../node/sip/message/build.ts";
+import { parseCredentials } from "../../../node/sip/message/credentials.ts";
+import { parseMessage } from "../../../node/sip/message/parse-message.ts";
+import { serializeMessage } from "../../../node/sip/message/serialize-message.ts";
 import { request } from "./requests.ts";
 
 const INVITE = request("INVITE", "sip:bob@example.com");
@@ -53,6 +57,27 @@ describe("the answer to a forked request (RFC 3261 §16.7)", () => {
     for (const better of [302, 603]) {
       const other = finalOfAll(asks(401, [www!, a!]), asks(better));
       expect([other?.status, other?.headers.has(www!)]).to.deep.equal([better, false]);
+    }
+  });
+
+  it("asks for no more than fits into one message, whatever devices ask for", () => {
+    const asks = (realm: string, count: number) =>
+      createResponse(INVITE, 401, {
+        headers: Array.from({ length: count }, (_, at): [string, string] => [
+          "WWW-Authenticate",
+          `Digest realm="${realm}", nonce="${at}"`,
+        ]),
+      });
+    const joined = (...answers: ReturnType<typeof asks>[]) => {
+      const fork = new ForkAnswer(answers.length);
+      return answers.map((answer) => fork.received(answer)).at(-1)!;
+    };
+    for (const other of [asks("b", 200), asks("b".repeat(7000), 30)]) {
+      const message = serializeMessage(joined(asks("a", 1), other, other, other));
+      const { headers } = parseMessage(message);
+      const realms = headers.all("WWW-Authenticate").map((value) => parseCredentials(value).params.get("realm")![0]);
+      expect([realms[0], realms[1]]).to.deep.equal(["a", "b"]);
+      expect(message.length).to.be.below(limits.sip.messageBytes / 2);
     }
   });
 
