@@ -78,7 +78,13 @@ class OwnerRouterDriver implements OwnerRouter {
     progress?: InviteProgress,
   ): Promise<SipResponse> {
     const travel: Travel = { request, aor, from, progress };
-    return identity.from === "client" ? this.#fromClient(travel) : this.#fromServer(travel);
+    const answer = identity.from === "client" ? this.#fromClient(travel) : this.#fromServer(travel);
+    return answer.catch((error: unknown) => {
+      const { counters, logger } = this.#components;
+      counters.add("federation.failures");
+      logger.error({ err: error, aor, method: request.method }, "a request could not be brought to its user");
+      return createResponse(request, 500);
+    });
   }
 
   async #fromClient(travel: Travel): Promise<SipResponse> {
