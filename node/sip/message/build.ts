@@ -82,12 +82,21 @@ export function addToTag(headers: SipHeaders, tag: string): void {
 
 /** Whether a From or To value has a tag: a look at the part after the URI, without taking it apart. */
 export function hasTag(value: string): boolean {
-  return /;\s*tag\s*=/i.test(value.slice(value.lastIndexOf(">") + 1));
+  return /;\s*tag\s*=/i.test(afterUri(value));
 }
 
 /** The tag of a From or To value, raw. */
 export function tagOf(value: string): string | undefined {
-  return /;\s*tag\s*=\s*([^\s;,]+)/i.exec(value.slice(value.lastIndexOf(">") + 1))?.[1];
+  return /;\s*tag\s*=\s*([^\s;,]+)/i.exec(afterUri(value))?.[1];
+}
+
+/** A quoted name before the URI may hold `<` and `>`, and so may a quoted parameter behind it. */
+const UP_TO_URI = /^(?:\s*"(?:[^"\\]|\\.)*")?[^">]*>/;
+
+function afterUri(value: string): string {
+  if (!value.includes('"')) return value.slice(value.lastIndexOf(">") + 1);
+  // Without angle brackets all parameters are the field's.
+  return value.slice(UP_TO_URI.exec(value)?.[0].length ?? 0);
 }
 
 const NO_BODY = new Uint8Array(0);

@@ -79,6 +79,15 @@ describe("examination of a request at the edge", () => {
       expect(ofServer(dialog)).to.deep.include({ target: { kind: "dialog" } });
   });
 
+  it("sees the tag of a session wherever it stands in To, as every device does", () => {
+    for (const to of [`<${BOB}>;tag=2;x=">"`, `"Bob \\">" <${BOB}> ; x=">" ; TAG = 2`, `${BOB};tag=2;x=">"`]) {
+      for (const method of ["REFER", "LATEST-NEWS", "OPTIONS", "INVITE"])
+        expect(statusOf(request(method, BOB, { to })), `${method} ${to}`).to.equal(481);
+      const notify = examine(request("NOTIFY", BOB, { to }), { fromServer: true });
+      expect(notify, to).to.deep.include({ target: { kind: "dialog" } });
+    }
+  });
+
   it("knows nothing of a session whose way does not lead here", () => {
     for (const uri of [BOB, "sip:device@10.0.0.1"])
       expect(statusOf(request("OPTIONS", uri, { to: `<${BOB}>;tag=2` })), uri).to.equal(481);
