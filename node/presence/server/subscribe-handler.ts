@@ -92,7 +92,7 @@ export class SubscribeHandler {
     const { from } = identity;
     const aor = tryParseAor(incoming.request.uri);
     if (aor === undefined) return this.#refuse(incoming, NOT_FOUND);
-    // RFC 3680 §4.6: a server that registers users may know of their registrations, in its own name too.
+    // RFC 3680 §4.6: a server that registers users may know of their registrations, in its own name.
     const asserted = identity.trusted === true && request.event === REG_EVENT ? aor : identity.asserted;
     // Whose presence it is for has to be known: rules will ask.
     if (asserted === undefined) return this.#refuse(incoming, FORBIDDEN);
