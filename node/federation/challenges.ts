@@ -33,7 +33,7 @@ export function joinChallenges(best: SipResponse, others: readonly SipResponse[]
 /**
  * Takes out the credentials that were for this server; those for proxies and devices further on stay. `Authorization` too: a device that
  * asks for it in the name of this realm, with a nonce of its choosing, could find out the password by trying.
- * @param realm of this server
+ * @param realm of this server, lower case
  * @see RFC 3261 §22.3
  */
 export function stripCredentials(headers: SipHeaders, realm: string): void {
@@ -45,10 +45,10 @@ export function stripCredentials(headers: SipHeaders, realm: string): void {
   }
 }
 
-/** What cannot be read may be for anybody, and is of use to nobody. */
+/** What cannot be read may be for anybody, and is of use to nobody; who asks in this name in other letters asks for the same password. */
 function isForAnother(value: string, realm: string): boolean {
   try {
-    return parseCredentials(value).params.get("realm") !== realm;
+    return parseCredentials(value).params.get("realm")?.toLowerCase() !== realm;
   } catch {
     return false;
   }

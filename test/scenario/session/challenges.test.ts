@@ -73,6 +73,7 @@ describe("devices that ask for credentials of their own", function () {
     expect((await joe.call(joe.invitation(ALICE))).status).to.equal(401);
     const answered = joe.invitation(ALICE, [
       ["Authorization", field("example.com")],
+      ["Authorization", field("Example.COM")],
       ["Authorization", field("desk")],
     ]);
     expect((await joe.call(answered)).status).to.equal(401);
