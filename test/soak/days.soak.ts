@@ -63,10 +63,7 @@ async function live(world: SessionWorld, day: number): Promise<void> {
     const call = agent.dialogOf(invite, answer);
     call.ack();
     expectOk(await call.send("BYE"), 200);
-    const ending: [string, string][] = [
-      ["Event", "presence"],
-      ["Expires", "0"],
-    ];
+    const ending: [string, string][] = [EVENT, ["Expires", "0"]];
     expectOk(await agent.send(agent.dialogOf(subscription, accepted).request("SUBSCRIBE", { headers: ending })), 200);
   });
   await each(async (agent, i) => expectOk(await agent.send(removal(agent, tags[i]!)), 200));
@@ -116,61 +113,30 @@ function collectGarbage(): void {
   for (let i = 0; i < 3; i++) gc();
 }
 
-const from = (agent: Agent) => `<${agent.aor}>;tag=${randomTag()}`;
+/** A request of one person about another, or about themselves. */
+function requestOf(agent: Agent, method: string, to: Agent, headers: [string, string][], body = "") {
+  const from = `<${agent.aor}>;tag=${randomTag()}`;
+  return createRequest({ method, uri: to.aor, from, to: `<${to.aor}>`, headers, body });
+}
+
+const EVENT: [string, string] = ["Event", "presence"];
 
 function publication(agent: Agent) {
   const body =
     `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${agent.aor}">` +
     `<tuple id="phone"><status><basic>open</basic></status></tuple></presence>`;
-  return createRequest({
-    method: "PUBLISH",
-    uri: agent.aor,
-    from: from(agent),
-    to: `<${agent.aor}>`,
-    headers: [
-      ["Event", "presence"],
-      ["Expires", "60"],
-      ["Content-Type", "application/pidf+xml"],
-    ],
-    body,
-  });
+  const headers: [string, string][] = [EVENT, ["Expires", "60"], ["Content-Type", "application/pidf+xml"]];
+  return requestOf(agent, "PUBLISH", agent, headers, body);
 }
 
 function removal(agent: Agent, tag: string) {
-  return createRequest({
-    method: "PUBLISH",
-    uri: agent.aor,
-    from: from(agent),
-    to: `<${agent.aor}>`,
-    headers: [
-      ["Event", "presence"],
-      ["Expires", "0"],
-      ["SIP-If-Match", tag],
-    ],
-  });
+  return requestOf(agent, "PUBLISH", agent, [EVENT, ["Expires", "0"], ["SIP-If-Match", tag]]);
 }
 
 function subscriptionTo(agent: Agent, other: Agent) {
-  return createRequest({
-    method: "SUBSCRIBE",
-    uri: other.aor,
-    from: from(agent),
-    to: `<${other.aor}>`,
-    headers: [
-      ["Event", "presence"],
-      ["Contact", `<${agent.contact}>`],
-      ["Accept", "application/pidf+xml"],
-    ],
-  });
+  return requestOf(agent, "SUBSCRIBE", other, [EVENT, ["Contact", `<${agent.contact}>`]]);
 }
 
 function messageTo(agent: Agent, other: Agent, body: string) {
-  return createRequest({
-    method: "MESSAGE",
-    uri: other.aor,
-    from: from(agent),
-    to: `<${other.aor}>`,
-    headers: [["Content-Type", "text/plain"]],
-    body,
-  });
+  return requestOf(agent, "MESSAGE", other, [["Content-Type", "text/plain"]], body);
 }
