@@ -123,8 +123,7 @@ class Edge {
   #serve(incoming: IncomingRequest): void {
     const { request } = incoming;
     // The stack matches a CANCEL with its INVITE; this one had none. RFC 3261 §9.2
-    if (request.method === "CANCEL")
-      return this.#refuse(incoming, { status: 481, reason: "Call/Transaction Does Not Exist" });
+    if (request.method === "CANCEL") return this.#refuse(incoming, NO_SUCH_DIALOG);
     const { domain } = this.#components;
     const { flow } = incoming;
     const isTrusted = this.#components.isTrusted(flow);

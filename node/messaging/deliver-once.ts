@@ -16,7 +16,7 @@ export interface OnceDelivery {
   readonly deliver: DeviceDelivery;
   /** Whether a device here has taken the message. */
   isDelivered(name: MessageName): boolean;
-  /** What the devices answer to whom it was first given for; `undefined` unless it is with them. */
+  /** What the devices answer to whom it was first given for, never rejected; `undefined` unless it is with them. */
   underWay(name: MessageName): Promise<SipResponse> | undefined;
 }
 
@@ -37,12 +37,17 @@ export function createOnceDelivery({ deliver, delivered, counters }: DeliverOnce
         counters.add("messaging.repeated");
         return answered.then(({ status }) => createResponse(request, status));
       }
-      const first = deliver(request, aor, from, progress).then((response) => {
-        underWay.delete(name.key);
-        if (response.status < 300) delivered.add(name);
-        return response;
-      });
-      underWay.set(name.key, first);
+      const first = deliver(request, aor, from, progress)
+        .then((response) => {
+          if (response.status < 300) delivered.add(name);
+          return response;
+        })
+        .finally(() => underWay.delete(name.key));
+      // A fault is told to whom the message was first given for; to others it is an answer.
+      underWay.set(
+        name.key,
+        first.catch(() => createResponse(request, 500)),
+      );
       return first;
     },
   };

@@ -75,8 +75,9 @@ export function createPager({ router, held, once, locator, onSent, counters }: P
         // The owner hears of another device at once, and who held the message until now does not.
         const isToWait = isForNow(response.status) || (name?.isHeld === true && isOfDevices(response.status));
         if (isToWait && hold()) return answer(createResponse(request, 202));
+        if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
-        answer(again === undefined ? response : createResponse(request, response.status));
+        answer(response);
       });
     },
   };

@@ -1,15 +1,15 @@
-import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { branchesOf, fromDevice, localFailure, toDevice, unreachable } from "../federation/forward.ts";
-import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
+import { fromDevice, localFailure, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
-import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
+import type { Branch } from "./branches.ts";
+import { forkedTo } from "./branches.ts";
 
 export interface InviteForkComponents {
   /** Sends a branch so that what follows in its dialog comes by this server. */
@@ -30,14 +30,9 @@ export interface InviteForkComponents {
  */
 export function createInviteFork(components: InviteForkComponents): DeviceDelivery {
   return (request, aor, from, progress = {}) => {
-    const contacts = branchesOf(request, components.contacts.contactsOf(aor), from);
-    if ("status" in contacts) {
-      if (contacts.status === LOOP_DETECTED.status) components.counters.add(LOOPS);
-      return Promise.resolve(contacts);
-    }
-    const shares = shareBreadth(maxBreadthOf(request.headers) ?? 0, contacts.length);
-    if (shares === undefined) return Promise.resolve(createResponse(request, 440));
-    return new InviteFork(components, request, from, progress).ring(contacts, shares);
+    const branches = forkedTo(request, components.contacts.contactsOf(aor), from, components.counters);
+    if ("status" in branches) return Promise.resolve(branches);
+    return new InviteFork(components, request, from, progress).ring(branches);
   };
 }
 
@@ -58,15 +53,15 @@ class InviteFork {
     this.#progress = progress;
   }
 
-  ring(contacts: readonly RegisteredContact[], shares: readonly number[]): Promise<SipResponse> {
+  ring(branches: readonly Branch[]): Promise<SipResponse> {
     const { signal } = this.#progress;
     const cancelAll = () => this.#cancelAll.abort(signal?.reason);
     if (signal?.aborted === true) cancelAll();
     signal?.addEventListener("abort", cancelAll);
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
-    const answer = new ForkAnswer(contacts.length);
-    contacts.forEach((contact, at) => {
-      void this.#branch(contact, shares[at] as number).then((response) => {
+    const answer = new ForkAnswer(branches.length);
+    branches.forEach((branch) => {
+      void this.#branch(branch).then((response) => {
         const isAnswered = response.status >= 200 && response.status < 300;
         // A device that declines for its user everywhere (6xx) ends the ringing as one that answers does: §16.7 step 5.
         if (isAnswered) this.#cancelAll.abort(ELSEWHERE);
@@ -81,19 +76,17 @@ class InviteFork {
     return promise;
   }
 
-  async #branch(contact: RegisteredContact, breadth: number): Promise<SipResponse> {
+  async #branch({ request, flow }: Branch): Promise<SipResponse> {
     const { invite, timers, counters } = this.#components;
     const { onProvisional, onSuccess } = this.#progress;
     counters.add("session.branches");
-    const request = toDevice(this.#request, contact);
-    request.headers.set("Max-Breadth", String(breadth));
     const giveUp = new AbortController();
     const abort = () => giveUp.abort(this.#cancelAll.signal.reason);
     if (this.#cancelAll.signal.aborted) abort();
     this.#cancelAll.signal.addEventListener("abort", abort);
     // Timer C, anew at each sign of life: RFC 3261 §16.7 step 2.
     let endTimerC = timers.after(limits.session.ringMs, abort);
-    const response = await invite(request, contact.flow, this.#from, {
+    const response = await invite(request, flow, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
         if (provisional.status === 100) return;

@@ -104,8 +104,7 @@ export function startLookup(
     const untilMs = Math.min(atMs + tuning.attemptMs, deadlineMs);
     startSecondRead(context, { aor, quorum, first: states, untilMs }, (endMs, owners) => {
       const [owner] = owners ?? [];
-      if (owners !== undefined && owners.length <= 1 && !isOutdated())
-        onEnd(endMs, owner === undefined ? { kind: "nobody" } : { kind: "owner", epoch: owner });
+      if (owners !== undefined && owners.length <= 1 && !isOutdated()) onEnd(endMs, found(owner));
       else if (endMs < deadlineMs) startLookup(context, endMs, aor, options, onEnd);
       else onEnd(endMs, { kind: "unavailable", reason: "what replicas say changes, or is not repeated" });
     });
@@ -117,16 +116,13 @@ export function startLookup(
     states.set(from, message);
     reports.set(from, heldIn(message));
     if (message.accepted !== undefined) context.sawBallot(message.accepted.ballot);
-    if (mode === "first") {
-      const [owner] = [...reports.values()].filter((ballot) => ballot !== undefined);
-      return finish(atMs, owner === undefined ? { kind: "nobody" } : { kind: "owner", epoch: owner });
-    }
+    if (mode === "first") return finish(atMs, found(heldIn(message)));
     if (!isQuorum(quorum, (member) => reports.has(member))) return;
     const owners = possibleOwners(quorum, reports);
     // Some replica may hold what another server proposed to it, while most hold what is owned: they all know which.
     if (owners.length > 1) return askOthers();
     const [owner] = owners;
-    if (owner !== undefined && isChosen(quorum, reports, owner)) finish(atMs, { kind: "owner", epoch: owner });
+    if (owner !== undefined && isChosen(quorum, reports, owner)) finish(atMs, found(owner));
     else readAgain(atMs);
   });
   const ask = (member: number) => {
@@ -192,6 +188,10 @@ function startSecondRead(
   });
   const alarm = context.agenda.add(untilMs, (atMs) => finish(atMs));
   for (const member of first.keys()) context.send(member, { type: "read", op, aor });
+}
+
+function found(owner: Ballot | undefined): LookupResult {
+  return owner === undefined ? { kind: "nobody" } : { kind: "owner", epoch: owner };
 }
 
 /** Promises and ballots only rise: what is the same twice was the same in between. */
