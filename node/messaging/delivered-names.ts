@@ -2,6 +2,7 @@ import { AORTA_MESSAGE } from "../federation/aorta-headers.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { RecentMap } from "../runtime/recent-map.ts";
 import { detached } from "../sip/message/lexical.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { MessageStore } from "../storage/ports.ts";
@@ -36,7 +37,7 @@ export class DeliveredNames {
   readonly #store: Pick<MessageStore, "delivered" | "wasDelivered">;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #recent = new Set<string>();
+  readonly #recent = new RecentMap<string, true>(limits.messaging.recentNames);
 
   constructor(components: {
     readonly store: Pick<MessageStore, "delivered" | "wasDelivered">;
@@ -53,9 +54,7 @@ export class DeliveredNames {
   }
 
   add({ key, isHeld }: MessageName): void {
-    this.#recent.add(key);
-    if (this.#recent.size > limits.messaging.recentNames)
-      this.#recent.delete(this.#recent.keys().next().value as string);
+    this.#recent.set(key, true);
     if (!isHeld) return;
     try {
       // No message is older than that: its holder drops it then.

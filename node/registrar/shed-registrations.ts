@@ -9,6 +9,8 @@ import type { Binding } from "./binding.ts";
 export class ShedRegistrations {
   /** Expiry of the shed registration by AoR and Call-ID; oldest note first. */
   readonly #untilMs = new Map<string, number>();
+  /** One iterator for good: one begun anew would pass over all that were deleted before it. */
+  readonly #oldest = this.#untilMs.keys();
   readonly #capacity: number;
 
   /** @param capacity the oldest note is forgotten above it */
@@ -28,10 +30,7 @@ export class ShedRegistrations {
       this.#untilMs.delete(key);
       this.#untilMs.set(key, untilMs);
     }
-    for (const key of this.#untilMs.keys()) {
-      if (this.#untilMs.size <= this.#capacity) break;
-      this.#untilMs.delete(key);
-    }
+    while (this.#untilMs.size > this.#capacity) this.#untilMs.delete(this.#oldest.next().value as string);
   }
 
   has(aor: Aor, callId: string, nowMs: number): boolean {

@@ -188,7 +188,7 @@ export const limits = {
     /** Watches of one server at one replica, and of all. One server may have as many as are free; beyond, it is refused as "full", and asks again. */
     watchesPerSession: 1_000_000,
     watches: 4_000_000,
-    /** Epochs remembered of users served elsewhere, for fencing: the least recently seen is forgotten. */
+    /** Epochs remembered of users served elsewhere, for fencing: those least recently used are forgotten. */
     observedEpochs: 100_000,
     /** Owners remembered that were just found, and for how long: short, for who asks one that is frozen waits for it, although its lease may be over. */
     recentOwners: 10_000,
@@ -243,7 +243,7 @@ export const limits = {
     /** Recipients that messages wait for on one server, each with a watch in the directory; and how many of them one sender may have been the first to write to. Beyond, 480 for another. */
     heldRecipients: 50_000,
     heldRecipientsPerSender: 500,
-    /** Names of delivered messages kept in memory, 100 B each: so many others may be delivered before one is sent again whose answer was lost with a link. */
+    /** Names of delivered messages kept in memory, 100 B each: at least half as many others may be delivered before one is sent again whose answer was lost with a link. */
     recentNames: 65_536,
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,

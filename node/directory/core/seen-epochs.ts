@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { compareBallots } from "../../../dht-schema/ballot.ts";
+import { RecentMap } from "../../runtime/recent-map.ts";
 import type { DirectoryCore } from "./directory-core.ts";
 
 /**
@@ -9,13 +10,12 @@ import type { DirectoryCore } from "./directory-core.ts";
  */
 export class SeenEpochs {
   readonly #core: Pick<DirectoryCore, "owned" | "forwardingNote" | "watched">;
-  readonly #max: number;
-  readonly #observed = new Map<Aor, Epoch>();
+  readonly #observed: RecentMap<Aor, Epoch>;
 
-  /** @param max users whose epochs are remembered; beyond, the least recently observed is forgotten */
-  constructor(core: Pick<DirectoryCore, "owned" | "forwardingNote" | "watched">, max: number) {
+  /** @param capacity users whose epochs are remembered; beyond, those least recently used are forgotten */
+  constructor(core: Pick<DirectoryCore, "owned" | "forwardingNote" | "watched">, capacity: number) {
     this.#core = core;
-    this.#max = max;
+    this.#observed = new RecentMap(capacity);
   }
 
   newest(nowMs: number, aor: Aor): Epoch | undefined {
@@ -29,10 +29,7 @@ export class SeenEpochs {
   observe(nowMs: number, aor: Aor, epoch: Epoch): boolean {
     const newest = this.newest(nowMs, aor);
     if (newest !== undefined && compareBallots(epoch, newest) < 0) return false;
-    const observed = this.#observed;
-    observed.delete(aor);
-    observed.set(aor, epoch);
-    if (observed.size > this.#max) observed.delete(observed.keys().next().value as Aor);
+    this.#observed.set(aor, epoch);
     return true;
   }
 }

@@ -135,7 +135,6 @@ class Authenticator implements DigestAuthenticator {
     const nowMs = this.#options.clock.wallMs();
     const nonce = this.#nonces.check(claim.nonce, nowMs);
     if (nonce.kind !== "fresh") return "stale";
-    this.#counts.expire(nowMs - limits.sip.nonceMs);
     // Without qop there is no count: such a client may use a nonce once.
     const count = claim.qop === undefined ? 1 : Number.parseInt(claim.qop.nc, 16);
     if (!this.#counts.use(claim.nonce, nonce.issuedAtMs, count)) return "replayed";

@@ -1,3 +1,4 @@
+import { RecentMap } from "../../runtime/recent-map.ts";
 import { detached } from "../message/lexical.ts";
 import type { KnownSource } from "./known-sources.ts";
 
@@ -12,7 +13,7 @@ export interface GuessRules {
   readonly longestMs: number;
   /** In this time one wrong answer is forgotten. */
   readonly forgetMs: number;
-  /** Users, sources, and pairs of them that are remembered, each. Beyond, the one touched first is forgotten. */
+  /** Users, sources, and pairs of them that are remembered, each. Beyond, those touched longest ago are forgotten. */
   readonly remembered: number;
 }
 
@@ -31,18 +32,22 @@ interface Guesses {
  */
 export class GuessThrottle {
   readonly #rules: GuessRules;
-  readonly #byUser = new Map<string, Guesses>();
-  readonly #bySource = new Map<string, Guesses>();
+  readonly #byUser: RecentMap<string, Guesses>;
+  readonly #bySource: RecentMap<string, Guesses>;
   /** Of users from sources where they have shown the right password. */
-  readonly #proven = new Map<string, Guesses>();
+  readonly #proven: RecentMap<string, Guesses & { provenAtMs: number }>;
 
   constructor(rules: GuessRules) {
     this.#rules = rules;
+    this.#byUser = new RecentMap(rules.remembered);
+    this.#bySource = new RecentMap(rules.remembered);
+    this.#proven = new RecentMap(rules.remembered);
   }
 
   /** Users and the sources where they have shown the right password, the newest last. */
   proven(): KnownSource[] {
-    return Array.from(this.#proven.keys(), (key) => {
+    const newestLast = [...this.#proven.entries()].sort(([, a], [, b]) => a.provenAtMs - b.provenAtMs);
+    return newestLast.map(([key]) => {
       const at = key.lastIndexOf("\n");
       return [key.slice(0, at), key.slice(at + 1)];
     });
@@ -64,41 +69,43 @@ export class GuessThrottle {
     const { perUser, perSource } = this.#rules;
     const key = pair(user, source);
     // A device with an old password beside one with the right one, more often than an attacker.
-    if (this.#proven.has(key)) return this.#count(this.#proven, key, perSource, nowMs);
-    this.#count(this.#byUser, user, perUser, nowMs);
-    this.#count(this.#bySource, source, perSource, nowMs);
+    const proven = this.#proven.get(key);
+    if (proven !== undefined) return this.#count(proven, perSource, nowMs);
+    this.#count(guessesOf(this.#byUser, user, nowMs), perUser, nowMs);
+    this.#count(guessesOf(this.#bySource, source, nowMs), perSource, nowMs);
   }
 
   right(user: string, source: string, nowMs: number): void {
     const key = pair(user, source);
-    const before = this.#proven.get(key) ?? { count: 0, countedAtMs: nowMs, waitUntilMs: nowMs };
-    this.#proven.delete(key);
-    this.#proven.set(key, before);
-    forgetBeyond(this.#proven, this.#rules.remembered);
+    const known = this.#proven.get(key);
+    if (known !== undefined) known.provenAtMs = nowMs;
+    else this.#proven.set(key, { ...noGuesses(nowMs), provenAtMs: nowMs });
   }
 
-  #count(guesses: Map<string, Guesses>, key: string, free: number, nowMs: number): void {
-    const { firstMs, longestMs, forgetMs, remembered } = this.#rules;
-    const before = guesses.get(key);
-    const forgotten = before === undefined ? 0 : (nowMs - before.countedAtMs) / forgetMs;
-    const count = Math.max(0, (before?.count ?? 0) - forgotten) + 1;
-    const tooMany = Math.ceil(count - free);
-    const waitMs = tooMany <= 0 ? 0 : Math.min(longestMs, firstMs * 2 ** (tooMany - 1));
-    guesses.delete(key);
-    guesses.set(detached(key), { count, countedAtMs: nowMs, waitUntilMs: nowMs + waitMs });
-    forgetBeyond(guesses, remembered);
+  #count(guesses: Guesses, free: number, nowMs: number): void {
+    const { firstMs, longestMs, forgetMs } = this.#rules;
+    const forgotten = (nowMs - guesses.countedAtMs) / forgetMs;
+    guesses.count = Math.max(0, guesses.count - forgotten) + 1;
+    guesses.countedAtMs = nowMs;
+    const tooMany = Math.ceil(guesses.count - free);
+    guesses.waitUntilMs = nowMs + (tooMany <= 0 ? 0 : Math.min(longestMs, firstMs * 2 ** (tooMany - 1)));
   }
+}
+
+function guessesOf(map: RecentMap<string, Guesses>, key: string, nowMs: number): Guesses {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const none = noGuesses(nowMs);
+  // It is remembered for longer than the message.
+  map.set(detached(key), none);
+  return none;
+}
+
+function noGuesses(nowMs: number): Guesses {
+  return { count: 0, countedAtMs: nowMs, waitUntilMs: nowMs };
 }
 
 /** Neither has a line break: they come from a header field and from a socket. */
 function pair(user: string, source: string): string {
   return [user, source].join("\n");
-}
-
-function forgetBeyond(map: Map<string, unknown>, capacity: number): void {
-  if (map.size <= capacity) return;
-  for (const key of map.keys()) {
-    map.delete(key);
-    return;
-  }
 }

@@ -1,3 +1,4 @@
+import { RecentMap } from "../../runtime/recent-map.ts";
 import { detached } from "../message/lexical.ts";
 
 const WINDOW = 32;
@@ -14,17 +15,18 @@ interface Seen {
  * Which nonce counts have been used: each may be used once, so that nobody can send recorded credentials again. Requests
  * of one client may overtake each other by up to 32.
  *
- * Its memory is bounded: when full it forgets the nonce used first, and from then on believes none of that age or older that it does not know.
+ * Its memory is bounded: when full it forgets the nonces used longest ago, and from then on believes none as old as these that it does not know.
  * @see RFC 7616 §3.3 nc, §5.5
  */
 export class NonceCounts {
-  readonly #capacity: number;
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen: RecentMap<string, Seen>;
   /** Unknown nonces issued at or before this time are refused. */
   #floorMs = Number.NEGATIVE_INFINITY;
 
   constructor(capacity: number) {
-    this.#capacity = capacity;
+    this.#seen = new RecentMap(capacity, (forgotten) => {
+      for (const { issuedAtMs } of forgotten.values()) this.#floorMs = Math.max(this.#floorMs, issuedAtMs);
+    });
   }
 
   get size(): number {
@@ -37,7 +39,6 @@ export class NonceCounts {
     if (seen === undefined) {
       if (issuedAtMs <= this.#floorMs) return false;
       this.#seen.set(detached(nonce), { issuedAtMs, highest: count, recent: 1 });
-      this.#forgetBeyondCapacity();
       return true;
     }
     const ahead = count - seen.highest;
@@ -50,22 +51,5 @@ export class NonceCounts {
     if (-ahead >= WINDOW || (seen.recent & bit) !== 0) return false;
     seen.recent |= bit;
     return true;
-  }
-
-  /** Forgets nonces issued at or before a time: they have expired, and are refused for that. */
-  expire(issuedBeforeMs: number): void {
-    for (const [nonce, { issuedAtMs }] of this.#seen) {
-      if (issuedAtMs > issuedBeforeMs) return;
-      this.#seen.delete(nonce);
-    }
-  }
-
-  #forgetBeyondCapacity(): void {
-    if (this.#seen.size <= this.#capacity) return;
-    for (const [nonce, { issuedAtMs }] of this.#seen) {
-      this.#seen.delete(nonce);
-      this.#floorMs = Math.max(this.#floorMs, issuedAtMs);
-      return;
-    }
   }
 }

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { limits } from "../../runtime/limits.ts";
+import { RecentMap } from "../../runtime/recent-map.ts";
 import { isLoopback } from "./addresses.ts";
 
 /** What one source may do. */
@@ -12,7 +13,7 @@ export interface SourceRules {
   readonly messagesPerSecond: number;
   /** Messages that it may send at once after a time of silence. */
   readonly burstMessages: number;
-  /** Sources remembered. Beyond, the one seen first is forgotten, and begins anew with a whole burst. */
+  /** Sources remembered. Beyond, those not seen for longest are forgotten, and begin anew with a whole burst. */
   readonly remembered: number;
   /** Whether an address has no limits of its own. */
   isExempt(address: string): boolean;
@@ -52,11 +53,12 @@ const REFUSAL_EVERY_MS = 100;
 export class Sources {
   readonly #rules: SourceRules;
   readonly #connections = new Map<string, number>();
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: RecentMap<string, Bucket>;
   #all = 0;
 
   constructor(rules: SourceRules) {
     this.#rules = rules;
+    this.#buckets = new RecentMap(rules.remembered);
   }
 
   /** Open stream connections. */
@@ -111,12 +113,11 @@ export class Sources {
 
   /** The source's bucket, filled up to this moment; `undefined` where there is no limit. */
   #bucket(address: string, nowMs: number): Bucket | undefined {
-    const { burstMessages, messagesPerSecond, remembered, isExempt } = this.#rules;
+    const { burstMessages, messagesPerSecond, isExempt } = this.#rules;
     if (isExempt(address)) return undefined;
     const source = sourceOf(address);
     let bucket = this.#buckets.get(source);
     if (bucket === undefined) {
-      if (this.#buckets.size >= remembered) this.#forgetFirst();
       bucket = { tokens: burstMessages, filledAtMs: nowMs, refusedAtMs: Number.NEGATIVE_INFINITY };
       this.#buckets.set(source, bucket);
     }
@@ -124,13 +125,6 @@ export class Sources {
     bucket.tokens = Math.min(burstMessages, bucket.tokens + added);
     bucket.filledAtMs = nowMs;
     return bucket;
-  }
-
-  #forgetFirst(): void {
-    for (const source of this.#buckets.keys()) {
-      this.#buckets.delete(source);
-      return;
-    }
   }
 }
 

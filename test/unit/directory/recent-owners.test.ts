@@ -26,7 +26,7 @@ describe("owners that were found a moment ago", () => {
   });
 
   it("make room for others, those found longest ago first", () => {
-    const recent = new RecentOwners(2, 1_000);
+    const recent = new RecentOwners(4, 1_000);
     recent.found(0, ALICE, epoch(1));
     recent.found(1, BOB, epoch(2));
     recent.found(2, ALICE, epoch(1));

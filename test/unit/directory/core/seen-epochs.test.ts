@@ -45,7 +45,7 @@ describe("the epochs that a server has seen", () => {
   });
 
   it("forgets whom it has not heard of for longest when it knows too many", () => {
-    const seen = new SeenEpochs(new Known(), 2);
+    const seen = new SeenEpochs(new Known(), 4);
     const [bob, carol] = [parseAor("sip:bob@example.com"), parseAor("sip:carol@example.com")];
     seen.observe(0, ALICE, epoch(1));
     seen.observe(0, bob, epoch(2));

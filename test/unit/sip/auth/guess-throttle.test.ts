@@ -69,6 +69,6 @@ describe("the throttle of guessed passwords", () => {
       throttle.wrong(`user ${i}`, `source ${i}`, 0);
       throttle.right(`user ${i}`, `source ${i}`, 0);
     }
-    expect(throttle.size).to.equal(3 * RULES.remembered);
+    expect(throttle.size).to.be.within(1.5 * RULES.remembered, 3 * RULES.remembered);
   });
 });

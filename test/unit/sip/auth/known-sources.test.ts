@@ -19,12 +19,9 @@ describe("from where users are known, across a restart", () => {
   it("is written at the end, the newest last", () => {
     const { settings, throttle, journal } = setUp();
     journal.start();
-    for (const [user, source] of [
-      ["alice", "192.0.2.1"],
-      ["bob", "2001:db8::"],
-      ["alice", "192.0.2.1"],
-    ] as const)
-      throttle.right(user, source, 0);
+    throttle.right("alice", "192.0.2.1", 0);
+    throttle.right("bob", "2001:db8::", 1);
+    throttle.right("alice", "192.0.2.1", 2);
     expect(readKnownSources(settings)).to.deep.equal([]);
     journal.stop();
     expect(readKnownSources(settings)).to.deep.equal([

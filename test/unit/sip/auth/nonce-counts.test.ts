@@ -35,11 +35,4 @@ describe("nonce counts", () => {
     expect(counts.use("n3", 3, 2)).to.equal(true);
     expect(counts.use("n4", 4, 1)).to.equal(true);
   });
-
-  it("forget expired nonces", () => {
-    const counts = new NonceCounts(10);
-    for (const time of [1, 2, 3]) counts.use(`n${time}`, time, 1);
-    counts.expire(2);
-    expect(counts.size).to.equal(1);
-  });
 });

