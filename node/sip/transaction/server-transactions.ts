@@ -7,6 +7,8 @@ import type { Via } from "../message/via.ts";
 import type { Flow, IncomingRequest } from "../stack.ts";
 import type { ResponsePath } from "../transport/response-path.ts";
 import { responsePath } from "../transport/response-path.ts";
+import type { Answered } from "./answered-queue.ts";
+import { AnsweredQueue } from "./answered-queue.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
 import { NonInviteServerTransaction } from "./non-invite-server.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
@@ -17,7 +19,10 @@ interface Components {
   readonly scheduler: Scheduler;
   readonly counters: Counters;
   readonly timers: TimerSettings;
-  /** How many are served at a time, and kept in memory with those answered; beyond, requests get 503. */
+  /**
+   * How many are served at a time, and kept in memory with those answered. Beyond, requests get 503, unless there is one that was
+   * answered so long ago that its client must have the answer: that one is forgotten instead.
+   */
   readonly capacity: {
     readonly pending: number;
     /** Of the pending ones, for requests within a dialog only. */
@@ -41,6 +46,8 @@ export class ServerTransactions {
   readonly #reliable: TransactionOptions;
   readonly #unreliable: TransactionOptions;
   readonly #byKey = new Map<string, ServerTransaction>();
+  /** Those kept only for retransmissions of a request other than INVITE. */
+  readonly #answered = new AnsweredQueue<ServerTransaction>();
   #pending = 0;
 
   constructor(components: Components) {
@@ -50,6 +57,7 @@ export class ServerTransactions {
     this.#surroundings = {
       ...components,
       answered: () => this.#pending--,
+      kept: (transaction) => this.#answered.push(transaction),
       ended: (key) => this.#byKey.delete(key),
     };
   }
@@ -104,7 +112,7 @@ export class ServerTransactions {
     const path = responsePath(flow, via);
     const isNew = !continues(request);
     const pending = isNew ? capacity.pending - capacity.reserved : capacity.pending;
-    if (this.#pending >= pending || this.#byKey.size >= capacity.kept || (isNew && sheds())) {
+    if (this.#pending >= pending || !this.#hasRoom() || (isNew && sheds())) {
       counters.add("sip.overload");
       answerStateless(request, path, 503);
       return undefined;
@@ -124,10 +132,27 @@ export class ServerTransactions {
     });
     return transaction;
   }
+
+  /**
+   * Whether one more can be kept. A client that has no answer retransmits every T2 (timer E): who was silent for two of these after the
+   * answer has got it.
+   * @see RFC 3261 §17.1.2.2
+   */
+  #hasRoom(): boolean {
+    const { capacity, counters, scheduler, timers } = this.#components;
+    if (this.#byKey.size < capacity.kept) return true;
+    const oldest = this.#answered.oldest(scheduler.nowMs() - 2 * timers.t2Ms);
+    if (oldest === undefined) return false;
+    counters.add("sip.forgotten_early");
+    oldest.end();
+    return true;
+  }
 }
 
 interface Surroundings extends Components {
   readonly answered: () => void;
+  /** Told of one other than INVITE that was answered, and is kept for its retransmissions. */
+  readonly kept: (transaction: ServerTransaction) => void;
   readonly ended: (key: string) => void;
 }
 
@@ -137,7 +162,7 @@ function continues({ method, headers }: SipRequest): boolean {
 }
 
 /** Kept for 32 s after its answer on UDP, so it holds little then: the octets of the answer and where they go. */
-class ServerTransaction implements Task {
+class ServerTransaction implements Task, Answered {
   dueMs = 0;
   heapIndex = -1;
   readonly toTag = randomTag();
@@ -148,6 +173,8 @@ class ServerTransaction implements Task {
   /** Until the final response. */
   #request: SipRequest | undefined;
   #onCancel: ((reason: string | undefined) => void) | undefined;
+  answeredAtMs = Number.POSITIVE_INFINITY;
+  nextAnswered: this | undefined;
   #ended = false;
 
   constructor(
@@ -162,6 +189,10 @@ class ServerTransaction implements Task {
     this.#path = path;
     this.#machine = machine;
     this.#surroundings = surroundings;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   start(): void {
@@ -208,6 +239,8 @@ class ServerTransaction implements Task {
     this.#finished();
     if (machine instanceof NonInviteServerTransaction) {
       this.#carryOut(status === 408 ? machine.abandon() : machine.final(bytes, nowMs));
+      this.answeredAtMs = nowMs;
+      if (!this.#ended) this.#surroundings.kept(this);
     } else this.#carryOut(status < 300 ? machine.success(bytes, nowMs) : machine.failure(bytes, nowMs));
   }
 

@@ -366,6 +366,29 @@ describe("limits of the transactions", () => {
     expect(servers.size).to.equal(0);
   });
 
+  it("forget the requests answered longest ago for new ones, once their clients must have the answer", async () => {
+    const { servers, time, refused, handled, counters } = pair([], UDP, (incoming) =>
+      incoming.respond(createResponse(incoming.request, 200)),
+    );
+    const requests = Array.from({ length: CAPACITY.kept + 1 }, () => request());
+    const receive = (each: SipRequest) => servers.receive(each, topVia(each), UDP);
+    for (const each of requests.slice(0, 5)) receive(each);
+    await time.advance(7_999);
+    for (const each of requests.slice(5)) receive(each);
+    expect(refused).to.deep.equal([503]);
+    await time.advance(1);
+    for (let i = 0; i < 7; i++) receive(request());
+    expect(refused).to.deep.equal([503, 503, 503]);
+    expect(servers.size).to.equal(CAPACITY.kept);
+    expect(counters.get("sip.forgotten_early")).to.equal(5);
+    // Those answered later are still there.
+    const before = handled.length;
+    for (const each of requests.slice(5, -1)) receive(each);
+    expect(handled.length).to.equal(before);
+    await time.advance(32_000);
+    expect(servers.size).to.equal(0);
+  });
+
   it("fail with a local 503 when too many requests to one destination wait for answers, and leave room for others", async () => {
     const { clients, counters } = pair([], TCP);
     const { clients: capacity } = CAPACITY;
