@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { formatBallot, NO_BALLOT, parseBallot } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import { headerKey } from "../sip/message/header-names.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { Locator } from "./locator.ts";
 
@@ -63,7 +64,11 @@ export function notOwnerIn(
   return owner === undefined ? { epoch } : { epoch, owner: owner.trim() as ServerId };
 }
 
+const BETWEEN_SERVERS: ReadonlySet<string> = new Set(
+  [AORTA_EPOCH, AORTA_OWNER, AORTA_STATE_EPOCH, AORTA_MESSAGE, AORTA_HOLD].map(headerKey),
+);
+
 /** Removes what only servers may say, from a message that came from or goes to a client. */
 export function stripAortaHeaders(headers: SipHeaders): void {
-  headers.delete(AORTA_EPOCH).delete(AORTA_OWNER).delete(AORTA_STATE_EPOCH).delete(AORTA_MESSAGE).delete(AORTA_HOLD);
+  headers.deleteAll(BETWEEN_SERVERS);
 }

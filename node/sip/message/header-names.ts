@@ -67,8 +67,8 @@ const COMMON = `
   Min-Expires User-Agent Server Allow Supported Require Proxy-Require Unsupported Accept Authorization
   WWW-Authenticate Proxy-Authorization Proxy-Authenticate Event Authentication-Info Allow-Events
   Subscription-State SIP-ETag SIP-If-Match P-Asserted-Identity P-Preferred-Identity Path Retry-After Subject
-  Date Organization Priority Timestamp Aorta-Epoch Aorta-Local Reason Warning Session-Expires Suppress-If-Match
-  Max-Breadth`;
+  Date Organization Priority Privacy Timestamp Reason Warning Session-Expires Suppress-If-Match Max-Breadth
+  Content-Encoding Aorta-Epoch Aorta-Hold Aorta-Local Aorta-Message Aorta-Owner Aorta-State-Epoch`;
 for (const name of COMMON.trim().split(/\s+/)) {
   const key = name.toLowerCase();
   KEYS.set(name, key).set(key, key);

@@ -22,6 +22,8 @@ export interface SipHeaders {
   /** Removes the first value of that name, from a comma-joined field too; returns it. */
   shift(name: string): string | undefined;
   delete(name: string): this;
+  /** Removes every field whose key is one of these: for what is taken out together. @see headerKey */
+  deleteAll(keys: ReadonlySet<string>): this;
   clone(): SipHeaders;
   entries(): Iterable<readonly [name: string, value: string]>;
 }
@@ -140,6 +142,11 @@ class HeaderList implements SipHeaders {
   delete(name: string): this {
     const key = headerKey(name);
     if (this.#indexOf(key) >= 0) this.#fields = this.#fields.filter((each) => each.key !== key);
+    return this;
+  }
+
+  deleteAll(keys: ReadonlySet<string>): this {
+    if (this.#fields.some(({ key }) => keys.has(key))) this.#fields = this.#fields.filter(({ key }) => !keys.has(key));
     return this;
   }
 

@@ -56,7 +56,7 @@ export class ClientTransactions {
       cancel: (request, flow) => void this.send(request, flow),
       ended: (transaction) => {
         this.#byKey.delete(transaction.key);
-        this.#unlink(flowKey(transaction.flow), transaction);
+        if (components.isReliable(transaction.flow)) this.#unlink(flowKey(transaction.flow), transaction);
       },
     };
   }

@@ -165,7 +165,8 @@ function continues({ method, headers }: SipRequest): boolean {
 class ServerTransaction implements Task, Answered {
   dueMs = 0;
   heapIndex = -1;
-  readonly toTag = randomTag();
+  /** Made when an answer has none of its own. */
+  #toTag: string | undefined;
   readonly #machine: InviteServerTransaction | NonInviteServerTransaction;
   readonly #surroundings: Surroundings;
   readonly #key: string;
@@ -189,6 +190,11 @@ class ServerTransaction implements Task, Answered {
     this.#path = path;
     this.#machine = machine;
     this.#surroundings = surroundings;
+  }
+
+  /** The same in all answers (RFC 3261 §8.2.6.2). */
+  get toTag(): string {
+    return (this.#toTag ??= randomTag());
   }
 
   get ended(): boolean {
@@ -225,7 +231,7 @@ class ServerTransaction implements Task, Answered {
   respond(given: SipResponse): void {
     const request = this.#request;
     if (request === undefined) return this.#respondAgain(given);
-    const response = complete(given, request, this.toTag);
+    const response = complete(given, request, () => this.toTag);
     const { status } = response;
     if (status < 200) {
       // RFC 4320 §4.1: of the provisional ones a non-INVITE request gets none but 100.
@@ -305,7 +311,7 @@ class ServerTransaction implements Task, Answered {
 const COPIED = ["Via", "From", "To", "Call-ID", "CSeq"];
 
 /** A response with all that RFC 3261 §8.2.6.2 wants of it. */
-function complete(response: SipResponse, request: SipRequest, toTag: string): SipResponse {
+function complete(response: SipResponse, request: SipRequest, toTag: () => string): SipResponse {
   const lacking = COPIED.filter((name) => !response.headers.has(name));
   const to = response.headers.get("to");
   const needsTag = response.status > 100 && !hasTag(to ?? request.headers.get("to") ?? "");
@@ -314,6 +320,6 @@ function complete(response: SipResponse, request: SipRequest, toTag: string): Si
   for (const name of lacking.toReversed()) {
     for (const value of request.headers.all(name).toReversed()) headers.prepend(name, value);
   }
-  if (needsTag) addToTag(headers, toTag);
+  if (needsTag) addToTag(headers, toTag());
   return { ...response, headers };
 }

@@ -12,7 +12,8 @@ type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 /** All transports of a node: starts them together, and finds the one for a flow. */
 export class Transports {
   readonly #all: readonly Transport[];
-  readonly #byListener = new Map<string, Transport>();
+  /** By transport and our end. */
+  readonly #byListener = new Map<string, Map<string, Transport>>();
   #mesh: Transport | undefined;
   #started = false;
 
@@ -30,12 +31,17 @@ export class Transports {
       for (const transport of this.#all) {
         await transport.start();
         const address = transport.address();
-        if (address !== undefined) this.#byListener.set(`${address.transport} ${listenerName(address)}`, transport);
+        if (address !== undefined) this.#listens(address, transport);
       }
     } catch (error) {
       await this.stop();
       throw error;
     }
+  }
+
+  #listens(address: ListenAddress, transport: Transport): void {
+    const listeners = this.#byListener.get(address.transport) ?? new Map<string, Transport>();
+    this.#byListener.set(address.transport, listeners.set(listenerName(address), transport));
   }
 
   async stop(): Promise<void> {
@@ -63,13 +69,13 @@ export class Transports {
 
   /** The listener that the flow names; else, as after a restart on another port, one of its transport and address family. */
   #find(flow: SocketFlow): Transport | undefined {
-    const named = flow.listener === undefined ? undefined : this.#byListener.get(`${flow.transport} ${flow.listener}`);
+    const listeners = this.#byListener.get(flow.transport);
+    const named = flow.listener === undefined ? undefined : listeners?.get(flow.listener);
     if (named !== undefined) return named;
     const family = isIP(flow.address);
-    for (const transport of this.#byListener.values()) {
+    for (const transport of listeners?.values() ?? []) {
       const address = transport.address();
-      if (transport.name === flow.transport && address !== undefined && isIP(address.address) === family)
-        return transport;
+      if (address !== undefined && isIP(address.address) === family) return transport;
     }
     return undefined;
   }
