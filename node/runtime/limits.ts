@@ -277,7 +277,7 @@ export const limits = {
     retryMaxMs: 5 * 60_000,
   },
   session: {
-    /** Body of an INVITE, an SDP of some kilobytes, and of all else that goes on to devices but MESSAGE. A larger one gets 413. */
+    /** Body of an INVITE, an SDP of some kilobytes, and of all else that goes on to devices but MESSAGE, within sessions too. A larger one gets 413; an ACK is dropped. */
     bodyBytes: 32 * 1024,
     /** INVITEs that wait for a person to answer, minutes each: fewer than requests at one time, so that these find room. Beyond, 503 with Retry-After. */
     ringing: 5000,
