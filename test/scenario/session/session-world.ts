@@ -40,15 +40,17 @@ export class SessionWorld {
   }
 
   /**
-   * @param trusted servers without nodes, at the first server
+   * @param trusted servers without nodes
    * @param sipNames by which clients reach the servers
    * @param authentication with `digest`, everybody's password is {@link PASSWORD}
+   * @param trusting how many of the servers trust those without nodes
    */
   static async of(
     servers: number,
     trusted: readonly TrustedServer[] = [],
     sipNames: readonly SipName[] = [],
     authentication: "none" | "digest" = "none",
+    trusting = 1,
   ): Promise<SessionWorld> {
     const world = new SessionWorld(await TestDirectories.of(servers));
     for (const [index, { mesh, directory, counters }] of world.#directories.servers.entries()) {
@@ -58,7 +60,7 @@ export class SessionWorld {
         authentication,
         onConflict: "takeover",
         historyMs: 60_000,
-        trusted: index === 0 ? trusted : [],
+        trusted: index < trusting ? trusted : [],
         sipNames,
       } as const;
       const storage = openMemoryStorage();
