@@ -373,9 +373,11 @@ describe("a way into a session", function () {
     const joe = await world.agent("joe", 0);
     const mallory = await world.agent("mallory", 0, "TCP");
     const alice = await world.agent("alice", 1);
-    await alice.register();
+    expect((await alice.register()).status).to.equal(200);
     const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
+    const answer = await joe.call(invite);
+    expect(answer.status).to.equal(200);
+    const joes = joe.dialogOf(invite, answer);
     joes.ack();
     const alices = await alice.confirmed();
     await alice.register(0);
