@@ -22,7 +22,7 @@ import {
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, NO_SUCH_DIALOG, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
-import { isLoop, LOOP_DETECTED, LOOPS } from "./loops.ts";
+import { isLoop, LOOP_DETECTED, loopPartOf } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
@@ -106,7 +106,8 @@ class Edge {
     try {
       const { services } = this.#components;
       // Before anything else: within a session too, a client could send it round and round with a Route of its making.
-      if (isLoop(request.headers, this.#ownAddresses())) return this.#endLoop(incoming);
+      request.loopPart = loopPartOf(request);
+      if (isLoop(request.headers, request.loopPart, this.#ownAddresses())) return this.#refuse(incoming, LOOP_DETECTED);
       if (services.follow(incoming)) return;
       if (incoming.flow.transport === "MESH" && services.asked(incoming)) return;
       // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
@@ -240,15 +241,11 @@ class Edge {
     return (this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names));
   }
 
-  #endLoop(incoming: IncomingRequest): void {
-    // RFC 3261 §17: an ACK is never answered.
-    if (incoming.request.method === "ACK") this.#components.counters.add(LOOPS);
-    else this.#refuse(incoming, LOOP_DETECTED);
-  }
-
   #refuse(incoming: IncomingRequest, { status, reason, headers, counter }: Refusal): void {
-    this.#components.counters.add(`edge.refused.${status}`);
     if (counter !== undefined) this.#components.counters.add(counter);
+    // RFC 3261 §17: an ACK is never answered, whatever is wrong with it.
+    if (incoming.request.method === "ACK") return;
+    this.#components.counters.add(`edge.refused.${status}`);
     incoming.respond(
       createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
     );

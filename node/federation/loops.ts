@@ -1,6 +1,10 @@
-import { limits } from "../runtime/limits.ts";
+import { crc32 } from "node:zlib";
 import type { SipHeaders } from "../sip/message/headers.ts";
-import { parseVia } from "../sip/message/via.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
+import { parseUri } from "../sip/message/uri.ts";
+import { hasLoopPart, parseVia } from "../sip/message/via.ts";
+import { AORTA_EPOCH } from "./aorta-headers.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -11,12 +15,33 @@ export const LOOPS = "federation.loops";
 export const LOOP_DETECTED: Refusal = { status: 482, reason: "Loop Detected", counter: LOOPS };
 
 /**
- * Whether a request has passed this server more often than a user who moves explains.
- * @see RFC 3261 §16.3 step 4
+ * What decides where a request goes from here, in short: one that comes back with another Request-URI, as call forwarding sends it, is on
+ * a spiral, which its hops bound; one that comes back as it was is in a loop. The epoch is that of a user who may have moved back. It is
+ * no secret and proves nothing: who would forge it can as well remove the Via that it is in.
+ * @see RFC 5393 §4.2.1, RFC 3261 §16.6 step 8
  * @throws {SipParseError}
  */
-export function isLoop(headers: SipHeaders, own: OwnAddresses): boolean {
-  const { visits } = limits.federation;
-  const vias = headers.all("Via");
-  return vias.length > visits && vias.filter((via) => own.isOwnVia(parseVia(via))).length > visits;
+export function loopPartOf({ uri, headers }: Pick<SipRequest, "uri" | "headers">): string {
+  const decisive = [uri, headers.get(AORTA_EPOCH), ...namesInRoute(headers)].join("\n");
+  return crc32(decisive).toString(16).padStart(8, "0");
+}
+
+/** Each name once, and as it is meant: a way through the same servers again and again gets shorter, but leads nowhere new. */
+function namesInRoute(headers: SipHeaders): readonly string[] {
+  const routes = headers.all("Route");
+  return [...new Set(routes.map((route) => parseUri(parseNameAddr(route).uri).user ?? ""))].toSorted();
+}
+
+/**
+ * Whether a request has left this server before for the same reasons as it would now. No Via but the one that says so is taken apart: what
+ * others have put there is not looked at, well-formed or not.
+ * @see RFC 5393 §4.2.2, RFC 3261 §16.3 steps 1 and 4
+ * @throws {SipParseError}
+ */
+export function isLoop(headers: SipHeaders, loopPart: string, own: OwnAddresses): boolean {
+  return headers.all("Via").some((text) => {
+    if (!text.includes(loopPart)) return false;
+    const via = parseVia(text);
+    return hasLoopPart(via, loopPart) && own.isOwnVia(via);
+  });
 }

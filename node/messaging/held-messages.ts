@@ -10,6 +10,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
+import { hasTag } from "../sip/message/build.ts";
 import { expiresOf } from "../sip/message/contact.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
@@ -105,12 +106,14 @@ export class HeldMessages {
 
   /**
    * Keeps a message until it can be delivered.
-   * @returns false when there is no room, the disk fails, or its sender wants it to be delivered at once or not at all
+   * @returns false when there is no room, the disk fails, its sender wants it to be delivered at once or not at all, or it is of a
+   * dialog: only the device whose tag is in To knows whether there is one, and by 202 this server would say so in its place
+   * @see RFC 3261 §12.2.2
    */
   hold(request: SipRequest, to: Aor): boolean {
     const { store, clock, counters, logger } = this.#components;
     const lifeMs = Math.min((expiresOf(request.headers) ?? Infinity) * 1000, limits.messaging.heldMs);
-    if (this.#stopped || lifeMs === 0) return false;
+    if (this.#stopped || lifeMs === 0 || hasTag(request.headers.get("To") ?? "")) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.

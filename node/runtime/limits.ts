@@ -207,8 +207,6 @@ export const limits = {
     deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
     ownerHops: 3,
-    /** Times that this server may be in the Via of a request: a user may move back, but not go in circles. Above it 482. */
-    visits: 1,
     /** Branches that a request may have at one time, on all servers together, as RFC 5393 §5.3.1 recommends. Too few left for a user's devices: 440. */
     maxBreadth: 60,
     /** Challenges, and their octets, that are added to those of a fork's best answer: proxies and devices ask for one or two each. More are left out, or nobody could read the answer. */
@@ -279,7 +277,7 @@ export const limits = {
     retryMaxMs: 5 * 60_000,
   },
   session: {
-    /** Body of an INVITE, an SDP of some kilobytes, and of all else that goes on to devices but MESSAGE. A larger one gets 413. */
+    /** Body of an INVITE, an SDP of some kilobytes, and of all else that goes on to devices but MESSAGE, within sessions too. A larger one gets 413; an ACK is dropped. */
     bodyBytes: 32 * 1024,
     /** INVITEs that wait for a person to answer, minutes each: fewer than requests at one time, so that these find room. Beyond, 503 with Retry-After. */
     ringing: 5000,

@@ -76,7 +76,7 @@ class Proxy implements SessionProxy {
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
     const { counters } = this.#components;
     const { request, flow } = incoming;
-    if (request.body.length > limits.session.bodyBytes) return incoming.respond(createResponse(request, 413));
+    if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
     if (this.#ringing >= limits.session.ringing) {
       counters.add("session.overload");
       const headers = [["Retry-After", String(limits.sip.retryAfterSeconds)]] as const;
@@ -95,7 +95,7 @@ class Proxy implements SessionProxy {
 
   handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
     const { request, flow } = incoming;
-    if (request.body.length > limits.session.bodyBytes) return incoming.respond(createResponse(request, 413));
+    if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
     this.#components.counters.add("session.others");
     void this.#others.route(request, to, identity, flow).then((response) => incoming.respond(response));
   }
@@ -115,6 +115,7 @@ class Proxy implements SessionProxy {
     const maxForwards = maxForwardsOf(request);
     if (maxForwards === undefined) refuse(400);
     else if (maxForwards === 0) refuse(483);
+    else if (isTooLarge(request)) refuse(413);
     else {
       const onward = toNext(request, maxForwards - 1, this.#components.realm);
       if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
@@ -147,6 +148,11 @@ class Proxy implements SessionProxy {
       }
     });
   }
+}
+
+/** Whether a request brings more than this server carries to a device. @see RFC 3261 §21.4.11 */
+function isTooLarge({ body }: SipRequest): boolean {
+  return body.length > limits.session.bodyBytes;
 }
 
 /**

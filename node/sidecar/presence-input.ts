@@ -14,7 +14,7 @@ import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 
 export interface PresenceInputComponents {
   readonly stack: Pick<SipStack, "send">;
-  /** In whose name this server subscribes: itself, as an address of the domain. */
+  /** In whose name this server subscribes: itself, as an address of the domain, which is that of all its nodes. */
   readonly subscriber: string;
   /** Contact of this server towards a flow. */
   readonly contactFor: (flow: Flow) => string;

@@ -1,8 +1,10 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { tryParseAor } from "../../dht-schema/aor.ts";
 import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import { createResponse, tagOf } from "../sip/message/build.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import type { PresenceInputComponents } from "./presence-input.ts";
 import { PresenceInput } from "./presence-input.ts";
@@ -45,16 +47,23 @@ export class PresenceInputs {
   }
 
   /**
-   * Answers a SUBSCRIBE of these that has come back: the other server does not take the user for its own, and it would end in a
-   * subscription of this server to itself. False when it is none.
+   * Answers a SUBSCRIBE of these, or of another node's, that has come back: the other server does not take the user for its own, and it
+   * would end in a subscription of the user's server to itself. False when it is none.
    */
   returned(incoming: IncomingRequest): boolean {
-    const { request } = incoming;
-    if (!this.#byTag.has(tagOf(request.headers.get("From") ?? "") ?? "")) return false;
+    const { request, flow } = incoming;
+    const from = request.headers.get("From") ?? "";
+    if (!this.#byTag.has(tagOf(from) ?? "") && !this.#isOfNode(from, flow)) return false;
     this.#components.counters.add(LOOPS);
     const { status, reason } = LOOP_DETECTED;
     incoming.respond(createResponse(request, status, { reason }));
     return true;
+  }
+
+  /** The nodes of a domain have one name, and ask each other over the mesh alone: what comes in it from a server without a node was for that server. */
+  #isOfNode(from: string, flow: Flow): boolean {
+    const { isTrusted, subscriber } = this.#components;
+    return isTrusted(flow) && tryParseAor(parseNameAddr(from).uri) === subscriber;
   }
 
   #contactsChanged(aor: Aor): void {

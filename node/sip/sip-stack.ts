@@ -282,7 +282,8 @@ class Stack implements SipStack, SipSessions {
     this.#counters.add("sip.requests_out");
     const headers = request.headers.clone();
     const rport = to.transport === "UDP" ? ";rport" : "";
-    headers.prepend("Via", `SIP/2.0/${to.transport} ${this.#sentBy(to)};branch=${randomBranch()}${rport}`);
+    const branch = randomBranch(request.loopPart);
+    headers.prepend("Via", `SIP/2.0/${to.transport} ${this.#sentBy(to)};branch=${branch}${rport}`);
     if (!headers.has("Max-Forwards")) headers.append("Max-Forwards", "70");
     return { ...request, headers };
   }

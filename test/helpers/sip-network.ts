@@ -98,7 +98,7 @@ export class SipNetwork {
   /** One client transaction. */
   transact(from: Endpoint, request: SipRequest, to: Endpoint | undefined, withinMs = TIMER_F_MS): Promise<SipResponse> {
     const sent = { ...request, headers: request.headers.clone() };
-    sent.headers.prepend("Via", `SIP/2.0/${from.viaTransport} ${from.sentBy};branch=${randomBranch()}`);
+    sent.headers.prepend("Via", `SIP/2.0/${from.viaTransport} ${from.sentBy};branch=${randomBranch(request.loopPart)}`);
     if (!sent.headers.has("Max-Forwards")) sent.headers.set("Max-Forwards", "70");
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     // What of a dead process still runs in the test sends nothing, and hears nothing.

@@ -8,6 +8,8 @@ export interface SipRequest {
   readonly uri: string;
   readonly headers: SipHeaders;
   readonly body: Uint8Array;
+  /** Of what has arrived and may go on: what told its next hop, for the branch with which it leaves. Never on the wire by itself. @see RFC 5393 §4.2.1 */
+  loopPart?: string;
 }
 
 /** @see RFC 3261 §7.2 */

@@ -19,9 +19,13 @@ export function randomTag(): string {
   return randomHex(8);
 }
 
-/** A branch unlike any other: the cookie and 128 random bits. @see RFC 3261 §8.1.1.7 */
-export function randomBranch(): string {
-  return BRANCH_COOKIE + randomHex(16);
+/**
+ * A branch unlike any other: the cookie and 128 random bits, and behind them what tells a loop from a spiral where a request is sent on.
+ * @see RFC 3261 §8.1.1.7, RFC 5393 §4.2.1
+ */
+export function randomBranch(loopPart?: string): string {
+  const branch = BRANCH_COOKIE + randomHex(16);
+  return loopPart === undefined ? branch : `${branch}.${loopPart}`;
 }
 
 /** A Call-ID: 128 random bits. @see RFC 3261 §8.1.1.4 */

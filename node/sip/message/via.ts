@@ -67,6 +67,11 @@ export function branchOf(text: string): string | undefined {
   return parseVia(comma < 0 ? text : (splitList(text)[0] ?? "")).params.get("branch");
 }
 
+/** Whether a branch was made with that second part. @see {@link randomBranch} */
+export function hasLoopPart({ params }: Via, loopPart: string): boolean {
+  return params.get("branch")?.endsWith(`.${loopPart}`) === true;
+}
+
 /** Inverse of {@link parseVia}. */
 export function formatVia(via: Via): string {
   return `SIP/2.0/${via.transport} ${formatHostPort(via.host, via.port)}${formatParams(via.params)}`;

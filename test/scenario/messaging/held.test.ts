@@ -31,6 +31,18 @@ describe("a message to a user who is not there", () => {
     expect((await joe.message(BOB, "4")).status).to.equal(200);
   });
 
+  it("is not held when it is of a dialog: there only a device can say whether that is (RFC 3261 §12.2.2)", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    const ofDialog = () =>
+      createRequest({ method: "MESSAGE", uri: BOB, from: `<${joe.aor}>;tag=j`, to: `<${BOB}>;tag=made-up` });
+    expect((await joe.send(ofDialog())).status).to.equal(480);
+    expect(one.held.status.messages).to.equal(0);
+    await bob.register();
+    bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 481)));
+    expect((await joe.send(ofDialog())).status, "as the device says").to.equal(481);
+  });
+
   it("waits at their server while their devices are silent, and follows them to the next", async () => {
     const { domain, one, two } = twoServers();
     const three = domain.server("three");

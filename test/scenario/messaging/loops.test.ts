@@ -25,6 +25,7 @@ function setUp() {
   const [one, two] = [domain.server("one"), domain.server("two")];
   return {
     domain,
+    servers: [one, two],
     joe: domain.device("joe", one),
     alice: domain.device("alice", one),
     bob: domain.device("bob", two),
@@ -50,6 +51,23 @@ describe("a message that goes in circles", () => {
     expect((await joe.message(BOB, "back to you")).status).to.equal(482);
     expect(domain.network.log.filter(({ request }) => request.method === "MESSAGE").length).to.be.at.most(8);
   });
+
+  for (const [where, serverOf] of [
+    ["the same server", () => 0],
+    ["two servers, to and fro", (at: number) => at % 2],
+  ] as const) {
+    it(`goes in none at ${where} while each forwards to another user: the last one has it`, async () => {
+      const { joe, servers, domain } = setUp();
+      const users = ["ann", "ben", "cat", "dan"].map((user, at) => domain.device(user, servers[serverOf(at)]!));
+      for (const [at, user] of users.entries()) {
+        await user.register();
+        const next = users[at + 1];
+        if (next !== undefined) forwardAll(user, next.aor);
+      }
+      expect((await joe.message(users[0]!.aor, "pass it on")).status).to.equal(200);
+      expect(users.at(-1)!.texts()).to.deep.equal(["pass it on"]);
+    });
+  }
 
   it("is found by its Via, even where the devices on the way count no hops", async () => {
     const { joe, alice, bob } = setUp();

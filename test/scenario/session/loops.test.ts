@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
-import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { forwardAll, sendOn } from "./forwarding.ts";
 import type { Agent } from "./session-world.ts";
 import { SessionWorld } from "./session-world.ts";
 
@@ -81,14 +81,17 @@ describe("an INVITE that goes in circles", function () {
     joes.ack();
     await bob.confirmed();
     const [mine, toMesh, ofMesh, his] = joes.routes as [string, string, string, string];
-    const around = Array.from({ length: 20 }, () => [ofMesh, toMesh]).flat();
+    // However they are spelt: names are compared as they are meant.
+    const around = Array.from({ length: 20 }, (_, at) =>
+      [ofMesh, toMesh].map((name) => name.replace(";lr", `;lr;round=${at}`)),
+    ).flat();
     const followed = () => [0, 1].reduce((sum, at) => sum + world.counters(at).get("session.followed"), 0);
     const [loopsBefore, followedBefore] = [loops(), followed()];
     const routes = [mine, toMesh, ...around, ofMesh, his];
     expect((await joe.send(joes.request("INFO", { routes }))).status).to.equal(482);
     expect((await joe.send(joes.request("INVITE", { routes }))).status).to.equal(482);
     expect(loops() - loopsBefore).to.equal(2);
-    expect(followed() - followedBefore).to.equal(8);
+    expect(followed() - followedBefore).to.equal(6);
     joe.stack.acknowledge(joes.request("ACK", { routes }), joe.server);
     await eventually(() => loops() - loopsBefore === 3, "the ACK to be found");
     expect(bob.methods()).to.deep.equal(["INVITE", "ACK"]);
@@ -119,17 +122,4 @@ function bind(agent: Agent, contact: string, expires = 600) {
   ];
   const init = { method: "REGISTER", uri: "sip:example.com", from: `${address};tag=b`, to: address, headers };
   return agent.send(createRequest(init));
-}
-
-/** What a proxy does with an INVITE: Via and Record-Route grow, Max-Forwards shrinks. */
-async function sendOn(agent: Agent, request: SipRequest, uri: string, change = (hops: number) => hops - 1) {
-  const headers = request.headers.clone();
-  headers.set("Max-Forwards", String(change(Number(headers.get("Max-Forwards")))));
-  const { status, reason } = await agent.stack.invite({ ...request, uri, headers }, agent.server, {});
-  return createResponse(request, status, { reason });
-}
-
-/** A device that sends on to another user whatever comes, as call forwarding does. */
-function forwardAll(agent: Agent, to: string, change?: (hops: number) => number): void {
-  agent.onInvite((incoming) => void sendOn(agent, incoming.request, to, change).then(incoming.respond));
 }

@@ -1,6 +1,6 @@
 import { parseAor } from "../../../dht-schema/aor.ts";
-import type { SocketAddress } from "../../../node/config/values.ts";
 import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
+import { freePorts } from "../../../node/demo/ports.ts";
 import type { SipName } from "../../../node/federation/own-addresses.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import { systemClock } from "../../../node/runtime/clock.ts";
@@ -26,13 +26,15 @@ import { eventually } from "../../helpers/eventually.ts";
 
 export const DOMAIN = "example.com";
 const PASSWORD = "secret";
+/** Longer than this process can be kept from running where the machine has much to do: no test here waits for one to end. */
+const LEASE_MS = 10_000;
 const ANY_PORT = { address: "127.0.0.1", port: 0 };
 
 /** Real servers on real sockets, and user agents on stacks of their own. */
 export class SessionWorld {
   readonly #directories: TestDirectories;
   readonly sides: SipSide[] = [];
-  readonly #create: ((sip: readonly SocketAddress[]) => SipSide)[] = [];
+  readonly #create: (() => SipSide)[] = [];
   readonly #agents: Agent[] = [];
 
   private constructor(directories: TestDirectories) {
@@ -40,25 +42,29 @@ export class SessionWorld {
   }
 
   /**
-   * @param trusted servers without nodes, at the first server
+   * @param trusted servers without nodes
    * @param sipNames by which clients reach the servers
    * @param authentication with `digest`, everybody's password is {@link PASSWORD}
+   * @param trusting how many of the servers trust those without nodes
    */
   static async of(
     servers: number,
     trusted: readonly TrustedServer[] = [],
     sipNames: readonly SipName[] = [],
     authentication: "none" | "digest" = "none",
+    trusting = 1,
   ): Promise<SessionWorld> {
-    const world = new SessionWorld(await TestDirectories.of(servers));
+    const world = new SessionWorld(await TestDirectories.of(servers, { leaseMs: LEASE_MS }));
+    // For UDP and TCP alike, and not of those that the system hands out: while a server restarts, nobody is given one of its ports.
+    const ports = await freePorts(20_000 + (process.pid % 10_000), servers);
     for (const [index, { mesh, directory, counters }] of world.#directories.servers.entries()) {
       const config = {
-        sip: [ANY_PORT],
+        sip: [{ ...ANY_PORT, port: ports[index]! }],
         ws: [ANY_PORT],
         authentication,
         onConflict: "takeover",
         historyMs: 60_000,
-        trusted: index === 0 ? trusted : [],
+        trusted: index < trusting ? trusted : [],
         sipNames,
       } as const;
       const storage = openMemoryStorage();
@@ -67,9 +73,9 @@ export class SessionWorld {
         storage.users.put({ aor: parseAor(`sip:${username}@${DOMAIN}`), username, realm: DOMAIN, ...secrets });
       }
       const shared = { domain: DOMAIN, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
-      const create = (sip: readonly SocketAddress[]) => createSipSide({ config: { ...config, sip }, ...shared });
+      const create = () => createSipSide({ config, ...shared });
       world.#create.push(create);
-      const side = create([ANY_PORT]);
+      const side = create();
       await side.start();
       world.sides.push(side);
     }
@@ -79,11 +85,10 @@ export class SessionWorld {
   /** Ends the SIP side of a server, and begins another at the same address with what the first has stored. @param meanwhile what happens in between */
   async restart(server: number, meanwhile?: () => Promise<unknown>): Promise<void> {
     const old = this.sides[server]!;
-    const { port } = old.stack.listening().find(({ transport }) => transport === "UDP")!;
     await old.drain();
     await old.stop();
     await meanwhile?.();
-    const side = this.#create[server]!([{ ...ANY_PORT, port }]);
+    const side = this.#create[server]!();
     await side.start();
     this.sides[server] = side;
   }

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { limits } from "../../../node/runtime/limits.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SipRequest } from "../../../node/sip/message/message.ts";
 import { serializeMessage } from "../../../node/sip/message/serialize-message.ts";
@@ -343,6 +344,18 @@ describe("a way into a session", function () {
     expect((await joes.send("BYE")).status).to.equal(200);
   });
 
+  it("carries no more at a time than one into a device does, and is as good afterwards", async () => {
+    const { joe, alice, joes, alices } = await session();
+    const large = (method: string, bytes: number) => ({ ...joes.request(method), body: new Uint8Array(bytes) });
+    const { bodyBytes } = limits.session;
+    for (const method of ["INFO", "UPDATE", "INVITE", "BYE"])
+      expect((await joe.send(large(method, bodyBytes + 1))).status, method).to.equal(413);
+    joe.stack.acknowledge(large("ACK", bodyBytes + 1), joe.server);
+    expect((await joe.send(large("INFO", bodyBytes))).status).to.equal(200);
+    expect((await alices.send("BYE")).status).to.equal(200);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO"]);
+  });
+
   it("has no INVITE to cancel when none is open", async () => {
     const { alice, joes } = await session();
     const cancel = joes.request("CANCEL");
@@ -360,9 +373,11 @@ describe("a way into a session", function () {
     const joe = await world.agent("joe", 0);
     const mallory = await world.agent("mallory", 0, "TCP");
     const alice = await world.agent("alice", 1);
-    await alice.register();
+    expect((await alice.register()).status).to.equal(200);
     const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
+    const answer = await joe.call(invite);
+    expect(answer.status).to.equal(200);
+    const joes = joe.dialogOf(invite, answer);
     joes.ack();
     const alices = await alice.confirmed();
     await alice.register(0);

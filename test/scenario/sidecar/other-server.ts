@@ -48,14 +48,15 @@ export class OtherServer {
   }
 }
 
-/** Servers of Aorta, and one without a node that the first of them trusts. */
+/** Servers of Aorta, and one without a node that the first of them trusts. @param trusting how many of them trust it */
 export async function worldWithOther(
   servers: number,
   authentication: "none" | "digest" = "digest",
+  trusting = 1,
 ): Promise<{ readonly world: SessionWorld; readonly other: OtherServer }> {
   // Filled when the other one has its port.
   const trusted: TrustedServer[] = [];
-  const world = await SessionWorld.of(servers, trusted, [], authentication);
+  const world = await SessionWorld.of(servers, trusted, [], authentication, trusting);
   const agent = await world.agent("other-server", 0);
   const { address, port } = agent.stack.listening()[0]!;
   trusted.push({ address, port });

@@ -9,24 +9,44 @@ describe("the presence of a user of a server without a node", () => {
   let world: SessionWorld;
   let other: OtherServer;
 
-  before(async () => ({ world, other } = await worldWithOther(1)));
-  after(() => world.stop());
+  beforeEach(async () => ({ world, other } = await worldWithOther(2, "digest", 2)));
+  afterEach(() => world.stop());
 
-  it("is not asked of itself: a SUBSCRIBE that the other server sends back is answered 482 and counted", async () => {
-    const { agent } = other;
-    const answers: number[] = [];
-    // It does not take the user for its own, and routes the request to where it routes all such.
-    agent.onSubscribe((incoming) => {
-      void agent.stack.send(incoming.request, agent.server).then(({ status, reason }) => {
-        answers.push(status);
-        incoming.respond(createResponse(incoming.request, status, { reason }));
+  for (const [where, server] of [
+    ["sends back", 0],
+    ["sends on to another node that trusts it", 1],
+  ] as const) {
+    it(`is not asked of itself: a SUBSCRIBE that the other server ${where} is answered 482 and counted`, async () => {
+      const { agent } = other;
+      const elsewhere = await world.agent("somebody", server);
+      const answers: number[] = [];
+      // It does not take the user for its own, and routes the request to where it routes all such, as of a user of its own.
+      agent.onSubscribe((incoming) => {
+        void agent.stack.send(incoming.request, elsewhere.server).then(({ status, reason }) => {
+          answers.push(status);
+          incoming.respond(createResponse(incoming.request, status, { reason }));
+        });
       });
+      const before = world.counters(server).get("federation.loops");
+      expect((await other.register("kate")).status).to.equal(200);
+      await eventually(() => answers.length > 0, "the SUBSCRIBE to have come back");
+      expect(answers[0]).to.equal(482);
+      expect(world.counters(server).get("federation.loops") - before).to.equal(answers.length);
+      expect(world.sides[server]!.presence.status().watchers).to.equal(0);
     });
-    const before = world.counters(0).get("federation.loops");
-    expect((await other.register("kate")).status).to.equal(200);
-    await eventually(() => answers.length > 0, "the SUBSCRIBE to have come back");
-    expect(answers[0]).to.equal(482);
-    expect(world.counters(0).get("federation.loops") - before).to.equal(answers.length);
-    expect(world.sides[0]!.presence.status().watchers).to.equal(0);
+  }
+
+  it("may be asked by its other users, wherever they ask", async () => {
+    for (const server of [0, 1]) {
+      const { server: flow } = await world.agent("somebody", server);
+      const fields: [string, string][] = [
+        ["Event", "presence"],
+        ["P-Asserted-Identity", "<sip:joe@example.com>"],
+        ["Contact", `<${other.agent.contact}>`],
+      ];
+      const request = other.agent.outside("SUBSCRIBE", "sip:kate@example.com", fields);
+      request.headers.set("From", "<sip:joe@example.com>;tag=j");
+      expect((await other.agent.stack.send(request, flow)).status, String(server)).to.equal(200);
+    }
   });
 });

@@ -63,6 +63,7 @@ describe("building SIP messages", () => {
 
   it("makes branches of 128 bits with the cookie, and tags, that do not repeat", () => {
     expect(randomBranch()).to.match(/^z9hG4bK[0-9a-f]{32}$/);
+    expect(randomBranch("0badcafe")).to.match(/^z9hG4bK[0-9a-f]{32}\.0badcafe$/);
     const made = new Set(Array.from({ length: 5000 }, () => randomTag()));
     expect(made.size).to.equal(5000);
   });
