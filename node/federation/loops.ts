@@ -22,7 +22,8 @@ export const LOOP_DETECTED: Refusal = { status: 482, reason: "Loop Detected", co
  * @throws {SipParseError}
  */
 export function loopPartOf({ uri, headers }: Pick<SipRequest, "uri" | "headers">): string {
-  const decisive = [uri, headers.get(AORTA_EPOCH), ...namesInRoute(headers)].join("\n");
+  const epoch = headers.get(AORTA_EPOCH) ?? "";
+  const decisive = headers.has("Route") ? [uri, epoch, ...namesInRoute(headers)].join("\n") : `${uri}\n${epoch}`;
   return crc32(decisive).toString(16).padStart(8, "0");
 }
 

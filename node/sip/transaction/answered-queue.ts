@@ -12,8 +12,6 @@ export class AnsweredQueue<T extends Answered> {
   #last: T | undefined;
 
   push(item: T): void {
-    // Kept up with here, so that what has ended is not held for longer than what was answered before it.
-    this.#skipEnded();
     if (this.#last === undefined) this.#first = item;
     else this.#last.nextAnswered = item;
     this.#last = item;
@@ -21,11 +19,11 @@ export class AnsweredQueue<T extends Answered> {
 
   /** The one answered longest ago, if that was at the given time or before. */
   oldest(answeredByMs: number): T | undefined {
-    this.#skipEnded();
     return this.#first !== undefined && this.#first.answeredAtMs <= answeredByMs ? this.#first : undefined;
   }
 
-  #skipEnded(): void {
+  /** Lets go of what has ended: to be called when something has. */
+  skipEnded(): void {
     while (this.#first?.ended === true) {
       const { nextAnswered } = this.#first;
       this.#first.nextAnswered = undefined;

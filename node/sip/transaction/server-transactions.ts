@@ -58,7 +58,10 @@ export class ServerTransactions {
       ...components,
       answered: () => this.#pending--,
       kept: (transaction) => this.#answered.push(transaction),
-      ended: (key) => this.#byKey.delete(key),
+      ended: (key) => {
+        this.#byKey.delete(key);
+        this.#answered.skipEnded();
+      },
     };
   }
 
