@@ -207,6 +207,8 @@ export const limits = {
     deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
     ownerHops: 3,
+    /** How long a message waits at its sender's server for a link to the owner that has just broken: as long as a lookup waits for a majority. Then it is held. */
+    linkMs: 2_000,
     /** Times that this server may be in the Via of a request: a user may move back, but not go in circles. Above it 482. */
     visits: 1,
     /** Branches that a request may have at one time, on all servers together, as RFC 5393 §5.3.1 recommends. Too few left for a user's devices: 440. */

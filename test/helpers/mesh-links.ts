@@ -1,3 +1,5 @@
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { ServerLinks } from "../../node/federation/links.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** A link that is silent for so long is given up by who waits for a word of the other; then it is down at both ends. */
@@ -16,6 +18,7 @@ export class MeshLinks {
   readonly #cut = new Set<string>();
   readonly #down = new Set<string>();
   readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #upListeners = new Set<(pair: string) => void>();
   readonly #awaited = new Set<{ readonly pair: string; readonly to: string; readonly fail: () => void }>();
 
   constructor(time: VirtualTime, latencyMs: number) {
@@ -25,6 +28,21 @@ export class MeshLinks {
 
   isUp(a: string, b: string): boolean {
     return !this.#down.has(pairOf(a, b));
+  }
+
+  /** The links of one server. */
+  linksOf(server: string): ServerLinks {
+    return {
+      isUp: (other) => this.isUp(server, other),
+      onUp: (listener) => {
+        const own = (pair: string): void => {
+          const [a, b] = pair.split("-");
+          if (a === server || b === server) listener((a === server ? b : a) as ServerId);
+        };
+        this.#upListeners.add(own);
+        return () => void this.#upListeners.delete(own);
+      },
+    };
   }
 
   /** Brings something from one server to another, now, later or never. */
@@ -62,7 +80,9 @@ export class MeshLinks {
     for (const deliver of this.#waiting.get(direction) ?? []) this.carry(from, to, deliver);
     this.#waiting.delete(direction);
     this.#time.after(RELINK_MS, () => {
-      if (!this.#cut.has(direction) && !this.#cut.has(directionOf(to, from))) this.#down.delete(pairOf(from, to));
+      if (this.#cut.has(direction) || this.#cut.has(directionOf(to, from))) return;
+      const pair = pairOf(from, to);
+      if (this.#down.delete(pair)) for (const listener of this.#upListeners) listener(pair);
     });
   }
 

@@ -4,6 +4,7 @@ import type { ClientAuthenticator } from "../../node/federation/edge.ts";
 import { createEdge } from "../../node/federation/edge.ts";
 import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
+import { createLinkWait } from "../../node/federation/links.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
 import { createOnceDelivery } from "../../node/messaging/deliver-once.ts";
 import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
@@ -108,6 +109,7 @@ export class SimulatedDomain {
       ...shared,
       send: (request, to) => stack.send(request, to),
       deliver: once.deliver,
+      untilLinked: createLinkWait(this.network.links.linksOf(locator.self), this.time),
     });
     const held = new HeldMessages({
       ...shared,
