@@ -286,7 +286,14 @@ export function createSipSide(components: SipSideComponents): SipSide {
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
       if (options?.forGood === true)
-        await handOnHeld({ ...shared, store: storage.messages, stack, others: staying, logger: part("messaging") });
+        await handOnHeld({
+          ...shared,
+          held,
+          store: storage.messages,
+          stack,
+          others: staying,
+          logger: part("messaging"),
+        });
     },
     stop: () => stack.stop(),
     stack,

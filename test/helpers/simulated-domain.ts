@@ -35,6 +35,9 @@ import { VirtualTime } from "./virtual-time.ts";
 
 export const DOMAIN = "example.com";
 
+/** From the word of a server that it has nothing left until it is no longer in the roster. Clients are there until then. */
+const ROSTER_MS = 1_000;
+
 export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
   /** What an earlier run left on disk. */
@@ -179,7 +182,7 @@ export class SimulatedDomain {
   }
 
   /**
-   * It leaves the domain for good: lets go of its users, gives what it holds to the others, and is no more.
+   * It leaves the domain for good: lets go of its users, gives what it holds to the others, and is no more when the roster says so.
    * @param others that stay, and can be reached at this instant
    */
   async leave(server: SimulatedServer, others: () => readonly SimulatedServer[]): Promise<void> {
@@ -187,13 +190,17 @@ export class SimulatedDomain {
     this.directory.expire(server.locator, "released");
     await Promise.all([server.held.stop(), server.presence.stop({ forGood: true })]);
     await this.handOn(server, others);
+    await new Promise<void>((resolve) => this.time.after(ROSTER_MS, resolve));
     this.kill(server);
   }
 
   /** What it holds is given to others. @returns how many messages nobody took */
-  handOn({ stack, storage, counters }: SimulatedServer, others: () => readonly SimulatedServer[]): Promise<number> {
+  handOn(
+    { stack, storage, held, counters }: SimulatedServer,
+    others: () => readonly SimulatedServer[],
+  ): Promise<number> {
     return handOnHeld({
-      ...{ store: storage.messages, stack, counters, clock: this.time, timers: this.time, logger: silentLogger },
+      ...{ store: storage.messages, stack, held, counters, clock: this.time, timers: this.time, logger: silentLogger },
       others: () => others().map(({ id }) => id),
     });
   }

@@ -8,9 +8,8 @@ export interface Written {
   readonly to: Aor;
   /** Call-ID, CSeq and From tag: by these a device can tell a message that comes again. */
   readonly identity: string;
-  /** The server that it was given to, and whether that was about to end. */
+  /** The server that it was given to. */
   readonly server: string;
-  readonly isEnding: boolean;
   readonly sentAtMs: number;
   /** What its sender heard; 0 stands for nothing. */
   answer?: { readonly status: number; readonly atMs: number };

@@ -13,7 +13,7 @@ export function verdictOn(storm: MessageStorm): string[] {
       const copies = record.copies.filter((copy) => copy.written === written);
       const faultsOf = [
         ...lost(record, written, copies),
-        ...refusedAndSent(record, written, copies),
+        ...refusedAndSent(written, copies),
         ...twice(record, written, copies),
         ...misdirected(written, copies),
       ];
@@ -36,15 +36,11 @@ function lost({ nowMs }: StormRecord, { answer }: Written, copies: readonly Copy
   return copies.some((copy) => [200, 415].includes(copy.answer?.status ?? 0)) ? [] : ["lost"];
 }
 
-/**
- * What was refused is not sent to a device later. 504 says that nobody knows; a server that ends cannot hold what it has sent to another, from
- * which it hears no more.
- */
-function refusedAndSent({ troubles }: StormRecord, written: Written, copies: readonly Copy[]): string[] {
-  const { answer, server, isEnding, sentAtMs } = written;
+/** What was refused no device has taken, or is given later. 504 says that nobody knows. */
+function refusedAndSent({ answer }: Written, copies: readonly Copy[]): string[] {
   if (answer === undefined || answer.status < 300 || answer.status === 504) return [];
-  const within = troubles.filter(({ fromMs, untilMs }) => untilMs >= sentAtMs && fromMs <= answer.atMs);
-  if (within.length > 0 && (isEnding || within.some((trouble) => trouble.server === server))) return [];
+  if (copies.some((copy) => copy.answer?.status === 200))
+    return [`a device has taken it, and its sender heard ${answer.status}`];
   return copies.some(({ sentAtMs }) => sentAtMs > answer.atMs) ? [`sent to a device after ${answer.status}`] : [];
 }
 
