@@ -151,6 +151,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     send: (branch, to, _from, options) => stack.send(branch, to, options),
   });
   const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
+  mesh.on((event) => event.kind === "link-down" && delivered.keep());
   const once = createOnceDelivery({
     ...shared,
     delivered,
@@ -295,7 +296,10 @@ export function createSipSide(components: SipSideComponents): SipSide {
           logger: part("messaging"),
         });
     },
-    stop: () => stack.stop(),
+    stop() {
+      delivered.keep();
+      return stack.stop();
+    },
     stack,
     registrar,
     presence,

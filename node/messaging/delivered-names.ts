@@ -30,13 +30,17 @@ export function formatMessageName({ key, isHeld }: MessageName): string {
 
 /**
  * Names of messages that this server has delivered, so that one that comes again is not delivered twice: the latest ones in memory, for a
- * link can break between a delivery and the answer to it; those that were held on disk too.
+ * link can break between a delivery and the answer to it; those that were held on disk too. The others are written only where an answer may
+ * have been lost, for a row each would cost a twentieth of all that a message costs: when a link breaks, and when the server stops.
  */
 export class DeliveredNames {
   readonly #store: Pick<MessageStore, "delivered" | "wasDelivered">;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #recent = new Set<string>();
+  /** Those whose answer may still be on its way, and when they were delivered; oldest first. */
+  readonly #unwritten = new Map<string, number>();
+  readonly #startedMs: number;
 
   constructor(components: {
     readonly store: Pick<MessageStore, "delivered" | "wasDelivered">;
@@ -46,17 +50,41 @@ export class DeliveredNames {
     this.#store = components.store;
     this.#clock = components.clock;
     this.#logger = components.logger;
+    this.#startedMs = this.#clock.monotonicMs();
   }
 
   has({ key, isHeld }: MessageName): boolean {
-    return this.#recent.has(key) || (isHeld && this.#store.wasDelivered(key));
+    if (this.#recent.has(key)) return true;
+    // Of one that nobody holds another server waits for the answer, as long as its sender does: what is asked for again was given to the last run.
+    const mayBeOfLastRun = this.#clock.monotonicMs() - this.#startedMs < limits.messaging.askedAgainMs;
+    return (isHeld || mayBeOfLastRun) && this.#store.wasDelivered(key);
   }
 
   add({ key, isHeld }: MessageName): void {
     this.#recent.add(key);
     if (this.#recent.size > limits.messaging.recentNames)
       this.#recent.delete(this.#recent.keys().next().value as string);
-    if (!isHeld) return;
+    if (isHeld) return this.#write(key);
+    this.#unwritten.set(key, this.#clock.monotonicMs());
+    this.#dropAnswered();
+  }
+
+  /** Answers may have been lost: what they said is kept for who asks again, of the next run too. */
+  keep(): void {
+    this.#dropAnswered();
+    for (const key of this.#unwritten.keys()) this.#write(key);
+    this.#unwritten.clear();
+  }
+
+  #dropAnswered(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [key, atMs] of this.#unwritten) {
+      if (nowMs - atMs < limits.messaging.answerMs && this.#unwritten.size <= limits.messaging.recentNames) return;
+      this.#unwritten.delete(key);
+    }
+  }
+
+  #write(key: string): void {
     try {
       // No message is older than that: its holder drops it then.
       this.#store.delivered(key, this.#clock.wallMs() + limits.messaging.heldMs);

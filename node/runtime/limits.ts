@@ -247,6 +247,10 @@ export const limits = {
     heldRecipientsPerSender: 500,
     /** Names of delivered messages kept in memory, 100 B each: so many others may be delivered before one is sent again whose answer was lost with a link. */
     recentNames: 65_536,
+    /** An answer to another server that is older has arrived: the link would be known to be broken, which takes 6 s at most. */
+    answerMs: 10_000,
+    /** How long after its start a server is asked for what its last run was given and nobody holds: as long as a request waits for its answer. */
+    askedAgainMs: 32_000,
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,

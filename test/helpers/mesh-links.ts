@@ -3,7 +3,7 @@ import type { ServerLinks } from "../../node/federation/links.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** A link that is silent for so long is given up by who waits for a word of the other; then it is down at both ends. */
-const SILENCE_MS = 1_500;
+export const SILENCE_MS = 1_500;
 /** From the end of the trouble until the servers have found each other again. */
 export const RELINK_MS = 500;
 
@@ -19,6 +19,7 @@ export class MeshLinks {
   readonly #down = new Set<string>();
   readonly #waiting = new Map<string, (() => void)[]>();
   readonly #upListeners = new Set<(pair: string) => void>();
+  readonly #downListeners = new Map<string, () => void>();
   readonly #awaited = new Set<{ readonly pair: string; readonly to: string; readonly fail: () => void }>();
 
   constructor(time: VirtualTime, latencyMs: number) {
@@ -43,6 +44,11 @@ export class MeshLinks {
         return () => void this.#upListeners.delete(own);
       },
     };
+  }
+
+  /** Calls `listener` when a link of the server goes down. */
+  onDown(server: string, listener: () => void): void {
+    this.#downListeners.set(server, listener);
   }
 
   /** Brings something from one server to another, now, later or never. */
@@ -99,6 +105,7 @@ export class MeshLinks {
   #goDown(a: string, b: string): void {
     const pair = pairOf(a, b);
     this.#down.add(pair);
+    for (const end of [a, b]) this.#downListeners.get(end)?.();
     this.#waiting.delete(directionOf(a, b));
     this.#waiting.delete(directionOf(b, a));
     for (const awaited of this.#awaited) if (awaited.pair === pair) awaited.fail();

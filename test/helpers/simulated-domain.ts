@@ -55,6 +55,7 @@ export interface SimulatedServer {
   readonly registrar: Registrar;
   readonly presence: PresenceServer;
   readonly held: HeldMessages;
+  readonly delivered: DeliveredNames;
   readonly storage: Storage;
   /** Contacts on its disk. */
   readonly store: ContactStore;
@@ -102,6 +103,7 @@ export class SimulatedDomain {
       contactFor: () => "sip:127.0.0.1:5060",
     });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
+    this.network.links.onDown(locator.self, () => delivered.keep());
     const deliver = createDeviceFork({
       ...shared,
       contacts: registrar,
@@ -161,7 +163,7 @@ export class SimulatedDomain {
       void held.stop();
     };
     return {
-      ...{ id: locator.self, name, locator, stack, registrar, presence, held, storage },
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, delivered, storage },
       ...{ store: storage.contacts, counters, cutOff },
     };
   }
@@ -178,6 +180,7 @@ export class SimulatedDomain {
     server.registrar.stop();
     await this.time.until(Promise.all([server.held.stop(), server.presence.stop()]));
     this.directory.expire(server.locator, "released");
+    server.delivered.keep();
     this.kill(server);
   }
 

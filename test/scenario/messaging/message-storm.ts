@@ -70,7 +70,7 @@ export class MessageStorm {
       case "restart":
         if (!this.weather.isUp(step.at)) return;
         this.record.note(`server ${this.#server(step.at).name} ${step.inOrder ? "stops" : "is killed"}`);
-        this.record.ended(this.#server(step.at).name);
+        this.record.ended(this.#server(step.at).name, { isKilled: !step.inOrder });
         await this.weather.blow(step);
         return this.record.ended(this.#server(step.at).name);
       case "find-old":

@@ -41,8 +41,9 @@ export interface TraceEntry {
 export interface Trouble {
   readonly fromMs: number;
   readonly untilMs: number;
-  /** That ended. */
+  /** That ended, and whether without a word. */
   readonly server?: string;
+  readonly isKilled?: boolean;
 }
 
 /** All that is known of a storm when it is over. */
@@ -73,8 +74,8 @@ export class StormRecord {
     this.faults.push({ text, fault });
   }
 
-  ended(server: string): void {
-    this.troubles.push({ fromMs: this.nowMs, untilMs: this.nowMs, server });
+  ended(server: string, { isKilled = false } = {}): void {
+    this.troubles.push({ fromMs: this.nowMs, untilMs: this.nowMs, server, isKilled });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Copy, StormRecord, TraceEntry, Written } from "./storm-record.ts";
+import { SILENCE_MS } from "../../helpers/mesh-links.ts";
 import type { MessageStorm } from "./message-storm.ts";
 
 /** A server that has the answer of a device knows it at once: within the time that the answer is on its way. */
@@ -45,8 +46,9 @@ function refusedAndSent({ answer }: Written, copies: readonly Copy[]): string[] 
 }
 
 /**
- * A device that has taken a message does not get it again, with two exceptions: the server that gave it has died before it had noted
- * so (what was not held, it notes in memory only), or another server gives it, for the owner has changed in a time of trouble.
+ * A device that has taken a message does not get it again, with two exceptions: the server that gave it has ended before it had noted
+ * so (of what was not held, where it is killed, before it knows that the link to who waits for the answer is broken), or another server gives it,
+ * for the owner has changed in a time of trouble.
  */
 function twice({ troubles }: StormRecord, { sentAtMs }: Written, copies: readonly Copy[]): string[] {
   return copies.flatMap((first, at) => {
@@ -55,12 +57,12 @@ function twice({ troubles }: StormRecord, { sentAtMs }: Written, copies: readonl
     const again = copies.slice(at + 1).find((copy) => copy.handset === first.handset && copy.sentAtMs >= answer.atMs);
     if (again === undefined) return [];
     const isElsewhere = again.server !== first.server;
-    const isExcused = troubles.some(({ fromMs, untilMs, server }) =>
+    const isExcused = troubles.some(({ fromMs, untilMs, server, isKilled }) =>
       isElsewhere
         ? untilMs >= sentAtMs && fromMs <= again.sentAtMs
         : server === first.server &&
           untilMs >= first.sentAtMs &&
-          fromMs <= (first.isHeld ? answer.atMs + ANSWER_MS : again.sentAtMs),
+          fromMs <= answer.atMs + ANSWER_MS + (isKilled === true && !first.isHeld ? SILENCE_MS : 0),
     );
     return isExcused ? [] : [`sent to ${first.handset} again, which has taken it from ${first.server}`];
   });
