@@ -27,7 +27,7 @@ export interface HandOnComponents {
 /**
  * Gives what this server holds to others, which hold it from then on: for a server that leaves for good. What one recipient has
  * goes to one server, in order, to the next only when that one takes no more; where none does, all are asked again a moment later: they may be
- * starting, or the links be broken. What nobody takes within its time stays on this disk.
+ * starting, or the links be broken. What comes meanwhile goes the same way. What nobody takes within its time stays on this disk.
  * @returns how many messages stay
  */
 export async function handOnHeld(components: HandOnComponents): Promise<number> {
