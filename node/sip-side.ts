@@ -6,6 +6,8 @@ import type { Directory } from "./directory/directory.ts";
 import { createEdge } from "./federation/edge.ts";
 import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
+import type { ServerLinks } from "./federation/links.ts";
+import { createLinkWait } from "./federation/links.ts";
 import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { History } from "./history/history.ts";
@@ -85,6 +87,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers };
 
+  const links: ServerLinks = {
+    isUp: (server) => mesh.isUp(server),
+    onUp: (listener) => mesh.on((event) => event.kind === "link-up" && listener(event.server)),
+  };
+
   const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
   const stack = createSipStack({
     listen: listenAddresses(config),
@@ -117,7 +124,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     contacts: registrar,
     storage,
-    links: { onUp: (listener) => mesh.on((event) => event.kind === "link-up" && listener(event.server)) },
+    links,
     random: Math.random,
     logger: part("presence"),
     contactFor: (flow) => contactFor(flow, config),
@@ -144,6 +151,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     send: (branch, to, _from, options) => stack.send(branch, to, options),
   });
   const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
+  mesh.on((event) => event.kind === "link-down" && delivered.keep());
   const once = createOnceDelivery({
     ...shared,
     delivered,
@@ -157,6 +165,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     send: (request, to) => stack.send(request, to),
     deliver: once.deliver,
+    untilLinked: createLinkWait(links, systemTimers),
     logger: part("router"),
   });
   const held = new HeldMessages({
@@ -278,9 +287,19 @@ export function createSipSide(components: SipSideComponents): SipSide {
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
       if (options?.forGood === true)
-        await handOnHeld({ ...shared, store: storage.messages, stack, others: staying, logger: part("messaging") });
+        await handOnHeld({
+          ...shared,
+          held,
+          store: storage.messages,
+          stack,
+          others: staying,
+          logger: part("messaging"),
+        });
     },
-    stop: () => stack.stop(),
+    stop() {
+      delivered.keep();
+      return stack.stop();
+    },
     stack,
     registrar,
     presence,

@@ -20,6 +20,9 @@ export const AORTA_MESSAGE = "Aorta-Message";
 /** Of a MESSAGE: its sender held it and leaves the domain; the receiver is to hold it from now on (202), or to refuse. */
 export const AORTA_HOLD = "Aorta-Hold";
 
+/** Of a 302 or 404: its server had sent the request on, and the link that it took broke; it may have been delivered. */
+export const AORTA_CUT_OFF = "Aorta-Cut-Off";
+
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
 export function epochIn(
   headers: SipHeaders,
@@ -56,16 +59,20 @@ export function notOwner(aor: Aor, locator: Pick<Locator, "forwardingNote" | "ne
 export function notOwnerIn(
   status: number,
   headers: SipHeaders,
-): { readonly epoch: Epoch; readonly owner?: ServerId } | undefined {
+): { readonly epoch: Epoch; readonly owner?: ServerId; readonly isCutOff?: boolean } | undefined {
   if (status !== 302 && status !== 404) return undefined;
   const epoch = epochIn(headers);
   if (epoch === undefined) return undefined;
   const owner = status === 302 ? headers.get(AORTA_OWNER) : undefined;
-  return owner === undefined ? { epoch } : { epoch, owner: owner.trim() as ServerId };
+  return {
+    epoch,
+    ...(owner !== undefined && { owner: owner.trim() as ServerId }),
+    ...(headers.has(AORTA_CUT_OFF) && { isCutOff: true }),
+  };
 }
 
 const BETWEEN_SERVERS: ReadonlySet<string> = new Set(
-  [AORTA_EPOCH, AORTA_OWNER, AORTA_STATE_EPOCH, AORTA_MESSAGE, AORTA_HOLD].map(headerKey),
+  [AORTA_EPOCH, AORTA_OWNER, AORTA_STATE_EPOCH, AORTA_CUT_OFF, AORTA_MESSAGE, AORTA_HOLD].map(headerKey),
 );
 
 /** Removes what only servers may say, from a message that came from or goes to a client. */

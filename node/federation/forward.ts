@@ -4,7 +4,7 @@ import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { formatUri, schemeOf, tryParseUri } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
-import { isSecure } from "../sip/stack.ts";
+import { AORTA_LOCAL, isSecure, LOCAL_CUT_OFF } from "../sip/stack.ts";
 import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
 import { stripAssertions } from "./edge-identity.ts";
 
@@ -95,9 +95,11 @@ function isSameFlow(a: Flow, b: Flow): boolean {
 }
 
 /** What came of sending a request: the stack marks the answers that it made up itself. */
-export function localFailure(response: SipResponse): "not-sent" | "timed-out" | undefined {
-  if (!response.headers.has("Aorta-Local")) return undefined;
-  return response.status === 408 ? "timed-out" : "not-sent";
+export function localFailure(response: SipResponse): "not-sent" | "cut-off" | "timed-out" | undefined {
+  const mark = response.headers.get(AORTA_LOCAL);
+  if (mark === undefined) return undefined;
+  if (response.status === 408) return "timed-out";
+  return mark === LOCAL_CUT_OFF ? "cut-off" : "not-sent";
 }
 
 function forwarded(request: SipRequest): SipRequest {

@@ -1,4 +1,5 @@
 import { AortaError } from "../runtime/errors.ts";
+import { AORTA_LOCAL } from "../sip/stack.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { compareBallots, sameBallot } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
@@ -19,21 +20,24 @@ export type RouteStep =
   | { readonly kind: "send"; readonly hop: OwnerHop }
   /** Answer this instead. */
   | { readonly kind: "refuse"; readonly refusal: Refusal }
+  /** Wait for a moment until there is a link to the server, and say whether there is. */
+  | { readonly kind: "await-link"; readonly hop: OwnerHop }
   /** The last response received is the answer. */
   | { readonly kind: "relay" };
 
 /** What came back from a hop. */
 export interface HopAnswer {
   /** Set when the other server said that it does not own the user. */
-  readonly notOwner?: { readonly epoch: Epoch; readonly owner?: ServerId };
-  /** Set when no answer came: the request could not be sent, or nobody answered in time. */
-  readonly failed?: "not-sent" | "timed-out";
+  readonly notOwner?: { readonly epoch: Epoch; readonly owner?: ServerId; readonly isCutOff?: boolean };
+  /** Set when no answer came: the request could not be sent, the link broke when it was on its way, or nobody answered in time. */
+  readonly failed?: "not-sent" | "cut-off" | "timed-out";
 }
 
 type State =
   | { readonly kind: "locating"; readonly certain: boolean }
   | { readonly kind: "delivering" }
   | { readonly kind: "sending"; readonly hop: OwnerHop }
+  | { readonly kind: "awaiting-link"; readonly hop: OwnerHop }
   | { readonly kind: "done" };
 
 const NOBODY: Refusal = { status: 480, reason: "Temporarily Unavailable", headers: [["Retry-After", "30"]] };
@@ -42,6 +46,9 @@ const MOVING: Refusal = { status: 480, reason: "User Is Moving", headers: [["Ret
 const UNAVAILABLE: Refusal = { status: 503, reason: "Directory Unavailable", headers: [["Retry-After", "10"]] };
 /** The owner was asked and did not answer in time. */
 export const TIMED_OUT: Refusal = { status: 504, reason: "Server Time-out" };
+
+/** The owner may have been given the request, and the link to it broke: nobody knows, for now. */
+export const CUT_OFF: Refusal = { status: 504, reason: "Server Of User Cut Off", headers: [[AORTA_LOCAL, "1"]] };
 
 /**
  * The way of one request from the server of its sender to the owner of its user. Pure: the caller looks up, sends and
@@ -53,10 +60,28 @@ export class OwnerRoute {
   readonly #maxHops: number;
   /** The hop that did not work: going there again would be in vain. */
   #vain: OwnerHop | undefined;
+  readonly #isNamed: boolean;
+  /** The last hop did not work for want of a link. */
+  #isLinkDown = false;
+  #hasWaited = false;
+  /** Some link broke that the request had taken. */
+  #isCutOff = false;
 
-  /** @param maxHops servers tried before giving up */
-  constructor(maxHops: number) {
+  /**
+   * @param maxHops servers tried before giving up
+   * @param options.isNamed its receiver knows the request again: where the link to it fails, it is sent once more over the next one
+   */
+  constructor(maxHops: number, { isNamed = false }: { readonly isNamed?: boolean } = {}) {
     this.#maxHops = maxHops;
+    this.#isNamed = isNamed;
+  }
+
+  /**
+   * Whether some server may have delivered the request, which has a name, and could not say so. A 2xx answers that; a refusal does not, for who
+   * refuses it may have been started anew, or be another.
+   */
+  get isOutcomeUnknown(): boolean {
+    return this.#isNamed && this.#isCutOff;
   }
 
   /** The first answer will do at first: who is found there confirms it by serving the request. */
@@ -71,7 +96,10 @@ export class OwnerRoute {
       case "here":
         return this.#deliver();
       case "server":
-        return this.#isVain(location) ? this.#refuse(UNREACHABLE) : this.#send(location);
+        if (!this.#isVain(location)) return this.#send(location);
+        return this.#isLinkDown && this.#isNamed && !this.#hasWaited
+          ? this.#awaitLink(location)
+          : this.#refuse(UNREACHABLE);
       case "nobody":
         return this.#state.certain ? this.#refuse(NOBODY) : this.#locate(true);
       case "unavailable":
@@ -91,21 +119,30 @@ export class OwnerRoute {
   answered(answer: HopAnswer): RouteStep {
     if (this.#state.kind !== "sending") return this.#illegal("answered");
     const { hop } = this.#state;
+    if (answer.failed === "cut-off" || answer.notOwner?.isCutOff === true) this.#isCutOff = true;
     if (answer.notOwner !== undefined) {
       this.#vain = hop;
+      this.#isLinkDown = false;
       const { epoch, owner } = answer.notOwner;
       const isLater = compareBallots(epoch, hop.epoch) > 0;
       if (owner !== undefined && isLater && this.#hops < this.#maxHops) return this.#send({ server: owner, epoch });
       return this.#tryElsewhere();
     }
-    if (answer.failed === "not-sent") {
+    if (answer.failed === "not-sent" || answer.failed === "cut-off") {
       this.#vain = hop;
+      this.#isLinkDown = true;
       return this.#tryElsewhere();
     }
     // It may have been delivered: sending it to another server could deliver it twice.
     if (answer.failed === "timed-out") return this.#refuse(TIMED_OUT);
     this.#state = { kind: "done" };
     return { kind: "relay" };
+  }
+
+  /** awaiting-link → sending, or done when there is none */
+  linked(isUp: boolean): RouteStep {
+    if (this.#state.kind !== "awaiting-link") return this.#illegal("linked");
+    return isUp ? this.#send(this.#state.hop) : this.#refuse(UNREACHABLE);
   }
 
   #tryElsewhere(): RouteStep {
@@ -132,6 +169,14 @@ export class OwnerRoute {
     const hop = { server, epoch };
     this.#state = { kind: "sending", hop };
     return { kind: "send", hop };
+  }
+
+  /** Once: what is held meanwhile is tried again later. */
+  #awaitLink({ server, epoch }: OwnerHop): RouteStep {
+    this.#hasWaited = true;
+    const hop = { server, epoch };
+    this.#state = { kind: "awaiting-link", hop };
+    return { kind: "await-link", hop };
   }
 
   #refuse(refusal: Refusal): RouteStep {

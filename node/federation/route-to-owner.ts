@@ -1,16 +1,17 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
-import { epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
+import { AORTA_CUT_OFF, epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
 import { localFailure, toServer } from "./forward.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { Location, Locator } from "./locator.ts";
 import type { HopAnswer, OwnerHop, RouteStep } from "./owner-route.ts";
-import { arrive, OwnerRoute, TIMED_OUT } from "./owner-route.ts";
+import { arrive, CUT_OFF, OwnerRoute, TIMED_OUT } from "./owner-route.ts";
 import type { Refusal } from "./refusal.ts";
 import { servingEpoch } from "./serving-epoch.ts";
 
@@ -31,6 +32,11 @@ export interface OwnerRouterComponents {
   readonly send: (request: SipRequest, to: Flow, from: Flow, progress?: InviteProgress) => Promise<SipResponse>;
   readonly locator: Locator;
   readonly deliver: DeviceDelivery;
+  /**
+   * Waits for a moment until there is a link to a server, and says whether there is. Given where requests have names by which their receiver knows
+   * them again, so that they may be sent twice.
+   */
+  readonly untilLinked?: (server: ServerId) => Promise<boolean>;
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -89,8 +95,8 @@ class OwnerRouterDriver implements OwnerRouter {
 
   async #fromClient(travel: Travel): Promise<SipResponse> {
     const { request, aor, from, progress } = travel;
-    const { locator, deliver, counters } = this.#components;
-    const route = new OwnerRoute(limits.federation.ownerHops);
+    const { locator, deliver, counters, untilLinked } = this.#components;
+    const route = new OwnerRoute(limits.federation.ownerHops, { isNamed: untilLinked !== undefined });
     let step: RouteStep = route.start();
     let response: SipResponse | undefined;
     for (;;) {
@@ -112,10 +118,16 @@ class OwnerRouterDriver implements OwnerRouter {
           if (isCancelled(response, progress)) return createResponse(request, 487);
           step = route.answered(this.#learn(aor, response));
           break;
+        case "await-link":
+          counters.add("federation.links_awaited");
+          step = route.linked((await untilLinked?.(step.hop.server)) === true);
+          break;
         case "refuse":
           counters.add(`federation.refused_${step.refusal.status}`);
-          return refused(request, step.refusal);
+          return refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal);
         case "relay":
+          if (route.isOutcomeUnknown && response !== undefined && response.status >= 300)
+            return refused(request, CUT_OFF);
           return forClient(response ?? refused(request, { status: 500, reason: "Server Internal Error" }));
       }
     }
@@ -139,7 +151,10 @@ class OwnerRouterDriver implements OwnerRouter {
         if (isCancelled(response, progress)) return createResponse(request, 487);
         const { failed } = this.#learn(aor, response);
         if (failed === undefined) return response;
-        return refused(request, failed === "timed-out" ? TIMED_OUT : notOwner(aor, locator));
+        if (failed === "timed-out") return refused(request, TIMED_OUT);
+        const answer = refused(request, notOwner(aor, locator));
+        if (failed === "cut-off") answer.headers.set(AORTA_CUT_OFF, "1");
+        return answer;
       }
       case "not-owner":
         counters.add("federation.not_owner");

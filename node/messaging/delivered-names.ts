@@ -15,6 +15,7 @@ export interface MessageName {
 }
 
 const HELD = ";held";
+const WRITTEN = Number.NEGATIVE_INFINITY;
 
 /** The name in a message that came from another server, or from disk. */
 export function messageNameIn(headers: SipHeaders): MessageName | undefined {
@@ -31,13 +32,16 @@ export function formatMessageName({ key, isHeld }: MessageName): string {
 
 /**
  * Names of messages that this server has delivered, so that one that comes again is not delivered twice: the latest ones in memory, for a
- * link can break between a delivery and the answer to it; those that were held on disk too.
+ * link can break between a delivery and the answer to it; those that were held on disk too. The others are written only where an answer may
+ * have been lost, for a row each would cost a twentieth of all that a message costs: when a link breaks, and when the server stops.
  */
 export class DeliveredNames {
   readonly #store: Pick<MessageStore, "delivered" | "wasDelivered">;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #recent = new RecentMap<string, true>(limits.messaging.recentNames);
+  /** When each was delivered; `WRITTEN` where that is on disk. */
+  readonly #recent = new RecentMap<string, number>(limits.messaging.recentNames);
+  readonly #startedMs: number;
 
   constructor(components: {
     readonly store: Pick<MessageStore, "delivered" | "wasDelivered">;
@@ -47,15 +51,30 @@ export class DeliveredNames {
     this.#store = components.store;
     this.#clock = components.clock;
     this.#logger = components.logger;
+    this.#startedMs = this.#clock.monotonicMs();
   }
 
   has({ key, isHeld }: MessageName): boolean {
-    return this.#recent.has(key) || (isHeld && this.#store.wasDelivered(key));
+    if (this.#recent.has(key)) return true;
+    // Of one that nobody holds another server waits for the answer, as long as its sender does: what is asked for again was given to the last run.
+    const mayBeOfLastRun = this.#clock.monotonicMs() - this.#startedMs < limits.messaging.askedAgainMs;
+    return (isHeld || mayBeOfLastRun) && this.#store.wasDelivered(key);
   }
 
   add({ key, isHeld }: MessageName): void {
-    this.#recent.set(key, true);
-    if (!isHeld) return;
+    if (isHeld) this.#write(key);
+    else this.#recent.set(key, this.#clock.monotonicMs());
+  }
+
+  /** Answers may have been lost: what they said is kept for who asks again, of the next run too. */
+  keep(): void {
+    const sinceMs = this.#clock.monotonicMs() - limits.messaging.answerMs;
+    const underWay = [...this.#recent.entries()].filter(([, deliveredAtMs]) => deliveredAtMs > sinceMs);
+    for (const [key] of underWay) this.#write(key);
+  }
+
+  #write(key: string): void {
+    this.#recent.set(key, WRITTEN);
     try {
       // No message is older than that: its holder drops it then.
       this.#store.delivered(key, this.#clock.wallMs() + limits.messaging.heldMs);

@@ -9,10 +9,13 @@ import type { Timers } from "../runtime/timers.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
 import type { SipStack } from "../sip/stack.ts";
 import type { HeldMessage, MessageStore } from "../storage/ports.ts";
+import type { HeldMessages } from "./held-messages.ts";
 
 export interface HandOnComponents {
   readonly store: Pick<MessageStore, "recipients" | "next" | "remove">;
   readonly stack: Pick<SipStack, "send">;
+  /** What holds messages until there are none left, and nothing after that. */
+  readonly held: Pick<HeldMessages, "close">;
   /** Servers that can hold messages now: up, and not leaving themselves. */
   readonly others: () => readonly ServerId[];
   readonly clock: Clock;
@@ -24,18 +27,23 @@ export interface HandOnComponents {
 /**
  * Gives what this server holds to others, which hold it from then on: for a server that leaves for good. What one recipient has
  * goes to one server, in order, to the next only when that one takes no more; where none does, all are asked again a moment later: they may be
- * starting, or the links be broken. What nobody takes within its time stays on this disk.
+ * starting, or the links be broken. What comes meanwhile goes the same way. What nobody takes within its time stays on this disk.
  * @returns how many messages stay
  */
 export async function handOnHeld(components: HandOnComponents): Promise<number> {
-  const { store, clock, logger } = components;
+  const { store, held, clock, logger } = components;
   const giveUpAtMs = clock.monotonicMs() + limits.messaging.handOnMs;
-  const waiting = [...store.recipients()];
-  const workers = Array.from({ length: limits.messaging.handOnAtOnce }, async (_, worker) => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
-      await handOnOf(components, next.recipient, worker, giveUpAtMs);
-  });
-  await Promise.all(workers);
+  let waiting = [...store.recipients()];
+  // Meanwhile more comes, and is held behind what there is.
+  while (waiting.length > 0 && clock.monotonicMs() < giveUpAtMs) {
+    const workers = Array.from({ length: limits.messaging.handOnAtOnce }, async (_, worker) => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+        await handOnOf(components, next.recipient, worker, giveUpAtMs);
+    });
+    await Promise.all(workers);
+    waiting = [...store.recipients()];
+  }
+  held.close();
   const left = store.recipients().reduce((sum, { messages }) => sum + messages, 0);
   if (left > 0) logger.error({ messages: left }, "held messages could not be handed on: they stay in the data folder");
   return left;

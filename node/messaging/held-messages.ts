@@ -35,13 +35,16 @@ interface Recipient {
   readonly aor: Aor;
   /** Who was the first to write to them, as far as this run knows. */
   readonly openedBy: Aor | undefined;
-  readonly watch: OwnerWatch;
+  /** None where the server stops. */
+  readonly watch: OwnerWatch | undefined;
   messages: number;
   bytes: number;
   state:
     | { readonly kind: "waiting"; readonly cancel: () => void }
     /** `again`: the recipient appeared meanwhile. */
-    | { readonly kind: "delivering"; again: boolean };
+    | { readonly kind: "delivering"; again: boolean }
+    /** The server stops: until it is started again. */
+    | { readonly kind: "resting" };
   /** In a row. */
   failures: number;
 }
@@ -49,7 +52,8 @@ interface Recipient {
 const SWEEP_MS = 60_000;
 
 /**
- * Messages for users who cannot be reached: kept on disk, in order, until the recipient appears on this server or on another.
+ * Messages for users who cannot be reached: kept on disk, in order, until the recipient appears on this server or on another. While the server
+ * stops, what comes goes on queueing, and nothing of it is delivered any more: the next run does that, or who is given it.
  * A message keeps one name on its way, so that the server that has delivered it can tell it from a new one.
  */
 export class HeldMessages {
@@ -62,7 +66,7 @@ export class HeldMessages {
   readonly #deliveries = new Set<Promise<void>>();
   #endSweep = () => {};
   #stopListening = () => {};
-  #stopped = true;
+  #state: "new" | "running" | "stopping" | "closed" = "new";
 
   constructor(components: HeldMessagesComponents) {
     this.#components = components;
@@ -71,7 +75,7 @@ export class HeldMessages {
   /** Goes on with what was held by an earlier run. */
   start(): void {
     const { store, contacts } = this.#components;
-    this.#stopped = false;
+    this.#state = "running";
     this.#stopListening = contacts.onChange((aor) => this.#appeared(aor));
     for (const { recipient, messages, bytes } of store.recipients()) {
       const held = this.#recipientOf(recipient);
@@ -81,16 +85,24 @@ export class HeldMessages {
     this.#sweep();
   }
 
-  /** What is held stays on disk. Resolves when it is known of each message on its way whether it was delivered, or after a moment. */
+  /**
+   * What is held stays on disk, and what comes is put behind it. Resolves when it is known of each message on its way whether it was
+   * delivered, or after a moment.
+   */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    if (this.#state === "running") this.#state = "stopping";
     this.#endSweep();
     this.#stopListening();
-    for (const recipient of this.#recipients.values()) this.#forget(recipient);
+    for (const recipient of this.#recipients.values()) this.#rest(recipient);
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#components.timers.after(limits.messaging.stopMs, resolve);
     await Promise.race([Promise.all(this.#deliveries), promise]);
     cancel();
+  }
+
+  /** Nothing more is held: others have what was. For those who may still wait there nothing is to be sent past them. */
+  close(): void {
+    this.#state = "closed";
   }
 
   get status(): { readonly recipients: number; readonly messages: number } {
@@ -99,9 +111,13 @@ export class HeldMessages {
     return { recipients: this.#recipients.size, messages };
   }
 
-  /** Whether messages wait for a user: a new one has to queue behind them. */
-  isHolding(aor: Aor): boolean {
-    return this.#recipients.has(aor);
+  /**
+   * Whether a message has to queue behind others that wait for its recipient, or be refused; not one that is for now or never, nor our own
+   * delivery, which has come back to us.
+   */
+  isToQueue(request: SipRequest, to: Aor): boolean {
+    const key = messageNameIn(request.headers)?.key ?? "";
+    return this.#recipients.has(to) && lifeMsOf(request) > 0 && !this.#underWay.has(key);
   }
 
   /**
@@ -112,8 +128,8 @@ export class HeldMessages {
    */
   hold(request: SipRequest, to: Aor): boolean {
     const { store, clock, counters, logger } = this.#components;
-    const lifeMs = Math.min((expiresOf(request.headers) ?? Infinity) * 1000, limits.messaging.heldMs);
-    if (this.#stopped || lifeMs === 0 || hasTag(request.headers.get("To") ?? "")) return false;
+    const lifeMs = lifeMsOf(request);
+    if (this.#state === "closed" || lifeMs === 0 || hasTag(request.headers.get("To") ?? "")) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.
@@ -149,14 +165,21 @@ export class HeldMessages {
 
   /** @param openedBy who was the first to write to them */
   #recipientOf(aor: Aor, openedBy?: Aor): Recipient {
-    const watch = this.#components.locator.watch(aor, (change) => {
-      if (change.kind !== "nobody") this.#appeared(aor);
-    });
-    const state = { kind: "waiting", cancel: this.#after(limits.messaging.heldRetryMinMs, aor) } as const;
+    const isRunning = this.#state === "running";
+    const watch = isRunning ? this.#watch(aor) : undefined;
+    const state: Recipient["state"] = isRunning
+      ? { kind: "waiting", cancel: this.#after(limits.messaging.heldRetryMinMs, aor) }
+      : { kind: "resting" };
     const recipient: Recipient = { aor, openedBy, watch, messages: 0, bytes: 0, state, failures: 0 };
     this.#recipients.set(aor, recipient);
     if (openedBy !== undefined) this.#opened.set(openedBy, (this.#opened.get(openedBy) ?? 0) + 1);
     return recipient;
+  }
+
+  #watch(aor: Aor): OwnerWatch {
+    return this.#components.locator.watch(aor, (change) => {
+      if (change.kind !== "nobody") this.#appeared(aor);
+    });
   }
 
   #after(delayMs: number, aor: Aor): () => void {
@@ -166,7 +189,7 @@ export class HeldMessages {
   /** waiting → delivering */
   #appeared(aor: Aor): void {
     const recipient = this.#recipients.get(aor);
-    if (recipient === undefined) return;
+    if (recipient === undefined || recipient.state.kind === "resting") return;
     if (recipient.state.kind === "delivering") recipient.state.again = true;
     else {
       recipient.state.cancel();
@@ -176,20 +199,20 @@ export class HeldMessages {
     }
   }
 
-  /** delivering → waiting, or gone when nothing is left */
+  /** delivering → waiting or resting, or gone when nothing is left */
   async #deliver(recipient: Recipient): Promise<void> {
     const { store, logger } = this.#components;
     try {
       for (;;) {
         const held = store.next(recipient.aor);
         if (held === undefined) return this.#forget(recipient);
+        if (this.#state !== "running") break;
         this.#underWay.add(held.key);
         const isDone = await this.#deliverOne(recipient.aor, held.message).finally(() =>
           this.#underWay.delete(held.key),
         );
-        if (isDone) store.remove(held.id);
-        if (this.#stopped) return;
         if (!isDone) break;
+        store.remove(held.id);
         recipient.messages--;
         recipient.bytes -= held.message.length;
         recipient.failures = 0;
@@ -219,7 +242,10 @@ export class HeldMessages {
   }
 
   #wait(recipient: Recipient): void {
-    if (this.#stopped) return;
+    if (this.#state !== "running") {
+      recipient.state = { kind: "resting" };
+      return;
+    }
     const { heldRetryMinMs, heldRetryMaxMs } = limits.messaging;
     const hasAppeared = recipient.state.kind === "delivering" && recipient.state.again;
     const pauseMs = hasAppeared ? 0 : Math.min(heldRetryMinMs * 2 ** recipient.failures, heldRetryMaxMs);
@@ -227,9 +253,16 @@ export class HeldMessages {
     recipient.state = { kind: "waiting", cancel: this.#after(pauseMs, recipient.aor) };
   }
 
+  /** waiting → resting; what is on its way to its device comes to its end */
+  #rest(recipient: Recipient): void {
+    recipient.watch?.close();
+    if (recipient.state.kind !== "waiting") return;
+    recipient.state.cancel();
+    recipient.state = { kind: "resting" };
+  }
+
   #forget(recipient: Recipient): void {
-    recipient.watch.close();
-    if (recipient.state.kind === "waiting") recipient.state.cancel();
+    this.#rest(recipient);
     this.#recipients.delete(recipient.aor);
     const { openedBy } = recipient;
     const opened = this.#opened.get(openedBy) ?? 0;
@@ -262,6 +295,11 @@ export class HeldMessages {
       }
     }
   }
+}
+
+/** How long a message may wait. */
+function lifeMsOf({ headers }: SipRequest): number {
+  return Math.min((expiresOf(headers) ?? Infinity) * 1000, limits.messaging.heldMs);
 }
 
 /** The request as it will go out again: from this server, with its name, and the time when it was sent. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Aor } from "../../dht-schema/aor.ts";
 import { AORTA_HOLD, AORTA_MESSAGE } from "../federation/aorta-headers.ts";
+import { localFailure, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
@@ -70,14 +71,17 @@ export function createPager({ router, held, once, locator, onSent, counters }: P
       const hold = () => mayHold() && held.hold(request, to);
       const again = name && once.underWay(name);
       if (again !== undefined) counters.add("messaging.repeated");
-      else if (held.isHolding(to) && hold()) return answer(createResponse(request, 202));
+      else if (mayHold() && held.isToQueue(request, to))
+        return answer(hold() ? createResponse(request, 202) : unreachable(request));
       void (again ?? router.route(request, to, identity, flow)).then((response) => {
         // The owner hears of another device at once, and who held the message until now does not.
-        const isToWait = isForNow(response.status) || (name?.isHeld === true && isOfDevices(response.status));
+        const isCutOff = localFailure(response) !== undefined;
+        const isToWait =
+          isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
-        answer(response);
+        answer(isCutOff ? createResponse(request, response.status) : response);
       });
     },
   };

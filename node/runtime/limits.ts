@@ -207,6 +207,8 @@ export const limits = {
     deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
     ownerHops: 3,
+    /** How long a message waits at its sender's server for a link to the owner that has just broken: as long as a lookup waits for a majority. Then it is held. */
+    linkMs: 2_000,
     /** Branches that a request may have at one time, on all servers together, as RFC 5393 §5.3.1 recommends. Too few left for a user's devices: 440. */
     maxBreadth: 60,
     /** Challenges, and their octets, that are added to those of a fork's best answer: proxies and devices ask for one or two each. More are left out, or nobody could read the answer. */
@@ -242,7 +244,11 @@ export const limits = {
     heldRecipients: 50_000,
     heldRecipientsPerSender: 500,
     /** Names of delivered messages kept in memory, 100 B each: at least half as many others may be delivered before one is sent again whose answer was lost with a link. */
-    recentNames: 65_536,
+    recentNames: 131_072,
+    /** An answer to another server that is older has arrived: the link would be known to be broken, which takes 6 s at most. */
+    answerMs: 10_000,
+    /** How long after its start a server is asked for what its last run was given and nobody holds: as long as a request waits for its answer. */
+    askedAgainMs: 32_000,
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,

@@ -100,6 +100,7 @@ class InviteFork {
     this.#cancelAll.signal.removeEventListener("abort", abort);
     switch (localFailure(response)) {
       case "not-sent":
+      case "cut-off":
         return giveUp.signal.aborted ? createResponse(this.#request, 487) : unreachable(this.#request);
       case "timed-out":
         return createResponse(this.#request, giveUp.signal.aborted ? 487 : 408);

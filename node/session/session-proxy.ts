@@ -141,6 +141,7 @@ class Proxy implements SessionProxy {
         case "timed-out":
           return refuse(408);
         case "not-sent":
+        case "cut-off":
           // RFC 5626 §5.3: the connection of that client is gone. From a server of the mesh the link is.
           return refuse(response.status === 487 ? 487 : to.transport === "MESH" ? 480 : 430);
         case undefined:

@@ -25,7 +25,8 @@ import type {
   SipSessions,
   SipStack,
 } from "./stack.ts";
-import { AORTA_LOCAL, ClientTransactions } from "./transaction/client-transactions.ts";
+import { AORTA_LOCAL } from "./stack.ts";
+import { ClientTransactions } from "./transaction/client-transactions.ts";
 import { Overload } from "./transaction/overload.ts";
 import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";

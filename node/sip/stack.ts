@@ -64,6 +64,11 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Of a response made by the stack because no peer gave one. */
+export const AORTA_LOCAL = "Aorta-Local";
+/** Its value where the request had been sent when the connection or link broke: the peer may have it. */
+export const LOCAL_CUT_OFF = "cut-off";
+
 /** Transports and transactions of one node. */
 export interface SipStack {
   /** Binds all listeners, or none. @throws {ConfigurationError} `PORT_IN_USE` and the like */
@@ -78,7 +83,7 @@ export interface SipStack {
   /**
    * Sends a non-INVITE request in a client transaction: adds the top Via, retransmits over UDP, and resolves with the
    * final response, its top Via removed. Never rejects: 408 when nobody answered in time, 503 when it could not be sent (RFC 3261
-   * §8.1.3.1); these are marked by `Aorta-Local: 1` in the headers, so that they can be told from a peer's.
+   * §8.1.3.1), or its way broke before the answer; these are marked by {@link AORTA_LOCAL} in the headers, so that they can be told from a peer's.
    */
   send(request: SipRequest, to: Flow, options?: RequestOptions): Promise<SipResponse>;
 }

@@ -1,7 +1,9 @@
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { ServerLinks } from "../../node/federation/links.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** A link that is silent for so long is given up by who waits for a word of the other; then it is down at both ends. */
-const SILENCE_MS = 1_500;
+export const SILENCE_MS = 1_500;
 /** From the end of the trouble until the servers have found each other again. */
 export const RELINK_MS = 500;
 
@@ -16,6 +18,8 @@ export class MeshLinks {
   readonly #cut = new Set<string>();
   readonly #down = new Set<string>();
   readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #upListeners = new Set<(pair: string) => void>();
+  readonly #downListeners = new Map<string, () => void>();
   readonly #awaited = new Set<{ readonly pair: string; readonly to: string; readonly fail: () => void }>();
 
   constructor(time: VirtualTime, latencyMs: number) {
@@ -25,6 +29,26 @@ export class MeshLinks {
 
   isUp(a: string, b: string): boolean {
     return !this.#down.has(pairOf(a, b));
+  }
+
+  /** The links of one server. */
+  linksOf(server: string): ServerLinks {
+    return {
+      isUp: (other) => this.isUp(server, other),
+      onUp: (listener) => {
+        const own = (pair: string): void => {
+          const [a, b] = pair.split("-");
+          if (a === server || b === server) listener((a === server ? b : a) as ServerId);
+        };
+        this.#upListeners.add(own);
+        return () => void this.#upListeners.delete(own);
+      },
+    };
+  }
+
+  /** Calls `listener` when a link of the server goes down. */
+  onDown(server: string, listener: () => void): void {
+    this.#downListeners.set(server, listener);
   }
 
   /** Brings something from one server to another, now, later or never. */
@@ -62,7 +86,9 @@ export class MeshLinks {
     for (const deliver of this.#waiting.get(direction) ?? []) this.carry(from, to, deliver);
     this.#waiting.delete(direction);
     this.#time.after(RELINK_MS, () => {
-      if (!this.#cut.has(direction) && !this.#cut.has(directionOf(to, from))) this.#down.delete(pairOf(from, to));
+      if (this.#cut.has(direction) || this.#cut.has(directionOf(to, from))) return;
+      const pair = pairOf(from, to);
+      if (this.#down.delete(pair)) for (const listener of this.#upListeners) listener(pair);
     });
   }
 
@@ -79,6 +105,7 @@ export class MeshLinks {
   #goDown(a: string, b: string): void {
     const pair = pairOf(a, b);
     this.#down.add(pair);
+    for (const end of [a, b]) this.#downListeners.get(end)?.();
     this.#waiting.delete(directionOf(a, b));
     this.#waiting.delete(directionOf(b, a));
     for (const awaited of this.#awaited) if (awaited.pair === pair) awaited.fail();

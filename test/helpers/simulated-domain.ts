@@ -4,6 +4,7 @@ import type { ClientAuthenticator } from "../../node/federation/edge.ts";
 import { createEdge } from "../../node/federation/edge.ts";
 import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
+import { createLinkWait } from "../../node/federation/links.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
 import { createOnceDelivery } from "../../node/messaging/deliver-once.ts";
 import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
@@ -34,6 +35,9 @@ import { VirtualTime } from "./virtual-time.ts";
 
 export const DOMAIN = "example.com";
 
+/** From the word of a server that it has nothing left until it is no longer in the roster. Clients are there until then. */
+const ROSTER_MS = 1_000;
+
 export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
   /** What an earlier run left on disk. */
@@ -51,6 +55,7 @@ export interface SimulatedServer {
   readonly registrar: Registrar;
   readonly presence: PresenceServer;
   readonly held: HeldMessages;
+  readonly delivered: DeliveredNames;
   readonly storage: Storage;
   /** Contacts on its disk. */
   readonly store: ContactStore;
@@ -98,6 +103,7 @@ export class SimulatedDomain {
       contactFor: () => "sip:127.0.0.1:5060",
     });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
+    this.network.links.onDown(locator.self, () => delivered.keep());
     const deliver = createDeviceFork({
       ...shared,
       contacts: registrar,
@@ -108,6 +114,7 @@ export class SimulatedDomain {
       ...shared,
       send: (request, to) => stack.send(request, to),
       deliver: once.deliver,
+      untilLinked: createLinkWait(this.network.links.linksOf(locator.self), this.time),
     });
     const held = new HeldMessages({
       ...shared,
@@ -156,7 +163,7 @@ export class SimulatedDomain {
       void held.stop();
     };
     return {
-      ...{ id: locator.self, name, locator, stack, registrar, presence, held, storage },
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, delivered, storage },
       ...{ store: storage.contacts, counters, cutOff },
     };
   }
@@ -173,11 +180,12 @@ export class SimulatedDomain {
     server.registrar.stop();
     await this.time.until(Promise.all([server.held.stop(), server.presence.stop()]));
     this.directory.expire(server.locator, "released");
+    server.delivered.keep();
     this.kill(server);
   }
 
   /**
-   * It leaves the domain for good: lets go of its users, gives what it holds to the others, and is no more.
+   * It leaves the domain for good: lets go of its users, gives what it holds to the others, and is no more when the roster says so.
    * @param others that stay, and can be reached at this instant
    */
   async leave(server: SimulatedServer, others: () => readonly SimulatedServer[]): Promise<void> {
@@ -185,13 +193,17 @@ export class SimulatedDomain {
     this.directory.expire(server.locator, "released");
     await Promise.all([server.held.stop(), server.presence.stop({ forGood: true })]);
     await this.handOn(server, others);
+    await new Promise<void>((resolve) => this.time.after(ROSTER_MS, resolve));
     this.kill(server);
   }
 
   /** What it holds is given to others. @returns how many messages nobody took */
-  handOn({ stack, storage, counters }: SimulatedServer, others: () => readonly SimulatedServer[]): Promise<number> {
+  handOn(
+    { stack, storage, held, counters }: SimulatedServer,
+    others: () => readonly SimulatedServer[],
+  ): Promise<number> {
     return handOnHeld({
-      ...{ store: storage.messages, stack, counters, clock: this.time, timers: this.time, logger: silentLogger },
+      ...{ store: storage.messages, stack, held, counters, clock: this.time, timers: this.time, logger: silentLogger },
       others: () => others().map(({ id }) => id),
     });
   }

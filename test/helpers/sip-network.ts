@@ -14,6 +14,7 @@ import type {
   SipStack,
   SocketTransport,
 } from "../../node/sip/stack.ts";
+import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../../node/sip/stack.ts";
 import { MeshLinks } from "./mesh-links.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -103,11 +104,11 @@ export class SipNetwork {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     // What of a dead process still runs in the test sends nothing, and hears nothing.
     if (from.state === "gone") return promise;
-    const fail = (status: 408 | 503): void =>
-      resolve(createResponse(request, status, { headers: [["Aorta-Local", "1"]] }));
+    const fail = (status: 408 | 503, mark = "1"): void =>
+      resolve(createResponse(request, status, { headers: [[AORTA_LOCAL, mark]] }));
     if (to !== undefined) this.onSend({ from: from.name, to: to.name, request: sent });
     const isOverLink = from.viaTransport === "MESH" && to?.viaTransport === "MESH";
-    if (isOverLink) void promise.then(this.links.awaitAnswer(from.name, to.name, () => fail(503)));
+    if (isOverLink) void promise.then(this.links.awaitAnswer(from.name, to.name, () => fail(503, LOCAL_CUT_OFF)));
     const isBroken = isOverLink && !this.links.isUp(from.name, to.name);
     if (to === undefined || isBroken || (to.state === "gone" && to.viaTransport !== "UDP")) {
       this.time.after(0, () => fail(503));

@@ -197,7 +197,7 @@ describe("the SIP stack on real sockets", () => {
       peer.close();
       const response = await answer;
       expect(response.status).to.equal(503);
-      expect(response.headers.get("Aorta-Local")).to.equal("1");
+      expect(response.headers.get("Aorta-Local")).to.equal("cut-off");
       expect((await server.stack.send(outgoing(), flow)).status).to.equal(503);
     }
   });

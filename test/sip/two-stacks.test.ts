@@ -122,7 +122,7 @@ describe("two SIP stacks", () => {
     await b.stack.stop();
     const response = await a.stack.send(outgoing(), { transport: "TCP", address: "127.0.0.1", port });
     expect(response.status).to.equal(503);
-    expect(response.headers.get("Aorta-Local")).to.equal("1");
+    expect(response.headers.has("Aorta-Local")).to.equal(true);
     await a.stack.stop();
   });
 

@@ -8,6 +8,7 @@ import type { SipRequest, SipResponse } from "../message/message.ts";
 import { serializeMessage } from "../message/serialize-message.ts";
 import { branchOf } from "../message/via.ts";
 import type { Flow, InviteProgress, RequestOptions } from "../stack.ts";
+import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
@@ -27,9 +28,6 @@ interface Components {
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (flow: Flow, bytes: Uint8Array, failed: (reason: string) => void) => void;
 }
-
-/** Of a response made here because no peer gave one. */
-export const AORTA_LOCAL = "Aorta-Local";
 
 /** All client transactions of a node: joins the machines to transports and timers. */
 export class ClientTransactions {
@@ -91,13 +89,13 @@ export class ClientTransactions {
 
   /** A connection or link has closed. */
   flowClosed(flow: Flow): void {
-    for (const transaction of this.#byFlow.get(flowKey(flow)) ?? []) transaction.failed();
+    for (const transaction of this.#byFlow.get(flowKey(flow)) ?? []) transaction.cutOff();
   }
 
   /** Ends all with a local 503. */
   stop(): void {
     for (const waiting of this.#waiting) waiting.giveUp(503);
-    for (const transaction of this.#byKey.values()) transaction.failed();
+    for (const transaction of this.#byKey.values()) transaction.cutOff();
   }
 
   /** Counts a request to a destination until it is resolved. */
@@ -239,6 +237,7 @@ class ClientTransaction implements Task {
   /** Told at the first sign that the request is not on its way any more. */
   #heardOf: (() => void) | undefined;
   #ended = false;
+  #isCutOff = false;
   #provisional = false;
   #answered = false;
 
@@ -275,12 +274,14 @@ class ClientTransaction implements Task {
     this.#carryOut(this.#machine.timeout(nowMs));
   }
 
-  failed(): void {
+  /** Its way has ended after it was sent. */
+  cutOff(): void {
+    this.#isCutOff = true;
     this.#carryOut(this.#machine.transportError());
   }
 
   #transmit(bytes: Uint8Array): void {
-    this.#surroundings.transmit(this.flow, bytes, () => this.failed());
+    this.#surroundings.transmit(this.flow, bytes, () => this.#carryOut(this.#machine.transportError()));
   }
 
   #carryOut(effects: readonly ClientEffect[], response?: SipResponse): void {
@@ -303,7 +304,7 @@ class ClientTransaction implements Task {
         return user.resolve(localResponse(request, 408));
       case "failed":
         counters.add("sip.requests_failed");
-        return user.resolve(localResponse(request, 503));
+        return user.resolve(localResponse(request, 503, [], this.#isCutOff ? LOCAL_CUT_OFF : "1"));
     }
   }
 
@@ -369,8 +370,13 @@ function flowKey(flow: Flow): string {
 }
 
 /** The response that stands for a peer's that never came, as of a request whose Via was still to be added. */
-function localResponse(request: SipRequest, status: number, headers: readonly [string, string][] = []): SipResponse {
-  const response = createResponse(request, status, { headers: [[AORTA_LOCAL, "1"], ...headers] });
+function localResponse(
+  request: SipRequest,
+  status: number,
+  headers: readonly [string, string][] = [],
+  mark = "1",
+): SipResponse {
+  const response = createResponse(request, status, { headers: [[AORTA_LOCAL, mark], ...headers] });
   response.headers.shift("via");
   return response;
 }

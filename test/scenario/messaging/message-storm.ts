@@ -30,8 +30,6 @@ export class MessageStorm {
   readonly #disks = new Map<unknown, WatchedDisk>();
   /** How each message came to each server last. */
   readonly #arrivals = new Map<string, Arrival>();
-  /** Which server stops at present. */
-  #ending: number | undefined;
 
   constructor() {
     const openDisk = () => {
@@ -47,7 +45,7 @@ export class MessageStorm {
     const { network, time } = this.weather.domain;
     this.record = new StormRecord(time);
     this.#handsets = new Handsets(this.weather, this.record);
-    this.#senders = new Senders(this.weather, this.record, (server) => this.#isQueueing(server));
+    this.#senders = new Senders(this.weather, this.record);
     network.onSend = (passage) => this.#sent(passage);
     network.onReceived = (passage) => this.#received(passage);
   }
@@ -72,10 +70,8 @@ export class MessageStorm {
       case "restart":
         if (!this.weather.isUp(step.at)) return;
         this.record.note(`server ${this.#server(step.at).name} ${step.inOrder ? "stops" : "is killed"}`);
-        this.record.ended(this.#server(step.at).name);
-        this.#ending = step.at;
+        this.record.ended(this.#server(step.at).name, { isKilled: !step.inOrder });
         await this.weather.blow(step);
-        this.#ending = undefined;
         return this.record.ended(this.#server(step.at).name);
       case "find-old":
         return this.#handsets.findOld(this.#server(step.at), RECIPIENTS[step.user]!);
@@ -152,6 +148,7 @@ export class MessageStorm {
     if (weather.isLeaving || !weather.isUp(at)) return;
     this.record.note(`server ${this.#server(at).name} leaves for good`);
     this.record.ended(this.#server(at).name);
+    this.#disks.get(this.#server(at).storage)!.beginClearance();
     weather.leave(at);
   }
 
@@ -162,7 +159,7 @@ export class MessageStorm {
     const name = request.headers.get("Aorta-Message");
     const isToQueue =
       request.headers.get("Expires") !== "0" && (name === undefined || server.locator.owned(user) !== undefined);
-    const waiting = this.#waitingFor(server, user);
+    const waiting = this.#queueAt(server, user);
     const isHeld = name?.endsWith(";held") === true;
     this.#arrivals.set(`${to} ${text}`, { isToQueue, isHeld, waiting });
     if (name !== undefined) this.record.note(`${to} gets it${isHeld ? " as held" : ""}`, text);
@@ -175,11 +172,13 @@ export class MessageStorm {
     const waiting = this.#waitingFor(server, user);
     const arrival = this.#arrivals.get(`${from} ${text}`);
     const isWaiting = waiting.includes(text);
+    const receiver = this.#serverNamed(to);
+    const queueThere = receiver === undefined ? [] : this.#waitingFor(receiver, user);
     const overtaken = isWaiting
       ? waiting.slice(0, waiting.indexOf(text))
-      : waiting.filter((each) => arrival?.waiting.includes(each));
-    if (overtaken.length > 0 && (isWaiting || (this.#isQueueing(server) && arrival?.isToQueue === true)))
-      this.record.fault(text, `${from} sends it before ${overtaken.join(", ")}, which waits there`);
+      : this.#queueAt(server, user).filter((each) => arrival?.waiting.includes(each) && !queueThere.includes(each));
+    if (overtaken.length > 0 && (isWaiting || arrival?.isToQueue === true))
+      this.record.fault(text, `${from} sends it before ${overtaken.join(", ")}, which waits`);
     const line = this.#handsets.lineAt(to);
     this.record.note(`${from} sends it to ${line?.handset.name ?? to}`, text);
     if (line !== undefined) this.#sentTo(line, server, request, isWaiting || arrival?.isHeld === true);
@@ -199,10 +198,14 @@ export class MessageStorm {
       this.record.fault(text, `${name} sends it to ${handset.name}, which has gone from there`);
   }
 
-  /** One that stops, or leaves, holds nothing more. */
-  #isQueueing(server: SimulatedServer): boolean {
-    const at = this.weather.servers.indexOf(server);
-    return this.weather.isUp(at) && this.#ending !== at;
+  /** What a user's next message has to queue behind at a server: what waits there, and what it has handed on when it leaves. */
+  #queueAt(server: SimulatedServer, user: string): readonly string[] {
+    if (this.weather.isUp(this.weather.servers.indexOf(server))) return this.#waitingFor(server, user);
+    const waiting = new Set([server, ...this.weather.servers].flatMap((each) => this.#waitingFor(each, user)));
+    return this.#disks
+      .get(server.storage)!
+      .clearedFor(user)
+      .filter((text) => waiting.has(text));
   }
 
   /** The server of a name whose process runs. */

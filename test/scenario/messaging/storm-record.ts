@@ -8,9 +8,8 @@ export interface Written {
   readonly to: Aor;
   /** Call-ID, CSeq and From tag: by these a device can tell a message that comes again. */
   readonly identity: string;
-  /** The server that it was given to, and whether that was about to end. */
+  /** The server that it was given to. */
   readonly server: string;
-  readonly isEnding: boolean;
   readonly sentAtMs: number;
   /** What its sender heard; 0 stands for nothing. */
   answer?: { readonly status: number; readonly atMs: number };
@@ -42,8 +41,9 @@ export interface TraceEntry {
 export interface Trouble {
   readonly fromMs: number;
   readonly untilMs: number;
-  /** That ended. */
+  /** That ended, and whether without a word. */
   readonly server?: string;
+  readonly isKilled?: boolean;
 }
 
 /** All that is known of a storm when it is over. */
@@ -74,8 +74,8 @@ export class StormRecord {
     this.faults.push({ text, fault });
   }
 
-  ended(server: string): void {
-    this.troubles.push({ fromMs: this.nowMs, untilMs: this.nowMs, server });
+  ended(server: string, { isKilled = false } = {}): void {
+    this.troubles.push({ fromMs: this.nowMs, untilMs: this.nowMs, server, isKilled });
   }
 }
 

@@ -25,15 +25,12 @@ interface Wish {
 export class Senders {
   readonly #weather: StormyServers;
   readonly #record: StormRecord;
-  readonly #isQueueing: (server: SimulatedServer) => boolean;
   readonly #clients = new Map<string, RestlessDevice>();
   #count = 0;
 
-  /** @param isQueueing whether a server holds what comes now: it neither stops nor leaves */
-  constructor(weather: StormyServers, record: StormRecord, isQueueing: (server: SimulatedServer) => boolean) {
+  constructor(weather: StormyServers, record: StormRecord) {
     this.#weather = weather;
     this.#record = record;
-    this.#isQueueing = isQueueing;
   }
 
   /** Whether it is heard of or not does not keep the storm. */
@@ -55,7 +52,7 @@ export class Senders {
     const record = this.#record;
     const written: Written = {
       ...{ text, to, identity: identityOf(request), sentAtMs: record.nowMs },
-      ...{ server: server.name, isEnding: !this.#isQueueing(server) },
+      server: server.name,
     };
     record.written.push(written);
     record.note(`${SENDERS[sender]} writes to ${to} at ${server.name}${isUrgent ? ", now or never" : ""}`, text);

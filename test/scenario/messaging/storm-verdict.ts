@@ -1,4 +1,5 @@
 import type { Copy, StormRecord, TraceEntry, Written } from "./storm-record.ts";
+import { SILENCE_MS } from "../../helpers/mesh-links.ts";
 import type { MessageStorm } from "./message-storm.ts";
 
 /** A server that has the answer of a device knows it at once: within the time that the answer is on its way. */
@@ -13,7 +14,7 @@ export function verdictOn(storm: MessageStorm): string[] {
       const copies = record.copies.filter((copy) => copy.written === written);
       const faultsOf = [
         ...lost(record, written, copies),
-        ...refusedAndSent(record, written, copies),
+        ...refusedAndSent(written, copies),
         ...twice(record, written, copies),
         ...misdirected(written, copies),
       ];
@@ -36,21 +37,18 @@ function lost({ nowMs }: StormRecord, { answer }: Written, copies: readonly Copy
   return copies.some((copy) => [200, 415].includes(copy.answer?.status ?? 0)) ? [] : ["lost"];
 }
 
-/**
- * What was refused is not sent to a device later. 504 says that nobody knows; a server that ends cannot hold what it has sent to another, from
- * which it hears no more.
- */
-function refusedAndSent({ troubles }: StormRecord, written: Written, copies: readonly Copy[]): string[] {
-  const { answer, server, isEnding, sentAtMs } = written;
+/** What was refused no device has taken, or is given later. 504 says that nobody knows. */
+function refusedAndSent({ answer }: Written, copies: readonly Copy[]): string[] {
   if (answer === undefined || answer.status < 300 || answer.status === 504) return [];
-  const within = troubles.filter(({ fromMs, untilMs }) => untilMs >= sentAtMs && fromMs <= answer.atMs);
-  if (within.length > 0 && (isEnding || within.some((trouble) => trouble.server === server))) return [];
+  if (copies.some((copy) => copy.answer?.status === 200))
+    return [`a device has taken it, and its sender heard ${answer.status}`];
   return copies.some(({ sentAtMs }) => sentAtMs > answer.atMs) ? [`sent to a device after ${answer.status}`] : [];
 }
 
 /**
- * A device that has taken a message does not get it again, with two exceptions: the server that gave it has died before it had noted
- * so (what was not held, it notes in memory only), or another server gives it, for the owner has changed in a time of trouble.
+ * A device that has taken a message does not get it again, with two exceptions: the server that gave it has ended before it had noted
+ * so (of what was not held, where it is killed, before it knows that the link to who waits for the answer is broken), or another server gives it,
+ * for the owner has changed in a time of trouble.
  */
 function twice({ troubles }: StormRecord, { sentAtMs }: Written, copies: readonly Copy[]): string[] {
   return copies.flatMap((first, at) => {
@@ -59,12 +57,12 @@ function twice({ troubles }: StormRecord, { sentAtMs }: Written, copies: readonl
     const again = copies.slice(at + 1).find((copy) => copy.handset === first.handset && copy.sentAtMs >= answer.atMs);
     if (again === undefined) return [];
     const isElsewhere = again.server !== first.server;
-    const isExcused = troubles.some(({ fromMs, untilMs, server }) =>
+    const isExcused = troubles.some(({ fromMs, untilMs, server, isKilled }) =>
       isElsewhere
         ? untilMs >= sentAtMs && fromMs <= again.sentAtMs
         : server === first.server &&
           untilMs >= first.sentAtMs &&
-          fromMs <= (first.isHeld ? answer.atMs + ANSWER_MS : again.sentAtMs),
+          fromMs <= answer.atMs + ANSWER_MS + (isKilled === true && !first.isHeld ? SILENCE_MS : 0),
     );
     return isExcused ? [] : [`sent to ${first.handset} again, which has taken it from ${first.server}`];
   });

@@ -7,11 +7,16 @@ import { textIn } from "./storm-record.ts";
 export interface WatchedDisk {
   readonly storage: Storage;
   waitingFor(recipient: string): readonly string[];
+  /** From now on all that waits is given away to others. */
+  beginClearance(): void;
+  /** What waited when that began, and has come since. */
+  clearedFor(recipient: string): readonly string[];
 }
 
 /** Follows which messages are held on a disk. */
 export function watchDisk(storage: Storage): WatchedDisk {
   const { messages } = storage;
+  let cleared: { readonly recipient: string; readonly text: string }[] = [];
   const held = new Map<number, { readonly recipient: string; readonly text: string }>();
   let count = 0;
   const texts = new Map<string, number>();
@@ -20,7 +25,9 @@ export function watchDisk(storage: Storage): WatchedDisk {
     if (isNew) {
       count += 1;
       texts.set(message.key, count);
-      held.set(count, { recipient: message.recipient, text: textIn(parseMessage(message.message) as SipRequest) });
+      const entry = { recipient: message.recipient, text: textIn(parseMessage(message.message) as SipRequest) };
+      held.set(count, entry);
+      cleared.push(entry);
     }
     return isNew;
   };
@@ -34,9 +41,12 @@ export function watchDisk(storage: Storage): WatchedDisk {
     messages.remove(id);
     held.delete(texts.get(keys.get(id) ?? "") ?? 0);
   };
+  const textsFor = (entries: Iterable<(typeof cleared)[number]>, recipient: string) =>
+    [...entries].filter((each) => each.recipient === recipient).map(({ text }) => text);
   return {
     storage: { ...storage, messages: { ...messages, hold, next, remove } },
-    waitingFor: (recipient) =>
-      [...held.values()].filter((each) => each.recipient === recipient).map(({ text }) => text),
+    waitingFor: (recipient) => textsFor(held.values(), recipient),
+    beginClearance: () => void (cleared = [...held.values()]),
+    clearedFor: (recipient) => textsFor(cleared, recipient),
   };
 }

@@ -78,6 +78,7 @@ describe("what can be read of an answer", () => {
       localFailure(createResponse(request("MESSAGE", BOB), status, { headers }));
     expect(failure(408, [["Aorta-Local", "1"]])).to.equal("timed-out");
     expect(failure(503, [["Aorta-Local", "1"]])).to.equal("not-sent");
+    expect(failure(503, [["Aorta-Local", "cut-off"]])).to.equal("cut-off");
     expect(failure(503, [])).to.equal(undefined);
   });
 

@@ -16,8 +16,8 @@ const send = (server: ServerId, counter: number): RouteStep => ({
 const LOCATE_SURELY: RouteStep = { kind: "locate", certain: true };
 const statusOf = (step: RouteStep) => (step.kind === "refuse" ? step.refusal.status : step.kind);
 
-function sending(): OwnerRoute {
-  const route = new OwnerRoute(3);
+function sending(options: ConstructorParameters<typeof OwnerRoute>[1] = {}): OwnerRoute {
+  const route = new OwnerRoute(3, options);
   route.start();
   expect(route.located(at(S1, 5))).to.deep.equal(send(S1, 5));
   return route;
@@ -77,6 +77,38 @@ describe("the way of a request to the owner of its user", () => {
     expect(statusOf(route.located(at(S1, 5)))).to.equal(480);
   });
 
+  it("goes again to a server over its next link, once, with what is known there by its name", () => {
+    const route = sending({ isNamed: true });
+    route.answered({ failed: "not-sent" });
+    expect(route.located(at(S1, 5))).to.deep.equal({ kind: "await-link", hop: { server: S1, epoch: epoch(5) } });
+    expect(route.linked(true)).to.deep.equal(send(S1, 5));
+    route.answered({ failed: "not-sent" });
+    expect(statusOf(route.located(at(S1, 5)))).to.equal(480);
+    expect(route.isOutcomeUnknown).to.equal(false);
+  });
+
+  it("waits for no link to a server that does not own the user", () => {
+    const route = sending({ isNamed: true });
+    route.answered({ failed: "not-sent" });
+    route.located(at(S2, 6));
+    route.answered({ notOwner: { epoch: epoch(6) } });
+    expect(statusOf(route.located(at(S2, 6)))).to.equal(480);
+  });
+
+  it("does not know what became of a request whose link broke, whoever refuses it afterwards", () => {
+    const route = sending({ isNamed: true });
+    route.answered({ failed: "cut-off" });
+    expect(route.isOutcomeUnknown).to.equal(true);
+    route.located(at(S1, 5));
+    route.linked(true);
+    route.answered({});
+    expect(route.isOutcomeUnknown).to.equal(true);
+
+    const passedOn = sending({ isNamed: true });
+    passedOn.answered({ notOwner: { epoch: epoch(6), isCutOff: true } });
+    expect(passedOn.isOutcomeUnknown).to.equal(true);
+  });
+
   it("tries a server again that owns the user under a new epoch", () => {
     const route = sending();
     route.answered({ notOwner: { epoch: epoch(5) } });
@@ -102,6 +134,7 @@ describe("the way of a request to the owner of its user", () => {
       ["delivered while sending", sending(), (route) => route.delivered("answered")],
       ["answered while locating", new OwnerRoute(3), (route) => route.answered({})],
       ["answered while done", done, (route) => route.answered({})],
+      ["linked while sending", sending(), (route) => route.linked(true)],
     ];
     for (const [message, route, event] of events) expect(() => event(route)).to.throw(message);
   });
@@ -110,7 +143,7 @@ describe("the way of a request to the owner of its user", () => {
     const words = fc.array(fc.nat({ max: 5 }), { minLength: 40, maxLength: 40 });
     fc.assert(
       fc.property(words, fc.array(fc.nat({ max: 20 }), { minLength: 40, maxLength: 40 }), (choices, counters) => {
-        const route = new OwnerRoute(3);
+        const route = new OwnerRoute(3, { isNamed: true });
         let step = route.start();
         let hops = 0;
         for (let i = 0; step.kind !== "relay" && step.kind !== "refuse"; i++) {
@@ -127,15 +160,18 @@ describe("the way of a request to the owner of its user", () => {
             step = route.located(locations[choice % 4] ?? { kind: "nobody" });
           } else if (step.kind === "deliver") {
             step = route.delivered(choice < 3 ? "lost" : "answered");
+          } else if (step.kind === "await-link") {
+            step = route.linked(choice < 3);
           } else {
             hops += 1;
             const answers = [
               { notOwner: { epoch: epoch(counter) } },
               { notOwner: { epoch: epoch(counter), owner: S2 } },
               { failed: "not-sent" },
+              { failed: "cut-off" },
               {},
             ] as const;
-            step = route.answered(answers[choice % 4] ?? {});
+            step = route.answered(answers[choice % 5] ?? {});
           }
         }
         expect(hops).to.be.at.most(3);
