@@ -33,6 +33,7 @@ function serve(server: TestStack): { readonly accepted: Inbox<IncomingRequest> }
   const accepted = new Inbox<IncomingRequest>();
   const authenticator = createDigestAuthenticator({
     realm: REALM,
+    offer: "both",
     findUser: (username) => (username === "alice" ? alice : undefined),
     nonceKey: Buffer.alloc(32, 1),
     clock: systemClock,

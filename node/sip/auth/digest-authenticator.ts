@@ -15,9 +15,13 @@ import type { KnownSource } from "./known-sources.ts";
 import { NonceCounts } from "./nonce-counts.ts";
 import { NonceIssuer } from "./nonce.ts";
 
+/** With which algorithms clients may authenticate. */
+export type DigestOffer = keyof typeof OFFERED;
+
 export interface DigestAuthenticatorOptions {
   /** Usually the domain. */
   readonly realm: string;
+  readonly offer: DigestOffer;
   readonly findUser: (username: string, realm: string) => User | undefined;
   /** Signs nonces; keep it secret, and between restarts, or clients are challenged once more. At least 16 octets. */
   readonly nonceKey: Uint8Array;
@@ -82,8 +86,15 @@ const FIELDS = {
   },
 } as const;
 
-/** The strongest first. SIP.js and JsSIP, which know MD5 only, look at the last challenge. @see RFC 8760 §2.4 */
-const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
+/**
+ * In the order of the challenges. Of both the stronger goes first (RFC 8760 §2.4); SIP.js and JsSIP, which know MD5 only, look at the last.
+ * Many clients fail at a challenge that they do not know, wherever it stands.
+ */
+const OFFERED = {
+  md5: ["MD5"],
+  "sha-256": ["SHA-256"],
+  both: ["SHA-256", "MD5"],
+} as const satisfies Record<string, readonly DigestAlgorithm[]>;
 
 /** Credentials as far as they are well-formed. */
 interface DigestClaim extends DigestInput {
@@ -96,9 +107,11 @@ class Authenticator implements DigestAuthenticator {
   readonly #nonces: NonceIssuer;
   readonly #counts = new NonceCounts(limits.sip.nonces);
   readonly #guesses = new GuessThrottle(limits.sip.guesses);
+  readonly #offered: readonly DigestAlgorithm[];
 
   constructor(options: DigestAuthenticatorOptions) {
     this.#options = options;
+    this.#offered = OFFERED[options.offer];
     this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
     const nowMs = options.clock.monotonicMs();
     for (const [username, source] of options.known ?? []) this.#guesses.right(username, source, nowMs);
@@ -142,7 +155,7 @@ class Authenticator implements DigestAuthenticator {
     return user;
   }
 
-  /** The credentials for our realm: a request may carry others for proxies further on. @see RFC 3261 §22.3 */
+  /** The credentials for our realm, by an algorithm that was offered: a request may carry others for proxies further on. @see RFC 3261 §22.3 */
   #claimIn(request: SipRequest, field: string): DigestClaim | "no-credentials" | "malformed" {
     let malformed = false;
     for (const value of request.headers.all(field)) {
@@ -155,10 +168,16 @@ class Authenticator implements DigestAuthenticator {
       }
       const { scheme, params } = credentials;
       if (scheme !== "digest" || params.get("realm") !== this.#options.realm) continue;
-      const algorithm = algorithmOf(params.get("algorithm"));
+      const algorithm = this.#algorithmOf(params.get("algorithm"));
       if (algorithm !== undefined) return claimOf(params, algorithm, request.method) ?? "malformed";
     }
     return malformed ? "malformed" : "no-credentials";
+  }
+
+  /** An absent one is MD5. @see RFC 3261 §22.4, RFC 7616 §3.4 */
+  #algorithmOf(text: string | undefined): DigestAlgorithm | undefined {
+    const name = text?.toUpperCase() ?? "MD5";
+    return this.#offered.find((each) => each === name);
   }
 
   #refuseFor(waitMs: number): DigestResult {
@@ -181,7 +200,7 @@ class Authenticator implements DigestAuthenticator {
     // Credentials that were right but for their age need no new password from the user.
     const isStale = cause === "stale" || cause === "replayed";
     const nonce = this.#nonces.issue(this.#options.clock.wallMs());
-    const headers = ALGORITHMS.map((each) => [challenge, this.#challenge(nonce, each, isStale)] as const);
+    const headers = this.#offered.map((each) => [challenge, this.#challenge(nonce, each, isStale)] as const);
     return { kind: "refused", cause, refusal: { status, reason, headers } };
   }
 
@@ -210,12 +229,6 @@ function claimOf(params: Params, algorithm: DigestAlgorithm, method: string): Di
   const cnonce = params.get("cnonce");
   if (qop.toLowerCase() !== "auth" || nc === undefined || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce) return undefined;
   return { ...claim, qop: { nc, cnonce } };
-}
-
-/** An absent one is MD5. @see RFC 3261 §22.4, RFC 7616 §3.4 */
-function algorithmOf(text: string | undefined): DigestAlgorithm | undefined {
-  const name = text?.toUpperCase() ?? "MD5";
-  return ALGORITHMS.find((each) => each === name);
 }
 
 /** Proxies on the way may have added parameters or a port to the Request-URI: user and host have to be the same. */

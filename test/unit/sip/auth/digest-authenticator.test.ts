@@ -4,7 +4,7 @@ import type { Aor } from "../../../../dht-schema/aor.ts";
 import type { MonotonicMs } from "../../../../node/runtime/clock.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 import { createCounters } from "../../../../node/runtime/metrics.ts";
-import type { DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
+import type { DigestOffer, DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "../../../../node/sip/auth/digest-authenticator.ts";
 import { digestResponse } from "../../../../node/sip/auth/digest-response.ts";
 import { createRequest } from "../../../../node/sip/message/build.ts";
@@ -35,10 +35,11 @@ const SOURCE = "192.0.2.1";
 
 const alice = userNamed("alice", "secret");
 
-function setUp(nonceKey = Buffer.alloc(32, 7)) {
+function setUp(nonceKey = Buffer.alloc(32, 7), offer: DigestOffer = "both") {
   const clock = { nowMs: 1_700_000_000_000, wallMs: () => clock.nowMs, monotonicMs: () => clock.nowMs as MonotonicMs };
   const authenticator = createDigestAuthenticator({
     realm: REALM,
+    offer,
     findUser: (username, realm) => (username === "alice" && realm === REALM ? alice : undefined),
     nonceKey,
     clock,
@@ -103,6 +104,25 @@ describe("digest authentication", () => {
       expect(each.has("stale")).to.equal(false);
     }
   });
+
+  for (const [offer, offered, other] of [
+    ["md5", "MD5", "SHA-256"],
+    ["sha-256", "SHA-256", "MD5"],
+  ] as const) {
+    it(`offers ${offered} alone where that is asked for, and takes nothing else`, () => {
+      const { authenticator } = setUp(undefined, offer);
+      const challenged = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
+      expect(challenged.map((each) => each.get("algorithm"))).to.deep.equal([offered]);
+      const nonce = challenged[0]?.get("nonce") as string;
+      const attempt = (value: string) =>
+        causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE));
+      const ofOther = credentials(nonce, { algorithm: other });
+      expect(attempt(ofOther)).to.equal("no-credentials");
+      const unnamed = credentials(nonce, { algorithm: "MD5" }).replace('algorithm="MD5", ', "");
+      expect(attempt(unnamed)).to.equal(offered === "MD5" ? "user" : "no-credentials");
+      expect(attempt(credentials(nonce, { algorithm: offered, nc: "00000002" }))).to.equal("user");
+    });
+  }
 
   it("challenges as a proxy with 407", () => {
     const { authenticator } = setUp();
@@ -193,6 +213,7 @@ describe("digest authentication", () => {
     const [foreign] = challenges(setUp(Buffer.alloc(32, 8)).authenticator.authenticate(request(), "registrar", SOURCE));
     const other = createDigestAuthenticator({
       realm: "other.com",
+      offer: "both",
       findUser: () => alice,
       nonceKey: Buffer.alloc(32, 7),
       clock,
