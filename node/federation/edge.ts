@@ -11,17 +11,11 @@ import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { stripCredentials } from "./challenges.ts";
-import {
-  assertedIn,
-  assertIdentity,
-  IDENTITIES_REMOVED,
-  identityProblem,
-  isForUser,
-  stripAssertions,
-} from "./edge-identity.ts";
+import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, NO_SUCH_DIALOG, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
+import { identityProblem } from "./identity-problem.ts";
 import { isLoop, LOOP_DETECTED, loopPartOf } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -132,6 +126,8 @@ class Edge {
     const context = { domain, own: this.#ownAddresses(), secure: isSecure(flow), fromServer };
     const examined = examineRequest(request, context);
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
+    // What the node can do, anybody may ask: a server that looks whether it is there does so in no user's name.
+    if (examined.method === "OPTIONS" && examined.target.kind === "node") return this.#answerOptions(incoming);
     const identity =
       flow.transport === "MESH"
         ? this.#ofServer(request, flow.server)
@@ -171,10 +167,9 @@ class Edge {
 
   #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {
     if (stripAssertions(request.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
-    const { method, target } = examined;
-    // A NOTIFY is judged by its dialog; what the node can do, anybody may ask.
-    if (method === "NOTIFY" || (method === "OPTIONS" && target.kind === "node"))
-      return { asserted: undefined, from: "client" };
+    const { method } = examined;
+    // It is judged by its dialog.
+    if (method === "NOTIFY") return { asserted: undefined, from: "client" };
     const { authenticator, domain } = this.#components;
     const result =
       authenticator === "none"
@@ -208,8 +203,6 @@ class Edge {
         if (target.kind !== "user") return services.notify(incoming, identity);
         break;
       case "OPTIONS":
-        if (target.kind !== "user") return this.#answerOptions(incoming);
-        break;
       case "MESSAGE":
       case "INVITE":
       case "other":
