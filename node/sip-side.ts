@@ -289,7 +289,14 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
 }
 
-function digestAuthenticator({ config, domain, storage, clock, counters }: SipSideComponents): DigestAuthenticator {
+function digestAuthenticator({
+  config,
+  domain,
+  storage,
+  clock,
+  counters,
+  logger,
+}: SipSideComponents): DigestAuthenticator {
   const findUser = (username: string, realm: string) => storage.users.find(username, realm);
   return createDigestAuthenticator({
     realm: domain,
@@ -299,6 +306,7 @@ function digestAuthenticator({ config, domain, storage, clock, counters }: SipSi
     known: readKnownSources(storage.settings),
     clock,
     counters,
+    logger: logger.child({ part: "sip" }),
   });
 }
 

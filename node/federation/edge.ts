@@ -7,8 +7,8 @@ import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
+import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
-import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { stripCredentials } from "./challenges.ts";
 import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
@@ -32,9 +32,9 @@ export type Authentication =
 export interface ClientAuthenticator {
   /**
    * @param as `registrar`: we serve the request (401); `proxy`: we send it on (407).
-   * @param source the address that it came from
+   * @param from where it came from
    */
-  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): Authentication;
+  authenticate(request: SipRequest, as: "registrar" | "proxy", from: SocketFlow): Authentication;
 }
 
 /** Handlers of what has passed the edge. Each answers every request. */
@@ -133,7 +133,7 @@ class Edge {
         ? this.#ofServer(request, flow.server)
         : isTrusted
           ? this.#ofTrusted(request, examined)
-          : this.#ofClient(request, examined, flow.address);
+          : this.#ofClient(request, examined, flow);
     if ("status" in identity) return this.#refuse(incoming, identity);
     this.#dispatch(incoming, examined, identity);
   }
@@ -165,7 +165,7 @@ class Edge {
     return isForItself ? { ...itself, asserted: named } : { asserted: named, from: "client" };
   }
 
-  #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {
+  #ofClient(request: SipRequest, examined: Examined, flow: SocketFlow): RequestIdentity | Refusal {
     if (stripAssertions(request.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
     const { method } = examined;
     // It is judged by its dialog.
@@ -174,7 +174,7 @@ class Edge {
     const result =
       authenticator === "none"
         ? believe(examined, domain)
-        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar", sourceOf(address));
+        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar", flow);
     if (result.kind === "refused") return result.refusal;
     const problem = identityProblem(examined, result.aor, domain);
     if (problem !== undefined) return problem;

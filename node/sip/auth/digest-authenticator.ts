@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limits } from "../../runtime/limits.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { User } from "../../storage/ports.ts";
 import type { Credentials } from "../message/credentials.ts";
@@ -8,8 +9,11 @@ import { formatCredentials, parseCredentials } from "../message/credentials.ts";
 import type { SipRequest } from "../message/message.ts";
 import type { Params } from "../message/params.ts";
 import { tryParseUri } from "../message/uri.ts";
+import { sourceOf } from "../transport/sources.ts";
 import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
 import { digestResponse, sameResponse } from "./digest-response.ts";
+import type { ClientAddress } from "./failed-logins.ts";
+import { FailedLogins } from "./failed-logins.ts";
 import { GuessThrottle } from "./guess-throttle.ts";
 import type { KnownSource } from "./known-sources.ts";
 import { NonceCounts } from "./nonce-counts.ts";
@@ -29,6 +33,7 @@ export interface DigestAuthenticatorOptions {
   readonly known?: readonly KnownSource[];
   readonly clock: Clock;
   readonly counters: Counters;
+  readonly logger: Logger;
 }
 
 /** Why a request was not taken for a user's. */
@@ -64,10 +69,10 @@ export type DigestResult =
 export interface DigestAuthenticator {
   /**
    * Finds out whose request it is.
-   * @param source who sends it, as far as that is known: guesses of passwords are counted by it
+   * @param from who sends it, as far as that is known: guesses of passwords are counted by it
    * @param as `registrar`: we serve the request (401, Authorization); `proxy`: we send it on (407, Proxy-Authorization)
    */
-  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult;
+  authenticate(request: SipRequest, as: "registrar" | "proxy", from: ClientAddress): DigestResult;
   /** From where users have shown the right password, the newest last. */
   known(): readonly KnownSource[];
 }
@@ -107,10 +112,12 @@ class Authenticator implements DigestAuthenticator {
   readonly #nonces: NonceIssuer;
   readonly #counts = new NonceCounts(limits.sip.nonces);
   readonly #guesses = new GuessThrottle(limits.sip.guesses);
+  readonly #failed: FailedLogins;
   readonly #offered: readonly DigestAlgorithm[];
 
   constructor(options: DigestAuthenticatorOptions) {
     this.#options = options;
+    this.#failed = new FailedLogins(options.logger, limits.sip.failedLogins);
     this.#offered = OFFERED[options.offer];
     this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
     const nowMs = options.clock.monotonicMs();
@@ -121,8 +128,8 @@ class Authenticator implements DigestAuthenticator {
     return this.#guesses.proven();
   }
 
-  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult {
-    const result = this.#judge(request, FIELDS[as].credentials, source);
+  authenticate(request: SipRequest, as: "registrar" | "proxy", from: ClientAddress): DigestResult {
+    const result = this.#judge(request, FIELDS[as].credentials, from);
     if (typeof result === "number") return this.#refuseFor(result);
     if (typeof result !== "string") return { kind: "user", aor: result.aor, user: result };
     this.#options.counters.add(`sip.auth.${result}`);
@@ -130,11 +137,12 @@ class Authenticator implements DigestAuthenticator {
   }
 
   /** @returns the user; why not; or for how many milliseconds no credentials are looked at */
-  #judge(request: SipRequest, field: string, source: string): User | RefusalCause | number {
+  #judge(request: SipRequest, field: string, from: ClientAddress): User | RefusalCause | number {
     const claim = this.#claimIn(request, field);
     if (typeof claim === "string") return claim;
     if (!isForRequest(claim.uri, request.uri)) return "other-uri";
     const monotonicMs = this.#options.clock.monotonicMs();
+    const source = sourceOf(from.address);
     const waitMs = this.#guesses.waitMs(claim.username, source, monotonicMs);
     if (waitMs > 0) return waitMs;
     const user = this.#options.findUser(claim.username, this.#options.realm);
@@ -143,6 +151,7 @@ class Authenticator implements DigestAuthenticator {
     const isRight = sameResponse(digestResponse(ha1, claim), claim.response);
     if (user === undefined || !isRight) {
       this.#guesses.wrong(claim.username, source, monotonicMs);
+      this.#failed.note(claim.username, from, monotonicMs);
       return "wrong";
     }
     const nowMs = this.#options.clock.wallMs();

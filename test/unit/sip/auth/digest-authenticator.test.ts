@@ -3,10 +3,13 @@ import { expect } from "chai";
 import type { Aor } from "../../../../dht-schema/aor.ts";
 import type { MonotonicMs } from "../../../../node/runtime/clock.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
+import type { Logger } from "../../../../node/runtime/logger.ts";
+import { silentLogger } from "../../../../node/runtime/logger.ts";
 import { createCounters } from "../../../../node/runtime/metrics.ts";
 import type { DigestOffer, DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "../../../../node/sip/auth/digest-authenticator.ts";
 import { digestResponse } from "../../../../node/sip/auth/digest-response.ts";
+import type { ClientAddress } from "../../../../node/sip/auth/failed-logins.ts";
 import { createRequest } from "../../../../node/sip/message/build.ts";
 import { parseCredentials } from "../../../../node/sip/message/credentials.ts";
 import type { SipRequest } from "../../../../node/sip/message/message.ts";
@@ -31,11 +34,11 @@ function userNamed(username: string, password: string): User {
   };
 }
 
-const SOURCE = "192.0.2.1";
+const SOURCE: ClientAddress = { transport: "UDP", address: "192.0.2.1" };
 
 const alice = userNamed("alice", "secret");
 
-function setUp(nonceKey = Buffer.alloc(32, 7), offer: DigestOffer = "both") {
+function setUp(nonceKey = Buffer.alloc(32, 7), offer: DigestOffer = "both", logger: Logger = silentLogger) {
   const clock = { nowMs: 1_700_000_000_000, wallMs: () => clock.nowMs, monotonicMs: () => clock.nowMs as MonotonicMs };
   const authenticator = createDigestAuthenticator({
     realm: REALM,
@@ -44,6 +47,7 @@ function setUp(nonceKey = Buffer.alloc(32, 7), offer: DigestOffer = "both") {
     nonceKey,
     clock,
     counters: createCounters(),
+    logger,
   });
   return { clock, authenticator };
 }
@@ -191,6 +195,23 @@ describe("digest authentication", () => {
     );
   });
 
+  it("tells operators of wrong passwords, and of nothing else that is refused", () => {
+    const lines: object[] = [];
+    const logger = { ...silentLogger, warn: (fields: object) => void lines.push(fields) };
+    const { authenticator } = setUp(undefined, "both", logger);
+    const attempt = (headers: [string, string][]) => authenticator.authenticate(request(headers), "registrar", SOURCE);
+    const nonce = challenges(attempt([]))[0]?.get("nonce") as string;
+    attempt([["Authorization", credentials("old")]]);
+    attempt([["Authorization", "Digest"]]);
+    expect(lines).to.deep.equal([]);
+    for (const change of [{ password: "guess" }, { username: "mallory" }])
+      attempt([["Authorization", credentials(nonce, change)]]);
+    expect(lines).to.deep.equal([
+      { source: "192.0.2.1", transport: "UDP", user: "alice" },
+      { source: "192.0.2.1", transport: "UDP", user: "mallory" },
+    ]);
+  });
+
   it("asks for a newer nonce, with stale, when the password is right", () => {
     const { authenticator, clock } = setUp();
     const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
@@ -218,6 +239,7 @@ describe("digest authentication", () => {
       nonceKey: Buffer.alloc(32, 7),
       clock,
       counters: createCounters(),
+      logger: silentLogger,
     });
     const [ofOtherRealm] = challenges(other.authenticate(request(), "registrar", SOURCE));
     const candidates = [
@@ -333,7 +355,7 @@ describe("digest responses", () => {
       const value = credentials(first?.get("nonce") ?? "", { password });
       return authenticator.authenticate(request([["Authorization", value]]), "registrar", from);
     };
-    const home = "198.51.100.1";
+    const home: ClientAddress = { ...SOURCE, address: "198.51.100.1" };
     expect(causeOf(attempt("secret", home))).to.equal("user");
     for (let i = 0; i <= limits.sip.guesses.perUser; i++) expect(causeOf(attempt(`guess ${i}`))).to.equal("wrong");
     const throttled = attempt("secret");
@@ -341,7 +363,9 @@ describe("digest responses", () => {
     expect(throttled).to.have.deep.nested.property("refusal.headers", [["Retry-After", "1"]]);
     expect(throttled).to.have.nested.property("refusal.status", 503);
     expect(causeOf(attempt("secret", home)), "where the user is known").to.equal("user");
-    expect(causeOf(attempt("secret", "203.0.113.9")), "where the user is not").to.equal("throttled");
+    expect(causeOf(attempt("secret", { ...SOURCE, address: "203.0.113.9" })), "where the user is not").to.equal(
+      "throttled",
+    );
     clock.nowMs += limits.sip.guesses.firstMs;
     expect(causeOf(attempt("secret"))).to.equal("user");
   });
