@@ -211,7 +211,8 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
     await admin.start();
 
     state = "running";
-    logger.info({ name: config.name, domain: mesh.roster().domain, boot: mesh.boot }, "node is up");
+    const { server, domain } = view.status();
+    logger.info({ name: server.name, domain, boot: mesh.boot }, "node is up");
     return { view, reload: () => sip.reload(), stop, departed: departure.over };
   } catch (error) {
     await stop();

@@ -42,7 +42,7 @@ import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
-type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "onConflict" | "historyMs"> &
+type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "onConflict" | "historyMs"> &
   Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames">>;
 
 export interface SipSideComponents {
@@ -308,15 +308,24 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
 }
 
-function digestAuthenticator({ domain, storage, clock, counters }: SipSideComponents): DigestAuthenticator {
+function digestAuthenticator({
+  config,
+  domain,
+  storage,
+  clock,
+  counters,
+  logger,
+}: SipSideComponents): DigestAuthenticator {
   const findUser = (username: string, realm: string) => storage.users.find(username, realm);
   return createDigestAuthenticator({
     realm: domain,
+    offer: config.digest,
     findUser,
     nonceKey: secret(storage.settings, NONCE_KEY),
     known: readKnownSources(storage.settings),
     clock,
     counters,
+    logger: logger.child({ part: "sip" }),
   });
 }
 

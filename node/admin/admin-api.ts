@@ -10,6 +10,7 @@ import { expandList } from "../presence/lists/expand-list.ts";
 import type { ResourceList, User } from "../storage/ports.ts";
 import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
+import { checkNoList, checkNoUser } from "./user-or-list.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
 export interface AdminApiOptions {
@@ -187,6 +188,7 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
   api.post("/v1/users", async (request, reply) => {
     const body = userBody.parse(request.body);
     const aor = parseUser(body.aor, view.roster().domain);
+    checkNoList(aor, view.lists);
     const user = { ...body, aor, realm: domainOf(aor) };
     view.users.put(user);
     return reply.status(201).send(withoutSecrets(user));
@@ -219,8 +221,7 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
 
 /** @throws {ConfigurationError} `IS_USER`, `LIST_TOO_LARGE` */
 function checkList({ uri, members }: ResourceList, { users, lists }: NodeView): void {
-  if (users.list().some(({ aor }) => aor === uri))
-    throw new ConfigurationError("IS_USER", `${uri} is a user: nobody could watch them any more`);
+  checkNoUser(uri, users);
   const others = new Map(lists.list().map((list) => [list.uri, list.members]));
   if (expandList(members, (member) => others.get(member), uri).kind === "too-large") {
     const { members: most, depth } = limits.presence.lists;

@@ -4,6 +4,7 @@ import { ConfigurationError } from "../runtime/errors.ts";
 import type { LogLevel } from "../runtime/logger.ts";
 import { adminSocketOf, DEFAULT_DATA_FOLDER } from "./data-folder.ts";
 import type { TrustedServer } from "../sidecar/trusted-servers.ts";
+import type { DigestOffer } from "../sip/auth/digest-authenticator.ts";
 import type { OptionValues } from "./option-schemas.ts";
 import type { OptionName } from "./options.ts";
 import type { Flags, Problem, Source } from "./sources.ts";
@@ -45,6 +46,8 @@ export interface NodeConfig {
   /** Loopback address of the read-only API. */
   readonly adminTcp?: SocketAddress;
   readonly authentication: "digest" | "none";
+  /** The algorithms that clients may choose from. */
+  readonly digest: DigestOffer;
   /** SIP servers of the domain without nodes of their own. */
   readonly trusted: readonly TrustedServer[];
   readonly onConflict: ConflictPolicy;
@@ -117,6 +120,7 @@ function complete(values: OptionValues): NodeConfig {
     adminSocket: values["admin-socket"] === undefined ? adminSocketOf(dataFolder) : resolve(values["admin-socket"]),
     ...(values.admin !== undefined && { adminTcp: values.admin }),
     authentication: values.auth ?? "digest",
+    digest: values.digest ?? "md5",
     trusted: values.trust ?? [],
     onConflict: values["on-conflict"] ?? "takeover",
     historyMs: values.history ?? DEFAULT_HISTORY_MS,

@@ -102,6 +102,7 @@ export const optionSchemas = {
   ),
   "admin-socket": path,
   auth: oneOf("digest", "none"),
+  digest: oneOf("md5", "sha-256", "both"),
   trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
   history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),

@@ -51,6 +51,10 @@ export const options = {
   ),
   "admin-socket": one("path", "where to put the admin socket (default admin.sock in the data folder)"),
   auth: one("digest|none", "whether SIP clients must authenticate (default digest); none only on loopback addresses"),
+  digest: one(
+    "md5|sha-256|both",
+    "by which algorithm clients authenticate: md5, which all know (default); sha-256; or both, where many fail that know md5 only",
+  ),
   trust: many(
     "address[:port]",
     "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed",

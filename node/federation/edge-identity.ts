@@ -1,10 +1,8 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import { domainOf, tryParseAor } from "../../dht-schema/aor.ts";
+import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { stripAortaHeaders } from "./aorta-headers.ts";
-import type { Examined } from "./examine-request.ts";
-import type { Refusal } from "./refusal.ts";
 
 const P_ASSERTED_IDENTITY = "P-Asserted-Identity";
 const P_PREFERRED_IDENTITY = "P-Preferred-Identity";
@@ -47,17 +45,4 @@ export function stripAssertions(headers: SipHeaders): boolean {
 /** Vouches for the user to the servers that the request goes on to. */
 export function assertIdentity(headers: SipHeaders, user: Aor): void {
   headers.set(P_ASSERTED_IDENTITY, `<${user}>`);
-}
-
-/**
- * Whether a client may make a request as the user who it turned out to be.
- * @see RFC 3261 §10.3 steps 4 and 5, §22.1
- */
-export function identityProblem(examined: Examined, user: Aor, domain: string): Refusal | undefined {
-  if (examined.from !== user) return { status: 403, reason: "From Is Not The Authenticated User" };
-  if (examined.method !== "REGISTER") return undefined;
-  if (examined.to === undefined || domainOf(examined.to) !== domain)
-    return { status: 404, reason: "No User Of That Address" };
-  // A registration on behalf of others would need a right that nobody has yet.
-  return examined.to === user ? undefined : { status: 403, reason: "Not Your Address" };
 }

@@ -7,21 +7,15 @@ import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
+import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
-import { sourceOf } from "../sip/transport/sources.ts";
 import { isSecure } from "../sip/stack.ts";
 import { stripCredentials } from "./challenges.ts";
-import {
-  assertedIn,
-  assertIdentity,
-  IDENTITIES_REMOVED,
-  identityProblem,
-  isForUser,
-  stripAssertions,
-} from "./edge-identity.ts";
+import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
 import { ALLOW, examineRequest, isProxied, NO_SUCH_DIALOG, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
+import { identityProblem } from "./identity-problem.ts";
 import { isLoop, LOOP_DETECTED, loopPartOf } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -38,9 +32,9 @@ export type Authentication =
 export interface ClientAuthenticator {
   /**
    * @param as `registrar`: we serve the request (401); `proxy`: we send it on (407).
-   * @param source the address that it came from
+   * @param from where it came from
    */
-  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): Authentication;
+  authenticate(request: SipRequest, as: "registrar" | "proxy", from: SocketFlow): Authentication;
 }
 
 /** Handlers of what has passed the edge. Each answers every request. */
@@ -132,12 +126,14 @@ class Edge {
     const context = { domain, own: this.#ownAddresses(), secure: isSecure(flow), fromServer };
     const examined = examineRequest(request, context);
     if (examined.kind === "refused") return this.#refuse(incoming, examined);
+    // What the node can do, anybody may ask: a server that looks whether it is there does so in no user's name.
+    if (examined.method === "OPTIONS" && examined.target.kind === "node") return this.#answerOptions(incoming);
     const identity =
       flow.transport === "MESH"
         ? this.#ofServer(request, flow.server)
         : isTrusted
           ? this.#ofTrusted(request, examined)
-          : this.#ofClient(request, examined, flow.address);
+          : this.#ofClient(request, examined, flow);
     if ("status" in identity) return this.#refuse(incoming, identity);
     this.#dispatch(incoming, examined, identity);
   }
@@ -169,17 +165,16 @@ class Edge {
     return isForItself ? { ...itself, asserted: named } : { asserted: named, from: "client" };
   }
 
-  #ofClient(request: SipRequest, examined: Examined, address: string): RequestIdentity | Refusal {
+  #ofClient(request: SipRequest, examined: Examined, flow: SocketFlow): RequestIdentity | Refusal {
     if (stripAssertions(request.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
-    const { method, target } = examined;
-    // A NOTIFY is judged by its dialog; what the node can do, anybody may ask.
-    if (method === "NOTIFY" || (method === "OPTIONS" && target.kind === "node"))
-      return { asserted: undefined, from: "client" };
+    const { method } = examined;
+    // It is judged by its dialog.
+    if (method === "NOTIFY") return { asserted: undefined, from: "client" };
     const { authenticator, domain } = this.#components;
     const result =
       authenticator === "none"
         ? believe(examined, domain)
-        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar", sourceOf(address));
+        : authenticator.authenticate(request, isProxied(method) ? "proxy" : "registrar", flow);
     if (result.kind === "refused") return result.refusal;
     const problem = identityProblem(examined, result.aor, domain);
     if (problem !== undefined) return problem;
@@ -208,8 +203,6 @@ class Edge {
         if (target.kind !== "user") return services.notify(incoming, identity);
         break;
       case "OPTIONS":
-        if (target.kind !== "user") return this.#answerOptions(incoming);
-        break;
       case "MESSAGE":
       case "INVITE":
       case "other":

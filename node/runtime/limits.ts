@@ -73,6 +73,8 @@ export const limits = {
       writeMs: 10 * 60_000,
       writtenBytes: 1024 * 1024,
     },
+    /** What the log says of wrong passwords: enough for five guesses of one address to be seen at once, which is what tools that ban addresses wait for, and no more than 2 kB a second. */
+    failedLogins: { linesPerSecond: 10, userChars: 64 },
     /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
     retryAfterSeconds: 5,
   },

@@ -168,6 +168,15 @@ describe("the admin API", () => {
     expect((await call({ method: "DELETE", url: "/v1/users/alice" }))[0]).to.equal(404);
   });
 
+  it("refuses a user by the name of a list, whom nobody could watch", async () => {
+    const friends = { uri: "joe-friends", owner: "joe", members: ["alice"] };
+    expect((await call({ method: "POST", url: "/v1/lists", payload: friends }))[0]).to.equal(201);
+    const payload = { aor: "joe-friends", username: "joe-friends", ...ha1 };
+    const [status, body] = await call({ method: "POST", url: "/v1/users", payload });
+    expect([status, view.users.list()]).to.deep.equal([400, []]);
+    expect(body).to.satisfy(refusal("IS_LIST", /joe-friends@example\.com is a list/));
+  });
+
   it("refuses a user whose secrets are malformed, or whose name is taken", async () => {
     const payload = { aor: "alice", username: "alice", ...ha1 };
     const [, malformed] = await call({ method: "POST", url: "/v1/users", payload: { ...payload, ha1Md5: "secret" } });

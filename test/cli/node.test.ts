@@ -146,6 +146,8 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(await search("capek", "MEET")).to.deep.equal([cafe]);
     expect(await search("harb")).to.deep.equal([harbour]);
     expect(await search('"')).to.deep.equal([]);
+    const shown = await aorta.run(["history", "search", "carol", ...at("berlin")]);
+    expect(shown.stdout, "for people the newest is the last, beside the prompt").to.match(/café\n.*harbour\n$/);
     const { stdout } = await aorta.run(["history", "export", "carol", "--with", "dora", ...at("paris")]);
     const texts = stdout
       .trim()
@@ -158,7 +160,7 @@ describe("a domain of two nodes, run by the aorta command", function () {
   });
 
   it("refuses to look up what is no user of the domain, and exits with 2", async () => {
-    for (const user of ["a@b@c", "alice@example.org"]) {
+    for (const user of ["a@b@c", "alice@example.org", "tel:+123"]) {
       expect(await aorta.run(["lookup", user, ...at("berlin")])).to.include({ code: 2, stdout: "" });
     }
   });
@@ -180,9 +182,13 @@ describe("a domain of two nodes, run by the aorta command", function () {
       code: 1,
       stderr: "aorta: there is no user sip:carol@example.com\n",
     });
-    const empty = await aorta.run(["user", "add", "dave", ...at("berlin")]);
-    expect(empty.code).to.equal(2);
-    expect(empty.stderr).to.contain("a password is needed");
+    for (const password of [[], ["--password", ""]]) {
+      const empty = await aorta.run(["user", "add", "dave", ...password, ...at("berlin")]);
+      expect(empty.code).to.equal(2);
+      expect(empty.stderr).to.contain("a password is needed");
+    }
+    expect((await aorta.run(["user", "add", "tel:+49", "--password", "x", ...at("berlin")])).code).to.equal(2);
+    expect(await aorta.json("user", "list", ...at("berlin"))).to.have.length(1);
   });
 
   it("manages buddy lists", async () => {
@@ -193,6 +199,8 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(await aorta.json("list", "show", ...at("berlin"))).to.deep.equal([
       { uri: "sip:joe-friends@example.com", owner, members },
     ]);
+    const one = await aorta.run(["list", "put", "team", "alice", "--owner", "joe", ...at("berlin")]);
+    expect(one.stdout).to.contain("sip:team@example.com has 1 member; ");
     expect((await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).code).to.equal(0);
     expect(await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).to.include({
       code: 1,
@@ -296,6 +304,11 @@ describe("a domain of two nodes, run by the aorta command", function () {
 
   it("manages users in the data folder while the node is down", async () => {
     expect((await aorta.run(["user", "add", "erin", "--password", "x", ...at("berlin")])).code).to.equal(0);
+    const taken = await aorta.run(["user", "add", "team", "--password", "x", ...at("berlin")]);
+    expect([taken.code, taken.stderr]).to.deep.equal([
+      2,
+      "aorta: sip:team@example.com is a list: nobody could watch a user of that address\n",
+    ]);
     const users = await aorta.json<UserView[]>("user", "list", ...at("berlin"));
     expect(users.map(({ username }) => username)).to.deep.equal(["bob", "erin"]);
   });

@@ -58,6 +58,13 @@ describe("a node with TLS, run by the aorta command", function () {
     );
   });
 
+  it("says at SIGHUP that there is nothing to read again where there are none", async () => {
+    const node = await aorta.up("rome", "--domain", "example.com");
+    node.signal("SIGHUP");
+    expect(await node.end("SIGTERM")).to.equal(0);
+    expect(await node.stderr()).to.equal("aorta: there is nothing to read again: this node has no TLS certificates\n");
+  });
+
   it("does not start without its certificate, and says which file it misses", async () => {
     const missing = folder.path + "/missing.pem";
     const { code, stderr } = await aorta.run([

@@ -32,6 +32,7 @@ export class EdgeNode {
       sip: [ANY_PORT],
       ws: [ANY_PORT],
       authentication,
+      digest: "md5",
       onConflict: "takeover",
       historyMs: 0,
     } as const;

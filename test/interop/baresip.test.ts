@@ -11,7 +11,7 @@ import type { PresenceNotification } from "../../node/softphone/presence-subscri
 import type { ReceivedMessage } from "../../node/softphone/softphone.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { DOMAIN, SessionWorld } from "../scenario/session/session-world.ts";
+import { DOMAIN, PASSWORD, SessionWorld } from "../scenario/session/session-world.ts";
 import { findProgram, freeUdpPort } from "./programs.ts";
 
 const BARRY = `sip:barry@${DOMAIN}`;
@@ -30,10 +30,11 @@ describe("baresip as a client", function () {
     // Debian: baresip-core
     const program = findProgram("baresip");
     if (program === undefined) return this.skip();
-    world = await SessionWorld.of(2);
+    world = await SessionWorld.of(2, [], [], "digest");
     joe = await Softphone.open({
       aor: `sip:joe@${DOMAIN}`,
       server: { transport: "UDP", host: "127.0.0.1", port: portOf(1) },
+      credentials: { username: "joe", password: PASSWORD },
     });
     await joe.register();
     folder = mkdtempSync(join(tmpdir(), "aorta-baresip-"));
@@ -48,7 +49,7 @@ describe("baresip as a client", function () {
     writeFileSync(join(folder, "config"), [...settings, ...modules, ""].join("\n"));
     writeFileSync(
       join(folder, "accounts"),
-      `<${BARRY};transport=udp>;auth_pass=none;regint=600;pubint=600;outbound="sip:127.0.0.1:${portOf(0)};transport=udp"\n`,
+      `<${BARRY};transport=udp>;auth_pass=${PASSWORD};regint=600;pubint=600;outbound="sip:127.0.0.1:${portOf(0)};transport=udp"\n`,
     );
     writeFileSync(join(folder, "contacts"), `"Joe" <${joe.aor}>;presence=p2p\n`);
     child = spawn(program, ["-f", folder], { stdio: ["ignore", "pipe", "pipe"] });

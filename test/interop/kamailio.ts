@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const CONFIGURATION = "docs/kamailio/kamailio.cfg";
+const SHIPPED = "docs/kamailio/kamailio.cfg";
 
-/** The real Kamailio, with the configuration that is shipped. */
+/** The real Kamailio. */
 export class Kamailio {
   readonly port: number;
   /** What it wrote. */
@@ -22,8 +22,8 @@ export class Kamailio {
     child.stderr?.on("data", (chunk: Buffer) => (this.log += chunk.toString()));
   }
 
-  /** @param node port of the Aorta node beside it */
-  static async start(program: string, port: number, node: number): Promise<Kamailio> {
+  /** @param node port of the Aorta node beside it @param configuration a file; without it the one that is shipped */
+  static async start(program: string, port: number, node: number, configuration = SHIPPED): Promise<Kamailio> {
     const folder = mkdtempSync(join(tmpdir(), "aorta-kamailio-"));
     const defines = [
       `LISTEN=udp:127.0.0.1:${port}`,
@@ -31,7 +31,7 @@ export class Kamailio {
       `SERVER_ADDRESS="sip:127.0.0.1:${port}"`,
       `NODE=127.0.0.1:${node}`,
     ].flatMap((define) => ["-A", define]);
-    const options = ["-DD", "-E", "-f", CONFIGURATION, "-Y", folder, "-P", join(folder, "pid"), "-m", "32", "-M", "8"];
+    const options = ["-DD", "-E", "-f", configuration, "-Y", folder, "-P", join(folder, "pid"), "-m", "32", "-M", "8"];
     const child = spawn(program, [...options, ...defines], { stdio: ["ignore", "ignore", "pipe"] });
     const kamailio = new Kamailio(child, port, folder);
     await kamailio.#ready();

@@ -8,7 +8,7 @@ import type { PresenceNotification } from "../../node/softphone/presence-subscri
 import type { ReceivedMessage } from "../../node/softphone/softphone.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { DOMAIN, SessionWorld } from "../scenario/session/session-world.ts";
+import { DOMAIN, PASSWORD, SessionWorld } from "../scenario/session/session-world.ts";
 import { findProgram, freeUdpPort } from "./programs.ts";
 
 describe("SIPp as a client", function () {
@@ -24,10 +24,11 @@ describe("SIPp as a client", function () {
     if (found === undefined) return this.skip();
     program = found;
     folder = mkdtempSync(join(tmpdir(), "aorta-sipp-"));
-    world = await SessionWorld.of(2);
+    world = await SessionWorld.of(2, [], [], "digest");
     joe = await Softphone.open({
       aor: `sip:joe@${DOMAIN}`,
       server: { transport: "UDP", host: "127.0.0.1", port: portOf(1, "UDP") },
+      credentials: { username: "joe", password: PASSWORD },
     });
     await joe.register();
     await joe.publishPresence({ basic: "open", note: "at his desk" });
@@ -67,7 +68,11 @@ describe("SIPp as a client", function () {
       const users = join(folder, "users.csv");
       writeFileSync(users, `SEQUENTIAL\n${DOMAIN};joe\n`);
       const port = await freeUdpPort();
-      await run("user", port, transport, "-inf", users);
+      // SIPp takes the URI of its credentials from here, not from the request.
+      const as = (uri: string) => ["-inf", users, "-auth_uri", uri];
+      await run("register", port, transport, ...as(DOMAIN));
+      await run("publish", port, transport, ...as(`sipp@${DOMAIN}`));
+      await run("write", port, transport, ...as(`joe@${DOMAIN}`));
       expect(received.map(({ text }) => text.trim())).to.deep.equal(["from SIPp"]);
       await eventually(() => seen.some(({ presence }) => presence?.note === "under load"), "SIPp's presence");
       stop();

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { AortaNode, AortaNodeOptions, ConfigInput } from "../../node/index.ts";
 import { createAortaNode, loadConfig } from "../../node/index.ts";
+import type { Logger } from "../../node/runtime/logger.ts";
+import { silentLogger } from "../../node/runtime/logger.ts";
 import { Phone } from "../cli/phone.ts";
 import { codeOf } from "../helpers/codes.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -46,6 +48,20 @@ describe("a node in a process of another program", function () {
     await node.start();
     expect(node.view().status().server.id).to.equal(id);
     expect(node.view().status().boot).to.equal(2);
+  });
+
+  it("says in its log how the domain calls it, whatever its host is called", async () => {
+    const names: unknown[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      info: (fields: { readonly name?: string }, message) => void (message === "node is up" && names.push(fields.name)),
+      child: () => logger,
+    };
+    const node = create({ domain: "example.com", name: "berlin" });
+    await node.start();
+    await node.stop();
+    await create({}, { logger }).start();
+    expect(names).to.deep.equal(["berlin"]);
   });
 
   it("is down after a stop that came while it started", async () => {

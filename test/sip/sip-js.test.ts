@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { Messager, Registerer, RegistererState, UserAgent, UserAgentState } from "sip.js";
 import type { Aor } from "../../dht-schema/aor.ts";
 import { systemClock } from "../../node/runtime/clock.ts";
+import { silentLogger } from "../../node/runtime/logger.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
 import { createDigestAuthenticator } from "../../node/sip/auth/digest-authenticator.ts";
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
@@ -33,18 +34,19 @@ function serve(server: TestStack): { readonly accepted: Inbox<IncomingRequest> }
   const accepted = new Inbox<IncomingRequest>();
   const authenticator = createDigestAuthenticator({
     realm: REALM,
+    offer: "both",
     findUser: (username) => (username === "alice" ? alice : undefined),
     nonceKey: Buffer.alloc(32, 1),
     clock: systemClock,
     counters: createCounters(),
+    logger: silentLogger,
   });
   server.stack.onRequest((incoming) => {
     const { request } = incoming;
-    const result = authenticator.authenticate(
-      request,
-      request.method === "REGISTER" ? "registrar" : "proxy",
-      "127.0.0.1",
-    );
+    const result = authenticator.authenticate(request, request.method === "REGISTER" ? "registrar" : "proxy", {
+      transport: "UDP",
+      address: "127.0.0.1",
+    });
     if (result.kind === "refused") {
       const { status, reason, headers } = result.refusal;
       return incoming.respond(createResponse(request, status, { reason, headers }));

@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limits } from "../../runtime/limits.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { User } from "../../storage/ports.ts";
 import type { Credentials } from "../message/credentials.ts";
@@ -8,16 +9,23 @@ import { formatCredentials, parseCredentials } from "../message/credentials.ts";
 import type { SipRequest } from "../message/message.ts";
 import type { Params } from "../message/params.ts";
 import { tryParseUri } from "../message/uri.ts";
+import { sourceOf } from "../transport/sources.ts";
 import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
 import { digestResponse, sameResponse } from "./digest-response.ts";
+import type { ClientAddress } from "./failed-logins.ts";
+import { FailedLogins } from "./failed-logins.ts";
 import { GuessThrottle } from "./guess-throttle.ts";
 import type { KnownSource } from "./known-sources.ts";
 import { NonceCounts } from "./nonce-counts.ts";
 import { NonceIssuer } from "./nonce.ts";
 
+/** With which algorithms clients may authenticate. */
+export type DigestOffer = keyof typeof OFFERED;
+
 export interface DigestAuthenticatorOptions {
   /** Usually the domain. */
   readonly realm: string;
+  readonly offer: DigestOffer;
   readonly findUser: (username: string, realm: string) => User | undefined;
   /** Signs nonces; keep it secret, and between restarts, or clients are challenged once more. At least 16 octets. */
   readonly nonceKey: Uint8Array;
@@ -25,6 +33,7 @@ export interface DigestAuthenticatorOptions {
   readonly known?: readonly KnownSource[];
   readonly clock: Clock;
   readonly counters: Counters;
+  readonly logger: Logger;
 }
 
 /** Why a request was not taken for a user's. */
@@ -60,10 +69,10 @@ export type DigestResult =
 export interface DigestAuthenticator {
   /**
    * Finds out whose request it is.
-   * @param source who sends it, as far as that is known: guesses of passwords are counted by it
+   * @param from who sends it, as far as that is known: guesses of passwords are counted by it
    * @param as `registrar`: we serve the request (401, Authorization); `proxy`: we send it on (407, Proxy-Authorization)
    */
-  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult;
+  authenticate(request: SipRequest, as: "registrar" | "proxy", from: ClientAddress): DigestResult;
   /** From where users have shown the right password, the newest last. */
   known(): readonly KnownSource[];
 }
@@ -82,8 +91,15 @@ const FIELDS = {
   },
 } as const;
 
-/** The strongest first. SIP.js and JsSIP, which know MD5 only, look at the last challenge. @see RFC 8760 §2.4 */
-const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
+/**
+ * In the order of the challenges. Of both the stronger goes first (RFC 8760 §2.4); SIP.js and JsSIP, which know MD5 only, look at the last.
+ * Many clients fail at a challenge that they do not know, wherever it stands.
+ */
+const OFFERED = {
+  md5: ["MD5"],
+  "sha-256": ["SHA-256"],
+  both: ["SHA-256", "MD5"],
+} as const satisfies Record<string, readonly DigestAlgorithm[]>;
 
 /** Credentials as far as they are well-formed. */
 interface DigestClaim extends DigestInput {
@@ -96,9 +112,13 @@ class Authenticator implements DigestAuthenticator {
   readonly #nonces: NonceIssuer;
   readonly #counts = new NonceCounts(limits.sip.nonces);
   readonly #guesses = new GuessThrottle(limits.sip.guesses);
+  readonly #failed: FailedLogins;
+  readonly #offered: readonly DigestAlgorithm[];
 
   constructor(options: DigestAuthenticatorOptions) {
     this.#options = options;
+    this.#failed = new FailedLogins(options.logger, limits.sip.failedLogins);
+    this.#offered = OFFERED[options.offer];
     this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
     const nowMs = options.clock.monotonicMs();
     for (const [username, source] of options.known ?? []) this.#guesses.right(username, source, nowMs);
@@ -108,8 +128,8 @@ class Authenticator implements DigestAuthenticator {
     return this.#guesses.proven();
   }
 
-  authenticate(request: SipRequest, as: "registrar" | "proxy", source: string): DigestResult {
-    const result = this.#judge(request, FIELDS[as].credentials, source);
+  authenticate(request: SipRequest, as: "registrar" | "proxy", from: ClientAddress): DigestResult {
+    const result = this.#judge(request, FIELDS[as].credentials, from);
     if (typeof result === "number") return this.#refuseFor(result);
     if (typeof result !== "string") return { kind: "user", aor: result.aor, user: result };
     this.#options.counters.add(`sip.auth.${result}`);
@@ -117,11 +137,12 @@ class Authenticator implements DigestAuthenticator {
   }
 
   /** @returns the user; why not; or for how many milliseconds no credentials are looked at */
-  #judge(request: SipRequest, field: string, source: string): User | RefusalCause | number {
+  #judge(request: SipRequest, field: string, from: ClientAddress): User | RefusalCause | number {
     const claim = this.#claimIn(request, field);
     if (typeof claim === "string") return claim;
     if (!isForRequest(claim.uri, request.uri)) return "other-uri";
     const monotonicMs = this.#options.clock.monotonicMs();
+    const source = sourceOf(from.address);
     const waitMs = this.#guesses.waitMs(claim.username, source, monotonicMs);
     if (waitMs > 0) return waitMs;
     const user = this.#options.findUser(claim.username, this.#options.realm);
@@ -130,6 +151,7 @@ class Authenticator implements DigestAuthenticator {
     const isRight = sameResponse(digestResponse(ha1, claim), claim.response);
     if (user === undefined || !isRight) {
       this.#guesses.wrong(claim.username, source, monotonicMs);
+      this.#failed.note(claim.username, from, monotonicMs);
       return "wrong";
     }
     const nowMs = this.#options.clock.wallMs();
@@ -142,7 +164,7 @@ class Authenticator implements DigestAuthenticator {
     return user;
   }
 
-  /** The credentials for our realm: a request may carry others for proxies further on. @see RFC 3261 §22.3 */
+  /** The credentials for our realm, by an algorithm that was offered: a request may carry others for proxies further on. @see RFC 3261 §22.3 */
   #claimIn(request: SipRequest, field: string): DigestClaim | "no-credentials" | "malformed" {
     let malformed = false;
     for (const value of request.headers.all(field)) {
@@ -155,10 +177,16 @@ class Authenticator implements DigestAuthenticator {
       }
       const { scheme, params } = credentials;
       if (scheme !== "digest" || params.get("realm") !== this.#options.realm) continue;
-      const algorithm = algorithmOf(params.get("algorithm"));
+      const algorithm = this.#algorithmOf(params.get("algorithm"));
       if (algorithm !== undefined) return claimOf(params, algorithm, request.method) ?? "malformed";
     }
     return malformed ? "malformed" : "no-credentials";
+  }
+
+  /** An absent one is MD5. @see RFC 3261 §22.4, RFC 7616 §3.4 */
+  #algorithmOf(text: string | undefined): DigestAlgorithm | undefined {
+    const name = text?.toUpperCase() ?? "MD5";
+    return this.#offered.find((each) => each === name);
   }
 
   #refuseFor(waitMs: number): DigestResult {
@@ -181,7 +209,7 @@ class Authenticator implements DigestAuthenticator {
     // Credentials that were right but for their age need no new password from the user.
     const isStale = cause === "stale" || cause === "replayed";
     const nonce = this.#nonces.issue(this.#options.clock.wallMs());
-    const headers = ALGORITHMS.map((each) => [challenge, this.#challenge(nonce, each, isStale)] as const);
+    const headers = this.#offered.map((each) => [challenge, this.#challenge(nonce, each, isStale)] as const);
     return { kind: "refused", cause, refusal: { status, reason, headers } };
   }
 
@@ -210,12 +238,6 @@ function claimOf(params: Params, algorithm: DigestAlgorithm, method: string): Di
   const cnonce = params.get("cnonce");
   if (qop.toLowerCase() !== "auth" || nc === undefined || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce) return undefined;
   return { ...claim, qop: { nc, cnonce } };
-}
-
-/** An absent one is MD5. @see RFC 3261 §22.4, RFC 7616 §3.4 */
-function algorithmOf(text: string | undefined): DigestAlgorithm | undefined {
-  const name = text?.toUpperCase() ?? "MD5";
-  return ALGORITHMS.find((each) => each === name);
 }
 
 /** Proxies on the way may have added parameters or a port to the Request-URI: user and host have to be the same. */

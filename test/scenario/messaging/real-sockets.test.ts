@@ -32,6 +32,7 @@ describe("SIP.js clients over UDP, TCP and WebSocket on one node", function () {
       sip: [ANY_PORT],
       ws: [ANY_PORT],
       authentication: "digest",
+      digest: "md5",
       onConflict: "takeover",
       historyMs: 60_000,
     } as const;

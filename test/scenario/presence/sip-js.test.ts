@@ -41,6 +41,7 @@ describe("SIP.js clients that subscribe to lists, watchers and registrations", f
       sip: [{ address: "127.0.0.1", port: 0 }],
       ws: [],
       authentication: "none",
+      digest: "md5",
       onConflict: "takeover",
       historyMs: 0,
     } as const;

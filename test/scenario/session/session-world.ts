@@ -25,7 +25,10 @@ import { TestDirectories } from "../../helpers/directories.ts";
 import { eventually } from "../../helpers/eventually.ts";
 
 export const DOMAIN = "example.com";
-const PASSWORD = "secret";
+/** Everybody's, where they need one. */
+export const PASSWORD = "secret";
+/** Who may register where passwords are asked for. */
+const USERS = ["joe", "alice", "sipp", "barry"];
 /** Longer than this process can be kept from running where the machine has much to do: no test here waits for one to end. */
 const LEASE_MS = 10_000;
 const ANY_PORT = { address: "127.0.0.1", port: 0 };
@@ -44,7 +47,7 @@ export class SessionWorld {
   /**
    * @param trusted servers without nodes
    * @param sipNames by which clients reach the servers
-   * @param authentication with `digest`, everybody's password is {@link PASSWORD}
+   * @param authentication with `digest`, the password of each of {@link USERS} is {@link PASSWORD}
    * @param trusting how many of the servers trust those without nodes
    */
   static async of(
@@ -62,13 +65,14 @@ export class SessionWorld {
         sip: [{ ...ANY_PORT, port: ports[index]! }],
         ws: [ANY_PORT],
         authentication,
+        digest: "md5",
         onConflict: "takeover",
         historyMs: 60_000,
         trusted: index < trusting ? trusted : [],
         sipNames,
       } as const;
       const storage = openMemoryStorage();
-      for (const username of ["joe", "alice"]) {
+      for (const username of USERS) {
         const secrets = digestSecrets(username, DOMAIN, PASSWORD);
         storage.users.put({ aor: parseAor(`sip:${username}@${DOMAIN}`), username, realm: DOMAIN, ...secrets });
       }
@@ -282,9 +286,9 @@ export class Agent {
     const nonce = parseCredentials(answer.get(challenge!)!).params.get("nonce")!;
     const { method, uri } = request;
     const username = parseUri(this.aor).user!;
-    const { ha1Sha256 } = digestSecrets(username, DOMAIN, PASSWORD);
-    const response = digestResponse(ha1Sha256, { algorithm: "SHA-256", nonce, method, uri, qop: undefined });
-    const params = new Map(Object.entries({ username, realm: DOMAIN, nonce, uri, response, algorithm: "SHA-256" }));
+    const { ha1Md5 } = digestSecrets(username, DOMAIN, PASSWORD);
+    const response = digestResponse(ha1Md5, { algorithm: "MD5", nonce, method, uri, qop: undefined });
+    const params = new Map(Object.entries({ username, realm: DOMAIN, nonce, uri, response, algorithm: "MD5" }));
     const headers = of.clone().append(credentials!, formatCredentials({ scheme: "Digest", params }));
     headers.set("CSeq", `${parseCSeq(of.get("CSeq")!).sequence + 1} ${method}`);
     return { ...request, headers };

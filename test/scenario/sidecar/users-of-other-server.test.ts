@@ -32,6 +32,15 @@ describe("what a server without a node passes on for its users, whom it names in
     expect((await send("SUBSCRIBE", undefined, fields)).status).to.equal(200);
   });
 
+  it("is told what the node can do, in whosever name it asks", async () => {
+    const node = `sip:${other.agent.server.address}:${other.agent.server.port}`;
+    for (const from of ["sip:dispatcher@localhost", node, ALICE, "sip:anonymous@anonymous.invalid"]) {
+      const options = other.agent.outside("OPTIONS", node);
+      options.headers.set("From", `<${from}>;tag=1`);
+      expect((await other.agent.send(options)).status, from).to.equal(200);
+    }
+  });
+
   it("does not tell devices what they have not subscribed to, which the server itself may", async () => {
     const alice = await world.agent("alice", 1);
     expect((await alice.register()).status).to.equal(200);

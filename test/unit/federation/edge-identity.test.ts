@@ -1,11 +1,9 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
-import { assertedIn, identityProblem, stripAssertions } from "../../../node/federation/edge-identity.ts";
-import type { Examined } from "../../../node/federation/examine-request.ts";
+import { assertedIn, stripAssertions } from "../../../node/federation/edge-identity.ts";
 import { createHeaders } from "../../../node/sip/message/headers.ts";
 
 const ALICE = "sip:alice@example.com" as Aor;
-const BOB = "sip:bob@example.com" as Aor;
 const asserted = (...values: string[]) =>
   assertedIn(createHeaders(values.map((value) => ["P-Asserted-Identity", value] as const)));
 
@@ -33,30 +31,5 @@ describe("asserted identity", () => {
     expect(stripAssertions(headers)).to.equal(true);
     expect(stripAssertions(headers), "nothing is left").to.equal(false);
     expect([...headers.entries()]).to.deep.equal([["From", "<sip:alice@example.com>"]]);
-  });
-});
-
-describe("what an authenticated user may do", () => {
-  const examined = (fields: Partial<Examined>): Examined => ({
-    kind: "examined",
-    method: "MESSAGE",
-    target: { kind: "node" },
-    from: ALICE,
-    to: BOB,
-    ...fields,
-  });
-  const statusOf = (fields: Partial<Examined>) => identityProblem(examined(fields), ALICE, "example.com")?.status;
-
-  it("is to write to anybody under their own name", () => {
-    expect(statusOf({})).to.equal(undefined);
-    expect(statusOf({ from: BOB })).to.equal(403);
-    expect(statusOf({ from: undefined })).to.equal(403);
-  });
-
-  it("is to register their own address only", () => {
-    expect(statusOf({ method: "REGISTER", to: ALICE })).to.equal(undefined);
-    expect(statusOf({ method: "REGISTER", to: BOB })).to.equal(403);
-    expect(statusOf({ method: "REGISTER", from: BOB, to: ALICE })).to.equal(403);
-    expect(statusOf({ method: "REGISTER", to: "sip:alice@elsewhere.org" as Aor })).to.equal(404);
   });
 });

@@ -12,7 +12,12 @@ export function historyCommand(): Command {
   return new Command("history")
     .description("what users have written and received, on all servers that they have been on")
     .addCommand(
-      restricted(nodeCommand("search", "find a user's messages by their words, the newest first"))
+      restricted(
+        nodeCommand(
+          "search",
+          "find a user's messages by their words: the newest ones, the newest last; with --json first",
+        ),
+      )
         .argument("<user>", WHO)
         .argument("[words...]", "all have to occur, each whole or as the beginning of a word; none for all messages")
         .option("--limit <number>", "how many to show", parseLimit, DEFAULT_LIMIT)

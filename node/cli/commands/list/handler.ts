@@ -14,7 +14,10 @@ export async function putList(uri: string, members: readonly string[], options: 
   const client = await clientOf(options);
   const list = await client.post<ResourceList>("/v1/lists", { uri, owner: options.owner, members });
   if (options.json) printJson(list);
-  else print(`${list.uri} has ${list.members.length} members; ${list.owner} may subscribe to it.`);
+  else {
+    const { length } = list.members;
+    print(`${list.uri} has ${length} ${length === 1 ? "member" : "members"}; ${list.owner} may subscribe to it.`);
+  }
 }
 
 /** @throws {AdminRefusal} `NO_SUCH_LIST` */

@@ -33,12 +33,11 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   const isUp = await Promise.race([start.then(() => true), stopAsked.then(() => false)]);
   // Nobody relies on this node yet, and what it has stored is whole at every moment.
   if (!isUp) process.exit(exitCode.interrupted);
+  // A terminal that is closed sends this signal too: then nobody would be left to stop the node.
+  if (!process.stdout.isTTY) process.on("SIGHUP", () => reload(node, config));
   const status = node.view().status();
   if (json) print(JSON.stringify({ ...status, data: config.dataFolder, admin: config.adminSocket }));
   else greet(config, status);
-
-  // A terminal that is closed sends this signal too: then nobody would be left to stop the node.
-  if (!process.stdout.isTTY) process.on("SIGHUP", () => reload(node));
   const departed = await Promise.race([node.departed(), stopAsked.then(() => undefined)]);
   if (departed !== undefined) {
     tellDeparture(departed, status, json);
@@ -57,7 +56,9 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
 }
 
 /** An operator who has just renewed a certificate must not lose the node over a mistake in it. */
-function reload(node: AortaNode): void {
+function reload(node: AortaNode, { certificates }: NodeConfig): void {
+  if (certificates.length === 0)
+    return note("aorta: there is nothing to read again: this node has no TLS certificates");
   try {
     node.reload();
     note("aorta: certificates read again");

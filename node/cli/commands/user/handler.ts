@@ -5,7 +5,7 @@ import { OperationalError } from "../../../runtime/errors.ts";
 import type { NodeOptions } from "../../find-node.ts";
 import { note, print, printJson, table } from "../../terminal.ts";
 import { digestSecrets } from "./digest-secrets.ts";
-import { readPassword } from "./password.ts";
+import { passwordFor } from "./password.ts";
 import { openUserBook } from "./user-book.ts";
 
 interface AddOptions extends NodeOptions {
@@ -19,7 +19,7 @@ export async function addUser(who: string, options: AddOptions): Promise<void> {
   try {
     const aor = parseUser(who, book.domain);
     const username = options.username ?? decodeURIComponent(userOf(aor));
-    const password = options.password ?? (await readPassword(username));
+    const password = await passwordFor(username, options.password);
     await book.put({ aor, username, realm: book.domain, ...digestSecrets(username, book.domain, password) });
     if (options.json) printJson({ aor, username, realm: book.domain });
     else print(`${aor} may register, as ${username} of realm ${book.domain}.`);

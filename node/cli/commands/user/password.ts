@@ -4,12 +4,13 @@ import { ConfigurationError } from "../../../runtime/errors.ts";
 import { Interrupted } from "../../exit-code.ts";
 
 /**
- * A password from the terminal, typed twice and not shown, or from the first line of standard input.
+ * The password that was given; without one it is read from the terminal, typed twice and not shown, or from the first line of standard input.
+ * An empty one is none: a script whose variable is not set would give the account to everybody.
  * @throws {ConfigurationError} `BAD_PASSWORD` @throws {Interrupted}
  */
-export async function readPassword(username: string): Promise<string> {
-  const isTerminal = process.stdin.isTTY === true;
-  const password = await readSecret(isTerminal ? `Password for ${username}: ` : "");
+export async function passwordFor(username: string, given: string | undefined): Promise<string> {
+  const isTerminal = given === undefined && process.stdin.isTTY === true;
+  const password = given ?? (await readSecret(isTerminal ? `Password for ${username}: ` : ""));
   if (password === "")
     throw new ConfigurationError("BAD_PASSWORD", "a password is needed: type one, or give a line on standard input");
   if (isTerminal && (await readSecret("Once more: ")) !== password) {

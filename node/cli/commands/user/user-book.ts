@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Aor } from "../../../../dht-schema/aor.ts";
 import type { RosterView, UserView } from "../../../admin/node-view.ts";
+import { checkNoList } from "../../../admin/user-or-list.ts";
 import { RosterKeeper } from "../../../mesh/roster-keeper.ts";
 import { AortaError, ConfigurationError } from "../../../runtime/errors.ts";
 import { silentLogger } from "../../../runtime/logger.ts";
@@ -14,6 +15,7 @@ import { clientOf } from "../../find-node.ts";
 /** The users of a node, wherever they can be reached. */
 export interface UserBook {
   readonly domain: string;
+  /** @throws {ConfigurationError} `IS_LIST` */
   put(user: User): Promise<void>;
   /** Whether there was such a user. */
   remove(aor: Aor): Promise<boolean>;
@@ -60,10 +62,13 @@ async function offlineBook(folder: string): Promise<UserBook> {
     if (!roster.hasRoster) {
       throw new ConfigurationError("NO_DOMAIN", `${folder} belongs to no domain yet: found or join one with aorta up`);
     }
-    const { users } = storage;
+    const { users, lists } = storage;
     return {
       domain: roster.roster.domain,
-      put: async (user) => users.put(user),
+      async put(user) {
+        checkNoList(user.aor, lists);
+        users.put(user);
+      },
       remove: async (aor) => users.remove(aor),
       list: async () => users.list().map(({ aor, username, realm }) => ({ aor, username, realm })),
       close: () => storage.close(),

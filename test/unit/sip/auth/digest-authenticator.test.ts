@@ -3,10 +3,13 @@ import { expect } from "chai";
 import type { Aor } from "../../../../dht-schema/aor.ts";
 import type { MonotonicMs } from "../../../../node/runtime/clock.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
+import type { Logger } from "../../../../node/runtime/logger.ts";
+import { silentLogger } from "../../../../node/runtime/logger.ts";
 import { createCounters } from "../../../../node/runtime/metrics.ts";
-import type { DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
+import type { DigestOffer, DigestResult } from "../../../../node/sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "../../../../node/sip/auth/digest-authenticator.ts";
 import { digestResponse } from "../../../../node/sip/auth/digest-response.ts";
+import type { ClientAddress } from "../../../../node/sip/auth/failed-logins.ts";
 import { createRequest } from "../../../../node/sip/message/build.ts";
 import { parseCredentials } from "../../../../node/sip/message/credentials.ts";
 import type { SipRequest } from "../../../../node/sip/message/message.ts";
@@ -31,18 +34,20 @@ function userNamed(username: string, password: string): User {
   };
 }
 
-const SOURCE = "192.0.2.1";
+const SOURCE: ClientAddress = { transport: "UDP", address: "192.0.2.1" };
 
 const alice = userNamed("alice", "secret");
 
-function setUp(nonceKey = Buffer.alloc(32, 7)) {
+function setUp(nonceKey = Buffer.alloc(32, 7), offer: DigestOffer = "both", logger: Logger = silentLogger) {
   const clock = { nowMs: 1_700_000_000_000, wallMs: () => clock.nowMs, monotonicMs: () => clock.nowMs as MonotonicMs };
   const authenticator = createDigestAuthenticator({
     realm: REALM,
+    offer,
     findUser: (username, realm) => (username === "alice" && realm === REALM ? alice : undefined),
     nonceKey,
     clock,
     counters: createCounters(),
+    logger,
   });
   return { clock, authenticator };
 }
@@ -103,6 +108,25 @@ describe("digest authentication", () => {
       expect(each.has("stale")).to.equal(false);
     }
   });
+
+  for (const [offer, offered, other] of [
+    ["md5", "MD5", "SHA-256"],
+    ["sha-256", "SHA-256", "MD5"],
+  ] as const) {
+    it(`offers ${offered} alone where that is asked for, and takes nothing else`, () => {
+      const { authenticator } = setUp(undefined, offer);
+      const challenged = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
+      expect(challenged.map((each) => each.get("algorithm"))).to.deep.equal([offered]);
+      const nonce = challenged[0]?.get("nonce") as string;
+      const attempt = (value: string) =>
+        causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", SOURCE));
+      const ofOther = credentials(nonce, { algorithm: other });
+      expect(attempt(ofOther)).to.equal("no-credentials");
+      const unnamed = credentials(nonce, { algorithm: "MD5" }).replace('algorithm="MD5", ', "");
+      expect(attempt(unnamed)).to.equal(offered === "MD5" ? "user" : "no-credentials");
+      expect(attempt(credentials(nonce, { algorithm: offered, nc: "00000002" }))).to.equal("user");
+    });
+  }
 
   it("challenges as a proxy with 407", () => {
     const { authenticator } = setUp();
@@ -171,6 +195,23 @@ describe("digest authentication", () => {
     );
   });
 
+  it("tells operators of wrong passwords, and of nothing else that is refused", () => {
+    const lines: object[] = [];
+    const logger = { ...silentLogger, warn: (fields: object) => void lines.push(fields) };
+    const { authenticator } = setUp(undefined, "both", logger);
+    const attempt = (headers: [string, string][]) => authenticator.authenticate(request(headers), "registrar", SOURCE);
+    const nonce = challenges(attempt([]))[0]?.get("nonce") as string;
+    attempt([["Authorization", credentials("old")]]);
+    attempt([["Authorization", "Digest"]]);
+    expect(lines).to.deep.equal([]);
+    for (const change of [{ password: "guess" }, { username: "mallory" }])
+      attempt([["Authorization", credentials(nonce, change)]]);
+    expect(lines).to.deep.equal([
+      { source: "192.0.2.1", transport: "UDP", user: "alice" },
+      { source: "192.0.2.1", transport: "UDP", user: "mallory" },
+    ]);
+  });
+
   it("asks for a newer nonce, with stale, when the password is right", () => {
     const { authenticator, clock } = setUp();
     const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
@@ -193,10 +234,12 @@ describe("digest authentication", () => {
     const [foreign] = challenges(setUp(Buffer.alloc(32, 8)).authenticator.authenticate(request(), "registrar", SOURCE));
     const other = createDigestAuthenticator({
       realm: "other.com",
+      offer: "both",
       findUser: () => alice,
       nonceKey: Buffer.alloc(32, 7),
       clock,
       counters: createCounters(),
+      logger: silentLogger,
     });
     const [ofOtherRealm] = challenges(other.authenticate(request(), "registrar", SOURCE));
     const candidates = [
@@ -312,7 +355,7 @@ describe("digest responses", () => {
       const value = credentials(first?.get("nonce") ?? "", { password });
       return authenticator.authenticate(request([["Authorization", value]]), "registrar", from);
     };
-    const home = "198.51.100.1";
+    const home: ClientAddress = { ...SOURCE, address: "198.51.100.1" };
     expect(causeOf(attempt("secret", home))).to.equal("user");
     for (let i = 0; i <= limits.sip.guesses.perUser; i++) expect(causeOf(attempt(`guess ${i}`))).to.equal("wrong");
     const throttled = attempt("secret");
@@ -320,7 +363,9 @@ describe("digest responses", () => {
     expect(throttled).to.have.deep.nested.property("refusal.headers", [["Retry-After", "1"]]);
     expect(throttled).to.have.nested.property("refusal.status", 503);
     expect(causeOf(attempt("secret", home)), "where the user is known").to.equal("user");
-    expect(causeOf(attempt("secret", "203.0.113.9")), "where the user is not").to.equal("throttled");
+    expect(causeOf(attempt("secret", { ...SOURCE, address: "203.0.113.9" })), "where the user is not").to.equal(
+      "throttled",
+    );
     clock.nowMs += limits.sip.guesses.firstMs;
     expect(causeOf(attempt("secret"))).to.equal("user");
   });

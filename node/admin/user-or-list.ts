@@ -1,0 +1,17 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { ConfigurationError } from "../runtime/errors.ts";
+import type { ResourceListStore, UserStore } from "../storage/ports.ts";
+
+// An address is of a user or of a list, never of both: a SUBSCRIBE for it is one for the list (RFC 4662 §4.2), and nobody could watch the user.
+
+/** @throws {ConfigurationError} `IS_USER` */
+export function checkNoUser(aor: Aor, users: Pick<UserStore, "list">): void {
+  if (users.list().some((user) => user.aor === aor))
+    throw new ConfigurationError("IS_USER", `${aor} is a user: nobody could watch them any more`);
+}
+
+/** @throws {ConfigurationError} `IS_LIST` */
+export function checkNoList(aor: Aor, lists: Pick<ResourceListStore, "list">): void {
+  if (lists.list().some((list) => list.uri === aor))
+    throw new ConfigurationError("IS_LIST", `${aor} is a list: nobody could watch a user of that address`);
+}
