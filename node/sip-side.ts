@@ -85,7 +85,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const placeOf = (flow: Flow) => trustedServer(config.trusted ?? [], flow);
   const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
-  const shared = { locator: directory, counters, clock, timers: systemTimers };
+  const shared = { locator: directory, counters, clock, timers: systemTimers, isTrusted: trusts };
 
   const links: ServerLinks = {
     isUp: (server) => mesh.isUp(server),
@@ -196,7 +196,6 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     stack,
     contacts: registrar,
-    isTrusted: trusts,
     subscriber: `sip:aorta@${domain}`,
     contactFor: (flow) => contactFor(flow, config),
     publish(request, aor, flow) {

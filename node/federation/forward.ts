@@ -47,15 +47,16 @@ export function fromDevice(response: SipResponse): SipResponse {
 }
 
 /**
- * The devices that a request for their user goes to, at least one; else the answer to it. Nothing goes back to where it came
- * from, what was promised to be secured goes only to who registered with that promise, and of the flows of one device only
- * the one registered last is used.
+ * The devices that a request for their user goes to, at least one; else the answer to it. Who writes to themselves has no copy on the
+ * device that they write with, what was promised to be secured goes only to who registered with that promise, and of the flows of one
+ * device only the one registered last is used.
+ * @param isSenders whether a contact is the very device that the request is from
  * @see RFC 3261 §16.5; RFC 5626 §7; RFC 5630 §5.3, §6.1
  */
 export function branchesOf<Contact extends DeviceContact>(
   request: SipRequest,
   contacts: readonly Contact[],
-  from: Flow,
+  isSenders: (contact: Contact) => boolean,
 ): readonly Contact[] | SipResponse {
   if (contacts.length === 0) return unreachable(request);
   const eligible =
@@ -64,8 +65,7 @@ export function branchesOf<Contact extends DeviceContact>(
       : contacts;
   if (eligible.length === 0) return createResponse(request, 480, { headers: [["Warning", NOT_SECURED]] });
   const others = eligible.filter(
-    (contact, at) =>
-      !isSameFlow(contact.flow, from) && !eligible.slice(at + 1).some((later) => isSameDevice(contact, later)),
+    (contact, at) => !isSenders(contact) && !eligible.slice(at + 1).some((later) => isSameDevice(contact, later)),
   );
   // The sender's own device is the only one there is.
   return others.length === 0 ? createResponse(request, 482) : others;
@@ -89,7 +89,8 @@ export function unreachable(request: SipRequest): SipResponse {
   return createResponse(request, 480, { headers: [["Retry-After", "30"]] });
 }
 
-function isSameFlow(a: Flow, b: Flow): boolean {
+/** Whether two flows have the same other end. */
+export function isSameFlow(a: Flow, b: Flow): boolean {
   if (a.transport === "MESH" || b.transport === "MESH") return false;
   return a.transport === b.transport && a.address === b.address && a.port === b.port;
 }

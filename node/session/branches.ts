@@ -1,7 +1,9 @@
+import type { Aor } from "../../dht-schema/aor.ts";
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
-import { branchesOf, toDevice } from "../federation/forward.ts";
+import { assertedIn } from "../federation/edge-identity.ts";
+import { branchesOf, isSameFlow, toDevice } from "../federation/forward.ts";
 import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
-import type { RegisteredContact } from "../registrar/registered-contacts.ts";
+import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
@@ -13,6 +15,13 @@ export interface Branch {
   readonly flow: Flow;
 }
 
+export interface BranchComponents {
+  readonly contacts: Pick<RegisteredContacts, "contactsOf">;
+  /** Whether a flow is from a server that speaks for its users without having a node. */
+  readonly isTrusted: (flow: Flow) => boolean;
+  readonly counters: Counters;
+}
+
 /**
  * The branches of a request to the devices of its user, at least one, each with its share of Max-Breadth; else the answer to it.
  * @param from the flow it came by
@@ -20,11 +29,14 @@ export interface Branch {
  */
 export function forkedTo(
   request: SipRequest,
-  registered: readonly RegisteredContact[],
+  aor: Aor,
   from: Flow,
-  counters: Counters,
+  { contacts: registered, isTrusted, counters }: BranchComponents,
 ): readonly Branch[] | SipResponse {
-  const contacts = branchesOf(request, registered, from);
+  // One socket is several users': of a telephone with several lines, of a proxy at the edge, of another server.
+  const isSenders = ({ flow, path }: RegisteredContact) =>
+    isSameFlow(flow, from) && path === undefined && assertedIn(request.headers) === aor && !isTrusted(from);
+  const contacts = branchesOf(request, registered.contactsOf(aor), isSenders);
   if ("status" in contacts) {
     if (contacts.status === LOOP_DETECTED.status) counters.add(LOOPS);
     return contacts;

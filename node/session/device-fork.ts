@@ -1,15 +1,13 @@
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { fromDevice, localFailure, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
-import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Counters } from "../runtime/metrics.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow } from "../sip/stack.ts";
-import type { Branch } from "./branches.ts";
+import type { Branch, BranchComponents } from "./branches.ts";
 import { forkedTo } from "./branches.ts";
 
-export interface DeviceForkComponents {
+export interface DeviceForkComponents extends BranchComponents {
   /** Sends a branch that came by `from`; never rejects, and answers within the time. */
   readonly send: (
     branch: SipRequest,
@@ -17,8 +15,6 @@ export interface DeviceForkComponents {
     from: Flow,
     options: { readonly withinMs: number },
   ) => Promise<SipResponse>;
-  readonly contacts: RegisteredContacts;
-  readonly counters: Counters;
 }
 
 /**
@@ -28,7 +24,7 @@ export interface DeviceForkComponents {
  */
 export function createDeviceFork(components: DeviceForkComponents): DeviceDelivery {
   return (request, aor, from) => {
-    const branches = forkedTo(request, components.contacts.contactsOf(aor), from, components.counters);
+    const branches = forkedTo(request, aor, from, components);
     return "status" in branches ? Promise.resolve(branches) : fork(components, request, from, branches);
   };
 }

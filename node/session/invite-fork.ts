@@ -1,17 +1,15 @@
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { fromDevice, localFailure, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
-import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
-import type { Branch } from "./branches.ts";
+import type { Branch, BranchComponents } from "./branches.ts";
 import { forkedTo } from "./branches.ts";
 
-export interface InviteForkComponents {
+export interface InviteForkComponents extends BranchComponents {
   /** Sends a branch so that what follows in its dialog comes by this server. */
   readonly invite: (
     request: SipRequest,
@@ -19,9 +17,7 @@ export interface InviteForkComponents {
     from: Flow,
     progress: Required<InviteProgress>,
   ) => Promise<SipResponse>;
-  readonly contacts: RegisteredContacts;
   readonly timers: Timers;
-  readonly counters: Counters;
 }
 
 /**
@@ -30,7 +26,7 @@ export interface InviteForkComponents {
  */
 export function createInviteFork(components: InviteForkComponents): DeviceDelivery {
   return (request, aor, from, progress = {}) => {
-    const branches = forkedTo(request, components.contacts.contactsOf(aor), from, components.counters);
+    const branches = forkedTo(request, aor, from, components);
     if ("status" in branches) return Promise.resolve(branches);
     return new InviteFork(components, request, from, progress).ring(branches);
   };

@@ -5,22 +5,21 @@ import { fromDevice, localFailure, maxForwardsOf } from "../federation/forward.t
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
-import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { parseEvent } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, InviteProgress, RequestOptions, SipSessions, SipStack } from "../sip/stack.ts";
+import type { BranchComponents } from "./branches.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createInviteFork } from "./invite-fork.ts";
 import type { SessionRoutesComponents } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
 
 export interface SessionProxyComponents
-  extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents {
+  extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents, BranchComponents {
   readonly stack: Pick<SipStack, "send"> & SipSessions;
-  readonly contacts: RegisteredContacts;
   /** Of the credentials that are for this server. */
   readonly realm: string;
   readonly timers: Timers;

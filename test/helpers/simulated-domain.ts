@@ -107,6 +107,7 @@ export class SimulatedDomain {
     const deliver = createDeviceFork({
       ...shared,
       contacts: registrar,
+      isTrusted: () => false,
       send: (branch, to, _from, options) => stack.send(branch, to, options),
     });
     const once = createOnceDelivery({ ...shared, deliver, delivered });

@@ -63,6 +63,15 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
     expect(atAnna).to.deep.equal([{ from: kate.aor, text: "from Kamailio" }]);
   });
 
+  it("has two of its users write to each other by way of the node", async () => {
+    const [kate, karl] = [await open("kate", "kamailio"), await open("karl", "kamailio")];
+    const [atKate, atKarl] = [inbox(kate), inbox(karl)];
+    for (const phone of [kate, karl]) expect((await phone.register()).status).to.equal(200);
+    expect((await kate.sendMessage(karl.aor, "next door")).status).to.equal(200);
+    expect((await karl.sendMessage(kate.aor, "and back")).status).to.equal(200);
+    expect([atKate, atKarl].map((all) => all.map(({ text }) => text))).to.deep.equal([["and back"], ["next door"]]);
+  });
+
   it("shows its users' presence to watchers on Aorta, and theirs to its own", async () => {
     const [kate, anna] = [await open("kate", "kamailio"), await open("anna", 1)];
     for (const phone of [kate, anna]) expect((await phone.register()).status).to.equal(200);
@@ -125,13 +134,15 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
     expect(received).to.have.length(1);
   });
 
-  it("takes part in sessions, called and calling", async () => {
+  it("takes part in sessions, called and calling, and between two of its users", async () => {
     const [kate, anna] = [await open("kate", "kamailio"), await open("anna", 1)];
+    const karl = await open("karl", "kamailio");
     for (const [caller, callee] of [
       [kate, anna],
       [anna, kate],
+      [kate, karl],
     ] as const) {
-      for (const phone of [kate, anna]) expect((await phone.register()).status).to.equal(200);
+      for (const phone of [caller, callee]) expect((await phone.register()).status).to.equal(200);
       const accepted = Promise.withResolvers<ImSession>();
       const stop = callee.onInvitation(
         (invitation) => void invitation.accept().then(accepted.resolve, accepted.reject),
