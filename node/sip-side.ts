@@ -68,7 +68,7 @@ export interface SipSide {
   readonly registrar: Pick<Registrar, "status">;
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
-  readonly history: Pick<HistorySearch, "search">;
+  readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
 }
 
 /** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
@@ -285,7 +285,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     registrar,
     presence,
     held,
-    history: historySearch,
+    history: { search: historySearch.search, status: () => history.status() },
   };
 }
 

@@ -98,6 +98,7 @@ class LiveView implements NodeView {
       registrar: sip.registrar.status(),
       presence: sip.presence.status(),
       held: sip.held.status,
+      history: sip.history.status(),
       replica: { registers, sessions, watches },
       ...(mesh.isOutdated && { oldData: true as const }),
       ...(storageProblem && { storageProblem }),

@@ -1,5 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import type { HistoryStatus } from "../history/history.ts";
 import type { PresenceStatus } from "../presence/presence-server.ts";
 import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
@@ -51,6 +52,8 @@ export interface NodeStatus {
   readonly presence: PresenceStatus;
   /** Messages that wait here for users who are not there. */
   readonly held: { readonly recipients: number; readonly messages: number };
+  /** What users wrote while they were here. */
+  readonly history: HistoryStatus;
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
   /** Set where the data was put back from a backup: the server takes no part in the domain, and never will. */

@@ -45,6 +45,7 @@ export class MemoryView implements NodeView {
       registrar: { users: 0, contacts: 0, reclaiming: 0 },
       presence: { presentities: 0, publications: 0, watchers: 0, peerSubscriptions: 0, views: {} },
       held: { recipients: 0, messages: 0 },
+      history: {},
       replica: { registers: 0, sessions: 0, watches: 0 },
       memory: { rssBytes: 1, heapBytes: 1 },
       counters: {},
