@@ -255,12 +255,12 @@ export const limits = {
     stopMs: 2_000,
   },
   history: {
-    /** The file of what users wrote: 4 GiB hold some ten million messages. When it is full the oldest make room. */
+    /** The file of what users wrote: 4 GiB hold some ten million messages. */
     databaseBytes: 4 * 1024 ** 3,
     /** One user may take one part in so many, 40 MiB: some hundred thousand messages. Beyond, their oldest make room for their newest. */
     userPart: 100,
-    /** One part in so many is kept free, for what the index of words needs while it is put in order. */
-    sparePart: 16,
+    /** One part in so many is kept free, for what the index of words needs while it is put in order. Beyond, the oldest make room. */
+    sparePart: 4,
     /** Entries that one write, or one turn of clearing what is too old, removes at most: some milliseconds. The rest goes with the next. */
     removedAtOnce: 64,
     /** What an earlier release kept with the contacts is moved in steps of so many with such a pause: 2,000 entries a second, a million in ten minutes. */

@@ -1,6 +1,6 @@
 /**
  * The database of what users wrote, as `schema.ts` has that of the rest. `share` is what each user takes: the octets of their texts, and
- * 256 for all else that an entry costs.
+ * 256 for all else that an entry costs. The index holds words only, no text; pictures (`So`) count as words.
  */
 export const historySchema: readonly string[] = [
   `
@@ -27,15 +27,14 @@ export const historySchema: readonly string[] = [
   ) STRICT;
 
   CREATE VIRTUAL TABLE history_words USING fts5 (
-    text, content = 'history', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+    text, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So'"
   );
   CREATE TRIGGER history_added AFTER INSERT ON history BEGIN
-    INSERT INTO history_words (rowid, text) VALUES (new.id, new.text);
     INSERT INTO share VALUES (new.user, octet_length(new.text) + 256)
       ON CONFLICT (user) DO UPDATE SET bytes = bytes + excluded.bytes;
   END;
   CREATE TRIGGER history_removed AFTER DELETE ON history BEGIN
-    INSERT INTO history_words (history_words, rowid, text) VALUES ('delete', old.id, old.text);
+    DELETE FROM history_words WHERE rowid = old.id;
     UPDATE share SET bytes = bytes - octet_length(old.text) - 256 WHERE user = old.user;
     DELETE FROM share WHERE user = old.user AND bytes <= 0;
   END;

@@ -4,6 +4,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Database, Row } from "./database.ts";
 import type { OldHistory } from "./old-history.ts";
 import type { HistoryEntry, HistoryQuery, HistoryStore } from "./ports.ts";
+import { wordsApart } from "./words-apart.ts";
 
 const { userPart, sparePart, removedAtOnce, movedAtOnce } = limits.history;
 
@@ -65,6 +66,7 @@ function openHistory(database: Database) {
   const add = database.prepare(
     "INSERT INTO history (user, peer, sent, at_ms, call_id, text) VALUES (?, ?, ?, ?, ?, ?)",
   );
+  const addWords = database.prepare("INSERT INTO history_words (rowid, text) VALUES (last_insert_rowid(), ?)");
   const page =
     "AND at_ms < ?3 AND at_ms >= ?4 AND (?5 = '' OR peer = ?5) ORDER BY at_ms DESC, history.id DESC LIMIT ?6";
   const list = database.prepare(`SELECT * FROM history WHERE user = ?1 AND ?2 = '' ${page}`);
@@ -92,14 +94,15 @@ function openHistory(database: Database) {
   const lacksRoom = () => {
     const { bytes } = database.size();
     if (bytes > fullBytes) isFull = true;
-    else if (bytes < fullBytes - bytesMax / sparePart) isFull = false;
+    else if (bytes < 0.9 * fullBytes) isFull = false;
     return bytes > fullBytes;
   };
 
   /** Whoever has more than a share of it makes room for themselves; where there is no room all the same, the oldest of all do. */
-  const write = (user: string, ...values: [peer: string, sent: number, atMs: number, callId: string, text: string]) => {
+  const write = ({ user, peer, sent, atMs, callId, text }: HistoryEntry) => {
     for (let removed = 0; removed < removedAtOnce && lacksRoom(); removed++) removeOldest.run(1);
-    add.run(user, ...values);
+    add.run(user, peer, sent ? 1 : 0, atMs, callId, text);
+    addWords.run(wordsApart(text));
     for (let removed = 0; removed < removedAtOnce; removed++) {
       if ((share.get(user)?.["bytes"] as number) <= shareBytes) break;
       removeOldestOf.run(user);
@@ -109,17 +112,7 @@ function openHistory(database: Database) {
   return {
     database,
     isFull: () => isFull,
-    add({ user, peer, sent, atMs, callId, text }: HistoryEntry) {
-      const put = () => write(user, peer, sent ? 1 : 0, atMs, callId, text);
-      try {
-        put();
-      } catch (error) {
-        // The index of words may for a moment need more than was kept free.
-        if (!(error instanceof AortaError) || error.code !== "DISK_FULL") throw error;
-        removeOldest.run(removedAtOnce);
-        put();
-      }
-    },
+    add: write,
     find({ user, words, peer, sinceMs, beforeMs, limit }: HistoryQuery) {
       const match = matchOf(words);
       const rows = (match === "" ? list : search).all(user, match, beforeMs, sinceMs, peer ?? "", limit);
@@ -138,10 +131,7 @@ function openHistory(database: Database) {
       const last = rows.at(-1)?.["id"] as number | undefined;
       if (last === undefined) return false;
       database.durably(() => {
-        for (const row of rows) {
-          const { user, peer, sent, atMs, callId, text } = entryOf(row);
-          write(user, peer, sent ? 1 : 0, atMs, callId, text);
-        }
+        for (const row of rows) write(entryOf(row));
         takeOver.run(last);
       });
       old.removeDownTo(last);
@@ -168,9 +158,9 @@ function explained(error: unknown): AortaError {
   return new OperationalError("DATABASE_DAMAGED", advice, { cause: error });
 }
 
-/** All words, in whatever order, each also as the beginning of a longer one. What a user types is never syntax. */
+/** All words, in whatever order, each also as the beginning of a longer one, and within text without spaces. What a user types is never syntax. */
 function matchOf(words: HistoryQuery["words"]): string {
-  return words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(" ");
+  return words.map((word) => `"${wordsApart(word).replaceAll('"', '""')}"*`).join(" ");
 }
 
 function entryOf(row: Row): HistoryEntry {

@@ -52,23 +52,58 @@ describe("what users wrote, on disk", () => {
     expect(statSync(file()).mode & 0o777).to.equal(0o600);
   });
 
+  it("is found by words within text without spaces, by emoji, and whatever the width of its characters", async () => {
+    open();
+    const alice = aorOf("alice");
+    const texts = [
+      "今日は東京で会議があります",
+      "明天去北京开会",
+      "コーヒー ｶﾌｪ",
+      "남대문시장에서 만나요",
+      "ที่สถานีรถไฟ",
+      "fine👍🏽 🎉🇩🇪",
+      "Ｈｅｌｌｏ cafe\u0301",
+    ];
+    for (const [n, text] of texts.entries()) await add(alice, n, text);
+    const which = (...words: string[]) => found(alice, ...words).map((text) => texts.indexOf(text));
+    for (const [words, expected] of [
+      [["東京"], [0]],
+      [["会"], [1, 0]],
+      [["京会"], []],
+      [["会議", "今日"], [0]],
+      [["北京开"], [1]],
+      [["ヒー"], [2]],
+      [["カフェ"], [2]],
+      [["시장"], [3]],
+      [["สถานี"], [4]],
+      [["👍"], [5]],
+      [["🎉"], [5]],
+      [["🇩🇪", "fin"], [5]],
+      [["hello", "café"], [6]],
+      [["ello"], []],
+    ] as [string[], number[]][])
+      expect(which(...words), words.join(" ")).to.deep.equal(expected);
+    storage.history.expire(3);
+    expect(which("東京")).to.deep.equal([]);
+  });
+
   it("loses the oldest to the newest when its file is full, and takes nothing from contacts", async () => {
-    open(4 * MIB);
+    open();
     const text = (n: number) => `${n} ${`w${n}x `.repeat(2000)}`;
-    for (let n = 0; n < 600; n++) {
+    for (let n = 0; n < 900; n++) {
       expect(await add(aorOf(`user${n}`), n, text(n)), String(n)).to.equal(undefined);
       if (n === 100) expect(storage.history.isFull).to.equal(false);
     }
     expect(storage.history.isFull).to.equal(true);
-    const there = Array.from({ length: 600 }, (_, n) => n).filter((n) => found(aorOf(`user${n}`)).length === 1);
+    const there = Array.from({ length: 900 }, (_, n) => n).filter((n) => found(aorOf(`user${n}`)).length === 1);
     expect(there, "the newest, without a gap").to.deep.equal(
-      Array.from({ length: there.length }, (_, n) => 600 - there.length + n),
+      Array.from({ length: there.length }, (_, n) => 900 - there.length + n),
     );
     expect(there.length).to.be.greaterThan(100);
     const { bytes, bytesMax, oldestMs } = storage.history.size();
     expect(oldestMs).to.equal(there[0]);
     expect(bytes).to.be.within(bytesMax / 2, bytesMax);
-    expect(statSync(file()).size).to.be.at.most(4 * MIB);
+    expect(statSync(file()).size).to.be.at.most(8 * MIB);
     register("alice");
     expect(storage.problem()).to.equal(undefined);
   });
