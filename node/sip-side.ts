@@ -65,7 +65,7 @@ export interface SipSide {
   /** Closes all sockets. */
   stop(): Promise<void>;
   readonly stack: Pick<SipStack, "listening">;
-  readonly registrar: Pick<Registrar, "status">;
+  readonly registrar: Pick<Registrar, "status" | "registrationsOf" | "removeContacts">;
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
   readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;

@@ -37,6 +37,7 @@ const listBody = z.strictObject({
   owner: z.string(),
   members: z.array(z.string()).min(1).max(limits.presence.lists.members),
 });
+const contactQuery = z.strictObject({ uri: z.string().min(1).max(limits.sip.uriBytes).optional() });
 const bindingsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(limits.admin.bindings).default(1000),
 });
@@ -49,6 +50,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "IS_VOTER",
   "LAST_VOTER",
   "NOT_A_STEWARD",
+  "OWNED_ELSEWHERE",
   "NOT_A_VOTER",
   "NO_DOMAIN_KEY",
   "TOO_FEW_VOTERS",
@@ -152,6 +154,16 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     let all = 0;
     for (const binding of view.bindings()) if (all++ < limit) bindings.push(binding);
     return { all, bindings };
+  });
+  api.get<AorParams>("/v1/contacts/:aor", async (request) =>
+    view.contacts(parseUser(request.params.aor, view.roster().domain)),
+  );
+  api.delete<AorParams>("/v1/contacts/:aor", async (request, reply) => {
+    const aor = parseUser(request.params.aor, view.roster().domain);
+    const { uri } = contactQuery.parse(request.query);
+    const removed = await view.removeContacts(aor, uri);
+    const what = uri === undefined ? "no contacts" : `no contact ${uri}`;
+    return removed.length > 0 ? { aor, removed } : refuse(reply, 404, "NO_SUCH_CONTACT", `${aor} has ${what}`);
   });
   api.get<AorParams>("/v1/watch/:aor", async (request, reply) => {
     const aor = parseUser(request.params.aor, view.roster().domain);

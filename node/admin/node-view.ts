@@ -135,6 +135,30 @@ export interface BindingView {
   readonly leaseLeftMs: number;
 }
 
+/** `aorta contacts <aor>`: where the devices of a user who is on this server can be reached. */
+export interface ContactsView {
+  readonly aor: Aor;
+  /** `resting`: contacts from before a restart or an outage, not served until the user is claimed again. */
+  readonly state: "served" | "resting" | "none";
+  readonly contacts: readonly {
+    /** As the device gave it. */
+    readonly uri: string;
+    readonly expiresInMs: number;
+    /** What it registered over: `tls 192.0.2.1:40123`; whether that is a connection that is open. */
+    readonly flow: string;
+    readonly connected: boolean;
+    /** Proxies between this server and the device, nearest first. */
+    readonly path: readonly string[];
+    /** `+sip.instance`, else empty. */
+    readonly instance: string;
+    /** 0 to 1. */
+    readonly q: number;
+    readonly userAgent: string;
+    readonly callId: string;
+    readonly cseq: number;
+  }[];
+}
+
 /** `aorta roster` */
 export interface RosterView {
   readonly domain: string;
@@ -237,6 +261,10 @@ export interface NodeView {
   peer(server: ServerId): PeerDetail | undefined;
   lookup(aor: Aor): Promise<LookupView>;
   bindings(): Iterable<BindingView>;
+  /** @throws {OperationalError} `OWNED_ELSEWHERE` when the user is on another server, `OWNER_UNCLEAR` when nobody knows */
+  contacts(aor: Aor): Promise<ContactsView>;
+  /** Removes one contact, or all; returns the URIs of those that were there. Errors as {@link contacts}. */
+  removeContacts(aor: Aor, uri?: string): Promise<readonly string[]>;
   roster(): RosterView;
   readonly control: RosterControl;
   /** Asks the steward to take this server out of the domain; nothing happens when it is leaving already. @throws {OperationalError} why not */
