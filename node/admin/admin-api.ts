@@ -10,6 +10,7 @@ import { expandList } from "../presence/lists/expand-list.ts";
 import type { ResourceList, User } from "../storage/ports.ts";
 import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
+import { formatMetrics, PROMETHEUS_TYPE } from "./prometheus.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
 export interface AdminApiOptions {
@@ -110,6 +111,7 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     const { state, peers } = view.status();
     return reply.status(state === "running" ? 200 : 503).send({ state, peers });
   });
+  api.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS_TYPE).send(formatMetrics(view.status())));
   api.get("/v1/status", async () => view.status());
   api.get("/v1/roster", async () => view.roster());
   api.post("/v1/roster/remove", async (request) => {

@@ -271,6 +271,15 @@ describe("the admin API", () => {
       }
     });
 
+    it("serves metrics to a scraper on this machine, and to no other", async () => {
+      const ask = (host: string) => api.inject({ url: "/metrics", headers: { host } });
+      const { statusCode, headers, body } = await ask("127.0.0.1:8181");
+      expect(statusCode).to.equal(200);
+      expect(headers["content-type"]).to.equal("text/plain; version=0.0.4; charset=utf-8");
+      expect(body).to.match(/^aorta_owned_users 0$/m);
+      expect((await ask("metrics.example.com")).statusCode).to.equal(403);
+    });
+
     it("is refused to a page that a browser was lured to", async () => {
       for (const host of ["evil.example:8181", "127.0.0.1.evil.example"]) {
         expect((await call({ url: "/v1/status", headers: { host } }))[0], host).to.equal(403);
