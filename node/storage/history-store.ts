@@ -154,7 +154,8 @@ function lost(database: Database): AortaError {
 function explained(error: unknown): AortaError {
   if (!(error instanceof AortaError)) throw error;
   if (error.code !== "DATABASE_DAMAGED") return error;
-  const advice = "The history's file is damaged. Put a backup in its place, or move it away: a new one is made.";
+  const advice =
+    "history.db is damaged. With the node stopped, put a backup in its place, or move it away with its -wal and -shm: a new one is made";
   return new OperationalError("DATABASE_DAMAGED", advice, { cause: error });
 }
 
