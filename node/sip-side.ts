@@ -67,10 +67,10 @@ export interface SipSide {
   /** Closes all sockets. */
   stop(): Promise<void>;
   readonly stack: Pick<SipStack, "listening">;
-  readonly registrar: Pick<Registrar, "status">;
+  readonly registrar: Pick<Registrar, "status" | "registrationsOf" | "removeContacts">;
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
-  readonly history: Pick<HistorySearch, "search">;
+  readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
 }
 
 /** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
@@ -303,7 +303,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     registrar,
     presence,
     held,
-    history: historySearch,
+    history: { search: historySearch.search, status: () => history.status() },
   };
 }
 

@@ -10,6 +10,7 @@ import { expandList } from "../presence/lists/expand-list.ts";
 import type { ResourceList, User } from "../storage/ports.ts";
 import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
+import { formatMetrics, PROMETHEUS_TYPE } from "./prometheus.ts";
 import { checkNoList, checkNoUser } from "./user-or-list.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
@@ -38,6 +39,7 @@ const listBody = z.strictObject({
   owner: z.string(),
   members: z.array(z.string()).min(1).max(limits.presence.lists.members),
 });
+const contactQuery = z.strictObject({ uri: z.string().min(1).max(limits.sip.uriBytes).optional() });
 const bindingsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(limits.admin.bindings).default(1000),
 });
@@ -50,6 +52,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "IS_VOTER",
   "LAST_VOTER",
   "NOT_A_STEWARD",
+  "OWNED_ELSEWHERE",
   "NOT_A_VOTER",
   "NO_DOMAIN_KEY",
   "TOO_FEW_VOTERS",
@@ -109,6 +112,7 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     const { state, peers } = view.status();
     return reply.status(state === "running" ? 200 : 503).send({ state, peers });
   });
+  api.get("/metrics", async (_request, reply) => reply.type(PROMETHEUS_TYPE).send(formatMetrics(view.status())));
   api.get("/v1/status", async () => view.status());
   api.get("/v1/roster", async () => view.roster());
   api.post("/v1/roster/remove", async (request) => {
@@ -153,6 +157,16 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     let all = 0;
     for (const binding of view.bindings()) if (all++ < limit) bindings.push(binding);
     return { all, bindings };
+  });
+  api.get<AorParams>("/v1/contacts/:aor", async (request) =>
+    view.contacts(parseUser(request.params.aor, view.roster().domain)),
+  );
+  api.delete<AorParams>("/v1/contacts/:aor", async (request, reply) => {
+    const aor = parseUser(request.params.aor, view.roster().domain);
+    const { uri } = contactQuery.parse(request.query);
+    const removed = await view.removeContacts(aor, uri);
+    const what = uri === undefined ? "no contacts" : `no contact ${uri}`;
+    return removed.length > 0 ? { aor, removed } : refuse(reply, 404, "NO_SUCH_CONTACT", `${aor} has ${what}`);
   });
   api.get<AorParams>("/v1/watch/:aor", async (request, reply) => {
     const aor = parseUser(request.params.aor, view.roster().domain);

@@ -7,6 +7,7 @@ import type { Directory } from "../directory/directory.ts";
 import type { ReplicaInspection } from "../directory/inspection.ts";
 import type { MeshNode } from "../mesh/mesh-node.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { OperationalError } from "../runtime/errors.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { software } from "../runtime/version.ts";
 import type { ListenAddress } from "../sip/stack.ts";
@@ -16,7 +17,9 @@ import type { StorageProblem } from "../storage/storage-problem.ts";
 import type { ReplicaAnswer } from "./explain-lookup.ts";
 import { explainLookup, serverOf } from "./explain-lookup.ts";
 import type { Departure } from "../departure.ts";
+import { describeContact } from "./describe-contact.ts";
 import type {
+  ContactsView,
   DrainView,
   HistoryView,
   NodeState,
@@ -98,6 +101,7 @@ class LiveView implements NodeView {
       registrar: sip.registrar.status(),
       presence: sip.presence.status(),
       held: sip.held.status,
+      history: sip.history.status(),
       replica: { registers, sessions, watches },
       ...(mesh.isOutdated && { oldData: true as const }),
       ...(storageProblem && { storageProblem }),
@@ -158,6 +162,34 @@ class LiveView implements NodeView {
     for (const { aor, epoch, ownedForMs } of directory.bindings()) {
       yield { aor, epoch: formatBallot(epoch), ownedForMs, leaseLeftMs: directory.leaseLeftMs(aor) };
     }
+  }
+
+  async contacts(aor: Aor): Promise<ContactsView> {
+    const { directory, sip, clock } = this.#parts;
+    await this.#assertNotElsewhere(aor);
+    const registrations = sip.registrar.registrationsOf(aor);
+    const state = registrations.length === 0 ? "none" : directory.owned(aor) === undefined ? "resting" : "served";
+    return { aor, state, contacts: registrations.map((binding) => describeContact(binding, clock.monotonicMs())) };
+  }
+
+  async removeContacts(aor: Aor, uri?: string): Promise<readonly string[]> {
+    await this.#assertNotElsewhere(aor);
+    return this.#parts.sip.registrar.removeContacts(aor, uri);
+  }
+
+  /** What is bound here is for this server to tell; of anybody else the directory knows where they are. */
+  async #assertNotElsewhere(aor: Aor): Promise<void> {
+    const { directory, sip } = this.#parts;
+    if (directory.owned(aor) !== undefined || sip.registrar.registrationsOf(aor).length > 0) return;
+    const { state, owner } = await this.lookup(aor);
+    if (state === "unclear")
+      throw new OperationalError("OWNER_UNCLEAR", `no majority of the replicas says where ${aor} is: try again`);
+    if (owner === undefined || owner.id === this.#self.id) return;
+    const { name, number } = owner;
+    throw new OperationalError(
+      "OWNED_ELSEWHERE",
+      `${aor} is on ${name} (server ${number}): ask its node, by the same command with --data or --admin of ${name}`,
+    );
   }
 
   roster(): RosterView {

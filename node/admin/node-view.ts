@@ -1,5 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import type { HistoryStatus } from "../history/history.ts";
 import type { PresenceStatus } from "../presence/presence-server.ts";
 import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
@@ -51,6 +52,8 @@ export interface NodeStatus {
   readonly presence: PresenceStatus;
   /** Messages that wait here for users who are not there. */
   readonly held: { readonly recipients: number; readonly messages: number };
+  /** What users wrote while they were here. */
+  readonly history: HistoryStatus;
   /** What this server keeps as a replica for others. */
   readonly replica: { readonly registers: number; readonly sessions: number; readonly watches: number };
   /** Set where the data was put back from a backup: the server takes no part in the domain, and never will. */
@@ -130,6 +133,30 @@ export interface BindingView {
   readonly ownedForMs: number;
   /** How long it stays owned if nothing is renewed. */
   readonly leaseLeftMs: number;
+}
+
+/** `aorta contacts <aor>`: where the devices of a user who is on this server can be reached. */
+export interface ContactsView {
+  readonly aor: Aor;
+  /** `resting`: contacts from before a restart or an outage, not served until the user is claimed again. */
+  readonly state: "served" | "resting" | "none";
+  readonly contacts: readonly {
+    /** As the device gave it. */
+    readonly uri: string;
+    readonly expiresInMs: number;
+    /** What it registered over: `tls 192.0.2.1:40123`; whether that is a connection that is open. */
+    readonly flow: string;
+    readonly connected: boolean;
+    /** Proxies between this server and the device, nearest first. */
+    readonly path: readonly string[];
+    /** `+sip.instance`, else empty. */
+    readonly instance: string;
+    /** 0 to 1. */
+    readonly q: number;
+    readonly userAgent: string;
+    readonly callId: string;
+    readonly cseq: number;
+  }[];
 }
 
 /** `aorta roster` */
@@ -234,6 +261,10 @@ export interface NodeView {
   peer(server: ServerId): PeerDetail | undefined;
   lookup(aor: Aor): Promise<LookupView>;
   bindings(): Iterable<BindingView>;
+  /** @throws {OperationalError} `OWNED_ELSEWHERE` when the user is on another server, `OWNER_UNCLEAR` when nobody knows */
+  contacts(aor: Aor): Promise<ContactsView>;
+  /** Removes one contact, or all; returns the URIs of those that were there. Errors as {@link contacts}. */
+  removeContacts(aor: Aor, uri?: string): Promise<readonly string[]>;
   roster(): RosterView;
   readonly control: RosterControl;
   /** Asks the steward to take this server out of the domain; nothing happens when it is leaving already. @throws {OperationalError} why not */

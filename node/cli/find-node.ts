@@ -106,8 +106,8 @@ export class NodeClient {
   }
 
   /** Errors as {@link get}. */
-  delete(path: string): Promise<void> {
-    return this.#client.call<void>("DELETE", path).catch((error: unknown) => this.#explain(error));
+  delete<Answer = void>(path: string): Promise<Answer> {
+    return this.#client.call<Answer>("DELETE", path).catch((error: unknown) => this.#explain(error));
   }
 
   /** Events of a stream, until it ends. Errors as {@link get}. */

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { version } from "../runtime/version.ts";
 import { bindingsCommand } from "./commands/bindings/options.ts";
 import { chaosCommand } from "./commands/chaos/options.ts";
+import { contactsCommand } from "./commands/contacts/options.ts";
 import { completionCommand } from "./commands/completion/options.ts";
 import { drainCommand } from "./commands/drain/options.ts";
 import { historyCommand } from "./commands/history/options.ts";
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   program.addCommand(lookupCommand());
   program.addCommand(watchCommand());
   program.addCommand(bindingsCommand());
+  program.addCommand(contactsCommand());
   program.addCommand(userCommand());
   program.addCommand(historyCommand());
   program.addCommand(chaosCommand());

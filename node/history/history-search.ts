@@ -2,6 +2,7 @@ import { z } from "zod";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import { createRequest, createResponse } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
@@ -51,6 +52,8 @@ export interface HistorySearchComponents {
 interface Part {
   readonly entries: readonly FoundEntry[];
   readonly more: boolean;
+  /** Why something may be missing of what it keeps. */
+  readonly missing?: string | undefined;
 }
 
 const querySchema = z.strictObject({
@@ -72,17 +75,21 @@ const partSchema = z.object({
     }),
   ),
   more: z.boolean(),
+  missing: z.string().optional(),
 });
 
 export function createHistorySearch(components: HistorySearchComponents): HistorySearch {
   const { store, self, others } = components;
   const local = (query: HistoryQuery): Part => {
-    // One more than asked for tells whether there are more.
-    const found = store.find({ ...query, limit: query.limit + 1 });
-    return first(
-      found.map((entry) => ({ ...entry, server: self })),
-      query.limit,
-    );
+    try {
+      // One more than asked for tells whether there are more.
+      const found = store.find({ ...query, limit: query.limit + 1 });
+      const entries = found.map((entry) => ({ ...entry, server: self }));
+      return { ...first(entries, query.limit), ...(store.isTakingOver() && { missing: "is still being moved" }) };
+    } catch (error) {
+      if (!(error instanceof AortaError)) throw error;
+      return nothing("cannot be read");
+    }
   };
   return {
     async search(query, everywhere) {
@@ -90,14 +97,16 @@ export function createHistorySearch(components: HistorySearchComponents): Histor
       const asked = await Promise.all(
         servers.map(async (server) => ({ server, part: await ask(components, server, query) })),
       );
-      const parts = [local(query)];
-      const missing: { server: ServerId; reason: string }[] = [];
-      for (const { server, part } of asked) {
-        if (typeof part === "string") missing.push({ server, reason: part });
-        else parts.push(part);
-      }
+      const parts = [{ server: self, part: local(query) }, ...asked];
+      const missing = parts.flatMap(({ server, part }) =>
+        part.missing === undefined ? [] : [{ server, reason: part.missing }],
+      );
       if (everywhere) missing.push(...gone(components, query.sinceMs));
-      return { ...merge(parts, query.limit), missing };
+      const merged = merge(
+        parts.map(({ part }) => part),
+        query.limit,
+      );
+      return { ...merged, missing };
     },
     handleQuery(incoming) {
       const { request } = incoming;
@@ -121,11 +130,7 @@ function gone({ former, keepMs, clock }: HistorySearchComponents, sinceMs: numbe
 }
 
 /** What another server has, or why it cannot be had. */
-async function ask(
-  { stack, domain }: HistorySearchComponents,
-  server: ServerId,
-  query: HistoryQuery,
-): Promise<Part | string> {
+async function ask({ stack, domain }: HistorySearchComponents, server: ServerId, query: HistoryQuery): Promise<Part> {
   const uri = `sip:${domain}`;
   const request = createRequest({
     method: HISTORY_METHOD,
@@ -137,18 +142,20 @@ async function ask(
   });
   const { askMs: withinMs } = limits.history;
   const { status, headers, body } = await stack.send(request, { transport: "MESH", server }, { withinMs });
-  if (headers.has("Aorta-Local")) return status === 503 ? "not connected" : "no answer";
-  if (status !== 200) return `answered ${status}`;
+  if (headers.has("Aorta-Local")) return nothing(status === 503 ? "not connected" : "no answer");
+  if (status !== 200) return nothing(`answered ${status}`);
   try {
-    const { entries, more } = partSchema.parse(JSON.parse(Buffer.from(body).toString()));
-    return { entries: entries.map((entry) => ({ ...entry, user: query.user, server })), more };
+    const { entries, ...rest } = partSchema.parse(JSON.parse(Buffer.from(body).toString()));
+    return { ...rest, entries: entries.map((entry) => ({ ...entry, user: query.user, server })) };
   } catch {
-    return "answered what cannot be read";
+    return nothing("answered what cannot be read");
   }
 }
 
+const nothing = (missing: string): Part => ({ entries: [], more: false, missing });
+
 /** All parts, newest first, back to where the first of them is cut off: further back something might be missing in between. */
-export function merge(parts: readonly Part[], limit: number): Part {
+export function merge(parts: readonly Part[], limit: number): Pick<Part, "entries" | "more"> {
   let knownSinceMs = -Infinity;
   for (const { entries, more } of parts) {
     const last = entries.at(-1);
@@ -161,7 +168,7 @@ export function merge(parts: readonly Part[], limit: number): Part {
 }
 
 /** The first of some entries, never ending between two of the same millisecond: who asks for those before it shall miss none. */
-function first(entries: readonly FoundEntry[], count: number): Part {
+function first(entries: readonly FoundEntry[], count: number): Pick<Part, "entries" | "more"> {
   const next = entries[count];
   if (next === undefined) return { entries, more: false };
   const whole = entries.filter(({ atMs }) => atMs > next.atMs);
@@ -169,12 +176,13 @@ function first(entries: readonly FoundEntry[], count: number): Part {
 }
 
 /** As much as one message holds. */
-function fitting({ entries, more }: Part): Part {
+function fitting(part: Part): Part {
+  const { entries } = part;
   let bytes = 0;
   const kept = entries.findIndex(
     (entry) => (bytes += Buffer.byteLength(JSON.stringify(entry)) + 1) > limits.history.answerBytes,
   );
-  return kept < 0 ? { entries, more } : first(entries, Math.max(kept, 1));
+  return kept < 0 ? part : { ...part, ...first(entries, Math.max(kept, 1)) };
 }
 
 function readQuery(body: Uint8Array): HistoryQuery | undefined {

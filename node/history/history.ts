@@ -1,12 +1,15 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
-import type { HistoryStore } from "../storage/ports.ts";
+import type { HistorySize, HistoryStore } from "../storage/ports.ts";
+import type { HistoryFailure } from "./history-failures.ts";
+import { HistoryFailures } from "./history-failures.ts";
 import { textOf } from "./message-text.ts";
 
 export interface HistoryComponents {
@@ -19,24 +22,43 @@ export interface HistoryComponents {
   readonly counters: Counters;
 }
 
+/** A history as operators see it. */
+export interface HistoryStatus {
+  /** Absent while it cannot be opened. */
+  readonly size?: HistorySize;
+  /** Set while the oldest messages make room before their time: since when in this run, wall clock. */
+  readonly fullSinceMs?: number;
+  /** Set while messages that an earlier release kept with the contacts are not all moved to where they can be found. */
+  readonly takingOver?: true;
+  /** Set while it cannot be written. */
+  readonly failing?: HistoryFailure;
+}
+
 /**
  * The messages of users while they are on this server: what they sent, written down when it has been accepted, and what reached a
  * device of theirs. A failure to write costs the entry, never the message.
  */
 export class History {
   readonly #components: HistoryComponents;
+  readonly #failures: HistoryFailures;
+  #fullSinceMs: number | undefined;
   #endSweep = () => {};
+  #endTakingOver = () => {};
 
   constructor(components: HistoryComponents) {
     this.#components = components;
+    this.#failures = new HistoryFailures(components);
   }
 
   start(): void {
     this.#sweep();
+    this.#takeOver();
   }
 
   stop(): void {
     this.#endSweep();
+    this.#endTakingOver();
+    this.#failures.stop();
   }
 
   sent(request: SipRequest, user: Aor, to: Aor): void {
@@ -47,27 +69,64 @@ export class History {
     this.#add(request, user, uriOf(request.headers.get("From") ?? ""), false);
   }
 
+  status(): HistoryStatus {
+    const size = this.#attempt(() => this.#components.store.size());
+    const { present: failing } = this.#failures;
+    return {
+      ...(size && { size }),
+      ...(this.#fullSinceMs !== undefined && { fullSinceMs: this.#fullSinceMs }),
+      ...(this.#components.store.isTakingOver() && { takingOver: true as const }),
+      ...(failing && { failing }),
+    };
+  }
+
   #add(request: SipRequest, user: Aor, peer: string, sent: boolean): void {
-    const { store, keepMs, clock, logger, counters } = this.#components;
+    const { store, keepMs, clock, counters } = this.#components;
     const text = keepMs === 0 ? undefined : textOf(request);
     if (text === undefined) return;
-    try {
-      store.add({ user, peer, sent, atMs: clock.wallMs(), callId: request.headers.get("Call-ID") ?? "", text });
-      counters.add("history.added");
-    } catch (error) {
-      counters.add("history.failed");
-      logger.warn({ err: error, user }, "a message could not be written to the history");
-    }
+    const callId = request.headers.get("Call-ID") ?? "";
+    store.add({ user, peer, sent, atMs: clock.wallMs(), callId, text }, (error) => {
+      counters.add(error === undefined ? "history.added" : "history.failed");
+      if (error === undefined) this.#failures.succeeded();
+      else this.#failures.failed(error, 1);
+      this.#noteFullness();
+    });
   }
 
   #sweep(): void {
-    const { store, keepMs, clock, timers, logger } = this.#components;
+    const { store, keepMs, clock, timers } = this.#components;
+    const wasOpen = store.isOpen;
+    const hasMore = this.#attempt(() => store.expire(clock.wallMs() - keepMs)) ?? false;
+    if (!wasOpen && store.isOpen) this.#failures.succeeded();
+    this.#noteFullness();
+    const { movePauseMs, sweepMs } = limits.history;
+    this.#endSweep = timers.after(hasMore ? movePauseMs : sweepMs, () => this.#sweep());
+  }
+
+  /** Step by step, so that what users do goes on in between. */
+  #takeOver(): void {
+    const { store, timers } = this.#components;
+    const hasMore = this.#attempt(() => store.takeOver());
+    if (hasMore === false) return;
+    const { movePauseMs, sweepMs } = limits.history;
+    this.#endTakingOver = timers.after(hasMore ? movePauseMs : sweepMs, () => this.#takeOver());
+  }
+
+  #noteFullness(): void {
+    const { store, clock, logger } = this.#components;
+    if (store.isFull === (this.#fullSinceMs !== undefined)) return;
+    this.#fullSinceMs = store.isFull ? clock.wallMs() : undefined;
+    if (store.isFull) logger.warn({}, "the history is full: the oldest messages make room for new ones");
+  }
+
+  #attempt<Result>(work: () => Result): Result | undefined {
     try {
-      store.expire(clock.wallMs() - keepMs);
+      return work();
     } catch (error) {
-      logger.warn({ err: error }, "old messages could not be removed from the history");
+      if (!(error instanceof AortaError)) throw error;
+      this.#failures.failed(error, 0);
+      return undefined;
     }
-    this.#endSweep = timers.after(limits.history.sweepMs, () => this.#sweep());
   }
 }
 

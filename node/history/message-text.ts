@@ -1,21 +1,37 @@
 import type { SipRequest } from "../sip/message/message.ts";
 
 /**
- * What a person wrote in a MESSAGE: plain text, also within CPIM; `undefined` for anything else, such as notifications of delivery.
+ * What a person wrote in a MESSAGE: plain text, also within CPIM, in whatever character set it says; `undefined` for anything else, such as
+ * notifications of delivery.
  * @see RFC 3428 §4; RFC 3862; RFC 5438
  */
 export function textOf({ headers, body }: SipRequest): string | undefined {
-  const type = mediaType(headers.get("Content-Type") ?? "text/plain");
-  const text = Buffer.from(body).toString("utf8");
-  if (type === "text/plain") return text;
+  const contentType = headers.get("Content-Type") ?? "text/plain";
+  const type = mediaType(contentType);
+  if (type === "text/plain") return decoded(Buffer.from(body), contentType);
   if (type !== "message/cpim") return undefined;
-  // CPIM headers, an empty line, headers of the content, an empty line, the content.
-  const [, contentHeaders, content] = /^[\s\S]*?\r?\n\r?\n([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(text) ?? [];
-  if (contentHeaders === undefined) return undefined;
+  // CPIM headers, an empty line, headers of the content, an empty line, the content: as octets, until it is known what these mean.
+  const octets = Buffer.from(body).toString("latin1");
+  const [, contentHeaders, content] = /^[\s\S]*?\r?\n\r?\n([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(octets) ?? [];
+  if (contentHeaders === undefined || content === undefined) return undefined;
   const inner = /^content-type:\s*([^\r\n]*)/im.exec(contentHeaders)?.[1] ?? "text/plain";
-  return mediaType(inner) === "text/plain" ? content : undefined;
+  return mediaType(inner) === "text/plain" ? decoded(Buffer.from(content, "latin1"), inner) : undefined;
 }
 
 function mediaType(value: string): string {
   return (value.split(";")[0] as string).trim().toLowerCase();
+}
+
+/** UTF-8 where nothing else is said, and where it is not known what is said. */
+function decoded(octets: Buffer, contentType: string): string {
+  const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(contentType)?.[1] ?? "utf-8";
+  return (decoderOf(charset) ?? new TextDecoder()).decode(octets);
+}
+
+function decoderOf(charset: string): InstanceType<typeof TextDecoder> | undefined {
+  try {
+    return new TextDecoder(charset);
+  } catch {
+    return undefined;
+  }
 }

@@ -5,11 +5,8 @@ import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
 import { AORTA_EPOCH, notOwner } from "../federation/aorta-headers.ts";
 import type { Refusal } from "../federation/refusal.ts";
-import type { RegistrationEpoch } from "../federation/registration-epoch.ts";
-import type { ServerAddresses } from "../federation/server-addresses.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { WriteGroup } from "../storage/ports.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -30,8 +27,7 @@ import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETR
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import { changesOf } from "./registration-changes.ts";
-import type { RegisteredContact, RegisteredContacts, Registration, RegistrationChange } from "./registered-contacts.ts";
-import type { RestingState } from "./resting-state.ts";
+import type { RegisteredContact, RegisteredContacts, RegistrationChange } from "./registered-contacts.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
@@ -55,22 +51,18 @@ export function createRegistrar(components: RegistrarComponents, options: Regist
 }
 
 class RegistrarDriver implements Registrar {
+  readonly #parts: RegistrarComponents;
   readonly #locator: Locator;
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #logger: Logger;
   readonly #counters: Counters;
-  readonly #hasPublications: (aor: Aor) => boolean;
   readonly #placeOf: (flow: Flow) => string | undefined;
-  readonly #addressesOf: ServerAddresses;
   readonly #policy: RegistrationPolicy;
   readonly #expiry: ExpiryRules;
   readonly #journal: ContactJournal;
-  readonly #group: WriteGroup;
   readonly #table = new BindingTable();
   readonly #shed: ShedJournal;
-  readonly #resting: () => RestingState;
-  readonly #registrationEpoch: RegistrationEpoch;
   readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   readonly #listeners = new Set<(aor: Aor) => void>();
@@ -80,20 +72,16 @@ class RegistrarDriver implements Registrar {
   #unsubscribe = (): void => {};
 
   constructor(components: RegistrarComponents, options: RegistrarOptions) {
+    this.#parts = components;
     this.#locator = components.locator;
     this.#clock = components.clock;
     this.#timers = components.timers;
     this.#logger = components.logger;
     this.#counters = components.counters;
-    this.#hasPublications = components.hasPublications;
-    this.#resting = components.resting;
-    this.#registrationEpoch = components.registrationEpoch;
     this.#placeOf = components.placeOf ?? (() => undefined);
-    this.#addressesOf = components.addressesOf;
     this.#policy = options.policy ?? "takeover";
     this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
     this.#journal = new ContactJournal(components.store, components.logger);
-    this.#group = components.group;
     this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
   }
 
@@ -105,7 +93,7 @@ class RegistrarDriver implements Registrar {
       this.#table.set(aor, bindings);
       this.#reclaims.add(aor);
     }
-    for (const aor of this.#resting().aors()) this.#reclaims.add(aor);
+    for (const aor of this.#parts.resting().aors()) this.#reclaims.add(aor);
     this.#shed.restore(this.#now(), this.#expiry.maxSeconds);
     this.#sweep();
   }
@@ -125,8 +113,20 @@ class RegistrarDriver implements Registrar {
     return () => this.#listeners.delete(listener);
   }
 
-  registrationsOf(aor: Aor): readonly Registration[] {
+  registrationsOf(aor: Aor): readonly Binding[] {
     return this.#table.get(aor, this.#clock.monotonicMs());
+  }
+
+  removeContacts(aor: Aor, uri?: string): Promise<readonly string[]> {
+    const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+    const isKept = (binding: Binding) => uri !== undefined && binding.uri !== uri;
+    this.#queue.run(aor, () => {
+      const removed = this.#table.get(aor, this.#clock.monotonicMs()).filter((binding) => !isKept(binding));
+      this.#counters.add("registrar.removed", removed.length);
+      this.#change(aor, (bindings) => bindings.filter(isKept));
+      resolve(removed.map((binding) => binding.uri));
+    });
+    return promise;
   }
 
   settle(aor: Aor): Promise<boolean> {
@@ -277,7 +277,7 @@ class RegistrarDriver implements Registrar {
   #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     let stored: Stored | Refusal = NOT_STORED;
-    this.#group.join({
+    this.#parts.group.join({
       write: () => void (stored = this.#store(aor, order)),
       done: (isKept) => {
         if ("status" in stored) this.#refuse(incoming, stored);
@@ -322,7 +322,7 @@ class RegistrarDriver implements Registrar {
   }
 
   async #redirection(owner: ServerId | undefined): Promise<Refusal> {
-    return redirection(owner === undefined ? [] : await this.#addressesOf(owner));
+    return redirection(owner === undefined ? [] : await this.#parts.addressesOf(owner));
   }
 
   #noteShed(aor: Aor, order: RegisterOrder): void {
@@ -345,18 +345,18 @@ class RegistrarDriver implements Registrar {
 
   /** Whether anything is kept here of a user who is not owned. */
   #rests(aor: Aor): boolean {
-    return this.#table.has(aor) || this.#resting().has(aor);
+    return this.#table.has(aor) || this.#parts.resting().has(aor);
   }
 
   #shedResting(aor: Aor): void {
     this.#shedAll(aor);
-    this.#resting().shed(aor);
+    this.#parts.resting().shed(aor);
   }
 
   /** When the user's clients last said anything here. */
   #newestEpoch(aor: Aor): Epoch | undefined {
     const epochs = this.#table.get(aor, this.#clock.monotonicMs()).map(({ epoch }) => epoch);
-    return newestOf([...epochs, this.#resting().epochOf(aor)]);
+    return newestOf([...epochs, this.#parts.resting().epochOf(aor)]);
   }
 
   /** The user is on another server: what registered here is registered no more. */
@@ -403,7 +403,7 @@ class RegistrarDriver implements Registrar {
     this.#reclaims.done(aor);
     if (this.#locator.owned(aor) === undefined) return;
     this.#queue.run(aor, async () => {
-      if (this.#state !== "running" || this.#table.has(aor) || this.#hasPublications(aor)) return;
+      if (this.#state !== "running" || this.#table.has(aor) || this.#parts.hasPublications(aor)) return;
       this.#counters.add("registrar.released");
       await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
     });
@@ -468,7 +468,7 @@ class RegistrarDriver implements Registrar {
   async #isNewerThan(owner: ServerId, aor: Aor): Promise<boolean> {
     const ours = this.#newestEpoch(aor);
     if (ours === undefined) return false;
-    const theirs = await this.#registrationEpoch(owner, aor);
+    const theirs = await this.#parts.registrationEpoch(owner, aor);
     return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
   }
 

@@ -6,6 +6,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
+import type { Binding } from "./binding.ts";
 import type { RegistrationPolicy } from "./claim-policy.ts";
 import type { ExpiryRules } from "./read-register.ts";
 import type { RegisteredContacts } from "./registered-contacts.ts";
@@ -59,5 +60,13 @@ export interface Registrar extends RegisteredContacts {
   handleServerQuery(incoming: IncomingRequest, aor: Aor): void;
   /** A stream connection is gone: contacts that can only be reached over it are removed. */
   handleFlowClosed(flow: Flow): void;
+  /** As {@link RegisteredContacts.registrationsOf}, with all that is known of each. */
+  registrationsOf(aor: Aor): readonly Binding[];
+  /**
+   * Removes contacts as an un-REGISTER would, for an operator: their devices are told `deactivated` and may register again. The user is let go of with the last one.
+   * @param uri as the device gave it; all without it
+   * @returns the URIs of those that were removed
+   */
+  removeContacts(aor: Aor, uri?: string): Promise<readonly string[]>;
   status(): RegistrarStatus;
 }

@@ -138,7 +138,7 @@ export const limits = {
     inboundPending: 256,
   },
   storage: {
-    /** The database of a node: 4 GiB hold millions of contacts. A write beyond fails with `DISK_FULL`. */
+    /** The database of a node, without the history: 4 GiB hold millions of contacts. A write beyond fails with `DISK_FULL`. */
     databaseBytes: 4 * 1024 ** 3,
     /** One setting; the largest is the signed roster of at most 2 MiB. A larger one is a programmer's error. */
     settingBytes: 4 * 1024 * 1024,
@@ -263,6 +263,19 @@ export const limits = {
     stopMs: 2_000,
   },
   history: {
+    /** The file of what users wrote: 4 GiB hold some ten million messages. */
+    databaseBytes: 4 * 1024 ** 3,
+    /** One user may take one part in so many, 40 MiB: some hundred thousand messages. Beyond, their oldest make room for their newest. */
+    userPart: 100,
+    /** One part in so many is kept free, for what the index of words needs while it is put in order. Beyond, the oldest make room. */
+    sparePart: 4,
+    /** Entries that one write, or one turn of clearing what is too old, removes at most: some milliseconds. The rest goes with the next. */
+    removedAtOnce: 64,
+    /** What an earlier release kept with the contacts is moved in steps of so many with such a pause: 2,000 entries a second, a million in ten minutes. */
+    movedAtOnce: 100,
+    movePauseMs: 50,
+    /** A history that fails is told of in the log once in this time, with how much was lost. */
+    tellMs: 60_000,
     /** Messages in one answer; more are asked for with another query. */
     entries: 1000,
     /** An answer to another server, in a SIP message beside its headers. What does not fit is asked for again, from where it ended. */

@@ -25,18 +25,30 @@ export interface Statement {
 /** What the stores need of SQLite. */
 export interface Database {
   prepare(sql: string): Statement;
-  /** Runs one write and returns when it is on disk; others are on disk some moments later, in order. */
+  /** Runs writes as one and returns when they are on disk; others are on disk some moments later, in order. */
   durably<Result>(write: () => Result): Result;
   readonly group: WriteGroup;
   /** Set while writes fail. */
   problem(): StorageProblem | undefined;
+  /** What is in use and how much may be, octets. */
+  size(): { readonly bytes: number; readonly bytesMax: number };
   close(): void;
 }
 
+export interface DatabaseOptions {
+  /** @default that of a node */
+  readonly schema?: readonly string[];
+  /** A write beyond fails with `DISK_FULL`. */
+  readonly bytesMax: number;
+  /** Whether all of it is read before it is opened: not where a whole answer matters less than a quick start. @default true */
+  readonly isChecked?: boolean;
+}
+
 /** A database in memory, for tests and for a node that is to forget. */
-export function openMemoryDatabase(): Database {
+export function openMemoryDatabase({ schema, bytesMax }: DatabaseOptions): Database {
   const database = new DatabaseSync(":memory:");
-  migrate(database, ":memory:");
+  migrate(database, ":memory:", schema);
+  bound(database, bytesMax);
   return wrap(database, ":memory:");
 }
 
@@ -46,15 +58,14 @@ export function openMemoryDatabase(): Database {
  * @throws {OperationalError} `DATABASE_DAMAGED`, `DISK_FULL`, `STORAGE_FAILED`
  * @throws {ConfigurationError} `DATABASE_NEWER`, `DATABASE_FOREIGN`, `DATA_UNUSABLE`
  */
-export function openDatabase(file: string, bytesMax: number = limits.storage.databaseBytes): Database {
+export function openDatabase(file: string, { schema, bytesMax, isChecked = true }: DatabaseOptions): Database {
   return mapErrors(file, () => {
-    if (existsSync(file)) checkIntegrity(file);
-    else createApart(file);
+    if (!existsSync(file)) createApart(file, schema);
+    else if (isChecked) checkIntegrity(file);
     const database = openForWriting(file);
     try {
-      migrate(database, file);
-      const { page_size: pageBytes } = database.prepare("PRAGMA page_size").get() as { page_size: number };
-      database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`);
+      migrate(database, file, schema);
+      bound(database, bytesMax);
     } catch (error) {
       database.close();
       throw error;
@@ -67,7 +78,7 @@ export function openDatabase(file: string, bytesMax: number = limits.storage.dat
  * Makes a new database under another name and renames it when it is whole. So an empty file under the final name
  * is damage and never a beginning, and a log left from a lost database is never replayed into a new one.
  */
-function createApart(file: string): void {
+function createApart(file: string, schema: readonly string[] | undefined): void {
   if (existsSync(`${file}-wal`)) throw damaged(file, "it is missing, but its log is there");
   const apart = `${file}.new`;
   for (const leftover of [apart, `${apart}-wal`, `${apart}-shm`]) rmSync(leftover, { force: true });
@@ -75,7 +86,7 @@ function createApart(file: string): void {
   const database = openForWriting(apart);
   try {
     database.exec("PRAGMA synchronous = FULL");
-    migrate(database, file);
+    migrate(database, file, schema);
   } finally {
     database.close();
   }
@@ -93,6 +104,11 @@ function openForWriting(file: string): DatabaseSync {
     throw error;
   }
   return database;
+}
+
+function bound(database: DatabaseSync, bytesMax: number): void {
+  const { page_size: pageBytes } = database.prepare("PRAGMA page_size").get() as { page_size: number };
+  database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`);
 }
 
 function checkIntegrity(file: string): void {
@@ -125,8 +141,21 @@ function wrap(database: DatabaseSync, file: string): Database {
       throw error;
     }
   };
+  const execute = (sql: string) =>
+    write(() => {
+      database.exec(sql);
+      return 0;
+    });
+  const read = <Name extends string>(name: Name) => {
+    const statement = database.prepare(`PRAGMA ${name}`);
+    return () => (statement.get() as Record<Name, number>)[name];
+  };
+  const [pages, freePages] = [read("page_count"), read("freelist_count")];
+  const pageBytes = read("page_size")();
+  const bytesMax = read("max_page_count")() * pageBytes;
   return {
     problem: () => problem,
+    size: () => mapErrors(file, () => ({ bytes: (pages() - freePages()) * pageBytes, bytesMax })),
     prepare(sql) {
       const statement = database.prepare(sql);
       return {
@@ -141,9 +170,14 @@ function wrap(database: DatabaseSync, file: string): Database {
       database.exec("PRAGMA synchronous = FULL");
       isDurable = true;
       try {
+        execute("BEGIN IMMEDIATE");
         const result = work();
+        execute("COMMIT");
         problem = undefined;
         return result;
+      } catch (error) {
+        if (database.isTransaction) database.exec("ROLLBACK");
+        throw error;
       } finally {
         isDurable = false;
         database.exec("PRAGMA synchronous = NORMAL");

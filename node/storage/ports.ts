@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { AortaError } from "../runtime/errors.ts";
 import type { StorageProblem } from "./storage-problem.ts";
 
 /** Small durable values by name (keys, roster, boot number, ballot ceiling). Each write is on disk when it returns. */
@@ -204,12 +205,36 @@ export interface HistoryQuery {
   readonly limit: number;
 }
 
+/** How much a history holds. */
+export interface HistorySize {
+  /** What it takes and may take on disk, octets. */
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** Wall clock, ms since 1970; absent where there is none. */
+  readonly oldestMs?: number;
+}
+
+/**
+ * Conversations. They have a limit of their own: who has more than a hundredth of it loses their oldest entries to their newest, and when it is full the
+ * oldest of all make room. A failure is an {@link AortaError} and costs nothing but the history.
+ */
 export interface HistoryStore {
-  add(entry: HistoryEntry): void;
+  /** False before it is first used, and while its file cannot be opened. */
+  readonly isOpen: boolean;
+  /** Whether the oldest entries make room for new ones before their time. */
+  readonly isFull: boolean;
+  /** Found at once. @param done called when it is safe from a crash of the process, or with why it is lost */
+  add(entry: HistoryEntry, done: (error?: AortaError) => void): void;
   /** Newest first. */
   find(query: HistoryQuery): readonly HistoryEntry[];
-  /** Removes what is older; returns how many. */
-  expire(beforeMs: number): number;
+  /** Removes some of what is older; whether there may be more. Opens again what could not be opened. */
+  expire(beforeMs: number): boolean;
+  /** Moves here some of what an earlier release kept with the contacts, newest first; false when nothing is left. */
+  takeOver(): boolean;
+  /** Whether anything is still to be moved here. */
+  isTakingOver(): boolean;
+  size(): HistorySize;
+  close(): void;
 }
 
 /** What is written in one turn of the event loop reaches the disk together, at its end. */

@@ -119,6 +119,15 @@ export const migrations: readonly string[] = [
     INSERT INTO history_words (history_words, rowid, text) VALUES ('delete', old.id, old.text);
   END;
   `,
+  // The history has a file of its own; what is here is moved there while the node runs.
+  `
+  DROP TRIGGER history_added;
+  DROP TRIGGER history_removed;
+  DROP TABLE history_words;
+  DROP INDEX history_user;
+  DROP INDEX history_age;
+  ALTER TABLE history RENAME TO old_history;
+  `,
 ];
 
 /**

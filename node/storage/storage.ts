@@ -1,22 +1,29 @@
 import { join } from "node:path";
+import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Database } from "./database.ts";
 import { openDatabase, openMemoryDatabase } from "./database.ts";
+import { historySchema } from "./history-schema.ts";
 import type { FolderLock } from "./folder.ts";
 import { lockFolder, makeFolder } from "./folder.ts";
 import { createHistoryStore } from "./history-store.ts";
 import { createMessageStore } from "./message-store.ts";
+import { createOldHistory } from "./old-history.ts";
 import type { Storage } from "./ports.ts";
 import { createPresenceStores } from "./presence-stores.ts";
 import { createContactStore, createInviteStore, createSettings, createShedStore, createUserStore } from "./stores.ts";
 
 /** Name of the database in a data folder. */
 export const DATABASE_NAME = "aorta.db";
+/** Name of the database of what users wrote. */
+const HISTORY_NAME = "history.db";
 
 export interface StorageOptions {
   readonly logger: Logger;
   /** Most bytes the database may grow to; a write beyond fails with `DISK_FULL`. @default limits.storage.databaseBytes */
   readonly databaseBytesMax?: number;
+  /** The same of the history, where the oldest entries make room. @default limits.history.databaseBytes */
+  readonly historyBytesMax?: number;
 }
 
 /**
@@ -25,13 +32,16 @@ export interface StorageOptions {
  * @throws {OperationalError} `DATABASE_DAMAGED`, `DISK_FULL`, `STORAGE_FAILED`
  */
 export function openStorage(folder: string, options: StorageOptions): Storage {
+  const { logger, databaseBytesMax = limits.storage.databaseBytes } = options;
+  const { historyBytesMax = limits.history.databaseBytes } = options;
   makeFolder(folder);
   const lock = lockFolder(folder);
   try {
     const file = join(folder, DATABASE_NAME);
-    const database = openDatabase(file, options.databaseBytesMax);
-    options.logger.debug({ file }, "database opened");
-    return createStorage(database, lock);
+    const database = openDatabase(file, { bytesMax: databaseBytesMax });
+    logger.debug({ file }, "database opened");
+    const history = { schema: historySchema, bytesMax: historyBytesMax, isChecked: false };
+    return createStorage(database, () => openDatabase(join(folder, HISTORY_NAME), history), lock);
   } catch (error) {
     lock.release();
     throw error;
@@ -40,10 +50,14 @@ export function openStorage(folder: string, options: StorageOptions): Storage {
 
 /** A storage that is gone when it is closed. */
 export function openMemoryStorage(): Storage {
-  return createStorage(openMemoryDatabase());
+  const database = openMemoryDatabase({ bytesMax: limits.storage.databaseBytes });
+  return createStorage(database, () =>
+    openMemoryDatabase({ schema: historySchema, bytesMax: limits.history.databaseBytes }),
+  );
 }
 
-function createStorage(database: Database, lock?: FolderLock): Storage {
+function createStorage(database: Database, openHistory: () => Database, lock?: FolderLock): Storage {
+  const history = createHistoryStore(openHistory, createOldHistory(database));
   return {
     problem: () => database.problem(),
     settings: createSettings(database),
@@ -53,9 +67,10 @@ function createStorage(database: Database, lock?: FolderLock): Storage {
     messages: createMessageStore(database),
     shed: createShedStore(database),
     ...createPresenceStores(database),
-    history: createHistoryStore(database),
+    history,
     group: database.group,
     close() {
+      history.close();
       database.close();
       lock?.release();
     },

@@ -187,6 +187,26 @@ describe("the admin API", () => {
     expect(taken).to.satisfy(refusal("USERNAME_TAKEN", /alice/));
   });
 
+  it("shows a user's contacts and removes them, and says where else to ask", async () => {
+    const [status, shown] = await call("/v1/contacts/alice");
+    expect(status).to.equal(200);
+    expect(shown).to.have.nested.property("contacts[0].flow", "udp 192.0.2.1:5060");
+    const uri = "sip:alice@192.0.2.1";
+    const one = { method: "DELETE" as const, url: `/v1/contacts/alice?uri=${encodeURIComponent(uri)}` };
+    const aor = "sip:alice@example.com";
+    expect(await call(one)).to.deep.equal([200, { aor, removed: [uri] }]);
+    expect((await call({ method: "DELETE", url: "/v1/contacts/alice" }))[0]).to.equal(200);
+    expect(view.contactsRemoved).to.deep.equal([
+      [aor, uri],
+      [aor, undefined],
+    ]);
+    const [missing, body] = await call({ method: "DELETE", url: "/v1/contacts/alice?uri=sip:x@y" });
+    expect(missing).to.equal(404);
+    expect(body).to.satisfy(refusal("NO_SUCH_CONTACT", /alice@example\.com has no contact sip:x@y/));
+    view.failure = new OperationalError("OWNED_ELSEWHERE", "alice is on paris");
+    expect((await call("/v1/contacts/alice"))[0]).to.equal(409);
+  });
+
   it("searches histories, as the query restricts it", async () => {
     const [status, body] = await call(
       "/v1/history/alice?words=hello%20%20wor&peer=bob&since=5&before=9&limit=3&local=true",
@@ -258,6 +278,15 @@ describe("the admin API", () => {
         expect(status).to.equal(403);
         expect(body).to.satisfy(refusal("READ_ONLY", /admin socket/));
       }
+    });
+
+    it("serves metrics to a scraper on this machine, and to no other", async () => {
+      const ask = (host: string) => api.inject({ url: "/metrics", headers: { host } });
+      const { statusCode, headers, body } = await ask("127.0.0.1:8181");
+      expect(statusCode).to.equal(200);
+      expect(headers["content-type"]).to.equal("text/plain; version=0.0.4; charset=utf-8");
+      expect(body).to.match(/^aorta_owned_users 0$/m);
+      expect((await ask("metrics.example.com")).statusCode).to.equal(403);
     });
 
     it("is refused to a page that a browser was lured to", async () => {

@@ -45,6 +45,7 @@ export class MemoryView implements NodeView {
       registrar: { users: 0, contacts: 0, reclaiming: 0 },
       presence: { presentities: 0, publications: 0, watchers: 0, peerSubscriptions: 0, views: {} },
       held: { recipients: 0, messages: 0 },
+      history: {},
       replica: { registers: 0, sessions: 0, watches: 0 },
       memory: { rssBytes: 1, heapBytes: 1 },
       counters: {},
@@ -61,6 +62,18 @@ export class MemoryView implements NodeView {
   }
   bindings() {
     return this.owned;
+  }
+  contactsRemoved: unknown[] = [];
+  async contacts(aor: Aor) {
+    if (this.failure !== undefined) throw this.failure;
+    const contact = { uri: "sip:alice@192.0.2.1", expiresInMs: 60_000, flow: "udp 192.0.2.1:5060", connected: false };
+    const rest = { path: [], instance: "", q: 1, userAgent: "", callId: "c", cseq: 1 };
+    return { aor, state: "served" as const, contacts: [{ ...contact, ...rest }] };
+  }
+  async removeContacts(aor: Aor, uri?: string) {
+    const { contacts } = await this.contacts(aor);
+    this.contactsRemoved.push([aor, uri]);
+    return contacts.map((contact) => contact.uri).filter((bound) => uri === undefined || bound === uri);
   }
   async history(query: HistoryQuery, everywhere: boolean) {
     this.historyAsked = { ...query, everywhere };

@@ -1,9 +1,10 @@
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import type { NodeStatus } from "../../node/admin/node-view.ts";
 import { Aorta, until } from "./aorta.ts";
+import { Phone } from "./phone.ts";
 
 describe("a node whose data is not what it left", function () {
   this.timeout(60_000);
@@ -30,6 +31,33 @@ describe("a node whose data is not what it left", function () {
     expect(code).to.equal(1);
     expect(stderr).to.match(/ballot ceiling is damaged.*join anew/s);
     expect(stderr).to.not.contain("    at ");
+  });
+
+  it("goes on without its history when that is damaged, says so, and keeps messages again in a new one", async () => {
+    let node = await aorta.up("oslo", "--domain", "example.com");
+    await node.end("SIGTERM");
+    const file = join(aorta.path("oslo"), "history.db");
+    writeFileSync(file, "no database at all ".repeat(1000));
+    node = await aorta.up("oslo", "--log-level", "silent");
+    const phone = await Phone.open("alice");
+    expect(await phone.register(node.sipPort)).to.equal(200);
+    expect(await phone.message(node.sipPort, "alice2", "lost")).to.equal(202);
+    const { failing } = (await node.get<NodeStatus>("/v1/status")).history;
+    expect(failing).to.include({ code: "DATABASE_DAMAGED", lost: 1 });
+    const shown = await aorta.run(["status", "--data", aorta.path("oslo")]);
+    expect(shown.code).to.equal(0);
+    expect(shown.stdout).to.match(/history fails +for .*, 1 messages lost: .* move it away/);
+    expect((await aorta.run(["history", "search", "alice", "--data", aorta.path("oslo")])).stderr).to.contain(
+      "what oslo keeps is missing: cannot be read",
+    );
+    await node.end("SIGTERM");
+    rmSync(file);
+    node = await aorta.up("oslo");
+    expect(await phone.message(node.sipPort, "alice2", "kept")).to.equal(202);
+    phone.close();
+    const whole = await aorta.run(["status", "--data", aorta.path("oslo")]);
+    expect(whole.stdout).to.match(/history +\d\.\d MB of 4295\.0 MB, back to 20\d\d-/);
+    expect(whole.stdout).to.not.contain("history fails");
   });
 
   it("is told by its peers that it was put back from a backup, takes no further part, and says so", async () => {

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import type {
   BindingView,
+  ContactsView,
   HistoryView,
   InviteView,
   LookupView,
@@ -119,6 +120,37 @@ describe("a domain of two nodes, run by the aorta command", function () {
 
     watch.kill("SIGINT");
     expect((await ended).code).to.equal(130);
+    phone.close();
+  });
+
+  it("shows a user's contacts and removes them, on the server that the user is on, and says which that is", async () => {
+    const phone = await Phone.open("erin");
+    expect(await phone.register(berlin.sipPort)).to.equal(200);
+    const uri = `sip:erin@127.0.0.1:${phone.port}`;
+    const { contacts, state } = await aorta.json<ContactsView>("contacts", "erin", ...at("berlin"));
+    expect(state).to.equal("served");
+    expect(contacts).to.have.length(1);
+    expect(contacts[0]).to.include({ uri, flow: `udp 127.0.0.1:${phone.port}`, connected: false, instance: "", q: 1 });
+    expect(contacts[0]?.expiresInMs).to.be.within(500_000, 600_000);
+    const shown = await aorta.run(["contacts", "erin", ...at("berlin")]);
+    expect(shown.stdout).to.match(new RegExp(`^${uri} +\\S.* +udp 127\\.0\\.0\\.1:${phone.port} +1 +- +- +-$`, "m"));
+
+    const elsewhere = await aorta.run(["contacts", "rm", "erin", ...at("paris")]);
+    expect(elsewhere).to.include({ code: 1, stdout: "" });
+    expect(elsewhere.stderr).to.equal(
+      "aorta: sip:erin@example.com is on berlin (server 1): ask its node, by the same command with --data or --admin of berlin\n",
+    );
+    const unknown = await aorta.run(["contacts", "rm", "erin", "sip:x@y", ...at("berlin")]);
+    expect(unknown).to.include({ code: 1, stderr: "aorta: sip:erin@example.com has no contact sip:x@y\n" });
+    const removed = await aorta.run(["contacts", "rm", "erin", uri, ...at("berlin")]);
+    expect(removed).to.include({ code: 0, stdout: `sip:erin@example.com is registered no longer at ${uri}\n` });
+    await until(
+      () => aorta.json<LookupView>("lookup", "erin", ...at("paris")),
+      (found) => found.state === "nobody",
+    );
+    expect((await aorta.run(["contacts", "erin", ...at("paris")])).stderr).to.equal(
+      "sip:erin@example.com has no contacts\n",
+    );
     phone.close();
   });
 

@@ -64,6 +64,34 @@ describe("which devices a user has registered (RFC 3680)", () => {
     expect(told(watch).at(-1)).to.equal(`1 partial terminated, ${desk.client.contact} terminated deactivated`);
   });
 
+  it("says that an operator has removed contacts; with the last one the user is free, and the device may come again", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [watch, desk, mobile] = [
+      domain.phone("alice", one),
+      domain.device("alice", one),
+      domain.device("alice", one),
+    ];
+    await desk.register();
+    await mobile.register();
+    await domain.time.until(watch.subscribe(watch.aor, REG));
+    await domain.time.advance(10);
+    const [a, b] = [desk.client.contact, mobile.client.contact];
+    const remove = (uri?: string) => domain.time.until(one.registrar.removeContacts(watch.aor, uri));
+    expect(await remove("sip:nobody@192.0.2.1")).to.deep.equal([]);
+    expect(await remove(a)).to.deep.equal([a]);
+    await domain.time.advance(10);
+    expect(told(watch).at(-1)).to.equal(`1 partial active, ${a} terminated deactivated`);
+    expect(one.locator.owned(watch.aor)).to.not.equal(undefined);
+    expect(await remove()).to.deep.equal([b]);
+    await domain.time.advance(10);
+    expect(told(watch).at(-1)).to.equal(`2 partial terminated, ${b} terminated deactivated`);
+    expect(one.locator.owned(watch.aor)).to.equal(undefined);
+    expect(one.store.list()).to.deep.equal([]);
+    await desk.register();
+    expect(one.registrar.registrationsOf(watch.aor).map(({ uri }) => uri)).to.deep.equal([a]);
+  });
+
   it("says nothing false after a restart", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");

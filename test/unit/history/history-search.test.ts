@@ -4,7 +4,9 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { HistorySearch } from "../../../node/history/history-search.ts";
 import { createHistorySearch } from "../../../node/history/history-search.ts";
+import { OperationalError } from "../../../node/runtime/errors.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import type { HistoryStore } from "../../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../../node/storage/storage.ts";
 import { SipNetwork } from "../../helpers/sip-network.ts";
 import { VirtualTime } from "../../helpers/virtual-time.ts";
@@ -16,6 +18,7 @@ const EVERYTHING = { user: ALICE, words: [], sinceMs: 0, beforeMs: Number.MAX_SA
 interface Server {
   readonly id: ServerId;
   readonly search: HistorySearch;
+  readonly store: HistoryStore;
   add(atMs: number, text: string): void;
 }
 
@@ -41,7 +44,8 @@ function domainOf(
     return {
       id: self,
       search,
-      add: (atMs, text) => store.add({ user: ALICE, peer: BOB, sent: true, atMs, callId: "c", text }),
+      store,
+      add: (atMs, text) => store.add({ user: ALICE, peer: BOB, sent: true, atMs, callId: "c", text }, () => {}),
     };
   });
   return { time, network, servers };
@@ -73,6 +77,22 @@ describe("a search of a history", () => {
       { server: "two", reason: "not connected" },
       { server: "three", reason: "no answer" },
     ]);
+  });
+
+  it("says what cannot be found for now, here and on other servers", async () => {
+    const { time, servers } = domainOf(["one", "two"]);
+    for (const { id, add } of servers) add(1, `of ${id}`);
+    servers[0]!.store.isTakingOver = () => true;
+    servers[1]!.store.find = () => {
+      throw new OperationalError("DATABASE_DAMAGED", "damaged");
+    };
+    const [first, second] = servers.map(({ search }) => search);
+    const isMoved = { server: "one", reason: "is still being moved" };
+    const isDamaged = { server: "two", reason: "cannot be read" };
+    const { entries, missing } = await time.until(first!.search(EVERYTHING, true));
+    expect(entries.map(({ text }) => text)).to.deep.equal(["of one"]);
+    expect(missing).to.deep.equal([isMoved, isDamaged]);
+    expect((await time.until(second!.search(EVERYTHING, true))).missing).to.deep.equal([isDamaged, isMoved]);
   });
 
   it("names the servers that have left the domain with what they kept, as long as they would have kept it", async () => {

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { textOf } from "../../../node/history/message-text.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 
-const message = (type: string | undefined, body: string) =>
+const message = (type: string | undefined, body: string | Uint8Array) =>
   textOf(
     createRequest({
       method: "MESSAGE",
@@ -27,6 +27,17 @@ describe("what a person wrote in a message", () => {
     expect(message("message/cpim", cpim("text/plain; charset=utf-8"))).to.equal("one\r\n\r\ntwo");
     expect(message("message/cpim", cpim("message/imdn+xml"))).to.equal(undefined);
     expect(message("message/cpim", "no empty line")).to.equal(undefined);
+  });
+
+  it("is read in the character set that it says, and as UTF-8 where that is unknown", () => {
+    const latin1 = Buffer.from("Grüße", "latin1");
+    expect(message("text/plain;charset=iso-8859-1", latin1)).to.equal("Grüße");
+    expect(message('text/plain; format=flowed; Charset="ISO-8859-1"', latin1)).to.equal("Grüße");
+    expect(message("text/plain;charset=Shift_JIS", Uint8Array.of(0x93, 0x8c, 0x8b, 0x9e))).to.equal("東京");
+    expect(message("text/plain;charset=klingon", "Grüße")).to.equal("Grüße");
+    const head = Buffer.from("From: Jürgen <sip:a@b>\r\n\r\nContent-Type: text/plain; charset=latin1\r\n\r\n");
+    expect(message("message/cpim", Buffer.concat([head, latin1]))).to.equal("Grüße");
+    expect(message("message/cpim", "A: b\r\n\r\nContent-Type: text/plain\r\n\r\nGrüße")).to.equal("Grüße");
   });
 
   it("is nothing in notifications, pictures and the like", () => {

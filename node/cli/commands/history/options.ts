@@ -19,7 +19,10 @@ export function historyCommand(): Command {
         ),
       )
         .argument("<user>", WHO)
-        .argument("[words...]", "all have to occur, each whole or as the beginning of a word; none for all messages")
+        .argument(
+          "[words...]",
+          "all have to occur, each whole, as the beginning of a word, or within text that is written without spaces; none for all messages",
+        )
         .option("--limit <number>", "how many to show", parseLimit, DEFAULT_LIMIT)
         .action(async (...given: Parameters<typeof searchHistory>) =>
           (await import("./handler.ts")).searchHistory(...given),

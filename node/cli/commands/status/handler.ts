@@ -3,6 +3,7 @@ import { formatDuration } from "../../../config/values.ts";
 import { exitCode } from "../../exit-code.ts";
 import type { NodeOptions } from "../../find-node.ts";
 import { clientOf } from "../../find-node.ts";
+import type { Cell } from "../../terminal.ts";
 import { facts, paint, print, printJson, table } from "../../terminal.ts";
 
 const OLD_DATA =
@@ -13,7 +14,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   const status = await (await clientOf(options)).get<NodeStatus>("/v1/status");
   if (status.state !== "running" || status.oldData) process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
-  const { server, roster, peers, registrar, presence, held, replica, memory } = status;
+  const { server, roster, peers, registrar, presence, held, history, replica, memory } = status;
   const sinceMs = Date.now() - status.startedAtMs;
   print(
     `${paint("strong", server.name)} of ${paint("strong", status.domain)} is ${status.state}, for ${formatDuration(sinceMs)}`,
@@ -36,6 +37,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["lease term", formatDuration(status.leaseMs)],
     ["users here", `${status.owned}, with ${registrar.contacts} contacts and ${presence.publications} publications`],
     ["claiming back", registrar.reclaiming > 0 ? `${registrar.reclaiming} users with contacts from before` : undefined],
+    ...historyFacts(history),
     ["messages held", held.messages > 0 ? `${held.messages}, for ${held.recipients} users` : undefined],
     ["subscriptions", `${presence.watchers} of clients, ${presence.peerSubscriptions} of other servers`],
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
@@ -50,3 +52,21 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   if (counters.length > 0) print("");
   for (const line of table(["event", "times"], counters)) print(line);
 }
+
+function historyFacts({ size, fullSinceMs, takingOver, failing }: NodeStatus["history"]): [string, Cell | undefined][] {
+  const since = (atMs: number) => `for ${formatDuration(Math.max(Date.now() - atMs, 0))}`;
+  const reach = size?.oldestMs === undefined ? "" : `, back to ${new Date(size.oldestMs).toISOString().slice(0, 10)}`;
+  const full =
+    fullSinceMs === undefined ? "" : `, full ${since(fullSinceMs)}: the oldest messages make room for new ones`;
+  const moved = takingOver ? "; what an earlier release kept is still being moved here" : "";
+  const text = size && `${megabytes(size.bytes)} of ${megabytes(size.bytesMax)}${reach}${full}${moved}`;
+  return [
+    ["history", text && (full === "" ? text : { text, style: "bad" })],
+    [
+      "history fails",
+      failing && { text: `${since(failing.sinceMs)}, ${failing.lost} messages lost: ${failing.message}`, style: "bad" },
+    ],
+  ];
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,0 +1,123 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { History } from "../../../node/history/history.ts";
+import { OperationalError } from "../../../node/runtime/errors.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import type { Logger } from "../../../node/runtime/logger.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
+import { createCounters } from "../../../node/runtime/metrics.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
+import type { HistoryStore } from "../../../node/storage/ports.ts";
+import { VirtualTime } from "../../helpers/virtual-time.ts";
+
+const ALICE = "sip:alice@example.com" as Aor;
+const BOB = "sip:bob@example.com" as Aor;
+const FULL_DISK = new OperationalError("DISK_FULL", "no room left to write history.db");
+
+describe("a history", () => {
+  let time: VirtualTime;
+  let lines: [fields: object, message: string][];
+  let store: {
+    -readonly [Name in keyof HistoryStore]: HistoryStore[Name];
+  };
+  let failure: OperationalError | undefined;
+  let history: History;
+  const counters = createCounters();
+  beforeEach(() => {
+    time = new VirtualTime();
+    lines = [];
+    failure = undefined;
+    store = {
+      isOpen: true,
+      isFull: false,
+      add: (_entry, done) => done(failure),
+      find: () => [],
+      expire: () => false,
+      takeOver: () => false,
+      isTakingOver: () => false,
+      size: () => ({ bytes: 10, bytesMax: 100 }),
+      close() {},
+    };
+    const write = (fields: object, message: string) => void lines.push([fields, message]);
+    const logger: Logger = { ...silentLogger, warn: write, info: write };
+    history = new History({ store, keepMs: 1e9, clock: time, timers: time, logger, counters });
+    history.start();
+  });
+  afterEach(() => history.stop());
+
+  const say = (count: number) => {
+    const request = createRequest({
+      ...{ method: "MESSAGE", uri: BOB, from: `<${ALICE}>;tag=1`, to: `<${BOB}>`, body: "hello" },
+      headers: [["Content-Type", "text/plain"]],
+    });
+    for (let n = 0; n < count; n++) history.sent(request, ALICE, BOB);
+  };
+
+  it("that fails says so once a minute, with how much was lost, and at once in the status", async () => {
+    failure = FULL_DISK;
+    const sinceMs = time.wallMs();
+    say(1000);
+    await time.advance(30_000);
+    say(1000);
+    expect(lines).to.deep.equal([
+      [{ code: "DISK_FULL", lost: 1 }, "the history cannot be written: no room left to write history.db"],
+    ]);
+    expect(history.status().failing).to.deep.equal({
+      ...{ code: "DISK_FULL", message: "no room left to write history.db", sinceMs, lost: 2000 },
+    });
+    await time.advance(limits.history.tellMs);
+    expect(lines.map(([fields]) => fields)).to.deep.equal([
+      { code: "DISK_FULL", lost: 1 },
+      { code: "DISK_FULL", lost: 1999 },
+    ]);
+    failure = undefined;
+    say(1);
+    expect(history.status()).to.deep.equal({ size: { bytes: 10, bytesMax: 100 } });
+    await time.advance(limits.history.tellMs);
+    expect(lines.at(-1)?.[1]).to.equal("the history is written again");
+    await time.advance(10 * limits.history.tellMs);
+    expect(lines).to.have.length(3);
+  });
+
+  it("that is full says since when, as long as it is", async () => {
+    await time.advance(5000);
+    store.isFull = true;
+    say(2);
+    expect(history.status().fullSinceMs).to.equal(time.wallMs());
+    expect(lines.map(([, message]) => message)).to.deep.equal([
+      "the history is full: the oldest messages make room for new ones",
+    ]);
+    store.isFull = false;
+    await time.advance(limits.history.sweepMs);
+    expect(history.status()).to.have.keys("size");
+  });
+
+  it("that cannot be opened is tried again, and what it says is no failure of the node", async () => {
+    store.isOpen = false;
+    store.expire = () => {
+      throw FULL_DISK;
+    };
+    store.size = store.expire as never;
+    await time.advance(limits.history.sweepMs);
+    expect(history.status()).to.have.keys("failing");
+    store.expire = () => {
+      store.isOpen = true;
+      return false;
+    };
+    store.size = () => ({ bytes: 10, bytesMax: 100 });
+    await time.advance(limits.history.sweepMs);
+    expect(history.status()).to.have.keys("size");
+  });
+
+  it("is taken over from an earlier release step by step, with pauses", async () => {
+    let left = 3;
+    history.stop();
+    store.takeOver = () => --left > 0;
+    store.isTakingOver = () => left > 0;
+    history.start();
+    expect(history.status()).to.include({ takingOver: true });
+    await time.advance(3 * limits.history.movePauseMs);
+    expect(left).to.equal(0);
+    expect(history.status()).to.not.have.property("takingOver");
+  });
+});

@@ -1,0 +1,199 @@
+import { expect } from "chai";
+import { copyFileSync, existsSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { parseAor } from "../../../dht-schema/aor.ts";
+import { AortaError } from "../../../node/runtime/errors.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
+import type { Storage } from "../../../node/storage/ports.ts";
+import { APPLICATION_ID, migrations } from "../../../node/storage/schema.ts";
+import { openStorage } from "../../../node/storage/storage.ts";
+import { useFolders } from "./folders.ts";
+
+const MIB = 1024 * 1024;
+const aorOf = (name: string) => parseAor(`sip:${name}@example.com`);
+
+describe("what users wrote, on disk", () => {
+  const newFolder = useFolders();
+  let folder: string;
+  let storage: Storage;
+  const open = (historyBytesMax = 8 * MIB) =>
+    (storage = openStorage(folder, { logger: silentLogger, historyBytesMax, databaseBytesMax: MIB }));
+  beforeEach(() => {
+    folder = newFolder();
+  });
+  afterEach(() => storage.close());
+
+  const file = () => join(folder, "history.db");
+  const add = (user: Aor, atMs: number, text: string) =>
+    new Promise<AortaError | undefined>((resolve) =>
+      storage.history.add({ user, peer: "sip:x@example.com", sent: true, atMs, callId: "c", text }, resolve),
+    );
+  const found = (user: Aor, ...words: string[]) =>
+    storage.history
+      .find({ user, words, sinceMs: 0, beforeMs: Number.MAX_SAFE_INTEGER, limit: 100_000 })
+      .map(({ text }) => text);
+  const register = (name: string) =>
+    storage.contacts.put({
+      ...{ aor: aorOf(name), uri: `sip:${name}@127.0.0.1`, flow: "{}", callId: "c", cseq: 1, expiresAtMs: 1 },
+      ...{ q: 0, userAgent: "", instance: "", epoch: "" },
+    });
+
+  it("is in a file of its own, found at once, and kept when the turn of the event loop is over", async () => {
+    open();
+    const kept = add(aorOf("alice"), 1, "Meet me at the café");
+    expect(found(aorOf("alice"), "cafe")).to.have.length(1);
+    expect(await kept).to.equal(undefined);
+    const other = new DatabaseSync(file(), { readOnly: true });
+    expect(other.prepare("SELECT text FROM history").all()).to.have.length(1);
+    other.close();
+    expect(statSync(file()).mode & 0o777).to.equal(0o600);
+  });
+
+  it("is found by words within text without spaces, by emoji, and whatever the width of its characters", async () => {
+    open();
+    const alice = aorOf("alice");
+    const texts = [
+      "今日は東京で会議があります",
+      "明天去北京开会",
+      "コーヒー ｶﾌｪ",
+      "남대문시장에서 만나요",
+      "ที่สถานีรถไฟ",
+      "fine👍🏽 🎉🇩🇪",
+      "Ｈｅｌｌｏ cafe\u0301",
+    ];
+    for (const [n, text] of texts.entries()) await add(alice, n, text);
+    const which = (...words: string[]) => found(alice, ...words).map((text) => texts.indexOf(text));
+    for (const [words, expected] of [
+      [["東京"], [0]],
+      [["会"], [1, 0]],
+      [["京会"], []],
+      [["会議", "今日"], [0]],
+      [["北京开"], [1]],
+      [["ヒー"], [2]],
+      [["カフェ"], [2]],
+      [["시장"], [3]],
+      [["สถานี"], [4]],
+      [["👍"], [5]],
+      [["🎉"], [5]],
+      [["🇩🇪", "fin"], [5]],
+      [["hello", "café"], [6]],
+      [["ello"], []],
+    ] as [string[], number[]][])
+      expect(which(...words), words.join(" ")).to.deep.equal(expected);
+    storage.history.expire(3);
+    expect(which("東京")).to.deep.equal([]);
+  });
+
+  it("loses the oldest to the newest when its file is full, and takes nothing from contacts", async () => {
+    open();
+    const text = (n: number) => `${n} ${`w${n}x `.repeat(2000)}`;
+    for (let n = 0; n < 900; n++) {
+      expect(await add(aorOf(`user${n}`), n, text(n)), String(n)).to.equal(undefined);
+      if (n === 100) expect(storage.history.isFull).to.equal(false);
+    }
+    expect(storage.history.isFull).to.equal(true);
+    const there = Array.from({ length: 900 }, (_, n) => n).filter((n) => found(aorOf(`user${n}`)).length === 1);
+    expect(there, "the newest, without a gap").to.deep.equal(
+      Array.from({ length: there.length }, (_, n) => 900 - there.length + n),
+    );
+    expect(there.length).to.be.greaterThan(100);
+    const { bytes, bytesMax, oldestMs } = storage.history.size();
+    expect(oldestMs).to.equal(there[0]);
+    expect(bytes).to.be.within(bytesMax / 2, bytesMax);
+    expect(statSync(file()).size).to.be.at.most(8 * MIB);
+    register("alice");
+    expect(storage.problem()).to.equal(undefined);
+  });
+
+  it("gives who has more than a share of it room at their own cost, and nobody else's", async () => {
+    open();
+    for (let n = 0; n < 20; n++) await add(aorOf("bob"), n, `short ${n}`);
+    for (let n = 0; n < 1500; n++) {
+      expect(await add(aorOf("mallory"), 100 + n, `${n} ${"flood ".repeat(n % 2 === 0 ? 3000 : 3)}`)).to.equal(
+        undefined,
+      );
+    }
+    expect(found(aorOf("bob"))).to.have.length(20);
+    expect(found(aorOf("bob"), "short")).to.have.length(20);
+    const left = found(aorOf("mallory"));
+    expect(left[0]).to.match(/^1499 /);
+    const taken = left.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    expect(taken).to.be.within(1, (8 * MIB) / limits.history.userPart);
+  });
+
+  it("removes what is too old step by step", async () => {
+    open();
+    for (let n = 0; n < 100; n++) await add(aorOf("alice"), n, `t${n}`);
+    expect(storage.history.expire(90)).to.equal(true);
+    expect(found(aorOf("alice"))).to.have.length(100 - limits.history.removedAtOnce);
+    expect(storage.history.expire(90)).to.equal(false);
+    expect(found(aorOf("alice"))).to.have.length(10);
+  });
+
+  it("is missed by nobody else when its file is damaged, says so, and begins anew when that is moved away", async () => {
+    writeFileSync(file(), "no database at all ".repeat(1000));
+    open();
+    register("alice");
+    const error = await add(aorOf("alice"), 1, "lost");
+    expect(error).to.include({ code: "DATABASE_DAMAGED", family: "operational" });
+    expect(error?.message).to.contain("move it away");
+    expect(() => found(aorOf("alice")))
+      .to.throw(AortaError)
+      .with.property("code", "DATABASE_DAMAGED");
+    expect(storage.history.isOpen).to.equal(false);
+    expect(storage.contacts.list()).to.have.length(1);
+    unlinkSync(file());
+    storage.history.expire(0);
+    expect(await add(aorOf("alice"), 1, "kept")).to.equal(undefined);
+    expect(found(aorOf("alice"))).to.deep.equal(["kept"]);
+  });
+
+  describe("by an earlier release, among the contacts", () => {
+    const COUNT = 250;
+
+    /** A data folder of the release before. */
+    function makeOld(): void {
+      const old = new DatabaseSync(join(folder, "aorta.db"));
+      old.exec("PRAGMA journal_mode = WAL");
+      for (const step of migrations.slice(0, 4)) old.exec(step);
+      old.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = 4; BEGIN`);
+      const put = old.prepare("INSERT INTO history VALUES (?, 'sip:alice@example.com', 'sip:b@c', 1, ?, 'c', ?)");
+      for (let n = 0; n < COUNT; n++) put.run(n + 1, 1000 + n, `old ${n}`);
+      old.exec("COMMIT");
+      old.close();
+    }
+    const all = Array.from({ length: COUNT }, (_, n) => `old ${n}`).toReversed();
+
+    it("is moved, the newest first, and takes no more room there", async () => {
+      makeOld();
+      open();
+      expect(storage.history.isTakingOver()).to.equal(true);
+      expect(storage.history.takeOver()).to.equal(true);
+      expect(found(aorOf("alice"), "old")).to.deep.equal(all.slice(0, limits.history.movedAtOnce));
+      await add(aorOf("alice"), 2000, "new");
+      let steps = 1;
+      while (storage.history.takeOver()) steps++;
+      expect(steps).to.equal(Math.ceil(COUNT / limits.history.movedAtOnce));
+      expect(storage.history.isTakingOver()).to.equal(false);
+      expect(found(aorOf("alice"))).to.deep.equal(["new", ...all]);
+    });
+
+    it("is there once when the process or the power ends between the writing here and the removal there", () => {
+      makeOld();
+      open().history.takeOver();
+      const main = join(folder, "aorta.db");
+      storage.close();
+      copyFileSync(main, `${main}.before`);
+      open().history.takeOver();
+      storage.close();
+      copyFileSync(`${main}.before`, main);
+      expect(existsSync(`${main}-wal`), "closed in order").to.equal(false);
+      open();
+      while (storage.history.takeOver());
+      expect(found(aorOf("alice"))).to.deep.equal(all);
+    });
+  });
+});
