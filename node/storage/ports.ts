@@ -69,7 +69,7 @@ export interface StoredPublication {
   readonly key: string;
   readonly entityTag: string;
   readonly document: Uint8Array;
-  /** Names the path it came by. */
+  /** Where it came from and whose it is, JSON. */
   readonly path: string;
   /** Wall clock, ms since 1970. */
   readonly expiresAtMs: number;

@@ -21,14 +21,13 @@ import { createCounters } from "../../node/runtime/metrics.ts";
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
-import type { SocketTransport } from "../../node/sip/stack.ts";
 import type { ContactStore, Storage } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 import { Phone } from "./phone.ts";
 import { diskOf } from "./process-disk.ts";
 import { SimulatedDirectory } from "./simulated-locator.ts";
 import type { SimulatedLocator } from "./simulated-locator.ts";
-import type { ServerStack, SipClient } from "./sip-network.ts";
+import type { ClientOptions, ServerStack, SipClient } from "./sip-network.ts";
 import { SipNetwork } from "./sip-network.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -202,13 +201,13 @@ export class SimulatedDomain {
   }
 
   /** A client that publishes and watches. */
-  phone(user: string, server: SimulatedServer, options: { readonly transport?: SocketTransport } = {}): Phone {
+  phone(user: string, server: SimulatedServer, options: ClientOptions = {}): Phone {
     const aor = `sip:${user}@${DOMAIN}` as Aor;
     return new Phone(aor, server, this.network.client(server.id, options));
   }
 
   /** A device of a user, at one server. */
-  device(user: string, server: SimulatedServer, options: { readonly transport?: SocketTransport } = {}): Device {
+  device(user: string, server: SimulatedServer, options: ClientOptions = {}): Device {
     return new Device(this, user, this.network.client(server.id, options));
   }
 

@@ -12,8 +12,10 @@ export interface PublishEvent {
   /** Expires; `undefined` leaves it to the compositor. */
   readonly expiresSeconds?: number;
   readonly document?: PidfDocument;
-  /** Names the path the request came by, so that a device's publication can be told to be the one of its registered contact. */
+  /** Names the socket the request came by, so that a device's publication can be told to be the one of its registered contact. */
   readonly path: string;
+  /** Names where its device is, by the device's own word: the same over another socket. */
+  readonly origin?: string | undefined;
   /** Unguessable and never used before: becomes the new entity-tag. */
   readonly freshTag: string;
 }
@@ -38,6 +40,9 @@ export interface Publication {
   readonly entityTag: string;
   readonly document: PidfDocument;
   readonly path: string;
+  readonly origin?: string | undefined;
+  /** Whose it is: the devices that were registered where it came from, also when their contacts are elsewhere since. */
+  readonly devices: readonly string[];
   readonly expiresAtMs: number;
 }
 
@@ -85,6 +90,14 @@ export class Publications {
     return this.#byTag.size < before;
   }
 
+  /** Notes whose publication each is. */
+  assign(devicesOf: (publication: Publication) => readonly string[]): void {
+    for (const [tag, publication] of this.#byTag) {
+      const devices = devicesOf(publication);
+      if (devices !== publication.devices) this.#byTag.set(tag, { ...publication, devices });
+    }
+  }
+
   /** When the next one expires, `undefined` when there is none. */
   nextExpiryMs(): number | undefined {
     let next: number | undefined;
@@ -129,6 +142,8 @@ export class Publications {
       entityTag: event.freshTag,
       document,
       path: event.path,
+      origin: event.origin,
+      devices: old?.devices ?? [],
       expiresAtMs: nowMs + expiresSeconds * 1000,
     };
     if (event.document !== undefined && !this.#init.fits([...others, publication])) return refused(TOO_LARGE);
@@ -138,7 +153,7 @@ export class Publications {
       kind: "accepted",
       entityTag: event.freshTag,
       expiresSeconds,
-      changed: event.document !== undefined || old?.path !== event.path,
+      changed: event.document !== undefined || old?.path !== event.path || old.origin !== event.origin,
     };
   }
 

@@ -2,14 +2,18 @@ import { expect } from "chai";
 import { parseAor } from "../../../../dht-schema/aor.ts";
 import { overallBasic, parseComposedPidf, parsePidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
 import { OwnPresence } from "../../../../node/presence/publication/own-presence.ts";
-import type { PresentContact } from "../../../../node/presence/publication/own-presence.ts";
+import type { PresentContact } from "../../../../node/presence/publication/publishing-devices.ts";
 import { Publications } from "../../../../node/presence/publication/publications.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 import { pidfDocument, pidfText } from "../documents.ts";
 
 const alice = parseAor("sip:alice@example.com");
 const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
-const contact = (path: string): PresentContact => ({ uri: `sip:alice@${path}`, path });
+const contact = (path: string): PresentContact => ({
+  uri: `sip:alice@${path}`,
+  device: `sip:alice@${path}`,
+  path,
+});
 const owned = (contacts: readonly PresentContact[] = []) =>
   new OwnPresence({ presentity: alice, expiry: EXPIRY, openingMs: 1000, contacts }, 0);
 const basic = (presence: OwnPresence) => {
