@@ -68,6 +68,19 @@ describe("a notifier's dialog", () => {
     expect(dialog.nextWakeMs()).to.equal(150_000);
   });
 
+  it("never says that it lives longer than was granted, whatever part of a millisecond the clock shows", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 1e9, noNaN: true }),
+        fc.integer({ min: 60, max: 7200 }),
+        (nowMs, seconds) => {
+          const dialog = new NotifierDialog({ expiry: EXPIRY, expiresSeconds: seconds, cseq: 10 }, nowMs);
+          expect(said(dialog.show(open(1), nowMs))).to.deep.equal([`1 active ${seconds}`]);
+        },
+      ),
+    );
+  });
+
   it("refuses a refresh that is out of order, too brief, or too late", () => {
     const dialog = created();
     expect(dialog.subscribe({ cseq: 10, expiresSeconds: 100 }, 0)).to.deep.equal({ kind: "out-of-order" });
