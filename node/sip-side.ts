@@ -215,6 +215,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     names: config.sipNames ?? [],
     isTrusted: trusts,
+    isList: (aor) => storage.lists.has(aor),
     self: mesh.self,
     domain,
     authenticator: config.authentication === "none" ? "none" : authenticator,

@@ -126,6 +126,8 @@ export interface ResourceList {
 
 export interface ResourceListStore {
   get(uri: Aor): ResourceList | undefined;
+  /** Whether there is one, asked of each request for a user: without the disk. */
+  has(uri: Aor): boolean;
   /** Makes or replaces. */
   put(list: ResourceList): void;
   remove(uri: Aor): boolean;

@@ -91,13 +91,22 @@ function createListStore(database: Database): ResourceListStore {
   );
   const remove = database.prepare("DELETE FROM resource_list WHERE uri = ?");
   const list = database.prepare("SELECT * FROM resource_list ORDER BY uri");
+  const uris = new Set(list.all().map((row) => row["uri"] as Aor));
   return {
     get(uri) {
-      const row = get.get(uri);
+      const row = uris.has(uri) ? get.get(uri) : undefined;
       return row && listOf(row);
     },
-    put: ({ uri, owner, members }) => void database.durably(() => put.run(uri, owner, JSON.stringify(members))),
-    remove: (uri) => database.durably(() => remove.run(uri)) > 0,
+    has: (uri) => uris.has(uri),
+    put({ uri, owner, members }) {
+      database.durably(() => put.run(uri, owner, JSON.stringify(members)));
+      uris.add(uri);
+    },
+    remove(uri) {
+      const isRemoved = database.durably(() => remove.run(uri)) > 0;
+      uris.delete(uri);
+      return isRemoved;
+    },
     list: () => list.all().map(listOf),
   };
 }

@@ -121,6 +121,7 @@ export class SimulatedDomain {
       domain: DOMAIN,
       authenticator: options.authenticator ?? "none",
       isTrusted: () => false,
+      isList: (aor) => storage.lists.has(aor),
       services: {
         register: (incoming, user) =>
           registrar.handleRegister(

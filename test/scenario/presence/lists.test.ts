@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
 import type { Phone } from "../../helpers/phone.ts";
 import type { ToldList } from "../../helpers/rlmi.ts";
 import { readRlmi } from "../../helpers/rlmi.ts";
@@ -53,6 +54,19 @@ describe("a list of buddies (RFC 4662)", () => {
     expect(joe.notifies("presence").map(({ headers }) => headers.get("Require"))).to.deep.equal(
       Array(3).fill("eventlist"),
     );
+  });
+
+  it("takes nothing but subscriptions: a message to it gets 405 and is not held for somebody who can never come", async () => {
+    const { domain, one } = joeHasFriends("alice");
+    const joe = domain.device("joe", one);
+    for (const method of ["MESSAGE", "INVITE", "OPTIONS", "REFER", "X-NEW"]) {
+      const addresses = { uri: FRIENDS, from: `<${joe.aor}>;tag=j`, to: `<${FRIENDS}>` };
+      const { status, reason, headers } = await joe.send(createRequest({ method, ...addresses }));
+      expect([status, reason, headers.get("Allow")], method).to.deep.equal([
+        ...[405, "A List Of Users Can Only Be Subscribed To", "SUBSCRIBE"],
+      ]);
+    }
+    expect(one.held.status.messages).to.equal(0);
   });
 
   it("shares the view of a member with everybody else on the server: one back-end subscription", async () => {

@@ -158,8 +158,9 @@ for (const kind of ["disk", "memory"] as const) {
       storage.lists.put({ ...list, members: [alice] });
       expect(storage.lists.get(alice)).to.deep.equal({ ...list, members: [alice] });
       expect(storage.lists.list()).to.have.length(1);
+      expect([storage.lists.has(alice), storage.lists.has(bob)]).to.deep.equal([true, false]);
       expect([storage.lists.remove(alice), storage.lists.remove(alice)]).to.deep.equal([true, false]);
-      expect(storage.lists.get(alice)).to.equal(undefined);
+      expect([storage.lists.get(alice), storage.lists.has(alice)]).to.deep.equal([undefined, false]);
     });
 
     it("give an invite away once", () => {
