@@ -65,7 +65,7 @@ export interface ShedStore {
 /** A publication as stored. @see RFC 3903 */
 export interface StoredPublication {
   readonly aor: Aor;
-  /** Its first entity-tag. */
+  /** Its place in the order of the user's, and its first entity-tag. */
   readonly key: string;
   readonly entityTag: string;
   readonly document: Uint8Array;

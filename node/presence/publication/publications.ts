@@ -35,7 +35,7 @@ export type PublishOutcome = (
 
 /** One device's published state. */
 export interface Publication {
-  /** The first entity-tag: stays while the tag changes with every PUBLISH. */
+  /** A number that grows from publication to publication of a user, and the first entity-tag: stays while the tag changes with every PUBLISH, and sorts by age. */
   readonly key: string;
   readonly entityTag: string;
   readonly document: PidfDocument;
@@ -51,6 +51,8 @@ export interface PublicationsInit {
   /** Whether the user's documents together are within bounds; a PUBLISH that breaks them gets 413. */
   readonly fits: (publications: readonly Publication[]) => boolean;
 }
+
+const ORDINAL_DIGITS = 8;
 
 const CONDITION_FAILED: Answer = { status: 412, reason: "Conditional Request Failed" };
 const TOO_LARGE: Answer = { status: 413, reason: "Request Entity Too Large" };
@@ -138,7 +140,7 @@ export class Publications {
     if (others.length >= limits.presence.publicationsPerUser)
       return refused(unavailable(this.#secondsToNextExpiry(nowMs)));
     const publication: Publication = {
-      key: old?.key ?? event.freshTag,
+      key: old?.key ?? this.#nextKey(event.freshTag),
       entityTag: event.freshTag,
       document,
       path: event.path,
@@ -157,6 +159,11 @@ export class Publications {
     };
   }
 
+  #nextKey(freshTag: string): string {
+    const newest = Math.max(0, ...this.all().map(({ key }) => ordinalOf(key)));
+    return `${String(newest + 1).padStart(ORDINAL_DIGITS, "0")}.${freshTag}`;
+  }
+
   /** Without a publication to remove, an Expires of 0 has nothing to end and nothing to store. */
   #remove(old: Publication | undefined, entityTag: string): PublishOutcome {
     if (old !== undefined) this.#byTag.delete(old.entityTag);
@@ -166,6 +173,12 @@ export class Publications {
   #secondsToNextExpiry(nowMs: number): number {
     return Math.max(1, Math.ceil(((this.nextExpiryMs() ?? nowMs) - nowMs) / 1000));
   }
+}
+
+/** An earlier release gave a publication none. */
+function ordinalOf(key: string): number {
+  const [ordinal = ""] = key.split(".", 1);
+  return ordinal.length === ORDINAL_DIGITS && /^\d+$/.test(ordinal) ? Number(ordinal) : 0;
 }
 
 function refused(answer: Answer): PublishOutcome {

@@ -35,7 +35,7 @@ describe("the publications of a user", () => {
     expect(modify).to.include({ changed: true });
     expect(publications.all()).to.deep.equal([
       {
-        key: tagOf(initial),
+        key: `00000001.${tagOf(initial)}`,
         entityTag: tagOf(modify),
         document: away,
         path: "p",
