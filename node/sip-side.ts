@@ -16,6 +16,7 @@ import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createPager } from "./messaging/pager.ts";
+import { DomainLists, LISTS_METHOD } from "./presence/lists/domain-lists.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
 import type { Registrar } from "./registrar/registrar.ts";
@@ -68,6 +69,7 @@ export interface SipSide {
   readonly registrar: Pick<Registrar, "status">;
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
+  readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
   readonly history: Pick<HistorySearch, "search">;
 }
 
@@ -84,6 +86,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers };
+
+  const others = () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId]));
 
   const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
   const stack = createSipStack({
@@ -122,6 +126,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("presence"),
     contactFor: (flow) => contactFor(flow, config),
   });
+  const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
+  mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
   const history = new History({
     ...shared,
     store: storage.history,
@@ -133,7 +139,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     store: storage.history,
     stack,
     self: mesh.self,
-    others: () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId])),
+    others,
     former: () => mesh.former(),
     keepMs: config.historyMs,
     domain,
@@ -232,9 +238,10 @@ export function createSipSide(components: SipSideComponents): SipSide {
       proxy: (incoming, identity, to) => sessions.handleOther(incoming, identity, to),
       follow: (incoming) => sessions.follow(incoming),
       asked(incoming) {
-        if (incoming.request.method !== HISTORY_METHOD) return false;
-        historySearch.handleQuery(incoming);
-        return true;
+        const { method } = incoming.request;
+        if (method === HISTORY_METHOD) historySearch.handleQuery(incoming);
+        else if (method === LISTS_METHOD) lists.handle(incoming);
+        return method === HISTORY_METHOD || method === LISTS_METHOD;
       },
     },
   });
@@ -276,6 +283,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       registrar.stop();
       history.stop();
       knownSources.stop();
+      lists.stop();
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
       if (options?.forGood === true)
@@ -286,6 +294,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     registrar,
     presence,
     held,
+    lists,
     history: historySearch,
   };
 }

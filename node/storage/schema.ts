@@ -119,6 +119,10 @@ export const migrations: readonly string[] = [
     INSERT INTO history_words (history_words, rowid, text) VALUES ('delete', old.id, old.text);
   END;
   `,
+  `
+  ALTER TABLE resource_list ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE resource_list ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /**

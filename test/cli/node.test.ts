@@ -193,6 +193,10 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(await aorta.json("list", "show", ...at("berlin"))).to.deep.equal([
       { uri: "sip:joe-friends@example.com", owner, members },
     ]);
+    await until(
+      () => aorta.json<unknown[]>("list", "show", ...at("paris")),
+      ({ length }) => length === 1,
+    );
     expect((await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).code).to.equal(0);
     expect(await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).to.include({
       code: 1,

@@ -11,6 +11,7 @@ import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
+import { DomainLists, LISTS_METHOD } from "../../node/presence/lists/domain-lists.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
 import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
 import type { Registrar, RegistrarOptions } from "../../node/registrar/registrar.ts";
@@ -50,6 +51,7 @@ export interface SimulatedServer {
   readonly registrar: Registrar;
   readonly presence: PresenceServer;
   readonly held: HeldMessages;
+  readonly lists: DomainLists;
   readonly storage: Storage;
   /** Contacts on its disk. */
   readonly store: ContactStore;
@@ -58,11 +60,15 @@ export interface SimulatedServer {
   cutOff(): void;
 }
 
+/** What of a server takes part when two meet. */
+type Meeting = Pick<SimulatedServer, "id" | "lists" | "stack">;
+
 /** Servers of one domain on virtual time. */
 export class SimulatedDomain {
   readonly time = new VirtualTime();
   readonly directory: SimulatedDirectory;
   readonly network = new SipNetwork(this.time);
+  readonly #servers = new Map<ServerId, Meeting>();
 
   constructor(directory: ConstructorParameters<typeof SimulatedDirectory>[1] = {}) {
     this.directory = new SimulatedDirectory(this.time, directory);
@@ -96,6 +102,8 @@ export class SimulatedDomain {
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
     });
+    const others = () => this.#others(locator.self);
+    const lists = new DomainLists({ ...shared, store: storage.lists, domain: DOMAIN, others });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
     const deliver = createDeviceFork({
       ...shared,
@@ -143,22 +151,42 @@ export class SimulatedDomain {
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         proxy: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
-        asked: () => false,
+        asked(incoming) {
+          if (incoming.request.method !== LISTS_METHOD) return false;
+          lists.handle(incoming);
+          return true;
+        },
       },
     });
     stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
     registrar.start();
     presence.start();
     held.start();
+    const server = { id: locator.self, lists, stack };
+    this.#servers.set(locator.self, server);
+    for (const other of this.#others(locator.self)) this.meet(server, this.#servers.get(other) as Meeting);
     const cutOff = (): void => {
+      lists.stop();
       disk.cut();
       registrar.stop();
       void held.stop();
     };
     return {
-      ...{ id: locator.self, name, locator, stack, registrar, presence, held, storage },
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, lists, storage },
       ...{ store: storage.contacts, counters, cutOff },
     };
+  }
+
+  /** The link between two servers is up: both hear of it. */
+  meet(a: Meeting, b: Meeting): void {
+    a.lists.met(b.id);
+    b.lists.met(a.id);
+  }
+
+  #others(self: ServerId): ServerId[] {
+    return [...this.#servers.values()]
+      .filter(({ id, stack }) => id !== self && stack.state !== "gone")
+      .map(({ id }) => id);
   }
 
   /** The process dies without a word. */

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { keepList } from "../../helpers/kept-lists.ts";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { parseAor } from "../../../dht-schema/aor.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
@@ -269,7 +270,7 @@ describe("a server that is full", () => {
     for (const owner of [joe.aor, ann.aor])
       for (const at of [1, 2]) {
         const uri = parseAor(owner.replace("@", `-list${at}@`));
-        server.storage.lists.put({ uri, owner, members });
+        keepList(server.storage, { uri, owner, members });
       }
     const subscribe = async (phone: typeof joe, at: number) => {
       const headers = [["Supported", "eventlist"]] as const;
