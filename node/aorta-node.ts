@@ -194,7 +194,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       mesh,
       directory,
       users: storage.users,
-      lists: storage.lists,
+      lists: sip.lists,
       storageProblem: () => storage.problem(),
       counters,
       clock,

@@ -18,6 +18,7 @@ import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createPager } from "./messaging/pager.ts";
+import { DomainLists, LISTS_METHOD } from "./presence/lists/domain-lists.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
 import type { Registrar } from "./registrar/registrar.ts";
@@ -70,6 +71,7 @@ export interface SipSide {
   readonly registrar: Pick<Registrar, "status" | "registrationsOf" | "removeContacts">;
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
+  readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
   readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
 }
 
@@ -91,6 +93,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     isUp: (server) => mesh.isUp(server),
     onUp: (listener) => mesh.on((event) => event.kind === "link-up" && listener(event.server)),
   };
+
+  const others = () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId]));
 
   const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
   const stack = createSipStack({
@@ -129,6 +133,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("presence"),
     contactFor: (flow) => contactFor(flow, config),
   });
+  const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
+  mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
   const history = new History({
     ...shared,
     store: storage.history,
@@ -140,7 +146,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     store: storage.history,
     stack,
     self: mesh.self,
-    others: () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId])),
+    others,
     former: () => mesh.former(),
     keepMs: config.historyMs,
     domain,
@@ -223,6 +229,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     names: config.sipNames ?? [],
     isTrusted: trusts,
+    isList: (aor) => storage.lists.has(aor),
     self: mesh.self,
     domain,
     authenticator: config.authentication === "none" ? "none" : authenticator,
@@ -239,9 +246,10 @@ export function createSipSide(components: SipSideComponents): SipSide {
       proxy: (incoming, identity, to) => sessions.handleOther(incoming, identity, to),
       follow: (incoming) => sessions.follow(incoming),
       asked(incoming) {
-        if (incoming.request.method !== HISTORY_METHOD) return false;
-        historySearch.handleQuery(incoming);
-        return true;
+        const { method } = incoming.request;
+        if (method === HISTORY_METHOD) historySearch.handleQuery(incoming);
+        else if (method === LISTS_METHOD) lists.handle(incoming);
+        return method === HISTORY_METHOD || method === LISTS_METHOD;
       },
     },
   });
@@ -283,6 +291,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       registrar.stop();
       history.stop();
       knownSources.stop();
+      lists.stop();
       inputs.stop();
       await Promise.all([held.stop(), presence.stop(options)]);
       if (options?.forGood === true)
@@ -303,6 +312,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     registrar,
     presence,
     held,
+    lists,
     history: { search: historySearch.search, status: () => history.status() },
   };
 }

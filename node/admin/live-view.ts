@@ -12,7 +12,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import { software } from "../runtime/version.ts";
 import type { ListenAddress } from "../sip/stack.ts";
 import type { SipSide } from "../sip-side.ts";
-import type { HistoryQuery, ResourceListStore, UserStore } from "../storage/ports.ts";
+import type { HistoryQuery, UserStore } from "../storage/ports.ts";
 import type { StorageProblem } from "../storage/storage-problem.ts";
 import type { ReplicaAnswer } from "./explain-lookup.ts";
 import { explainLookup, serverOf } from "./explain-lookup.ts";
@@ -38,7 +38,7 @@ export interface LiveViewComponents {
   readonly mesh: MeshNode;
   readonly directory: Directory;
   readonly users: UserStore;
-  readonly lists: ResourceListStore;
+  readonly lists: NodeView["lists"];
   /** Set while the disk cannot be written. */
   readonly storageProblem: () => StorageProblem | undefined;
   readonly counters: Counters;
@@ -56,7 +56,7 @@ export function createLiveView(components: LiveViewComponents): NodeView {
 
 class LiveView implements NodeView {
   readonly users: UserStore;
-  readonly lists: ResourceListStore;
+  readonly lists: NodeView["lists"];
   readonly control: RosterControl;
   readonly #parts: LiveViewComponents;
   readonly #startedAtMs: number;

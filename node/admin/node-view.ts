@@ -4,7 +4,8 @@ import type { HistoryStatus } from "../history/history.ts";
 import type { PresenceStatus } from "../presence/presence-server.ts";
 import type { RegistrarStatus } from "../registrar/registrar.ts";
 import type { PeerStatus } from "../mesh/mesh.ts";
-import type { HistoryQuery, User, ResourceListStore, UserStore } from "../storage/ports.ts";
+import type { DomainLists } from "../presence/lists/domain-lists.ts";
+import type { HistoryQuery, User, UserStore } from "../storage/ports.ts";
 import type { StorageProblem } from "../storage/storage-problem.ts";
 
 /** A server, as people and programs name it. */
@@ -278,6 +279,6 @@ export interface NodeView {
   history(query: HistoryQuery, everywhere: boolean): Promise<HistoryView>;
   /** Secrets never leave by the API. */
   readonly users: Pick<UserStore, "put" | "remove" | "list">;
-  /** Buddy lists of this node. */
-  readonly lists: Pick<ResourceListStore, "put" | "remove" | "list">;
+  /** Buddy lists of the domain. */
+  readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
 }

@@ -57,6 +57,13 @@ export interface EdgeServices {
   asked(incoming: IncomingRequest): boolean;
 }
 
+/** A list has no devices, and never will: what is sent to one would wait for nobody. @see RFC 4662 §3, RFC 3261 §21.4.6 */
+const ONLY_WATCHED: Refusal = {
+  status: 405,
+  reason: "A List Of Users Can Only Be Subscribed To",
+  headers: [["Allow", "SUBSCRIBE"]],
+};
+
 const PROXIED = { MESSAGE: "message", INVITE: "invite", OPTIONS: "proxy", NOTIFY: "proxy", other: "proxy" } as const;
 
 export interface EdgeComponents {
@@ -68,6 +75,8 @@ export interface EdgeComponents {
   readonly names?: readonly SipName[];
   /** `none`: From is believed; for a demonstration on the loopback interface. */
   readonly authenticator: ClientAuthenticator | "none";
+  /** Whether an address is a list of users, who can be watched together, and nothing else. */
+  readonly isList: (aor: Aor) => boolean;
   /** Whether a flow is from a server that speaks for its users without having a node. */
   readonly isTrusted: (flow: Flow) => boolean;
   readonly services: EdgeServices;
@@ -208,6 +217,7 @@ class Edge {
       case "other":
         if (target.kind !== "user") return this.#refuse(incoming, NOT_ALLOWED);
     }
+    if (this.#components.isList(target.aor)) return this.#refuse(incoming, ONLY_WATCHED);
     services[PROXIED[examined.method]](incoming, identity, target.aor);
   }
 

@@ -17,6 +17,7 @@ import { parseMessage } from "../sip/message/parse-message.ts";
 import { serializeMessage } from "../sip/message/serialize-message.ts";
 import type { MessageStore } from "../storage/ports.ts";
 import { formatMessageName, messageNameIn } from "./delivered-names.ts";
+import { isTypingNotice } from "./typing-notice.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
 
 export interface HeldMessagesComponents {
@@ -122,7 +123,7 @@ export class HeldMessages {
 
   /**
    * Keeps a message until it can be delivered.
-   * @returns false when there is no room, the disk fails, its sender wants it to be delivered at once or not at all, or it is of a
+   * @returns false when there is no room, the disk fails, its sender wants it to be delivered at once or not at all, it says what is true at this moment only, or it is of a
    * dialog: only the device whose tag is in To knows whether there is one, and by 202 this server would say so in its place
    * @see RFC 3261 §12.2.2
    */
@@ -130,6 +131,7 @@ export class HeldMessages {
     const { store, clock, counters, logger } = this.#components;
     const lifeMs = lifeMsOf(request);
     if (this.#state === "closed" || lifeMs === 0 || hasTag(request.headers.get("To") ?? "")) return false;
+    if (isTypingNotice(request.headers)) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.

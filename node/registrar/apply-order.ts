@@ -45,6 +45,7 @@ export function applyOrder(
           q: contact.q,
           userAgent: order.userAgent,
           instance: contact.instance,
+          ...(order.origin === undefined ? undefined : { origin: order.origin }),
           ...(order.path.length === 0 ? undefined : { path: order.path }),
           ...(contact.regId === 0 ? undefined : { regId: contact.regId }),
           epoch,

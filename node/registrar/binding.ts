@@ -1,5 +1,6 @@
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { Flow } from "../sip/stack.ts";
+import type { DeviceOrigin } from "./device-origin.ts";
 import type { RegisteredContact } from "./registered-contacts.ts";
 
 /** A contact bound to an AoR. @see RFC 3261 §10 */
@@ -41,6 +42,7 @@ export type RegisterOrder =
       readonly flow: Flow;
       /** Proxies between the device and the flow. */
       readonly path: readonly string[];
+      readonly origin?: DeviceOrigin | undefined;
       /** Whether the device knows RFC 5626 and is at the other end of the flow. */
       readonly outbound: boolean;
       readonly userAgent: string;

@@ -1,3 +1,4 @@
+import { secondsLeft } from "../runtime/seconds-left.ts";
 import { formatNameAddr } from "../sip/message/name-addr.ts";
 import type { Binding } from "./binding.ts";
 
@@ -7,7 +8,7 @@ import type { Binding } from "./binding.ts";
  */
 export function formatContacts(bindings: readonly Binding[], nowMs: number): string[] {
   return bindings.map(({ uri, expiresAtMs, q, instance, regId }) => {
-    const params = new Map([["expires", String(Math.ceil((expiresAtMs - nowMs) / 1000))]]);
+    const params = new Map([["expires", String(secondsLeft(expiresAtMs, nowMs))]]);
     if (q < 1000) params.set("q", (q / 1000).toString());
     if (instance !== "") params.set("+sip.instance", `<${instance}>`);
     if (regId !== undefined) params.set("reg-id", String(regId));

@@ -11,6 +11,7 @@ import { parseUri, schemeOf } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import type { ContactOrder, RegisterOrder } from "./binding.ts";
+import { deviceOriginOf } from "./device-origin.ts";
 
 /** How long registrations last, seconds. */
 export interface ExpiryRules {
@@ -55,7 +56,11 @@ export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules
       headers.all("Supported").some((option) => option.toLowerCase() === "outbound") &&
       orders.some(({ regId }) => regId > 0);
     const userAgent = detached(headers.get("User-Agent") ?? "");
-    return { kind: "bind", callId, cseq, flow, path, outbound, userAgent, contacts: orders };
+    const origin = deviceOriginOf(request, flow);
+    return {
+      ...{ kind: "bind", callId, cseq, flow, path, outbound, userAgent, contacts: orders },
+      ...(origin === undefined ? {} : { origin }),
+    };
   } catch (error) {
     if (error instanceof SipParseError) return { status: 400, reason: `Bad Request: ${error.message}` };
     throw error;

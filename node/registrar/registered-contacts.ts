@@ -1,6 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { Flow } from "../sip/stack.ts";
+import type { DeviceOrigin } from "./device-origin.ts";
 
 /** Where a user's device can be reached. */
 export interface RegisteredContact {
@@ -14,6 +15,8 @@ export interface RegisteredContact {
   readonly instance?: string;
   /** Of one instance and `reg-id` there is one binding; absent where the device gave none. @see RFC 5626 §6 */
   readonly regId?: number;
+  /** Where its last REGISTER came from; absent where an older release stored it. */
+  readonly origin?: DeviceOrigin | undefined;
   /** The epoch under which it was registered or refreshed last, where that is known. */
   readonly epoch?: Epoch | undefined;
 }

@@ -3,6 +3,7 @@ import { formatBallot, parseBallot } from "../../dht-schema/ballot.ts";
 import type { StoredContact } from "../storage/ports.ts";
 import type { Flow } from "../sip/stack.ts";
 import type { Binding } from "./binding.ts";
+import type { DeviceOrigin } from "./device-origin.ts";
 import { flowWithoutConnection } from "./reachable-flow.ts";
 
 /** The two clocks at one instant: bindings count on the monotonic one, what is stored on the wall clock. */
@@ -12,12 +13,12 @@ export interface Instant {
 }
 
 export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContact {
-  const { uri, callId, cseq, q, userAgent, instance, path, regId, epoch } = binding;
+  const { uri, callId, cseq, q, userAgent, instance, path, regId, origin, epoch } = binding;
   const expiresAtMs = Math.round(now.wallMs + binding.expiresAtMs - now.monotonicMs);
   return {
     aor,
     uri,
-    flow: JSON.stringify({ ...binding.flow, path, regId }),
+    flow: JSON.stringify({ ...binding.flow, path, regId, origin }),
     callId,
     cseq,
     expiresAtMs,
@@ -51,7 +52,7 @@ export function readStoredFlow(json: string): Flow | undefined {
 }
 
 /** What is stored as the flow: with it, how the device is reached from its other end. */
-function readWay(json: string): Pick<Binding, "flow" | "path" | "regId"> | undefined {
+function readWay(json: string): Pick<Binding, "flow" | "path" | "regId" | "origin"> | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -59,12 +60,23 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId"> | undef
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { transport, address, port, listener, path, regId } = value as Record<string, unknown>;
+  const { transport, address, port, listener, path, regId, origin } = value as Record<string, unknown>;
   // The others end with the process.
   if (transport !== "UDP" && transport !== "TCP") return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
   const flow: Flow = { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
   const isPath = (hops: unknown): hops is string[] =>
     Array.isArray(hops) && hops.every((hop) => typeof hop === "string");
-  return { flow, ...(isPath(path) ? { path } : {}), ...(typeof regId === "number" ? { regId } : {}) };
+  return {
+    flow,
+    ...(isPath(path) ? { path } : {}),
+    ...(typeof regId === "number" ? { regId } : {}),
+    ...(isOrigin(origin) ? { origin } : {}),
+  };
+}
+
+function isOrigin(value: unknown): value is DeviceOrigin {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, isRelayed } = value as Record<string, unknown>;
+  return typeof name === "string" && typeof isRelayed === "boolean";
 }

@@ -166,7 +166,20 @@ export const limits = {
      * Buddy lists: their members, octets of these members' addresses, lists within lists, and octets of a list that a request brings. Beyond: 413.
      * The full state of a list has to fit into one NOTIFY with nothing but its members; documents that do not fit go with the next.
      */
-    lists: { members: 200, uriBytes: 8 * 1024, depth: 8, documentBytes: 32 * 1024, notifyBytes: 56 * 1024 },
+    lists: {
+      members: 200,
+      uriBytes: 8 * 1024,
+      depth: 8,
+      documentBytes: 32 * 1024,
+      notifyBytes: 56 * 1024,
+      /** Lists of a domain, those that were removed with them: all are on every server. One more is refused. */
+      stored: 10_000,
+      /** What one server tells another at once, in a SIP message beside its headers. The rest is asked for again. */
+      pageBytes: 48 * 1024,
+      /** How long another server may take to answer, and after how long it is asked again. */
+      askMs: 3000,
+      retryMs: 10_000,
+    },
     /** Members of all lists that are being watched, at some 300 bytes each. Beyond: 503 with Retry-After. */
     listMembers: 500_000,
     /** Of these, those of one user: fifty of the longest lists. Beyond: 403 with a Warning. */

@@ -66,11 +66,11 @@ export interface ShedStore {
 /** A publication as stored. @see RFC 3903 */
 export interface StoredPublication {
   readonly aor: Aor;
-  /** Its first entity-tag. */
+  /** Its place in the order of the user's, and its first entity-tag. */
   readonly key: string;
   readonly entityTag: string;
   readonly document: Uint8Array;
-  /** Names the path it came by. */
+  /** Where it came from and whose it is, JSON. */
   readonly path: string;
   /** Wall clock, ms since 1970. */
   readonly expiresAtMs: number;
@@ -125,12 +125,29 @@ export interface ResourceList {
   readonly members: readonly Aor[];
 }
 
+/** What is known of a list that there is, or was: the newest version of it is the one of the whole domain. */
+export interface ListVersion {
+  readonly uri: Aor;
+  /** When it was made, wall clock ms; more where the one before it was as late. 0: by an earlier release. */
+  readonly version: number;
+  /** Absent: it has been removed. */
+  readonly list?: ResourceList;
+}
+
 export interface ResourceListStore {
   get(uri: Aor): ResourceList | undefined;
-  /** Makes or replaces. */
-  put(list: ResourceList): void;
-  remove(uri: Aor): boolean;
+  /** Whether there is one, asked of each request for a user: without the disk. */
+  has(uri: Aor): boolean;
   list(): readonly ResourceList[];
+  versionOf(uri: Aor): ListVersion | undefined;
+  /** All, by URI. */
+  versions(): readonly ListVersion[];
+  /** How many these are. */
+  count(): number;
+  /** Takes the place of what was known; on disk when it returns. */
+  put(version: ListVersion): void;
+  /** The same for what another server knows, too: on disk with this turn of the event loop. */
+  learn(versions: readonly ListVersion[]): void;
 }
 
 export interface ContactStore {

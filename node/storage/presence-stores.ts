@@ -1,8 +1,8 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Database, Row } from "./database.ts";
 import type {
+  ListVersion,
   PublicationStore,
-  ResourceList,
   ResourceListStore,
   Storage,
   StoredPublication,
@@ -82,30 +82,45 @@ function subscriptionOf(row: Row): StoredSubscription {
   };
 }
 
-/** Lists are made by operators, one at a time: each write is on disk when it returns. */
+/** How many lists there are is asked often, and whether an address is one of each request for a user: both are known without the disk. */
 function createListStore(database: Database): ResourceListStore {
   const get = database.prepare("SELECT * FROM resource_list WHERE uri = ?");
   const put = database.prepare(
-    `INSERT INTO resource_list VALUES (?, ?, ?) ON CONFLICT (uri) DO UPDATE SET
-       owner = excluded.owner, members = excluded.members`,
+    `INSERT INTO resource_list VALUES (?, ?, ?, ?, ?) ON CONFLICT (uri) DO UPDATE SET
+       owner = excluded.owner, members = excluded.members, version = excluded.version, removed = excluded.removed`,
   );
-  const remove = database.prepare("DELETE FROM resource_list WHERE uri = ?");
-  const list = database.prepare("SELECT * FROM resource_list ORDER BY uri");
+  const all = database.prepare("SELECT * FROM resource_list ORDER BY uri");
+  const versions = () => all.all().map(versionOf);
+  const lists = () => versions().flatMap(({ list }) => list ?? []);
+  const known = new Set(versions().map(({ uri }) => uri));
+  const live = new Set(lists().map(({ uri }) => uri));
+  const write = ({ uri, version, list }: ListVersion) => {
+    put.run(uri, list?.owner ?? "", JSON.stringify(list?.members ?? []), version, list === undefined ? 1 : 0);
+    known.add(uri);
+    if (list === undefined) live.delete(uri);
+    else live.add(uri);
+    return 1;
+  };
+  const versionIn = (uri: Aor) => {
+    const row = known.has(uri) ? get.get(uri) : undefined;
+    return row && versionOf(row);
+  };
   return {
-    get(uri) {
-      const row = get.get(uri);
-      return row && listOf(row);
-    },
-    put: ({ uri, owner, members }) => void database.durably(() => put.run(uri, owner, JSON.stringify(members))),
-    remove: (uri) => database.durably(() => remove.run(uri)) > 0,
-    list: () => list.all().map(listOf),
+    get: (uri) => (live.has(uri) ? versionIn(uri)?.list : undefined),
+    has: (uri) => live.has(uri),
+    list: lists,
+    versionOf: versionIn,
+    versions,
+    count: () => known.size,
+    put: (version) => void database.durably(() => write(version)),
+    learn: (several) => several.forEach(write),
   };
 }
 
-function listOf(row: Row): ResourceList {
-  return {
-    uri: row["uri"] as Aor,
-    owner: row["owner"] as Aor,
-    members: JSON.parse(row["members"] as string) as Aor[],
-  };
+function versionOf(row: Row): ListVersion {
+  const uri = row["uri"] as Aor;
+  const version = row["version"] as number;
+  if (row["removed"] === 1) return { uri, version };
+  const members = JSON.parse(row["members"] as string) as Aor[];
+  return { uri, version, list: { uri, owner: row["owner"] as Aor, members } };
 }

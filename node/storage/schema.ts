@@ -128,6 +128,10 @@ export const migrations: readonly string[] = [
   DROP INDEX history_age;
   ALTER TABLE history RENAME TO old_history;
   `,
+  `
+  ALTER TABLE resource_list ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE resource_list ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /**

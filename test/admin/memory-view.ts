@@ -9,6 +9,11 @@ import type {
   ServerRef,
   WatchEvent,
 } from "../../node/admin/node-view.ts";
+import { DomainLists } from "../../node/presence/lists/domain-lists.ts";
+import { systemClock } from "../../node/runtime/clock.ts";
+import { silentLogger } from "../../node/runtime/logger.ts";
+import { createCounters } from "../../node/runtime/metrics.ts";
+import { systemTimers } from "../../node/runtime/timers.ts";
 import type { HistoryQuery } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 
@@ -24,7 +29,12 @@ export class MemoryView implements NodeView {
   readonly watchers = new Set<(event: WatchEvent) => void>();
   #unwatched = Promise.withResolvers<void>();
   readonly users = openMemoryStorage().users;
-  readonly lists = openMemoryStorage().lists;
+  readonly lists = new DomainLists({
+    store: openMemoryStorage().lists,
+    stack: { send: () => Promise.reject(new Error("there are no others")) },
+    ...{ others: () => [], domain: "example.com", clock: systemClock, timers: systemTimers },
+    ...{ counters: createCounters(), logger: silentLogger },
+  });
 
   status() {
     if (this.failure !== undefined) throw this.failure;

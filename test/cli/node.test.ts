@@ -231,6 +231,10 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(await aorta.json("list", "show", ...at("berlin"))).to.deep.equal([
       { uri: "sip:joe-friends@example.com", owner, members },
     ]);
+    await until(
+      () => aorta.json<unknown[]>("list", "show", ...at("paris")),
+      ({ length }) => length === 1,
+    );
     const one = await aorta.run(["list", "put", "team", "alice", "--owner", "joe", ...at("berlin")]);
     expect(one.stdout).to.contain("sip:team@example.com has 1 member; ");
     expect((await aorta.run(["list", "remove", "joe-friends", ...at("berlin")])).code).to.equal(0);

@@ -12,6 +12,7 @@ import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
 import { createPager } from "../../node/messaging/pager.ts";
+import { DomainLists, LISTS_METHOD } from "../../node/presence/lists/domain-lists.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
 import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
 import type { Registrar, RegistrarOptions } from "../../node/registrar/registrar.ts";
@@ -22,14 +23,13 @@ import { createCounters } from "../../node/runtime/metrics.ts";
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
-import type { SocketTransport } from "../../node/sip/stack.ts";
 import type { ContactStore, Storage } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 import { Phone } from "./phone.ts";
 import { diskOf } from "./process-disk.ts";
 import { SimulatedDirectory } from "./simulated-locator.ts";
 import type { SimulatedLocator } from "./simulated-locator.ts";
-import type { ServerStack, SipClient } from "./sip-network.ts";
+import type { ClientOptions, ServerStack, SipClient } from "./sip-network.ts";
 import { SipNetwork } from "./sip-network.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -56,6 +56,7 @@ export interface SimulatedServer {
   readonly presence: PresenceServer;
   readonly held: HeldMessages;
   readonly delivered: DeliveredNames;
+  readonly lists: DomainLists;
   readonly storage: Storage;
   /** Contacts on its disk. */
   readonly store: ContactStore;
@@ -64,11 +65,15 @@ export interface SimulatedServer {
   cutOff(): void;
 }
 
+/** What of a server takes part when two meet. */
+type Meeting = Pick<SimulatedServer, "id" | "lists" | "stack">;
+
 /** Servers of one domain on virtual time. */
 export class SimulatedDomain {
   readonly time = new VirtualTime();
   readonly directory: SimulatedDirectory;
   readonly network = new SipNetwork(this.time);
+  readonly #servers = new Map<ServerId, Meeting>();
 
   constructor(directory: ConstructorParameters<typeof SimulatedDirectory>[1] = {}) {
     this.directory = new SimulatedDirectory(this.time, directory);
@@ -102,6 +107,8 @@ export class SimulatedDomain {
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
     });
+    const others = () => this.#others(locator.self);
+    const lists = new DomainLists({ ...shared, store: storage.lists, domain: DOMAIN, others });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
     this.network.links.onDown(locator.self, () => delivered.keep());
     const deliver = createDeviceFork({
@@ -130,6 +137,7 @@ export class SimulatedDomain {
       domain: DOMAIN,
       authenticator: options.authenticator ?? "none",
       isTrusted: () => false,
+      isList: (aor) => storage.lists.has(aor),
       services: {
         register: (incoming, user) =>
           registrar.handleRegister(
@@ -151,22 +159,42 @@ export class SimulatedDomain {
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         proxy: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
-        asked: () => false,
+        asked(incoming) {
+          if (incoming.request.method !== LISTS_METHOD) return false;
+          lists.handle(incoming);
+          return true;
+        },
       },
     });
     stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
     registrar.start();
     presence.start();
     held.start();
+    const server = { id: locator.self, lists, stack };
+    this.#servers.set(locator.self, server);
+    for (const other of this.#others(locator.self)) this.meet(server, this.#servers.get(other) as Meeting);
     const cutOff = (): void => {
+      lists.stop();
       disk.cut();
       registrar.stop();
       void held.stop();
     };
     return {
-      ...{ id: locator.self, name, locator, stack, registrar, presence, held, delivered, storage },
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, delivered, lists, storage },
       ...{ store: storage.contacts, counters, cutOff },
     };
+  }
+
+  /** The link between two servers is up: both hear of it. */
+  meet(a: Meeting, b: Meeting): void {
+    a.lists.met(b.id);
+    b.lists.met(a.id);
+  }
+
+  #others(self: ServerId): ServerId[] {
+    return [...this.#servers.values()]
+      .filter(({ id, stack }) => id !== self && stack.state !== "gone")
+      .map(({ id }) => id);
   }
 
   /** The process dies without a word. */
@@ -215,13 +243,13 @@ export class SimulatedDomain {
   }
 
   /** A client that publishes and watches. */
-  phone(user: string, server: SimulatedServer, options: { readonly transport?: SocketTransport } = {}): Phone {
+  phone(user: string, server: SimulatedServer, options: ClientOptions = {}): Phone {
     const aor = `sip:${user}@${DOMAIN}` as Aor;
     return new Phone(aor, server, this.network.client(server.id, options));
   }
 
   /** A device of a user, at one server. */
-  device(user: string, server: SimulatedServer, options: { readonly transport?: SocketTransport } = {}): Device {
+  device(user: string, server: SimulatedServer, options: ClientOptions = {}): Device {
     return new Device(this, user, this.network.client(server.id, options));
   }
 

@@ -55,7 +55,7 @@ export class SipNetwork {
   }
 
   /** A client of a server, at an address of its own. */
-  client(server: ServerId, options: { readonly transport?: SocketTransport } = {}): SipClient {
+  client(server: ServerId, options: ClientOptions = {}): SipClient {
     const port = 20_000 + this.#clients.size;
     const transport = options.transport ?? "UDP";
     const connection = transport === "UDP" ? undefined : `connection-${port}`;
@@ -65,7 +65,7 @@ export class SipNetwork {
       port,
       ...(connection === undefined ? {} : { connection }),
     };
-    const client = new SipClient(this, server, flow);
+    const client = new SipClient(this, server, flow, options.sentBy);
     this.#clients.set(keyOf(flow), client);
     return client;
   }
@@ -139,6 +139,13 @@ export class SipNetwork {
     });
     return promise;
   }
+}
+
+export interface ClientOptions {
+  /** @default "UDP" */
+  readonly transport?: SocketTransport;
+  /** What it writes into Via. @default address and port of its socket */
+  readonly sentBy?: string | undefined;
 }
 
 /** One request on its way from one endpoint to another. */
@@ -274,13 +281,14 @@ export class SipClient implements Endpoint {
   readonly #server: ServerId;
   #handler: RequestHandler = (incoming) => incoming.respond(createResponse(incoming.request, 200));
 
-  constructor(network: SipNetwork, server: ServerId, flow: SocketFlow) {
+  constructor(network: SipNetwork, server: ServerId, flow: SocketFlow, sentBy?: string) {
     this.#network = network;
     this.#server = server;
     this.flow = flow;
-    this.name = this.sentBy = `${flow.address}:${flow.port}`;
+    this.name = `${flow.address}:${flow.port}`;
+    this.sentBy = sentBy ?? this.name;
     this.viaTransport = flow.transport;
-    this.contact = `sip:device@${this.sentBy};transport=${flow.transport.toLowerCase()}`;
+    this.contact = `sip:device@${this.name};transport=${flow.transport.toLowerCase()}`;
   }
 
   onRequest(handler: RequestHandler): void {

@@ -13,7 +13,7 @@ import { attributeOf, childElements, withAttribute } from "./xml-tree.ts";
 
 /** One input of a composition. */
 export interface ComposedPublication {
-  /** Stays the same as long as the publication lives, whatever it says: gives the order. `[A-Za-z0-9._-]+` */
+  /** Stays the same as long as the publication lives, whatever it says: gives the order, by age. `[A-Za-z0-9._-]+` */
   readonly key: string;
   readonly document: PidfDocument;
 }
@@ -34,14 +34,14 @@ export interface CompositionInput {
 /**
  * One document of all that is known of a user.
  * - Every element of every publication is kept, with its namespaces; an element that two publications have exactly alike stands once.
- * - Ids are unique: where two publications use the same, the one that comes later by key gets another.
+ * - Ids are unique: where two publications use the same, the one that comes later by key gets another. So an id that watchers know is not taken from whom it names.
  * - A registered contact that no publication speaks of gives an `open` tuple; its contact is the user's AoR, because
  *   the address of a device is nobody's business and messages are to go through the user's server.
  * - Without any publication and contact: one `closed` tuple.
  *
  * The order in which publications and contacts are listed makes no difference, and composing a composed document changes nothing.
  * @throws {ProtocolError} `TOO_LARGE`: elements would have to declare more again than a whole document may hold
- * @see RFC 3863 §4.1, RFC 3903 §6, RFC 4479 §3.6
+ * @see RFC 3863 §4.1, §4.1.2, RFC 3903 §6, RFC 4479 §3.6
  */
 export function compose(input: CompositionInput): PidfDocument {
   const publications = input.publications.toSorted((a, b) => order(a.key, b.key));

@@ -4,15 +4,10 @@ import { limits } from "../../runtime/limits.ts";
 import type { ExpiryRules } from "../expiry.ts";
 import { compose } from "../pidf/compose.ts";
 import { serializePidf } from "../pidf/pidf-document.ts";
+import type { PresentContact } from "./publishing-devices.ts";
+import { publishingDevices } from "./publishing-devices.ts";
 import type { Publication, PublishEvent, PublishOutcome } from "./publications.ts";
 import { Publications } from "./publications.ts";
-
-/** A registered contact, as far as composition needs it. */
-export interface PresentContact {
-  readonly uri: string;
-  /** Names the path it registered over, as {@link PublishEvent.path} does. */
-  readonly path: string;
-}
 
 export interface OwnPresenceInit {
   readonly presentity: Aor;
@@ -51,6 +46,7 @@ export class OwnPresence {
     });
     this.#publications.restore(init.publications ?? []);
     this.#contacts = init.contacts;
+    this.#assign();
     this.#openingMs = init.openingMs;
     const hasRested = this.#publications.size > 0;
     this.#openingUntilMs = hasRested ? nowMs : nowMs + init.openingMs;
@@ -79,6 +75,7 @@ export class OwnPresence {
     const outcome = this.#publications.publish(event, nowMs);
     if (outcome.changed) this.#composed = outcome.kind === "accepted" ? this.#trial : undefined;
     this.#trial = undefined;
+    this.#assign();
     this.#endOpening(nowMs);
     return outcome;
   }
@@ -94,6 +91,7 @@ export class OwnPresence {
   contactsChanged(contacts: readonly PresentContact[], nowMs: number): void {
     this.#contacts = contacts;
     this.#composed = undefined;
+    this.#assign();
     this.#endOpening(nowMs);
   }
 
@@ -108,6 +106,10 @@ export class OwnPresence {
     if (this.#openingUntilMs !== undefined) return undefined;
     this.#composed ??= this.#composeMost();
     return this.#composed;
+  }
+
+  #assign(): void {
+    this.#publications.assign((publication) => publishingDevices(publication, this.#contacts));
   }
 
   #endOpening(nowMs: number): void {
@@ -130,8 +132,8 @@ export class OwnPresence {
 
   /** `undefined` where it would be too large. */
   #compose(publications: readonly Publication[], maxBytes: number): Uint8Array | undefined {
-    const published = new Set(publications.map(({ path }) => path));
-    const contacts = this.#contacts.filter(({ path }) => !published.has(path)).map(({ uri }) => uri);
+    const published = new Set(publications.flatMap((publication) => publishingDevices(publication, this.#contacts)));
+    const contacts = this.#contacts.filter(({ device }) => !published.has(device)).map(({ uri }) => uri);
     try {
       const composed = serializePidf(compose({ presentity: this.#presentity, publications, contacts }));
       return composed.length <= maxBytes ? composed : undefined;

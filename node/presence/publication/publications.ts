@@ -12,8 +12,10 @@ export interface PublishEvent {
   /** Expires; `undefined` leaves it to the compositor. */
   readonly expiresSeconds?: number;
   readonly document?: PidfDocument;
-  /** Names the path the request came by, so that a device's publication can be told to be the one of its registered contact. */
+  /** Names the socket the request came by, so that a device's publication can be told to be the one of its registered contact. */
   readonly path: string;
+  /** Names where its device is, by the device's own word: the same over another socket. */
+  readonly origin?: string | undefined;
   /** Unguessable and never used before: becomes the new entity-tag. */
   readonly freshTag: string;
 }
@@ -33,11 +35,14 @@ export type PublishOutcome = (
 
 /** One device's published state. */
 export interface Publication {
-  /** The first entity-tag: stays while the tag changes with every PUBLISH. */
+  /** A number that grows from publication to publication of a user, and the first entity-tag: stays while the tag changes with every PUBLISH, and sorts by age. */
   readonly key: string;
   readonly entityTag: string;
   readonly document: PidfDocument;
   readonly path: string;
+  readonly origin?: string | undefined;
+  /** Whose it is: the devices that were registered where it came from, also when their contacts are elsewhere since. */
+  readonly devices: readonly string[];
   readonly expiresAtMs: number;
 }
 
@@ -46,6 +51,8 @@ export interface PublicationsInit {
   /** Whether the user's documents together are within bounds; a PUBLISH that breaks them gets 413. */
   readonly fits: (publications: readonly Publication[]) => boolean;
 }
+
+const ORDINAL_DIGITS = 8;
 
 const CONDITION_FAILED: Answer = { status: 412, reason: "Conditional Request Failed" };
 const TOO_LARGE: Answer = { status: 413, reason: "Request Entity Too Large" };
@@ -83,6 +90,14 @@ export class Publications {
     const before = this.#byTag.size;
     for (const [tag, { key }] of this.#byTag) if (keys.has(key)) this.#byTag.delete(tag);
     return this.#byTag.size < before;
+  }
+
+  /** Notes whose publication each is. */
+  assign(devicesOf: (publication: Publication) => readonly string[]): void {
+    for (const [tag, publication] of this.#byTag) {
+      const devices = devicesOf(publication);
+      if (devices !== publication.devices) this.#byTag.set(tag, { ...publication, devices });
+    }
   }
 
   /** When the next one expires, `undefined` when there is none. */
@@ -125,10 +140,12 @@ export class Publications {
     if (others.length >= limits.presence.publicationsPerUser)
       return refused(unavailable(this.#secondsToNextExpiry(nowMs)));
     const publication: Publication = {
-      key: old?.key ?? event.freshTag,
+      key: old?.key ?? this.#nextKey(event.freshTag),
       entityTag: event.freshTag,
       document,
       path: event.path,
+      origin: event.origin,
+      devices: old?.devices ?? [],
       expiresAtMs: nowMs + expiresSeconds * 1000,
     };
     if (event.document !== undefined && !this.#init.fits([...others, publication])) return refused(TOO_LARGE);
@@ -138,8 +155,13 @@ export class Publications {
       kind: "accepted",
       entityTag: event.freshTag,
       expiresSeconds,
-      changed: event.document !== undefined || old?.path !== event.path,
+      changed: event.document !== undefined || old?.path !== event.path || old.origin !== event.origin,
     };
+  }
+
+  #nextKey(freshTag: string): string {
+    const newest = Math.max(0, ...this.all().map(({ key }) => ordinalOf(key)));
+    return `${String(newest + 1).padStart(ORDINAL_DIGITS, "0")}.${freshTag}`;
   }
 
   /** Without a publication to remove, an Expires of 0 has nothing to end and nothing to store. */
@@ -151,6 +173,12 @@ export class Publications {
   #secondsToNextExpiry(nowMs: number): number {
     return Math.max(1, Math.ceil(((this.nextExpiryMs() ?? nowMs) - nowMs) / 1000));
   }
+}
+
+/** An earlier release gave a publication none. */
+function ordinalOf(key: string): number {
+  const [ordinal = ""] = key.split(".", 1);
+  return ordinal.length === ORDINAL_DIGITS && /^\d+$/.test(ordinal) ? Number(ordinal) : 0;
 }
 
 function refused(answer: Answer): PublishOutcome {

@@ -9,7 +9,7 @@ import type { Publication } from "./publications.ts";
 
 export function toStoredPublication(
   aor: Aor,
-  { key, entityTag, document, path, expiresAtMs }: Publication,
+  { key, entityTag, document, path, origin, devices, expiresAtMs }: Publication,
   epoch: Epoch,
   now: Instant,
 ): StoredPublication {
@@ -18,7 +18,7 @@ export function toStoredPublication(
     key,
     entityTag,
     document: serializePidf(document),
-    path,
+    path: JSON.stringify({ path, origin, devices }),
     expiresAtMs: Math.round(now.wallMs + expiresAtMs - now.monotonicMs),
     epoch: formatBallot(epoch),
   };
@@ -36,10 +36,19 @@ export function fromStoredPublication(
   const leftMs = Math.min(expiresAtMs - now.wallMs, maxSeconds * 1000);
   if (leftMs <= 0) return undefined;
   try {
-    return { key, entityTag, document: parseStoredPidf(document), path, expiresAtMs: now.monotonicMs + leftMs };
+    return {
+      ...{ key, entityTag, document: parseStoredPidf(document), ...readPath(path) },
+      expiresAtMs: now.monotonicMs + leftMs,
+    };
   } catch (error) {
     // An earlier release may have had other bounds.
     if (error instanceof ProtocolError) return undefined;
     throw error;
   }
+}
+
+/** Where a publication came from, and whose it is. An earlier release stored the name of the socket alone. */
+function readPath(text: string): Pick<Publication, "path" | "origin" | "devices"> {
+  if (!text.startsWith("{")) return { path: text, devices: [] };
+  return JSON.parse(text) as Pick<Publication, "path" | "origin" | "devices">;
 }

@@ -108,7 +108,7 @@ export function contactFor(context: PresenceContext, flow: Flow, aor: Aor): stri
   return flow.transport === "MESH" ? aor : context.contactFor(flow);
 }
 
-/** Names a path so that a publication can be matched with the contact of the same device. */
+/** Names a socket so that a publication can be matched with the contact of the same device. */
 export function pathOf(flow: Flow): string {
   return flow.transport === "MESH"
     ? `MESH ${flow.server}`

@@ -3,6 +3,7 @@ import { tryParseAor } from "../../../dht-schema/aor.ts";
 import { notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
 import type { ClaimMode, ClaimOutcome } from "../../federation/locator.ts";
+import { deviceOriginOf } from "../../registrar/device-origin.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import type { Answer } from "../answer.ts";
@@ -42,7 +43,12 @@ export class PublishHandler {
     if (identity.asserted !== aor) return this.#answer(incoming, FORBIDDEN);
     const request = readPublish(incoming.request);
     if ("refuse" in request) return this.#answer(incoming, request.refuse);
-    const event: PublishEvent = { ...request, path: pathOf(incoming.flow), freshTag: randomTag() };
+    const event: PublishEvent = {
+      ...request,
+      path: pathOf(incoming.flow),
+      origin: deviceOriginOf(incoming.request, incoming.flow)?.name,
+      freshTag: randomTag(),
+    };
     if (this.#publish(incoming, aor, event)) return;
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
     // A user is claimed only for a PUBLISH that will be stored, which needs no state to be seen.

@@ -4,6 +4,7 @@ import type { Registration, RegistrationChange } from "../../registrar/registere
 import type { ReginfoContact } from "../registrations/reginfo-document.ts";
 import { bytesOfContact, isGone, REGINFO_CONTENT_TYPE, serializeReginfo } from "../registrations/reginfo-document.ts";
 import { limits } from "../../runtime/limits.ts";
+import { secondsLeft } from "../../runtime/seconds-left.ts";
 import { REG_EVENT } from "../answer.ts";
 import type { DocumentBounds } from "../subscription/change-log.ts";
 import { ChangeLog } from "../subscription/change-log.ts";
@@ -93,7 +94,7 @@ export class RegistrationInfo implements Subject {
   }
 
   #contactOf({ registration: { uri, q, callId, cseq, expiresAtMs }, change }: Told): ReginfoContact {
-    const leftSeconds = Math.max(0, Math.ceil((expiresAtMs - this.#context.clock.monotonicMs()) / 1000));
+    const leftSeconds = secondsLeft(expiresAtMs, this.#context.clock.monotonicMs());
     return {
       ...{ id: idOf(uri), uri, change, q, callId, cseq },
       ...(isGone(change) ? {} : { expiresSeconds: leftSeconds }),

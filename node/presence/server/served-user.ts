@@ -6,7 +6,7 @@ import { AORTA_STATE_EPOCH } from "../../federation/aorta-headers.ts";
 import { servingEpoch } from "../../federation/serving-epoch.ts";
 import { newestOf } from "../../registrar/resting-state.ts";
 import { PRESENCE_EVENT } from "../answer.ts";
-import type { PresentContact } from "../publication/own-presence.ts";
+import type { PresentContact } from "../publication/publishing-devices.ts";
 import { OwnPresence } from "../publication/own-presence.ts";
 import type { Publication, PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import type { PresenceContext } from "./presence-context.ts";
@@ -125,7 +125,9 @@ export class ServedUser implements Subject {
     const ownership = this.#check();
     // A new ownership has read the contacts already.
     if (ownership === undefined || ownership !== before) return;
+    const { publications } = ownership.presence;
     ownership.presence.contactsChanged(this.#contacts(), this.#nowMs());
+    this.#keep(ownership, publications);
     this.#changed(ownership);
   }
 
@@ -230,6 +232,7 @@ export class ServedUser implements Subject {
     const rested = new Set(publications.map(({ key }) => key));
     const ownership = { since, epoch, presence, said, rested };
     this.#ownership = ownership;
+    this.#keep(ownership, publications);
     this.#listener.owned(epoch);
     this.#changed(ownership);
   }
@@ -248,8 +251,9 @@ export class ServedUser implements Subject {
     this.#listener.composed(this.#shown);
   }
 
-  #keep({ presence, epoch }: Ownership, before: readonly Publication[]): void {
-    this.#context.publications.replace(this.aor, before, presence.publications, epoch);
+  /** Under the epoch at which the client said it: to learn whose it is makes a publication no newer. */
+  #keep({ presence, said, epoch }: Ownership, before: readonly Publication[]): void {
+    this.#context.publications.replace(this.aor, before, presence.publications, said ?? epoch);
   }
 
   /** Not at once: a REGISTER that renews the ownership may be under way. */
@@ -264,7 +268,12 @@ export class ServedUser implements Subject {
   }
 
   #contacts(): PresentContact[] {
-    return this.#context.contacts.contactsOf(this.aor).map(({ uri, flow }) => ({ uri, path: pathOf(flow) }));
+    return this.#context.contacts.contactsOf(this.aor).map(({ uri, instance, flow, path, origin }) => ({
+      uri,
+      device: instance || uri,
+      path: (origin?.isRelayed ?? path !== undefined) ? undefined : pathOf(flow),
+      origin: origin?.name,
+    }));
   }
 
   #nowMs(): number {

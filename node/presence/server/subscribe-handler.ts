@@ -10,6 +10,7 @@ import { grantedSeconds } from "../expiry.ts";
 import type { SubscribeRequest } from "../subscription/read-subscribe.ts";
 import { readSubscribe } from "../subscription/read-subscribe.ts";
 import type { RestoredSubscription } from "../subscription/stored-subscription.ts";
+import { eventValueOf } from "../subscription/stored-subscription.ts";
 import { Admissions } from "./admissions.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import { contactFor } from "./presence-context.ts";
@@ -66,7 +67,7 @@ export class SubscribeHandler {
       subscription === undefined ||
       subscription.callId !== request.callId ||
       subscription.remoteTag !== request.remoteTag ||
-      subscription.subject.event !== request.event
+      subscription.event !== eventValueOf(request)
     )
       return this.#refuse(incoming, NO_SUCH_DIALOG);
     if (!isFrom(subscription, identity)) return this.#refuse(incoming, FORBIDDEN);

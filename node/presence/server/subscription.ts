@@ -71,7 +71,6 @@ export class Subscription implements Task, Watcher {
       this.#fields = dialogFieldsOf(request, {
         localTag,
         flow,
-        event: init.subject.event,
         aor: init.subject.aor,
         isList: init.subject.isList === true,
       });
@@ -98,6 +97,11 @@ export class Subscription implements Task, Watcher {
 
   get remoteTag(): string {
     return this.#fields.remoteTag;
+  }
+
+  /** Value of Event. */
+  get event(): string {
+    return this.#fields.event;
   }
 
   /** Whether the last word has been said: what remains is an answer to it. */

@@ -4,6 +4,7 @@ import type { Epoch } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
+import { secondsLeft } from "../../runtime/seconds-left.ts";
 import { WINFO_EVENT } from "../answer.ts";
 import type { DocumentBounds } from "../subscription/change-log.ts";
 import { ChangeLog } from "../subscription/change-log.ts";
@@ -170,7 +171,7 @@ export class WatcherInfo implements Subject, Task {
       durationSeconds: Math.max(0, Math.floor((nowMs - sinceMs) / 1000)),
       ...(entry.status === "terminated" || expiresAtMs === Infinity
         ? {}
-        : { expirationSeconds: Math.max(0, Math.ceil((expiresAtMs - nowMs) / 1000)) }),
+        : { expirationSeconds: secondsLeft(expiresAtMs, nowMs) }),
     }));
     const body = serializeWatcherInfo({ version: sequence, full, resource: this.aor, watchers });
     return { contentType: WATCHERINFO_CONTENT_TYPE, body };

@@ -1,3 +1,4 @@
+import { secondsLeft } from "../../runtime/seconds-left.ts";
 import type { ExpiryRules } from "../expiry.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { Pace } from "./pacer.ts";
@@ -286,7 +287,7 @@ export class NotifierDialog {
         return [
           this.#notify({
             state: state.kind,
-            expiresSeconds: Math.max(0, Math.ceil((this.#expiresAtMs - nowMs) / 1000)),
+            expiresSeconds: secondsLeft(this.#expiresAtMs, nowMs),
           }),
         ];
     }

@@ -41,18 +41,22 @@ export interface KeptSubscription {
 /** One from an earlier run. */
 export type RestoredSubscription = KeptSubscription;
 
+/** The value of Event, as NOTIFY repeats it: with the dialog it names a subscription. @see RFC 6665 §4.5.2, §8.2.1 */
+export function eventValueOf({ event, eventId }: Pick<SubscribeRequest, "event" | "eventId">): string {
+  return eventId === undefined ? event : `${event};id=${eventId}`;
+}
+
 /** What a first SUBSCRIBE says of the dialog. @see RFC 3261 §12.1.1 */
 export function dialogFieldsOf(
   request: SubscribeRequest,
   own: {
     readonly localTag: string;
     readonly flow: Flow;
-    readonly event: string;
     readonly aor: Aor;
     readonly isList: boolean;
   },
 ): DialogFields {
-  const { callId, remoteTag, to, from, routeSet, remoteTarget, eventId, minIntervalMs, members } = request;
+  const { callId, remoteTag, to, from, routeSet, remoteTarget, minIntervalMs, members } = request;
   return {
     callId: detached(callId),
     remoteTag: detached(remoteTag),
@@ -60,7 +64,7 @@ export function dialogFieldsOf(
     to: detached(from),
     routeSet: routeSet.map(detached),
     remoteTarget: remoteTarget === undefined ? own.aor : detached(remoteTarget),
-    event: eventId === undefined ? own.event : detached(`${own.event};id=${eventId}`),
+    event: detached(eventValueOf(request)),
     flow: own.flow,
     minIntervalMs,
     isList: own.isList,

@@ -9,7 +9,7 @@ import { parseXml } from "../../../node/presence/pidf/parse-xml.ts";
 import { parseComposedPidf, serializePidf } from "../../../node/presence/pidf/pidf-document.ts";
 import type { XmlElement } from "../../../node/presence/pidf/xml-tree.ts";
 import { attributeOf, childElements, textOf } from "../../../node/presence/pidf/xml-tree.ts";
-import type { PresentContact } from "../../../node/presence/publication/own-presence.ts";
+import type { PresentContact } from "../../../node/presence/publication/publishing-devices.ts";
 import { OwnPresence } from "../../../node/presence/publication/own-presence.ts";
 import type { Publication } from "../../../node/presence/publication/publications.ts";
 import { readPublish } from "../../../node/presence/publication/read-publish.ts";

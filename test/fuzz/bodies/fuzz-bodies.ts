@@ -95,7 +95,7 @@ function fuzzCase(random: Random, octets: Buffer[], report: Counters): void {
     const contacts = Array.from({ length: 1 + random.below(MOST_CONTACTS) }, (_, i) =>
       random.pick([...CONTACTS, `sip:c${i}@h`]),
     );
-    alice.register(contacts.map((uri, i) => ({ uri, path: `contact${i}` })));
+    alice.register(contacts.map((uri, i) => ({ uri, device: uri, path: `contact${i}` })));
   }
   alice.check();
   bob.check();

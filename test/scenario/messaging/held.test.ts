@@ -43,6 +43,23 @@ describe("a message to a user who is not there", () => {
     expect((await joe.send(ofDialog())).status, "as the device says").to.equal(481);
   });
 
+  it("is not held when it only says that somebody is typing, which would be wrong later (RFC 3994)", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    const typing = () =>
+      createRequest({
+        ...{ method: "MESSAGE", uri: BOB, from: `<${joe.aor}>;tag=j`, to: `<${BOB}>`, body: "<isComposing/>" },
+        headers: [["Content-Type", "application/im-isComposing+xml; charset=utf-8"]],
+      });
+    expect((await joe.send(typing())).status).to.equal(480);
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    expect((await joe.send(typing())).status, "while a message waits").to.equal(480);
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts()).to.deep.equal(["hello?"]);
+    expect((await joe.send(typing())).status).to.equal(200);
+  });
+
   it("waits at their server while their devices are silent, and follows them to the next", async () => {
     const { domain, one, two } = twoServers();
     const three = domain.server("three");

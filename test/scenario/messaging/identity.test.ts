@@ -19,7 +19,9 @@ describe("who a request is from", () => {
       ["Aorta-Owner", "one"],
     ];
     expect((await mallory.message(BOB, "trust me", forged)).status).to.equal(200);
-    const onMesh = domain.network.log.find(({ from, to }) => from === "one" && to === "two")?.request;
+    const onMesh = domain.network.log.find(
+      ({ from, to, request }) => from === "one" && to === "two" && request.method === "MESSAGE",
+    )?.request;
     expect(onMesh?.headers.all("P-Asserted-Identity")).to.deep.equal(["<sip:mallory@example.com>"]);
     expect(onMesh?.headers.get("Aorta-Epoch")).to.not.equal("9.9.9");
     expect(onMesh?.headers.has("Aorta-Owner")).to.equal(false);

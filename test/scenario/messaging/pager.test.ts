@@ -49,7 +49,9 @@ describe("a message to a user", () => {
     const fields = { from: `<${joe.aor}>;tag=m`, to: `<${BOB}>`, callId: "c1", cseq: 9, headers: cpim, body };
     expect((await joe.send(createRequest({ method: "MESSAGE", uri: BOB, ...fields }))).status).to.equal(200);
     expect(crossed(domain, "MESSAGE")).to.deep.equal(["one → two"]);
-    const onMesh = domain.network.log.find(({ from, to }) => from === "one" && to === "two")?.request;
+    const onMesh = domain.network.log.find(
+      ({ from, to, request }) => from === "one" && to === "two" && request.method === "MESSAGE",
+    )?.request;
     expect(onMesh?.headers.get("P-Asserted-Identity")).to.equal("<sip:joe@example.com>");
     expect(onMesh?.headers.get("Aorta-Epoch")).to.match(/^\d+\.\d+\.\d+$/);
     const [received] = bob.client.received;

@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { createRequest } from "../../../node/sip/message/build.ts";
+import { keepList } from "../../helpers/kept-lists.ts";
 import type { Phone } from "../../helpers/phone.ts";
 import type { ToldList } from "../../helpers/rlmi.ts";
 import { readRlmi } from "../../helpers/rlmi.ts";
@@ -20,7 +22,7 @@ function joeHasFriends(...members: string[]): {
 } {
   const domain = new SimulatedDomain();
   const [one, two] = [domain.server("one"), domain.server("two")];
-  one.storage.lists.put({ uri: FRIENDS, owner: user("joe"), members: members.map(user) });
+  keepList(one.storage, { uri: FRIENDS, owner: user("joe"), members: members.map(user) });
   return { domain, one, two, joe: domain.phone("joe", one) };
 }
 
@@ -53,6 +55,19 @@ describe("a list of buddies (RFC 4662)", () => {
     expect(joe.notifies("presence").map(({ headers }) => headers.get("Require"))).to.deep.equal(
       Array(3).fill("eventlist"),
     );
+  });
+
+  it("takes nothing but subscriptions: a message to it gets 405 and is not held for somebody who can never come", async () => {
+    const { domain, one } = joeHasFriends("alice");
+    const joe = domain.device("joe", one);
+    for (const method of ["MESSAGE", "INVITE", "OPTIONS", "REFER", "X-NEW"]) {
+      const addresses = { uri: FRIENDS, from: `<${joe.aor}>;tag=j`, to: `<${FRIENDS}>` };
+      const { status, reason, headers } = await joe.send(createRequest({ method, ...addresses }));
+      expect([status, reason, headers.get("Allow")], method).to.deep.equal([
+        ...[405, "A List Of Users Can Only Be Subscribed To", "SUBSCRIBE"],
+      ]);
+    }
+    expect(one.held.status.messages).to.equal(0);
   });
 
   it("shares the view of a member with everybody else on the server: one back-end subscription", async () => {
@@ -116,7 +131,7 @@ describe("a list of buddies (RFC 4662)", () => {
 
   it("takes lists on it apart", async () => {
     const { domain, one, joe } = joeHasFriends("team", "bob");
-    one.storage.lists.put({ uri: user("team"), owner: user("ann"), members: [user("alice"), user("bob"), FRIENDS] });
+    keepList(one.storage, { uri: user("team"), owner: user("ann"), members: [user("alice"), user("bob"), FRIENDS] });
     await domain.time.until(joe.subscribe(FRIENDS, SUPPORTED));
     await domain.time.advance(600);
     expect(Object.keys(told(joe)[0]!.members)).to.deep.equal(["alice", "bob"]);
@@ -126,7 +141,7 @@ describe("a list of buddies (RFC 4662)", () => {
     const { domain, one, joe } = joeHasFriends("alice", "bob");
     const { dialog } = await domain.time.until(joe.subscribe(FRIENDS, SUPPORTED));
     await domain.time.advance(600);
-    one.storage.lists.put({ uri: FRIENDS, owner: joe.aor, members: [user("bob"), user("carol")] });
+    keepList(one.storage, { uri: FRIENDS, owner: joe.aor, members: [user("bob"), user("carol")] });
     await domain.time.until(joe.resubscribe(dialog));
     await domain.time.advance(1000);
     const nowhere = "pending closed";
@@ -135,7 +150,7 @@ describe("a list of buddies (RFC 4662)", () => {
       full: true,
       members: { bob: nowhere, carol: "" },
     });
-    one.storage.lists.remove(FRIENDS);
+    one.storage.lists.put({ uri: FRIENDS, version: 9 });
     await domain.time.until(joe.resubscribe(dialog));
     await domain.time.advance(100);
     expect(joe.notifies("presence").at(-1)?.headers.get("Subscription-State")).to.equal("terminated;reason=noresource");

@@ -67,6 +67,7 @@ export class PresenceWorld {
       domain: DOMAIN,
       authenticator: "none",
       isTrusted: () => false,
+      isList: () => false,
       logger: silentLogger,
       counters,
       services: {

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { keepList } from "../../helpers/kept-lists.ts";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { parseAor } from "../../../dht-schema/aor.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
@@ -170,6 +171,19 @@ describe("a SUBSCRIBE that breaks a rule", () => {
     ]);
   });
 
+  it("within a dialog, but of another Event or id than its subscription, gets 481 and changes nothing (RFC 6665 §4.5.2)", async () => {
+    const { world, server, alice } = alone();
+    const { dialog } = await world.time.until(alice.subscribe(alice.aor, { event: "presence;id=7" }));
+    for (const event of ["presence;id=8", "presence", "presence.winfo;id=7", "reg"]) {
+      const other = { ...dialog, event };
+      expect((await world.time.until(alice.resubscribe(other))).status, event).to.equal(481);
+      expect((await world.time.until(alice.resubscribe(other, 0))).status, event).to.equal(481);
+    }
+    expect(server.presence.status()).to.include({ watchers: 1 });
+    expect((await world.time.until(alice.resubscribe(dialog))).status).to.equal(200);
+    expect((await world.time.until(alice.resubscribe(dialog, 0))).status).to.equal(200);
+  });
+
   it("within another's dialog gets 403, and out of order gets 500", async () => {
     const { world, server, alice } = alone();
     const { dialog } = await world.time.until(alice.subscribe(alice.aor));
@@ -256,7 +270,7 @@ describe("a server that is full", () => {
     for (const owner of [joe.aor, ann.aor])
       for (const at of [1, 2]) {
         const uri = parseAor(owner.replace("@", `-list${at}@`));
-        server.storage.lists.put({ uri, owner, members });
+        keepList(server.storage, { uri, owner, members });
       }
     const subscribe = async (phone: typeof joe, at: number) => {
       const headers = [["Supported", "eventlist"]] as const;

@@ -12,6 +12,7 @@ import { Softphone } from "../../../node/softphone/softphone.ts";
 import type { Storage } from "../../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../../node/storage/storage.ts";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { keepList } from "../../helpers/kept-lists.ts";
 import { TestDirectories } from "../../helpers/directories.ts";
 import { Inbox } from "../../helpers/next.ts";
 import { readRlmi } from "../../helpers/rlmi.ts";
@@ -109,7 +110,7 @@ describe("SIP.js clients that subscribe to lists, watchers and registrations", f
   }
 
   it("are told of all members of a list, and then of the one who changes", async () => {
-    storage.lists.put({ uri: user("joe-friends"), owner: user("joe"), members: [user("anna"), user("ben")] });
+    keepList(storage, { uri: user("joe-friends"), owner: user("joe"), members: [user("anna"), user("ben")] });
     const anna = await Softphone.open({ aor: user("anna"), server: server() });
     await anna.publishPresence({ basic: "open", note: "at work" });
     const accept = "multipart/related, application/rlmi+xml, application/pidf+xml";

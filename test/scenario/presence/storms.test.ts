@@ -2,6 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { parseWatcherInfo } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
+import { keepList } from "../../helpers/kept-lists.ts";
 import type { Dialog, Phone } from "../../helpers/phone.ts";
 import { readRlmi } from "../../helpers/rlmi.ts";
 import type { Weather } from "../../helpers/storm.ts";
@@ -64,7 +65,7 @@ class Storm {
 
   async subscribe(at: number): Promise<void> {
     const watcher = this.watchers[at]!;
-    if (at === 2) this.weather.servers[2]!.storage.lists.put({ uri: LIST, owner: watcher.aor, members: [ALICE] });
+    if (at === 2) keepList(this.weather.servers[2]!.storage, { uri: LIST, owner: watcher.aor, members: [ALICE] });
     const asked =
       at === 2 ? watcher.subscribe(LIST, { headers: [["Supported", "eventlist"]] }) : watcher.subscribe(ALICE);
     this.dialogs[at] = (await this.domain.time.until(asked)).dialog;

@@ -23,9 +23,11 @@ describe("a binding on disk", () => {
 
   it("comes back with the path to the device, and is called back at the first proxy on it", () => {
     const path = ["<sip:token@127.0.0.1:5071;transport=tcp;lr>", "<sip:192.0.2.7;lr>"];
+    const origin = { name: "10.0.0.1 10.0.0.1 5060", isRelayed: true };
     const flow: Flow = { transport: "TCP", address: "127.0.0.1", port: 40_000, connection: "c" };
-    const kept = toStored(ALICE, binding({ uri: "sip:alice@10.0.0.1", flow, path, regId: 1 }), saved);
+    const kept = toStored(ALICE, binding({ uri: "sip:alice@10.0.0.1", flow, path, origin, regId: 1 }), saved);
     expect(fromStored(kept, saved, MAX_SECONDS)).to.deep.include({
+      origin,
       flow: { transport: "TCP", address: "127.0.0.1", port: 5071 },
       path,
       regId: 1,

@@ -154,12 +154,24 @@ for (const kind of ["disk", "memory"] as const) {
 
     it("keep lists whole, with their members in order", () => {
       const list = { uri: alice, owner: bob, members: [bob, alice] };
-      storage.lists.put(list);
-      storage.lists.put({ ...list, members: [alice] });
+      storage.lists.put({ uri: alice, version: 1, list });
+      storage.lists.learn([{ uri: alice, version: 2, list: { ...list, members: [alice] } }]);
       expect(storage.lists.get(alice)).to.deep.equal({ ...list, members: [alice] });
       expect(storage.lists.list()).to.have.length(1);
-      expect([storage.lists.remove(alice), storage.lists.remove(alice)]).to.deep.equal([true, false]);
-      expect(storage.lists.get(alice)).to.equal(undefined);
+      expect([storage.lists.has(alice), storage.lists.has(bob)]).to.deep.equal([true, false]);
+    });
+
+    it("know a list that was removed, which is none", () => {
+      const list = { uri: alice, owner: bob, members: [bob] };
+      storage.lists.put({ uri: alice, version: 1, list });
+      storage.lists.learn([
+        { uri: alice, version: 2 },
+        { uri: bob, version: 3 },
+      ]);
+      expect(storage.lists.versionOf(alice)).to.deep.equal({ uri: alice, version: 2 });
+      expect(storage.lists.versions().map(({ uri }) => uri)).to.deep.equal([alice, bob]);
+      expect([storage.lists.count(), storage.lists.list()]).to.deep.equal([2, []]);
+      expect([storage.lists.get(alice), storage.lists.has(alice)]).to.deep.equal([undefined, false]);
     });
 
     it("give an invite away once", () => {

@@ -7,7 +7,7 @@ const LIST = "address of the list, such as alice-friends";
 /** `aorta list put|remove|show` */
 export function listCommand(): Command {
   return new Command("list")
-    .description("manage buddy lists at a running node: one address that stands for several users")
+    .description("manage the buddy lists of the domain, at any running node: one address that stands for several users")
     .addCommand(
       nodeCommand("put", "make a list, or give it other members")
         .argument("<list>", LIST)

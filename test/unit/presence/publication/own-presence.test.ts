@@ -1,15 +1,26 @@
 import { expect } from "chai";
 import { parseAor } from "../../../../dht-schema/aor.ts";
-import { overallBasic, parseComposedPidf, parsePidf, tuplesOf } from "../../../../node/presence/pidf/pidf-document.ts";
+import {
+  PIDF_NAMESPACE,
+  overallBasic,
+  parseComposedPidf,
+  parsePidf,
+  tuplesOf,
+} from "../../../../node/presence/pidf/pidf-document.ts";
+import { attributeOf, childrenNamed, textOf } from "../../../../node/presence/pidf/xml-tree.ts";
 import { OwnPresence } from "../../../../node/presence/publication/own-presence.ts";
-import type { PresentContact } from "../../../../node/presence/publication/own-presence.ts";
+import type { PresentContact } from "../../../../node/presence/publication/publishing-devices.ts";
 import { Publications } from "../../../../node/presence/publication/publications.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 import { pidfDocument, pidfText } from "../documents.ts";
 
 const alice = parseAor("sip:alice@example.com");
 const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
-const contact = (path: string): PresentContact => ({ uri: `sip:alice@${path}`, path });
+const contact = (path: string): PresentContact => ({
+  uri: `sip:alice@${path}`,
+  device: `sip:alice@${path}`,
+  path,
+});
 const owned = (contacts: readonly PresentContact[] = []) =>
   new OwnPresence({ presentity: alice, expiry: EXPIRY, openingMs: 1000, contacts }, 0);
 const basic = (presence: OwnPresence) => {
@@ -17,6 +28,12 @@ const basic = (presence: OwnPresence) => {
   return document === undefined ? "nothing" : overallBasic(parseComposedPidf(document));
 };
 const tuples = (presence: OwnPresence) => tuplesOf(parseComposedPidf(presence.document() as Uint8Array)).length;
+/** The note of the tuple with that id. */
+const noteOf = (presence: OwnPresence, id: string) => {
+  const all = tuplesOf(parseComposedPidf(presence.document() as Uint8Array));
+  const tuple = all.find((each) => attributeOf(each, "id") === id);
+  return tuple && childrenNamed(tuple, PIDF_NAMESPACE, "note").map(textOf).join("");
+};
 
 describe("the presence of a user who is owned here", () => {
   it("shows nothing for a moment when there is nothing, then closed", () => {
@@ -51,6 +68,29 @@ describe("the presence of a user who is owned here", () => {
     expect(tuples(presence)).to.equal(2);
     presence.contactsChanged([contact("h2")], 0);
     expect([tuples(presence), basic(presence)]).to.deep.equal([1, "closed"]);
+  });
+
+  it("leaves the id of a tuple to whom it names, though devices after it publish the same one (RFC 3863 §4.1.2)", () => {
+    const presence = owned();
+    const publish = (to: OwnPresence, note: string, tag: string, ifMatch?: string) =>
+      to.publish(
+        { ...(ifMatch && { ifMatch }), document: pidfDocument(note, "open", "id"), path: tag, freshTag: tag },
+        0,
+      );
+    // Whatever the entity-tags say: the first is "z".
+    for (const tag of ["z", "m", "a", "k"]) publish(presence, tag, tag);
+    expect([noteOf(presence, "id"), tuples(presence)]).to.deep.equal(["z", 4]);
+    publish(presence, "busy", "y", "z");
+    expect(noteOf(presence, "id")).to.equal("busy");
+
+    const publications = presence.publications.toReversed();
+    const restarted = new OwnPresence(
+      { presentity: alice, expiry: EXPIRY, openingMs: 0, contacts: [], publications },
+      0,
+    );
+    publish(restarted, "late", "0");
+    restarted.tick(0);
+    expect([noteOf(restarted, "id"), tuples(restarted)]).to.deep.equal(["busy", 5]);
   });
 
   it("drops a publication when it expires", () => {
@@ -110,15 +150,16 @@ describe("the presence of a user who is owned here", () => {
   it("leaves out what does not fit any more when the publication ends that declared its namespaces", () => {
     const presence = owned();
     presence.publish({ document: declaring("urn:one", 0), path: "a", freshTag: "a" }, 0);
-    presence.publish({ document: declaring("urn:one", 1000), path: "c", freshTag: "c" }, 0);
     presence.publish({ document: declaring("urn:two", 0), path: "b", freshTag: "b" }, 0);
+    presence.publish({ document: declaring("urn:one", 1000), path: "c", freshTag: "c" }, 0);
+    presence.publish({ ifMatch: "b", path: "b", freshTag: "e" }, 0);
     const size = () => (presence.document() as Uint8Array).length;
     expect(size()).to.be.within(4000, limits.presence.composedBytes);
     presence.publish({ ifMatch: "a", expiresSeconds: 0, path: "a", freshTag: "d" }, 0);
     expect(presence.publicationCount).to.equal(2);
     expect(size()).to.be.within(1, 4000);
     expect(basic(presence)).to.equal("open");
-    presence.publish({ ifMatch: "b", expiresSeconds: 0, path: "b", freshTag: "e" }, 0);
+    presence.publish({ ifMatch: "e", expiresSeconds: 0, path: "b", freshTag: "f" }, 0);
     expect(size()).to.be.within(4000, limits.presence.composedBytes);
   });
 

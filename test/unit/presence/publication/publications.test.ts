@@ -34,7 +34,15 @@ describe("the publications of a user", () => {
     const modify = publish({ ifMatch: tagOf(refresh), document: away }, 20);
     expect(modify).to.include({ changed: true });
     expect(publications.all()).to.deep.equal([
-      { key: tagOf(initial), entityTag: tagOf(modify), document: away, path: "p", expiresAtMs: 3_600_020 },
+      {
+        key: `00000001.${tagOf(initial)}`,
+        entityTag: tagOf(modify),
+        document: away,
+        path: "p",
+        origin: undefined,
+        devices: [],
+        expiresAtMs: 3_600_020,
+      },
     ]);
     expect(publish({ ifMatch: tagOf(modify), expiresSeconds: 0 }, 30)).to.include({ expiresSeconds: 0, changed: true });
     expect(publications.size).to.equal(0);

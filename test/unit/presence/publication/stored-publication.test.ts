@@ -19,6 +19,8 @@ const publication = (text: string) => ({
   entityTag: "e",
   document: parsePidf(Buffer.from(text)),
   path: "p",
+  origin: "192.0.2.7 192.0.2.7 5060",
+  devices: ["urn:uuid:1"],
   expiresAtMs: BEFORE.monotonicMs + 3_600_000,
 });
 
@@ -27,6 +29,12 @@ describe("a publication on disk", () => {
     const before = publication(pidfText("hi"));
     const stored = toStoredPublication(ALICE, before, EPOCH, BEFORE);
     expect(fromStoredPublication(stored, AFTER, 7200)).to.deep.equal({ ...before, expiresAtMs: 70 + 3_000_000 });
+  });
+
+  it("is taken up as an earlier release wrote it, which knew the socket alone", () => {
+    const stored = toStoredPublication(ALICE, publication(pidfText("hi")), EPOCH, BEFORE);
+    const earlier = fromStoredPublication({ ...stored, path: "UDP 127.0.0.1 5070 " }, AFTER, 7200);
+    expect(earlier).to.deep.include({ path: "UDP 127.0.0.1 5070 ", devices: [] });
   });
 
   it("is taken up although it takes several times as much room as it took when it was published", () => {

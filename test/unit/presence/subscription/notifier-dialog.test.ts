@@ -68,6 +68,13 @@ describe("a notifier's dialog", () => {
     expect(dialog.nextWakeMs()).to.equal(150_000);
   });
 
+  it("never says that it lives longer than was granted, whatever part of a millisecond the clock shows", () => {
+    for (let nowMs = 4_000_000; nowMs < 4_000_010; nowMs += 1 / 7) {
+      const dialog = new NotifierDialog({ expiry: EXPIRY, expiresSeconds: 600, cseq: 10 }, nowMs);
+      expect(said(dialog.show(open(1), nowMs))).to.deep.equal(["1 active 600"]);
+    }
+  });
+
   it("refuses a refresh that is out of order, too brief, or too late", () => {
     const dialog = created();
     expect(dialog.subscribe({ cseq: 10, expiresSeconds: 100 }, 0)).to.deep.equal({ kind: "out-of-order" });
