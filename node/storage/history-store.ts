@@ -77,7 +77,7 @@ function openHistory(database: Database) {
   const removing = (rows: string) =>
     database.prepare(`DELETE FROM history WHERE id IN (SELECT id FROM history ${rows})`);
   const expire = removing(`WHERE at_ms < ? ORDER BY at_ms LIMIT ${removedAtOnce}`);
-  const removeOldest = removing("ORDER BY at_ms LIMIT ?");
+  const removeOldest = removing("ORDER BY at_ms LIMIT 1");
   const removeOldestOf = removing("WHERE user = ? ORDER BY at_ms LIMIT 1");
   const share = database.prepare("SELECT bytes FROM share WHERE user = ?");
   const oldest = database.prepare("SELECT min(at_ms) AS at_ms FROM history");
@@ -100,7 +100,7 @@ function openHistory(database: Database) {
 
   /** Whoever has more than a share of it makes room for themselves; where there is no room all the same, the oldest of all do. */
   const write = ({ user, peer, sent, atMs, callId, text }: HistoryEntry) => {
-    for (let removed = 0; removed < removedAtOnce && lacksRoom(); removed++) removeOldest.run(1);
+    for (let removed = 0; removed < removedAtOnce && lacksRoom(); removed++) removeOldest.run();
     add.run(user, peer, sent ? 1 : 0, atMs, callId, text);
     addWords.run(wordsApart(text));
     for (let removed = 0; removed < removedAtOnce; removed++) {
