@@ -60,7 +60,8 @@ describe("a user who does not want to be known (RFC 3323, RFC 3325)", function (
     const message = hidden(joe.outside("MESSAGE", ALICE, [["Content-Type", "text/plain"]]));
     expect((await joe.call({ ...message, body: Buffer.from("for later") })).status).to.equal(202);
     await alice.register();
-    await eventually(() => alice.received.length === 1, "the held message");
+    // When the device has answered it is written down.
+    await eventually(() => world.counters(1).get("history.added") === 1, "the held message");
     expect(shown().filter((text) => text.includes("joe"))).to.deep.equal([]);
     expect(await historyOf(1, ALICE)).to.deep.equal([{ peer: NOBODY, sent: false, text: "for later" }]);
   });
