@@ -3,7 +3,7 @@ import { formatBallot, parseBallot } from "../../dht-schema/ballot.ts";
 import type { StoredContact } from "../storage/ports.ts";
 import type { Flow } from "../sip/stack.ts";
 import type { Binding } from "./binding.ts";
-import { flowWithoutConnection } from "./reachable-flow.ts";
+import { flowWithoutConnection } from "../sip/reachable-flow.ts";
 
 /** The two clocks at one instant: bindings count on the monotonic one, what is stored on the wall clock. */
 export interface Instant {

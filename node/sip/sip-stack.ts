@@ -15,6 +15,7 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
+import { flowWithoutConnection } from "./reachable-flow.ts";
 import type {
   Flow,
   IncomingRequest,
@@ -176,19 +177,31 @@ class Stack implements SipStack, SipSessions {
       !["INVITE", "ACK", "CANCEL"].includes(request.method),
       `${request.method} is not sent as a non-INVITE request`,
     );
-    return this.#clients.send(this.#outgoing(request, to), to, options);
+    return this.#send(request, to, options);
   }
 
   invite(request: SipRequest, to: Flow, options?: InviteProgress): Promise<SipResponse> {
     assert(request.method === "INVITE", `${request.method} is not INVITE`);
-    return this.#clients.send(this.#outgoing(request, to), to, options);
+    return this.#send(request, to, options);
   }
 
   acknowledge(ack: SipRequest, to: Flow): void {
     assert(ack.method === "ACK", `${ack.method} is not ACK`);
-    this.#transports.send(to, serializeMessage(this.#outgoing(ack, to)), () =>
+    const way = this.#wayOf(ack, to);
+    this.#transports.send(way, serializeMessage(this.#outgoing(ack, way)), () =>
       this.#counters.add("sip.requests_failed"),
     );
+  }
+
+  #send(request: SipRequest, to: Flow, options?: RequestOptions & InviteProgress): Promise<SipResponse> {
+    const way = this.#wayOf(request, to);
+    return this.#clients.send(this.#outgoing(request, way), way, options);
+  }
+
+  /** The flow, or where its connection has closed, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
+  #wayOf({ uri, headers }: SipRequest, to: Flow): Flow {
+    if (to.transport === "MESH" || !this.#transports.hasClosed(to)) return to;
+    return flowWithoutConnection(uri, to, headers.all("Route")) ?? to;
   }
 
   #receive(bytes: Uint8Array, flow: Flow): void {

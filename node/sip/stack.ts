@@ -82,7 +82,8 @@ export interface SipStack {
   onFlowClosed(handler: (flow: Flow) => void): void;
   /**
    * Sends a non-INVITE request in a client transaction: adds the top Via, retransmits over UDP, and resolves with the
-   * final response, its top Via removed. Never rejects: 408 when nobody answered in time, 503 when it could not be sent (RFC 3261
+   * final response, its top Via removed. Where the connection that `to` names has closed, it goes by a new one to its Route or
+   * Request-URI, as far as `flowWithoutConnection` allows. Never rejects: 408 when nobody answered in time, 503 when it could not be sent (RFC 3261
    * §8.1.3.1), or its way broke before the answer; these are marked by {@link AORTA_LOCAL} in the headers, so that they can be told from a peer's.
    */
   send(request: SipRequest, to: Flow, options?: RequestOptions): Promise<SipResponse>;

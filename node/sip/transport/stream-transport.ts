@@ -83,6 +83,11 @@ export class StreamTransport implements Transport {
     open.send(bytes, failed);
   }
 
+  hasClosed(flow: Flow): boolean {
+    if (flow.transport === "MESH" || flow.connection === undefined) return false;
+    return this.#byName.get(flow.connection)?.isOpen !== true;
+  }
+
   #createTlsServer(): TlsServer {
     const { tls, counters } = this.#components;
     assert(tls !== undefined, "a TLS listener has certificates");

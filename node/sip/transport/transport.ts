@@ -42,6 +42,8 @@ export interface Transport {
   address(): ListenAddress | undefined;
   /** Sends or queues; `failed` is called, at most once and maybe at once, when that turns out to be impossible. */
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
+  /** Whether the connection that a flow names is gone, though its other end may listen for another. Absent where there is no such thing. */
+  hasClosed?(flow: Flow): boolean;
 }
 
 /** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */
