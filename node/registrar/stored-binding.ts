@@ -59,11 +59,17 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId"> | undef
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { transport, address, port, listener, path, regId } = value as Record<string, unknown>;
+  const { transport, address, port, listener, listensElsewhere, path, regId } = value as Record<string, unknown>;
   // The others end with the process.
   if (transport !== "UDP" && transport !== "TCP") return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
-  const flow: Flow = { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
+  const flow: Flow = {
+    transport,
+    address,
+    port,
+    ...(typeof listener === "string" ? { listener } : {}),
+    ...(listensElsewhere === true ? { listensElsewhere } : {}),
+  };
   const isPath = (hops: unknown): hops is string[] =>
     Array.isArray(hops) && hops.every((hop) => typeof hop === "string");
   return { flow, ...(isPath(path) ? { path } : {}), ...(typeof regId === "number" ? { regId } : {}) };

@@ -15,6 +15,8 @@ export interface FlowTokens {
   flowOf(token: string, scope: string): SocketFlow | undefined;
 }
 
+/** Where it is after the rest, the client is reached at its Contact. */
+const ELSEWHERE = "elsewhere";
 /** 80 bits, as in the RFC's example. */
 const MAC_BYTES = 10;
 /** Longer than any flow: IPv6 addresses of listener and client, ports, a connection's name. */
@@ -27,9 +29,9 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
     createHmac("sha256", key).update(text).update("\0").update(scope).digest().subarray(0, MAC_BYTES);
   return {
     tokenOf(flow, scope) {
-      const text = Buffer.from(
-        [flow.transport, flow.address, flow.port, flow.listener ?? "", flow.connection ?? ""].join(" "),
-      );
+      const { transport, address, port, listener = "", connection = "", listensElsewhere } = flow;
+      const marks = listensElsewhere === true ? [ELSEWHERE] : [];
+      const text = Buffer.from([transport, address, port, listener, connection, ...marks].join(" "));
       return Buffer.concat([macOf(text, scope), text]).toString("base64url");
     },
     flowOf(token, scope) {
@@ -38,13 +40,14 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
       const text = octets.subarray(MAC_BYTES);
       if (octets.length <= MAC_BYTES) return undefined;
       if (!timingSafeEqual(octets.subarray(0, MAC_BYTES), macOf(text, scope))) return undefined;
-      const [transport, address = "", port, listener, connection] = text.toString().split(" ");
+      const [transport, address = "", port, listener, connection, ...marks] = text.toString().split(" ");
       return {
         transport: transport as SocketTransport,
         address,
         port: Number(port),
         ...(listener ? { listener } : {}),
         ...(connection ? { connection } : {}),
+        ...(marks.includes(ELSEWHERE) ? { listensElsewhere: true } : {}),
       };
     },
   };

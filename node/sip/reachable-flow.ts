@@ -1,3 +1,4 @@
+import type { SipUri } from "./message/uri.ts";
 import { tryParseUri } from "./message/uri.ts";
 import type { Flow } from "./stack.ts";
 
@@ -19,7 +20,7 @@ export function flowWithoutConnection(contactUri: string, flow: Flow, path: read
     case "TLS":
       return undefined;
     case "TCP": {
-      const uri = tryParseUri(path[0]?.replace(/^[^<]*<|>.*$/g, "") ?? contactUri);
+      const uri = nextHop(contactUri, path);
       if (uri?.host !== flow.address) return undefined;
       const { address, listener } = flow;
       return {
@@ -30,4 +31,19 @@ export function flowWithoutConnection(contactUri: string, flow: Flow, path: read
       };
     }
   }
+}
+
+/**
+ * How a UDP client that sends from another port than it listens on is reached: at the port of its Contact, or of the first proxy on the path to it, on the host that it
+ * sends from and no other.
+ * @see RFC 3261 §12.2.1.1, §16.6 step 7; RFC 3581 §3
+ */
+export function flowToListener(contactUri: string, flow: Flow, path: readonly string[]): Flow {
+  const uri = nextHop(contactUri, path);
+  if (flow.transport === "MESH" || uri?.host !== flow.address) return flow;
+  return { ...flow, port: uri.port ?? DEFAULT_PORT };
+}
+
+function nextHop(contactUri: string, path: readonly string[]): SipUri | undefined {
+  return tryParseUri(path[0]?.replace(/^[^<]*<|>.*$/g, "") ?? contactUri);
 }

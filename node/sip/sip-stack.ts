@@ -15,7 +15,7 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
-import { flowWithoutConnection } from "./reachable-flow.ts";
+import { flowToListener, flowWithoutConnection } from "./reachable-flow.ts";
 import type {
   Flow,
   IncomingRequest,
@@ -34,7 +34,7 @@ import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
-import { noteSource, responsePath } from "./transport/response-path.ts";
+import { noteSource, responsePath, senderFlow } from "./transport/response-path.ts";
 import type { SourceRules } from "./transport/sources.ts";
 import { Sources, sourceRules } from "./transport/sources.ts";
 import type { TlsCertificates } from "./transport/tls-certificates.ts";
@@ -198,9 +198,11 @@ class Stack implements SipStack, SipSessions {
     return this.#clients.send(this.#outgoing(request, way), way, options);
   }
 
-  /** The flow, or where its connection has closed, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
+  /** The flow, or where nobody listens at its other end, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
   #wayOf({ uri, headers }: SipRequest, to: Flow): Flow {
-    if (to.transport === "MESH" || !this.#transports.hasClosed(to)) return to;
+    if (to.transport === "MESH") return to;
+    if (to.listensElsewhere === true) return flowToListener(uri, to, headers.all("Route"));
+    if (!this.#transports.hasClosed(to)) return to;
     return flowWithoutConnection(uri, to, headers.all("Route")) ?? to;
   }
 
@@ -211,7 +213,7 @@ class Stack implements SipStack, SipSessions {
       if (message.kind === "response") return this.#receiveResponse(message);
       const { via } = validateRequest(message);
       this.#counters.add("sip.requests_in");
-      this.#servers.receive(message, noteSource(message.headers, via, flow), flow);
+      this.#servers.receive(message, noteSource(message.headers, via, flow), senderFlow(flow, via));
     } catch (error) {
       if (error instanceof SipParseError) return this.#refuse(error, flow, message);
       // A fault of ours that a message brings to light costs that message, not the node.

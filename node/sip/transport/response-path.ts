@@ -49,3 +49,8 @@ export function noteSource(headers: SipHeaders, via: Via, flow: Flow): Via {
   headers.prepend("Via", formatVia(noted));
   return noted;
 }
+
+/** The flow of a request, and whether its sender listens there. @see RFC 3581 §3 */
+export function senderFlow(flow: Flow, via: Via): Flow {
+  return flow.transport !== "UDP" || via.params.has("rport") ? flow : { ...flow, listensElsewhere: true };
+}

@@ -62,7 +62,7 @@ export class Transports {
 
   /** Whether a flow names a stream connection that is gone. */
   hasClosed(flow: SocketFlow): boolean {
-    return this.#find(flow)?.hasClosed?.(flow) ?? false;
+    return flow.connection !== undefined && this.#find(flow)?.hasClosed?.(flow) === true;
   }
 
   /** What Via says about us towards a flow. */

@@ -13,6 +13,7 @@ const flows: fc.Arbitrary<SocketFlow> = fc.record(
     port: fc.integer({ min: 1, max: 65_535 }),
     listener: fc.constantFrom("127.0.0.1:5060", "[::1]:5060"),
     connection: fc.stringMatching(/^[a-z0-9]{1,22}$/),
+    listensElsewhere: fc.constant(true as const),
   },
   { requiredKeys: ["transport", "address", "port"] },
 );
