@@ -59,9 +59,12 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId"> | undef
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { transport, address, port, listener, listensElsewhere, path, regId } = value as Record<string, unknown>;
+  const { transport, address, port, listener, listensElsewhere, trusted, host, path, regId } = value as Record<
+    string,
+    unknown
+  >;
   // The others end with the process.
-  if (transport !== "UDP" && transport !== "TCP") return undefined;
+  if (transport !== "UDP" && transport !== "TCP" && !(transport === "TLS" && trusted === true)) return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
   const flow: Flow = {
     transport,
@@ -69,6 +72,8 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId"> | undef
     port,
     ...(typeof listener === "string" ? { listener } : {}),
     ...(listensElsewhere === true ? { listensElsewhere } : {}),
+    ...(trusted === true ? { trusted } : {}),
+    ...(typeof host === "string" ? { host } : {}),
   };
   const isPath = (hops: unknown): hops is string[] =>
     Array.isArray(hops) && hops.every((hop) => typeof hop === "string");

@@ -3,12 +3,14 @@ import { tryParseUri } from "./message/uri.ts";
 import type { Flow } from "./stack.ts";
 
 const DEFAULT_PORT = 5060;
+const TLS_PORT = 5061;
 
 /**
  * How a contact, or the first proxy on the path to it, can be reached once the stream connection that it came by is gone; `undefined` when it cannot.
- * A WebSocket or TLS client can only come again by itself: it has no certificate to be known by. A TCP client is called back at the port of its Contact, but only on the
+ * A WebSocket or TLS client can only come again by itself: it has no certificate to be known by. A server that the operator trusts has one, for the host of its Contact,
+ * and is connected to at its address. A TCP client is called back at the port of its Contact, but only on the
  * host that it came from: otherwise a Contact could make this server connect to any address.
- * @see RFC 3261 §12.2.1.1, §18.1.1
+ * @see RFC 3261 §12.2.1.1, §18.1.1; RFC 5922 §7.2
  */
 export function flowWithoutConnection(contactUri: string, flow: Flow, path: readonly string[] = []): Flow | undefined {
   switch (flow.transport) {
@@ -17,18 +19,18 @@ export function flowWithoutConnection(contactUri: string, flow: Flow, path: read
       return flow;
     case "WS":
     case "WSS":
-    case "TLS":
       return undefined;
+    case "TLS": {
+      const uri = nextHop(contactUri, path);
+      if (flow.trusted !== true || uri === undefined) return undefined;
+      const { connection: _gone, ...rest } = flow;
+      return { ...rest, port: uri.port ?? TLS_PORT, host: uri.host };
+    }
     case "TCP": {
       const uri = nextHop(contactUri, path);
       if (uri?.host !== flow.address) return undefined;
-      const { address, listener } = flow;
-      return {
-        transport: "TCP",
-        address,
-        port: uri.port ?? DEFAULT_PORT,
-        ...(listener === undefined ? {} : { listener }),
-      };
+      const { connection: _gone, ...rest } = flow;
+      return { ...rest, port: uri.port ?? DEFAULT_PORT };
     }
   }
 }

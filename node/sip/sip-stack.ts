@@ -2,6 +2,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { assert } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
+import { LineLimit } from "../runtime/line-limit.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -50,6 +51,8 @@ export interface SipStackOptions {
   readonly counters: Counters;
   /** Needed where `listen` has TLS or WSS; loaded by `start`. */
   readonly tls?: TlsCertificates;
+  /** Whether a server that the operator trusts is at the other end of a flow. @default none is */
+  readonly isTrusted?: (flow: Flow) => boolean;
   /** @default those of `limits.sip`, for all but this machine itself */
   readonly sources?: SourceRules;
   /** @default the machine's */
@@ -81,6 +84,7 @@ class Stack implements SipStack, SipSessions {
   readonly #timers: Timers;
   #cancelSample = (): void => {};
   readonly #flowClosed: ((flow: Flow) => void)[] = [];
+  readonly #unproven = new LineLimit(1);
   #stopping = false;
   /** Makes tags of stateless responses: the same for each retransmission of a request. */
   readonly #statelessTag = randomTag();
@@ -99,12 +103,14 @@ class Stack implements SipStack, SipSessions {
       counters,
       timers,
       sources: new Sources(options.sources ?? sourceRules()),
+      isTrusted: options.isTrusted ?? (() => false),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
       events: {
         received: (bytes, flow) => this.#receive(bytes, flow),
         excess: (bytes, flow) => this.#refuseExcess(bytes, flow),
         broken: (error, flow) => this.#refuse(error, flow),
         closed: (flow) => this.#closed(flow),
+        unproven: (host, at, reason) => this.#noteUnproven(host, at, reason),
       },
     });
     this.#scheduler = new Scheduler(clock, timers);
@@ -273,6 +279,14 @@ class Stack implements SipStack, SipSessions {
     // Flows name stream connections, not links of the mesh; and those that end because we stop were not left by their clients.
     if (flow.transport === "MESH" || this.#stopping) return;
     for (const handler of this.#flowClosed) handler(flow);
+  }
+
+  /** What waits for such a server tries again and again. */
+  #noteUnproven(host: string, { address, port }: Pick<ListenAddress, "address" | "port">, reason: string): void {
+    const leftOut = this.#unproven.take(this.#clock.monotonicMs());
+    if (leftOut === undefined) return;
+    const fields = { host, address, port, reason, ...leftOut };
+    this.#logger.warn(fields, "a SIP server could not prove over TLS who it is; nothing was sent to it");
   }
 
   #respond({ flow, fallback }: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void): void {

@@ -16,6 +16,8 @@ export type Flow =
       readonly connection?: string;
       /** Over UDP: its sender's Via asked for nothing at the port that it sent from, so requests go to that of its Contact. @see RFC 3581 §3 */
       readonly listensElsewhere?: true;
+      /** Over TLS: of a server that the operator trusts, so where its Contact says that it listens may be connected to. */
+      readonly trusted?: true;
       /** Whom a TLS server that we connect to has to be. @default its address */
       readonly host?: string;
     }
