@@ -101,6 +101,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     listen: listenAddresses(config),
     ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
     tls,
+    isTrusted: trusts,
     // Behind a server that is trusted are all its users.
     sources: sourceRules([...(config.unlimited ?? []), ...(config.trusted ?? []).map(({ address }) => address)]),
     mesh: overMesh(mesh),

@@ -34,7 +34,10 @@ export const options = {
     "certificate of this server, PEM, followed by those that lead to its authority; clients that name a host get the first that is for it",
   ),
   "tls-key": many("path", "private key of each --tls-cert, PEM, in the same order"),
-  "tls-ca": one("path", "certificates, PEM, that other SIP servers' have to lead to (default those that Node trusts)"),
+  "tls-ca": one(
+    "path",
+    "certificates, PEM, that those of trusted SIP servers have to lead to when they are connected to (default those that Node trusts)",
+  ),
   unlimited: many(
     "address",
     "a proxy or server of another vendor, behind which many users are: it may send more than one address otherwise may",
@@ -57,7 +60,7 @@ export const options = {
   ),
   trust: many(
     "address[:port]",
-    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed",
+    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed; with a port over UDP only: TCP and TLS come from other ports",
   ),
   "on-conflict": one(
     "takeover|redirect|reject",

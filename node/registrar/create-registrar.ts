@@ -20,7 +20,7 @@ import { BindingTable } from "./binding-table.ts";
 import type { RegistrationPolicy } from "./claim-policy.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import { withoutConnection } from "./reachable-flow.ts";
+import { withoutConnection } from "./without-connection.ts";
 import type { ExpiryRules } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
 import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";

@@ -2,9 +2,9 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { formatBallot, parseBallot } from "../../dht-schema/ballot.ts";
 import type { StoredContact } from "../storage/ports.ts";
 import type { Flow } from "../sip/stack.ts";
+import { flowWithoutConnection } from "../sip/reachable-flow.ts";
 import type { Binding } from "./binding.ts";
 import type { DeviceOrigin } from "./device-origin.ts";
-import { flowWithoutConnection } from "./reachable-flow.ts";
 
 /** The two clocks at one instant: bindings count on the monotonic one, what is stored on the wall clock. */
 export interface Instant {
@@ -60,11 +60,22 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId" | "origi
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { transport, address, port, listener, path, regId, origin } = value as Record<string, unknown>;
+  const { transport, address, port, listener, listensElsewhere, trusted, host, path, regId, origin } = value as Record<
+    string,
+    unknown
+  >;
   // The others end with the process.
-  if (transport !== "UDP" && transport !== "TCP") return undefined;
+  if (transport !== "UDP" && transport !== "TCP" && !(transport === "TLS" && trusted === true)) return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
-  const flow: Flow = { transport, address, port, ...(typeof listener === "string" ? { listener } : {}) };
+  const flow: Flow = {
+    transport,
+    address,
+    port,
+    ...(typeof listener === "string" ? { listener } : {}),
+    ...(listensElsewhere === true ? { listensElsewhere } : {}),
+    ...(trusted === true ? { trusted } : {}),
+    ...(typeof host === "string" ? { host } : {}),
+  };
   const isPath = (hops: unknown): hops is string[] =>
     Array.isArray(hops) && hops.every((hop) => typeof hop === "string");
   return {

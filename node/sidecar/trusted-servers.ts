@@ -4,7 +4,7 @@ import type { Flow } from "../sip/stack.ts";
 export interface TrustedServer {
   /** IP literal. */
   readonly address: string;
-  /** Absent: any port of that address. */
+  /** It sends from that port over UDP, and by nothing else; absent: from any, and over TCP and TLS too. */
   readonly port?: number;
 }
 
@@ -14,7 +14,9 @@ export interface TrustedServer {
  */
 export function trustedServer(servers: readonly TrustedServer[], flow: Flow): string | undefined {
   if (flow.transport === "MESH") return undefined;
-  const { address, port } = flow;
-  const found = servers.find((server) => server.address === address && (server.port ?? port) === port);
+  const { transport, address, port } = flow;
+  // Whoever connects does so from another port than it listens on, one that anybody on its machine can have.
+  const isAt = (server: TrustedServer) => server.port === undefined || (transport === "UDP" && server.port === port);
+  const found = servers.find((server) => server.address === address && isAt(server));
   return found && `${found.address} ${found.port ?? "any"}`;
 }

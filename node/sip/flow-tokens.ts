@@ -15,10 +15,13 @@ export interface FlowTokens {
   flowOf(token: string, scope: string): SocketFlow | undefined;
 }
 
+/** What a flow says of its other end. */
+const ELSEWHERE = "elsewhere";
+const TRUSTED = "trusted";
 /** 80 bits, as in the RFC's example. */
 const MAC_BYTES = 10;
-/** Longer than any flow: IPv6 addresses of listener and client, ports, a connection's name. */
-const TOKEN_MAX = 512;
+/** Longer than any flow: IPv6 addresses of listener and client, ports, a connection's name, the name of a host. */
+const TOKEN_MAX = 768;
 
 /** @param key secret of this node, kept between restarts so that dialogs over UDP outlive them */
 export function createFlowTokens(key: Uint8Array): FlowTokens {
@@ -27,9 +30,9 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
     createHmac("sha256", key).update(text).update("\0").update(scope).digest().subarray(0, MAC_BYTES);
   return {
     tokenOf(flow, scope) {
-      const text = Buffer.from(
-        [flow.transport, flow.address, flow.port, flow.listener ?? "", flow.connection ?? ""].join(" "),
-      );
+      const { transport, address, port, listener = "", connection = "", host = "" } = flow;
+      const mark = flow.listensElsewhere === true ? ELSEWHERE : flow.trusted === true ? TRUSTED : "";
+      const text = Buffer.from([transport, address, port, listener, connection, mark, host].join(" ").trimEnd());
       return Buffer.concat([macOf(text, scope), text]).toString("base64url");
     },
     flowOf(token, scope) {
@@ -38,13 +41,16 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
       const text = octets.subarray(MAC_BYTES);
       if (octets.length <= MAC_BYTES) return undefined;
       if (!timingSafeEqual(octets.subarray(0, MAC_BYTES), macOf(text, scope))) return undefined;
-      const [transport, address = "", port, listener, connection] = text.toString().split(" ");
+      const [transport, address = "", port, listener, connection, mark, host] = text.toString().split(" ");
       return {
         transport: transport as SocketTransport,
         address,
         port: Number(port),
         ...(listener ? { listener } : {}),
         ...(connection ? { connection } : {}),
+        ...(mark === ELSEWHERE ? { listensElsewhere: true } : {}),
+        ...(mark === TRUSTED ? { trusted: true } : {}),
+        ...(host ? { host } : {}),
       };
     },
   };

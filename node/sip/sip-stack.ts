@@ -2,6 +2,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { assert } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
+import { LineLimit } from "../runtime/line-limit.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -15,6 +16,7 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
+import { flowToListener, flowWithoutConnection } from "./reachable-flow.ts";
 import type {
   Flow,
   IncomingRequest,
@@ -33,7 +35,7 @@ import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
-import { noteSource, responsePath } from "./transport/response-path.ts";
+import { noteSource, responsePath, senderFlow } from "./transport/response-path.ts";
 import type { SourceRules } from "./transport/sources.ts";
 import { Sources, sourceRules } from "./transport/sources.ts";
 import type { TlsCertificates } from "./transport/tls-certificates.ts";
@@ -49,6 +51,8 @@ export interface SipStackOptions {
   readonly counters: Counters;
   /** Needed where `listen` has TLS or WSS; loaded by `start`. */
   readonly tls?: TlsCertificates;
+  /** Whether a server that the operator trusts is at the other end of a flow. @default none is */
+  readonly isTrusted?: (flow: Flow) => boolean;
   /** @default those of `limits.sip`, for all but this machine itself */
   readonly sources?: SourceRules;
   /** @default the machine's */
@@ -80,6 +84,7 @@ class Stack implements SipStack, SipSessions {
   readonly #timers: Timers;
   #cancelSample = (): void => {};
   readonly #flowClosed: ((flow: Flow) => void)[] = [];
+  readonly #unproven = new LineLimit(1);
   #stopping = false;
   /** Makes tags of stateless responses: the same for each retransmission of a request. */
   readonly #statelessTag = randomTag();
@@ -98,12 +103,14 @@ class Stack implements SipStack, SipSessions {
       counters,
       timers,
       sources: new Sources(options.sources ?? sourceRules()),
+      isTrusted: options.isTrusted ?? (() => false),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
       events: {
         received: (bytes, flow) => this.#receive(bytes, flow),
         excess: (bytes, flow) => this.#refuseExcess(bytes, flow),
         broken: (error, flow) => this.#refuse(error, flow),
         closed: (flow) => this.#closed(flow),
+        unproven: (host, at, reason) => this.#noteUnproven(host, at, reason),
       },
     });
     this.#scheduler = new Scheduler(clock, timers);
@@ -176,19 +183,33 @@ class Stack implements SipStack, SipSessions {
       !["INVITE", "ACK", "CANCEL"].includes(request.method),
       `${request.method} is not sent as a non-INVITE request`,
     );
-    return this.#clients.send(this.#outgoing(request, to), to, options);
+    return this.#send(request, to, options);
   }
 
   invite(request: SipRequest, to: Flow, options?: InviteProgress): Promise<SipResponse> {
     assert(request.method === "INVITE", `${request.method} is not INVITE`);
-    return this.#clients.send(this.#outgoing(request, to), to, options);
+    return this.#send(request, to, options);
   }
 
   acknowledge(ack: SipRequest, to: Flow): void {
     assert(ack.method === "ACK", `${ack.method} is not ACK`);
-    this.#transports.send(to, serializeMessage(this.#outgoing(ack, to)), () =>
+    const way = this.#wayOf(ack, to);
+    this.#transports.send(way, serializeMessage(this.#outgoing(ack, way)), () =>
       this.#counters.add("sip.requests_failed"),
     );
+  }
+
+  #send(request: SipRequest, to: Flow, options?: RequestOptions & InviteProgress): Promise<SipResponse> {
+    const way = this.#wayOf(request, to);
+    return this.#clients.send(this.#outgoing(request, way), way, options);
+  }
+
+  /** The flow, or where nobody listens at its other end, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
+  #wayOf({ uri, headers }: SipRequest, to: Flow): Flow {
+    if (to.transport === "MESH") return to;
+    if (to.listensElsewhere === true) return flowToListener(uri, to, headers.all("Route"));
+    if (!this.#transports.hasClosed(to)) return to;
+    return flowWithoutConnection(uri, to, headers.all("Route")) ?? to;
   }
 
   #receive(bytes: Uint8Array, flow: Flow): void {
@@ -198,7 +219,7 @@ class Stack implements SipStack, SipSessions {
       if (message.kind === "response") return this.#receiveResponse(message);
       const { via } = validateRequest(message);
       this.#counters.add("sip.requests_in");
-      this.#servers.receive(message, noteSource(message.headers, via, flow), flow);
+      this.#servers.receive(message, noteSource(message.headers, via, flow), senderFlow(flow, via));
     } catch (error) {
       if (error instanceof SipParseError) return this.#refuse(error, flow, message);
       // A fault of ours that a message brings to light costs that message, not the node.
@@ -258,6 +279,14 @@ class Stack implements SipStack, SipSessions {
     // Flows name stream connections, not links of the mesh; and those that end because we stop were not left by their clients.
     if (flow.transport === "MESH" || this.#stopping) return;
     for (const handler of this.#flowClosed) handler(flow);
+  }
+
+  /** What waits for such a server tries again and again. */
+  #noteUnproven(host: string, { address, port }: Pick<ListenAddress, "address" | "port">, reason: string): void {
+    const leftOut = this.#unproven.take(this.#clock.monotonicMs());
+    if (leftOut === undefined) return;
+    const fields = { host, address, port, reason, ...leftOut };
+    this.#logger.warn(fields, "a SIP server could not prove over TLS who it is; nothing was sent to it");
   }
 
   #respond({ flow, fallback }: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void): void {

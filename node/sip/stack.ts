@@ -14,6 +14,10 @@ export type Flow =
       readonly listener?: string;
       /** A stream connection of this run of the process; without it TCP and TLS connect (reusing a connection to that address), WS and WSS fail. */
       readonly connection?: string;
+      /** Over UDP: its sender's Via asked for nothing at the port that it sent from, so requests go to that of its Contact. @see RFC 3581 §3 */
+      readonly listensElsewhere?: true;
+      /** Over TLS: of a server that the operator trusts, so where its Contact says that it listens may be connected to. */
+      readonly trusted?: true;
       /** Whom a TLS server that we connect to has to be. @default its address */
       readonly host?: string;
     }
@@ -82,7 +86,8 @@ export interface SipStack {
   onFlowClosed(handler: (flow: Flow) => void): void;
   /**
    * Sends a non-INVITE request in a client transaction: adds the top Via, retransmits over UDP, and resolves with the
-   * final response, its top Via removed. Never rejects: 408 when nobody answered in time, 503 when it could not be sent (RFC 3261
+   * final response, its top Via removed. Where the connection that `to` names has closed, or a UDP client listens elsewhere, it goes to
+   * its Route or Request-URI, as far as `reachable-flow.ts` allows. Never rejects: 408 when nobody answered in time, 503 when it could not be sent (RFC 3261
    * §8.1.3.1), or its way broke before the answer; these are marked by {@link AORTA_LOCAL} in the headers, so that they can be told from a peer's.
    */
   send(request: SipRequest, to: Flow, options?: RequestOptions): Promise<SipResponse>;

@@ -159,6 +159,17 @@ describe("TLS at the SIP stack", () => {
     expect(trusting.counters.get("sip.tls_failures")).to.equal(1);
   });
 
+  it("takes nobody who connected to it for the server at the port that they came from", async () => {
+    const server = await start(["TLS"]);
+    const peer = await rawClient(server.address("TLS"));
+    peer.send(rawRequest({ via: "SIP/2.0/TLS client.invalid" }));
+    await server.requests.next();
+    const to = { transport: "TLS", address: "127.0.0.1", port: peer.port } as const;
+    expect((await server.stack.send(outgoing(), to)).status).to.equal(503);
+    expect(peer.received.unread).to.equal(0);
+    peer.close();
+  });
+
   it("reaches a client only over the connection that it made", async () => {
     const server = await start(["TLS"]);
     const peer = await rawClient(server.address("TLS"));

@@ -1,5 +1,5 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
-import { flowWithoutConnection } from "../../registrar/reachable-flow.ts";
+import { flowWithoutConnection } from "../../sip/reachable-flow.ts";
 import { readStoredFlow } from "../../registrar/stored-binding.ts";
 import type { Instant } from "../../registrar/stored-binding.ts";
 import { detached } from "../../sip/message/lexical.ts";

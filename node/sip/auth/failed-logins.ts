@@ -1,3 +1,4 @@
+import { LineLimit } from "../../runtime/line-limit.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { SocketFlow } from "../flow-tokens.ts";
 
@@ -11,33 +12,23 @@ export interface FailedLoginRules {
 }
 
 /**
- * Tells operators who gave a wrong password, so that they or a tool such as fail2ban can act on it: one line each, of a flood only the
- * first in each second. How many were left out is said by the next line.
+ * Tells operators who gave a wrong password, so that they or a tool such as fail2ban can act on it: one line each, as far as they are
+ * no flood.
  */
 export class FailedLogins {
   readonly #logger: Logger;
   readonly #rules: FailedLoginRules;
-  #secondEndsMs = Number.NEGATIVE_INFINITY;
-  #lines = 0;
-  #leftOut = 0;
+  readonly #limit: LineLimit;
 
   constructor(logger: Logger, rules: FailedLoginRules) {
     this.#logger = logger;
     this.#rules = rules;
+    this.#limit = new LineLimit(rules.linesPerSecond);
   }
 
   note(user: string, { transport, address }: ClientAddress, nowMs: number): void {
-    if (nowMs >= this.#secondEndsMs) {
-      this.#secondEndsMs = nowMs + 1000;
-      this.#lines = 0;
-    }
-    if (this.#lines === this.#rules.linesPerSecond) {
-      this.#leftOut++;
-      return;
-    }
-    this.#lines++;
-    const leftOut = this.#leftOut > 0 && { leftOut: this.#leftOut };
-    this.#leftOut = 0;
+    const leftOut = this.#limit.take(nowMs);
+    if (leftOut === undefined) return;
     // What the client made up goes behind what it did not.
     const fields = { source: address, transport, user: user.slice(0, this.#rules.userChars), ...leftOut };
     this.#logger.warn(fields, "a login failed");

@@ -11,20 +11,25 @@ export interface ResponsePath {
 }
 
 const DEFAULT_PORT = 5060;
+const TLS_PORT = 5061;
 
 /**
  * Back by the connection of the request, or to the source address: at the source port if `rport` asks for it, else at the port in Via.
  * Never to an address that only Via names: that would let anybody aim our responses at a third party, so `maddr` is not obeyed.
- * @see RFC 3261 §18.2.2; RFC 3581 §4
+ * @see RFC 3261 §18.2.2; RFC 3581 §4; RFC 5922 §7.2
  */
 export function responsePath(flow: Flow, via: Via): ResponsePath {
   switch (flow.transport) {
     case "MESH":
     case "WS":
     case "WSS":
-    // A new connection would have to prove that it leads to the same client, and clients have no certificates.
-    case "TLS":
       return { flow };
+    case "TLS": {
+      // A new connection has to prove that it leads to the same server; clients have no certificates.
+      if (flow.trusted !== true) return { flow };
+      const { connection: _gone, ...rest } = flow;
+      return { flow, fallback: { ...rest, port: via.port ?? TLS_PORT, host: via.host } };
+    }
     case "TCP":
       return { flow, fallback: { transport: "TCP", address: flow.address, port: via.port ?? DEFAULT_PORT } };
     case "UDP":
@@ -48,4 +53,9 @@ export function noteSource(headers: SipHeaders, via: Via, flow: Flow): Via {
   headers.shift("via");
   headers.prepend("Via", formatVia(noted));
   return noted;
+}
+
+/** The flow of a request, and whether its sender listens there. @see RFC 3581 §3 */
+export function senderFlow(flow: Flow, via: Via): Flow {
+  return flow.transport !== "UDP" || via.params.has("rport") ? flow : { ...flow, listensElsewhere: true };
 }

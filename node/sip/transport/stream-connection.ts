@@ -36,9 +36,14 @@ export class StreamConnection {
     this.#startDeadline();
   }
 
+  /** Whether anything can be sent: not from the moment on in which the peer has ended it. */
+  get isOpen(): boolean {
+    return this.#socket.writable;
+  }
+
   send(bytes: Uint8Array, failed: (reason: string) => void): void {
     const socket = this.#socket;
-    if (!socket.writable) return failed("connection closed");
+    if (!this.isOpen) return failed("connection closed");
     if (socket.writableLength + bytes.length > limits.sip.unsentBytes) {
       // The peer does not read: what waits for it would fill the memory.
       socket.destroy();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Server, Socket } from "node:net";
 import { connect, createServer, isIP } from "node:net";
-import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import { checkServerIdentity, connect as connectTls, createServer as createTlsServer } from "node:tls";
 import type { Server as TlsServer } from "node:tls";
 import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
@@ -38,7 +38,7 @@ export class StreamTransport implements Transport {
   readonly #listen: ListenAddress;
   readonly #components: TransportComponents;
   readonly #byName = new Map<string, StreamConnection>();
-  /** By the peer's name and address, to find a connection to reuse. */
+  /** By the peer's name and address, to find a connection to reuse; over TLS only those whose peer has a certificate. */
   readonly #byPeer = new Map<string, StreamConnection>();
   #server: Server | undefined;
   #bound: ListenAddress | undefined;
@@ -83,6 +83,11 @@ export class StreamTransport implements Transport {
     open.send(bytes, failed);
   }
 
+  hasClosed(flow: Flow): boolean {
+    if (flow.transport === "MESH" || flow.connection === undefined) return false;
+    return this.#byName.get(flow.connection)?.isOpen !== true;
+  }
+
   #createTlsServer(): TlsServer {
     const { tls, counters } = this.#components;
     assert(tls !== undefined, "a TLS listener has certificates");
@@ -96,11 +101,11 @@ export class StreamTransport implements Transport {
     // One that the listener has refused, or that has ended since.
     if (socket.destroyed || socket.remoteAddress === undefined) return void socket.destroy();
     const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
-    this.#adopt(socket, peer).expectMessage();
+    this.#adopt(socket, peer, this.name === "TLS" ? undefined : peerKey(peer)).expectMessage();
   }
 
   #connect(flow: SocketFlow): StreamConnection | undefined {
-    const { address, port } = flow;
+    const { address, port, host: name = address } = flow;
     const { sources, counters, timers } = this.#components;
     if (!sources.connect(address)) {
       counters.add("sip.connections_refused");
@@ -109,40 +114,53 @@ export class StreamTransport implements Transport {
     const { address: own } = this.#listen;
     // Peers that know us by address see the one we listen on.
     const to = { host: address, port, ...(isWildcard(own) ? undefined : { localAddress: own }) };
-    const socket = this.name === "TLS" ? this.#connectTls(to, flow.host ?? address) : connect(to);
+    const socket = this.name === "TLS" ? this.#connectTls(to, name) : connect(to);
     const cancel = timers.after(limits.sip.connectMs, () => socket.destroy());
     socket.once(this.name === "TLS" ? "secureConnect" : "connect", cancel).once("close", () => {
       cancel();
       sources.disconnect(address);
     });
-    return this.#adopt(socket, flow);
+    return this.#adopt(socket, flow, peerKey(flow));
   }
 
   /** @param name whom the peer's certificate has to be for. @see RFC 5922 §7.2 */
   #connectTls(to: { host: string; port: number; localAddress?: string }, name: string): Socket {
-    const { tls, counters } = this.#components;
-    const isName = isIP(name) === 0;
-    const socket = connectTls({ ...to, ...tls?.clientOptions(), ...(isName ? { servername: name } : undefined) });
-    socket.once("error", () => counters.add("sip.tls_failures"));
+    const { tls, counters, events } = this.#components;
+    const socket = connectTls({
+      ...to,
+      ...tls?.clientOptions(),
+      ...(isIP(name) === 0 ? { servername: name } : undefined),
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+    });
+    const failed = (error: Error): void => {
+      counters.add("sip.tls_failures");
+      events.unproven(name, { address: to.host, port: to.port }, error.message);
+    };
     // Not an octet leaves before it is certain who the peer is.
     socket.cork();
-    socket.once("secureConnect", () => socket.uncork());
+    socket.once("connect", () => socket.once("error", failed));
+    socket.once("secureConnect", () => {
+      socket.off("error", failed);
+      socket.uncork();
+    });
     return socket;
   }
 
-  #adopt(socket: Socket, { address, port, host }: Peer): StreamConnection {
+  /** @param peer by which it is found again; `undefined`: by its own name alone */
+  #adopt(socket: Socket, { address, port }: Peer, peer: string | undefined): StreamConnection {
     const connectionName = randomTag();
     const listener = listenerName(this.#bound as ListenAddress);
-    const flow: Flow = { transport: this.name, address, port, listener, connection: connectionName };
+    const path: SocketFlow = { transport: this.name, address, port, listener, connection: connectionName };
+    const isTrusted = this.name === "TLS" && this.#components.isTrusted(path);
+    const flow: SocketFlow = isTrusted ? { ...path, trusted: true } : path;
     const connection = new StreamConnection(socket, flow, this.#components);
-    const peer = peerKey({ address, port, host });
     this.#byName.set(connectionName, connection);
-    this.#byPeer.set(peer, connection);
+    if (peer !== undefined) this.#byPeer.set(peer, connection);
     // What waits for an answer over this connection learns of the failure from the close that follows.
     socket.on("error", () => {});
     socket.on("close", () => {
       this.#byName.delete(connectionName);
-      if (this.#byPeer.get(peer) === connection) this.#byPeer.delete(peer);
+      if (peer !== undefined && this.#byPeer.get(peer) === connection) this.#byPeer.delete(peer);
       this.#components.events.closed(flow);
     });
     return connection;

@@ -18,6 +18,8 @@ export interface TransportEvents {
   broken(error: SipParseError, flow: Flow): void;
   /** A connection has closed. */
   closed(flow: Flow): void;
+  /** A server that was connected to could not prove to be `host`. */
+  unproven(host: string, at: { readonly address: string; readonly port: number }, reason: string): void;
 }
 
 /** What every transport on sockets is made with. */
@@ -27,6 +29,8 @@ export interface TransportComponents {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly sources: Sources;
+  /** Whether a server that the operator trusts is at the other end of a flow. */
+  readonly isTrusted: (flow: Flow) => boolean;
   /** For TLS and WSS. */
   readonly tls?: TlsCertificates;
 }
@@ -42,6 +46,8 @@ export interface Transport {
   address(): ListenAddress | undefined;
   /** Sends or queues; `failed` is called, at most once and maybe at once, when that turns out to be impossible. */
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
+  /** Whether the connection that a flow names is gone, though its other end may listen for another. Absent where there is no such thing. */
+  hasClosed?(flow: Flow): boolean;
 }
 
 /** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */

@@ -60,6 +60,11 @@ export class Transports {
     else transport.send(flow, bytes, failed);
   }
 
+  /** Whether a flow names a stream connection that is gone. */
+  hasClosed(flow: SocketFlow): boolean {
+    return flow.connection !== undefined && this.#find(flow)?.hasClosed?.(flow) === true;
+  }
+
   /** What Via says about us towards a flow. */
   sentBy(flow: SocketFlow): { host: string; port?: number } {
     const bound = this.#find(flow)?.address() ?? this.listening()[0];

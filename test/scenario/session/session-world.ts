@@ -20,6 +20,7 @@ import { parseUri } from "../../../node/sip/message/uri.ts";
 import { digestResponse } from "../../../node/sip/auth/digest-response.ts";
 import { createSipStack } from "../../../node/sip/sip-stack.ts";
 import type { IncomingRequest, InviteProgress, SipSessions, SipStack } from "../../../node/sip/stack.ts";
+import type { TlsCertificates } from "../../../node/sip/transport/tls-certificates.ts";
 import { openMemoryStorage } from "../../../node/storage/storage.ts";
 import { TestDirectories } from "../../helpers/directories.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -184,11 +185,13 @@ export class Agent {
   #onInvite: (incoming: IncomingRequest) => void = (incoming) => this.answer(incoming);
   #onSubscribe: ((incoming: IncomingRequest) => void) | undefined;
 
-  constructor(user: string, server: SocketFlow) {
+  /** @param tls where `server` is reached over TLS */
+  constructor(user: string, server: SocketFlow, tls?: TlsCertificates) {
     this.aor = `sip:${user}@${DOMAIN}`;
     this.server = server;
     const listen = [{ transport: server.transport, ...ANY_PORT }];
-    this.stack = createSipStack({ listen, logger: silentLogger, counters: createCounters() });
+    const secured = tls === undefined ? {} : { tls };
+    this.stack = createSipStack({ listen, logger: silentLogger, counters: createCounters(), ...secured });
   }
 
   async start(): Promise<void> {

@@ -60,6 +60,16 @@ describe("a binding on disk", () => {
     expect(fromStored(stored(flow, "sip:alice@127.0.0.9:5070"), saved, MAX_SECONDS)).to.equal(undefined);
   });
 
+  it("is called back over TLS if it is a server that the operator trusts, under the name in its Contact", () => {
+    const flow: Flow = { transport: "TLS", address: "192.0.2.1", port: 40_000, connection: "c" };
+    const uri = "sips:kamailio.example.com";
+    expect(fromStored(stored(flow, uri), saved, MAX_SECONDS)).to.equal(undefined);
+    const back = { transport: "TLS", address: "192.0.2.1", port: 5061, host: "kamailio.example.com", trusted: true };
+    const restored = fromStored(stored({ ...flow, trusted: true }, uri), saved, MAX_SECONDS)!;
+    expect(restored.flow).to.deep.equal(back);
+    expect(fromStored(toStored(ALICE, restored, saved), saved, MAX_SECONDS)?.flow, "again").to.deep.equal(back);
+  });
+
   for (const flow of ["", "null", "[]", '{"transport":"MESH","server":"s"}', '{"transport":"UDP","address":5}', "{"]) {
     it(`is given up when its flow reads ${JSON.stringify(flow)}`, () => {
       expect(fromStored({ ...stored(UDP), flow }, saved, MAX_SECONDS)).to.equal(undefined);

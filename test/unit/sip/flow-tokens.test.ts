@@ -6,16 +6,26 @@ import { parseUri } from "../../../node/sip/message/uri.ts";
 
 const KEY = new Uint8Array(32).fill(7);
 
-const flows: fc.Arbitrary<SocketFlow> = fc.record(
-  {
-    transport: fc.constantFrom("UDP", "TCP", "WS"),
-    address: fc.oneof(fc.ipV4(), fc.ipV6()),
-    port: fc.integer({ min: 1, max: 65_535 }),
-    listener: fc.constantFrom("127.0.0.1:5060", "[::1]:5060"),
-    connection: fc.stringMatching(/^[a-z0-9]{1,22}$/),
-  },
-  { requiredKeys: ["transport", "address", "port"] },
-);
+/** As long as a host's name can be. */
+const HOST = `${"long-label.".repeat(22)}example.com`;
+
+const flows: fc.Arbitrary<SocketFlow> = fc
+  .record(
+    {
+      transport: fc.constantFrom("UDP", "TCP", "WS"),
+      address: fc.oneof(fc.ipV4(), fc.ipV6()),
+      port: fc.integer({ min: 1, max: 65_535 }),
+      listener: fc.constantFrom("127.0.0.1:5060", "[::1]:5060"),
+      connection: fc.stringMatching(/^[a-z0-9]{1,22}$/),
+      mark: fc.constantFrom<Partial<SocketFlow>>(
+        { listensElsewhere: true },
+        { trusted: true },
+        { trusted: true, host: HOST },
+      ),
+    },
+    { requiredKeys: ["transport", "address", "port"] },
+  )
+  .map(({ mark, ...flow }) => ({ ...flow, ...mark }));
 
 describe("a flow token", () => {
   it("names the flow that it was made of, to the node that made it, also after a restart", () => {

@@ -55,11 +55,17 @@ describe("the path of a response", () => {
     expect(responsePath(UDP, parseVia("SIP/2.0/UDP host.invalid:5070;rport=40000"))).to.deep.equal({ flow: UDP });
   });
 
-  it("goes back over the connection; over TCP, to a new one when it is gone", () => {
+  it("goes back over the connection; over TCP, and to a trusted server over TLS, to a new one when it is gone", () => {
     const tcp: Flow = { transport: "TCP", address: "192.0.2.9", port: 40_000, connection: "c" };
     expect(responsePath(tcp, via)).to.deep.equal({
       flow: tcp,
       fallback: { transport: "TCP", address: "192.0.2.9", port: 5070 },
+    });
+    const tls: Flow = { ...tcp, transport: "TLS" };
+    expect(responsePath(tls, via), "no client has a certificate").to.deep.equal({ flow: tls });
+    expect(responsePath({ ...tls, trusted: true }, via)).to.deep.equal({
+      flow: { ...tls, trusted: true },
+      fallback: { transport: "TLS", address: "192.0.2.9", port: 5070, host: "host.invalid", trusted: true },
     });
     const ws: Flow = { transport: "WS", address: "192.0.2.9", port: 40_000, connection: "c" };
     expect(responsePath(ws, via)).to.deep.equal({ flow: ws });

@@ -1,0 +1,87 @@
+import { expect } from "chai";
+import { createRequest, tagOf } from "../../../node/sip/message/build.ts";
+import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import type { TcpRelay } from "../../helpers/tcp-relay.ts";
+import { startTcpRelay } from "../../helpers/tcp-relay.ts";
+import { Agent, SessionWorld } from "./session-world.ts";
+
+const ALICE = "sip:alice@example.com";
+
+describe("a device over TCP whose connection has closed, and which listens at its Contact", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+  let relay: TcpRelay;
+  let alice: Agent;
+
+  before(async () => {
+    world = await SessionWorld.of(1);
+  });
+  beforeEach(async () => {
+    relay = await startTcpRelay(world.sides[0]!.stack.listening().find(({ transport }) => transport === "TCP")!);
+    alice = new Agent("alice", { transport: "TCP", address: "127.0.0.1", port: relay.port });
+    await alice.start();
+    await alice.register();
+  });
+  afterEach(async () => {
+    await world.endAgents();
+    await relay.stop();
+    await alice.stop();
+  });
+  after(() => world.stop());
+
+  it("goes on with its session, and hears of its end", async () => {
+    const joe = await world.agent("joe", 0);
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    await relay.cut();
+    joes.ack();
+    const alices = await alice.confirmed();
+    expect((await joes.send("INFO")).status).to.equal(200);
+    expect((await alices.send("INFO")).status, "by a new connection").to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO", "BYE"]);
+  });
+
+  it("calls, and hears of the end of that session", async () => {
+    const joe = await world.agent("joe", 0);
+    await joe.register();
+    const invite = alice.invitation(joe.aor);
+    alice.dialogOf(invite, await alice.call(invite)).ack();
+    const joes = await joe.confirmed();
+    await relay.cut();
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  it("keeps its subscription: the next NOTIFY comes to its Contact, and a refresh is accepted", async () => {
+    const joe = await world.agent("joe", 0);
+    let remote = "<sip:joe@example.com>";
+    let cseq = 0;
+    const subscribe = (): Promise<SipResponse> =>
+      alice.send(
+        createRequest({
+          method: "SUBSCRIBE",
+          uri: joe.aor,
+          from: `<${ALICE}>;tag=w`,
+          to: remote,
+          callId: "watch",
+          cseq: ++cseq,
+          headers: [
+            ["Event", "presence"],
+            ["Contact", `<${alice.contact}>`],
+            ["Expires", "600"],
+          ],
+        }),
+      );
+    const { headers } = await subscribe();
+    remote += `;tag=${tagOf(headers.get("To")!)}`;
+    const notifies = () => alice.methods().filter((method) => method === "NOTIFY").length;
+    await eventually(() => notifies() > 0, "the first NOTIFY");
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const before = notifies();
+    await relay.cut();
+    await joe.register();
+    await eventually(() => notifies() > before, "a NOTIFY at the Contact");
+    expect((await subscribe()).status).to.equal(200);
+  });
+});
