@@ -20,6 +20,7 @@ import { isLoop, LOOP_DETECTED, loopPartOf } from "./loops.ts";
 import type { OwnAddresses, SipName } from "./own-addresses.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
+import { ALLOW_EVENTS } from "./served-events.ts";
 import { contactsOfListeners } from "./server-addresses.ts";
 
 /** What the edge learns of a client's credentials. */
@@ -215,10 +216,16 @@ class Edge {
       case "MESSAGE":
       case "INVITE":
       case "other":
-        if (target.kind !== "user") return this.#refuse(incoming, NOT_ALLOWED);
+        if (target.kind !== "user") return this.#unserved(incoming, identity, NOT_ALLOWED);
     }
-    if (this.#components.isList(target.aor)) return this.#refuse(incoming, ONLY_WATCHED);
+    if (this.#components.isList(target.aor)) return this.#unserved(incoming, identity, ONLY_WATCHED);
     services[PROXIED[examined.method]](incoming, identity, target.aor);
+  }
+
+  /** What has no device to go to. A SUBSCRIBE is told which packages there are. */
+  #unserved(incoming: IncomingRequest, identity: RequestIdentity, refusal: Refusal): void {
+    if (incoming.request.method === "SUBSCRIBE") this.#components.services.subscribe(incoming, identity);
+    else this.#refuse(incoming, refusal);
   }
 
   /** @see RFC 3261 §11.2 */
@@ -227,7 +234,7 @@ class Edge {
       ["Allow", ALLOW],
       ["Accept", "application/pidf+xml"],
       ["Accept-Encoding", "identity"],
-      ["Allow-Events", "presence, presence.winfo, reg"],
+      ["Allow-Events", ALLOW_EVENTS],
       ["Supported", SUPPORTED.join(", ")],
     ];
     const contacts = contactsOfListeners(

@@ -1,6 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import { hasTag } from "../sip/message/build.ts";
+import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseContacts } from "../sip/message/contact.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
@@ -11,6 +12,7 @@ import { maxBreadthOf } from "./breadth.ts";
 import { maxForwardsOf } from "./forward.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
+import { SERVED_EVENTS } from "./served-events.ts";
 
 /** What this node serves outside of sessions, beside ACK and CANCEL. */
 export const METHODS = ["REGISTER", "PUBLISH", "SUBSCRIBE", "NOTIFY", "MESSAGE", "OPTIONS", "INVITE"] as const;
@@ -74,7 +76,7 @@ export function examineRequest(
   request: SipRequest,
   context: ExaminationContext,
 ): Examined | ({ readonly kind: "refused" } & Refusal) {
-  const method = servedMethod(request.method);
+  const method = isForOthers(request) ? "other" : servedMethod(request.method);
   const isOfSession = method === "INVITE" || method === "other" || method === undefined;
   // What belongs to a session has followed its Route before it came to this.
   if (isOfSession && hasTag(request.headers.get("To") ?? "")) return { kind: "refused", ...NO_SUCH_DIALOG };
@@ -185,6 +187,13 @@ function extensionProblem({ headers, method }: SipRequest, target: RequestTarget
 
 function isSupported(option: string): boolean {
   return (SUPPORTED as readonly string[]).includes(option.toLowerCase());
+}
+
+/** Whether a request would begin a subscription that this node does not serve. One that names no package is none. */
+function isForOthers({ method, headers }: SipRequest): boolean {
+  if (method !== "SUBSCRIBE" || hasTag(headers.get("To") ?? "")) return false;
+  const type = eventTypeIn(headers);
+  return type !== undefined && !SERVED_EVENTS.includes(type);
 }
 
 function servedMethod(method: string): ServedMethod | undefined {

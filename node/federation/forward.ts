@@ -103,6 +103,11 @@ export function localFailure(response: SipResponse): "not-sent" | "cut-off" | "t
   return mark === LOCAL_CUT_OFF ? "cut-off" : "not-sent";
 }
 
+/** Whether a device has not answered a request that is no INVITE. RFC 4320 §4.2: a 408 to that is of no use to anybody. */
+export function isSilent(response: SipResponse): boolean {
+  return localFailure(response) !== undefined || response.status === 408;
+}
+
 function forwarded(request: SipRequest): SipRequest {
   const headers = request.headers.clone();
   headers.set("Max-Forwards", String(Math.max((maxForwardsOf(request) ?? MAX_FORWARDS) - 1, 0)));

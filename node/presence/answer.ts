@@ -1,3 +1,5 @@
+import { ALLOW_EVENTS } from "../federation/served-events.ts";
+
 /** A final answer to a request, as the pure readers and cores give it. */
 export interface Answer {
   readonly status: number;
@@ -12,9 +14,6 @@ export const PRESENCE_EVENT = "presence";
 export const WINFO_EVENT = "presence.winfo";
 /** Which devices a user has registered. @see RFC 3680 */
 export const REG_EVENT = "reg";
-
-/** Value of Allow-Events. @see RFC 6665 §8.2.2 */
-export const ALLOW_EVENTS: string = [PRESENCE_EVENT, WINFO_EVENT, REG_EVENT].join(", ");
 
 /** @see RFC 3903 §6 step 2 */
 export const BAD_PUBLISH_EVENT: Answer = {

@@ -1,5 +1,5 @@
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { fromDevice, localFailure, unreachable } from "../federation/forward.ts";
+import { fromDevice, isSilent, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { limits } from "../runtime/limits.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
@@ -42,9 +42,7 @@ function fork(
   for (const branch of branches) {
     counters.add("federation.branches");
     void send(branch.request, branch.flow, from, { withinMs }).then((response) => {
-      // RFC 4320 §4.2: a 408 to a non-INVITE request is of no use to anybody.
-      const isSilent = localFailure(response) !== undefined || response.status === 408;
-      const final = answer.received(isSilent ? unreachable(request) : fromDevice(response));
+      const final = answer.received(isSilent(response) ? unreachable(request) : fromDevice(response));
       if (final !== undefined) resolve(final);
     });
   }

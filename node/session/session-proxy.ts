@@ -5,14 +5,16 @@ import { fromDevice, localFailure, maxForwardsOf } from "../federation/forward.t
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
+import { ALLOW_EVENTS } from "../federation/served-events.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
-import { parseEvent } from "../sip/message/event.ts";
+import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, InviteProgress, RequestOptions, SipSessions, SipStack } from "../sip/stack.ts";
 import type { BranchComponents } from "./branches.ts";
 import { createDeviceFork } from "./device-fork.ts";
+import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
 import type { SessionRoutesComponents } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
@@ -50,6 +52,7 @@ class Proxy implements SessionProxy {
   readonly #routes: SessionRoutes;
   readonly #invitations: OwnerRouter;
   readonly #others: OwnerRouter;
+  readonly #subscriptions: OwnerRouter;
   #ringing = 0;
 
   constructor(components: SessionProxyComponents) {
@@ -65,11 +68,9 @@ class Proxy implements SessionProxy {
     });
     const send = (request: SipRequest, to: Flow, from: Flow, options?: RequestOptions) =>
       stack.send(this.#routes.recorded(request, from, to), to, options);
-    this.#others = createOwnerRouter({
-      ...components,
-      send: (request, to, from) => send(request, to, from),
-      deliver: createDeviceFork({ ...components, send }),
-    });
+    const others = { ...components, send: (request: SipRequest, to: Flow, from: Flow) => send(request, to, from) };
+    this.#others = createOwnerRouter({ ...others, deliver: createDeviceFork({ ...components, send }) });
+    this.#subscriptions = createOwnerRouter({ ...others, deliver: createDeviceSearch({ ...components, send }) });
   }
 
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
@@ -96,7 +97,11 @@ class Proxy implements SessionProxy {
     const { request, flow } = incoming;
     if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
     this.#components.counters.add("session.others");
-    void this.#others.route(request, to, identity, flow).then((response) => incoming.respond(response));
+    if (request.method === "SUBSCRIBE")
+      void this.#subscriptions
+        .route(request, to, identity, flow)
+        .then((response) => incoming.respond(isNobody(response) ? badEvent(request) : response));
+    else void this.#others.route(request, to, identity, flow).then((response) => incoming.respond(response));
   }
 
   follow(incoming: IncomingRequest): boolean {
@@ -106,7 +111,7 @@ class Proxy implements SessionProxy {
     if (request.method === "CANCEL" || dialogTag(headers, "To") === undefined) return false;
     if (!this.#routes.isRecorded(headers, flow)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
-    if (!isOfSession(request)) {
+    if (!this.#mayGo(request)) {
       this.#components.counters.add("session.refused");
       refuse(403);
       return true;
@@ -121,6 +126,21 @@ class Proxy implements SessionProxy {
       this.#pass(incoming, onward, refuse);
     }
     return true;
+  }
+
+  /** Whether a request is of what made its way. */
+  #mayGo(request: SipRequest): boolean {
+    const { method, headers } = request;
+    const isOfSubscription = method === "NOTIFY" || method === "SUBSCRIBE";
+    const way = this.#routes.wayOf(headers);
+    switch (way.of) {
+      case "session":
+        return isOfSession(request);
+      case "subscription":
+        return way.only === undefined ? isOfSubscription : method === way.only;
+      case "unknown":
+        return isOfSubscription || isOfSession(request);
+    }
   }
 
   #pass(incoming: IncomingRequest, request: SipRequest, refuse: (status: number) => void): void {
@@ -150,6 +170,16 @@ class Proxy implements SessionProxy {
   }
 }
 
+/** Whether there was no device to ask: the user is nowhere, or has none but the one that asks. */
+function isNobody({ status }: SipResponse): boolean {
+  return status === 480 || status === 482;
+}
+
+/** What this node answers by itself to a SUBSCRIBE of a package that it does not serve. @see RFC 6665 §4.2.1.1 */
+function badEvent(request: SipRequest): SipResponse {
+  return createResponse(request, 489, { reason: "Bad Event", headers: [["Allow-Events", ALLOW_EVENTS]] });
+}
+
 /** Whether a request brings more than this server carries to a device. @see RFC 3261 §21.4.11 */
 function isTooLarge({ body }: SipRequest): boolean {
   return body.length > limits.session.bodyBytes;
@@ -160,9 +190,7 @@ function isTooLarge({ body }: SipRequest): boolean {
  * subscribed. @see RFC 3515 §2.4.4
  */
 function isOfSession({ method, headers }: SipRequest): boolean {
-  if (method !== "NOTIFY" && method !== "SUBSCRIBE") return METHODS.has(method);
-  const [event, ...more] = headers.all("Event");
-  return event !== undefined && more.length === 0 && parseEvent(event).type === "refer";
+  return method === "NOTIFY" || method === "SUBSCRIBE" ? eventTypeIn(headers) === "refer" : METHODS.has(method);
 }
 
 /** An INVITE's provisional and further answers go back; its CANCEL goes on. */

@@ -1,5 +1,6 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
+import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
@@ -17,13 +18,31 @@ export interface SessionRoutesComponents {
 }
 
 /** An own Route, taken from the top of a request. */
-type OwnRoute = "mesh" | SocketFlow;
+type OwnRoute =
+  | "mesh"
+  | {
+      readonly flow: SocketFlow;
+      /** The only method that may go there: the way is one of a subscription. */
+      readonly only?: "NOTIFY" | "SUBSCRIBE";
+    };
+
+/** What a request is on the way of. */
+export type Way =
+  | { readonly of: "session" }
+  | {
+      readonly of: "subscription";
+      /** The method that alone may go on from here. */
+      readonly only?: "NOTIFY" | "SUBSCRIBE";
+    }
+  /** Between two servers of the mesh, which know. */
+  | { readonly of: "unknown" };
 
 /**
  * The way of a session: each server that an INVITE passes names itself twice in Record-Route, towards where it came from and towards
  * where it goes, as the two may differ in transport. What follows in the dialog carries these names back in Route, and the second
- * says where it goes.
- * @see RFC 3261 §16.4, §16.6 step 4, §16.12; RFC 5658; RFC 5626 §5
+ * says where it goes. The names of a subscription's way are good for its event package alone, and each for what goes that way: NOTIFY to who
+ * has subscribed, SUBSCRIBE to who notifies. So nobody gets a NOTIFY that they have not asked for.
+ * @see RFC 3261 §16.4, §16.6 step 4, §16.12; RFC 5658; RFC 5626 §5; RFC 6665 §4.3
  */
 export class SessionRoutes {
   readonly #components: SessionRoutesComponents;
@@ -35,9 +54,12 @@ export class SessionRoutes {
   /** The request with both names of this server on top of Record-Route. */
   recorded(request: SipRequest, from: Flow, to: Flow): SipRequest {
     const headers = request.headers.clone();
-    const dialog = dialogOf(headers, "From");
-    headers.prepend("Record-Route", this.#nameTowards(from, dialog));
-    headers.prepend("Record-Route", this.#nameTowards(to, dialog));
+    const isSubscription = request.method === "SUBSCRIBE";
+    const [back, forth] = (["NOTIFY", "SUBSCRIBE"] as const).map((only) =>
+      isSubscription ? subscriptionOf(headers, "From", only) : dialogOf(headers, "From"),
+    ) as [string, string];
+    headers.prepend("Record-Route", this.#nameTowards(from, back));
+    headers.prepend("Record-Route", this.#nameTowards(to, forth));
     return { ...request, headers };
   }
 
@@ -50,6 +72,19 @@ export class SessionRoutes {
     return own !== undefined && (own !== "mesh" || from.transport === "MESH");
   }
 
+  /** What this server's names on top of Route are for. The last of them says where the request goes, and so what may go there. @throws {SipParseError} */
+  wayOf(headers: SipHeaders): Way {
+    let way: Way = { of: "unknown" };
+    for (const route of headers.all("Route")) {
+      const own = this.#own(route, headers);
+      if (own === undefined) return way;
+      if (own !== "mesh") way = own.only === undefined ? { of: "session" } : { of: "subscription", only: own.only };
+      // What may go to the other end, the server there knows.
+      else if (way.of === "subscription") way = { of: "subscription" };
+    }
+    return way;
+  }
+
   /** Takes this server's names off the top of Route, and says where the request goes; `undefined` where they do not say. @throws {SipParseError} */
   follow(headers: SipHeaders): Flow | undefined {
     let last: OwnRoute | undefined;
@@ -57,7 +92,7 @@ export class SessionRoutes {
       const [first] = headers.all("Route");
       const own = first === undefined ? undefined : this.#own(first, headers);
       if (own === undefined) {
-        if (last === undefined || last !== "mesh") return last;
+        if (last !== "mesh") return last?.flow;
         const server = first === undefined ? undefined : serverIn(first);
         return server === undefined ? undefined : { transport: "MESH", server };
       }
@@ -80,13 +115,27 @@ export class SessionRoutes {
     if (user === undefined) return undefined;
     const { tokens } = this.#components;
     // The caller, whose tag the token is bound to, is the one or the other end.
-    return tokens.flowOf(user, dialogOf(headers, "From")) ?? tokens.flowOf(user, dialogOf(headers, "To"));
+    for (const caller of ["From", "To"] as const) {
+      const flow = tokens.flowOf(user, dialogOf(headers, caller));
+      if (flow !== undefined) return { flow };
+      if (!headers.has("Event")) continue;
+      for (const only of ["NOTIFY", "SUBSCRIBE"] as const) {
+        const subscribed = tokens.flowOf(user, subscriptionOf(headers, caller, only));
+        if (subscribed !== undefined) return { flow: subscribed, only };
+      }
+    }
+    return undefined;
   }
 }
 
 /** What a way is good for: the dialog, by its Call-ID and the caller's tag, which is all that an INVITE knows of it. */
 function dialogOf(headers: SipHeaders, caller: "From" | "To"): string {
   return `${headers.get("Call-ID") ?? ""}\n${dialogTag(headers, caller) ?? ""}`;
+}
+
+/** What a way of a subscription is good for: its event package besides, and one method. */
+function subscriptionOf(headers: SipHeaders, caller: "From" | "To", only: "NOTIFY" | "SUBSCRIBE"): string {
+  return `${dialogOf(headers, caller)}\n${only} ${eventTypeIn(headers) ?? ""}`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { SipHeaders } from "./headers.ts";
 import { isToken } from "./lexical.ts";
 import type { Params } from "./params.ts";
 import { formatParams, parseParams } from "./params.ts";
@@ -23,6 +24,18 @@ export interface SubscriptionState {
 export function parseEvent(text: string): Event {
   const { word, params } = parseWordAndParams(text);
   return { type: word, params };
+}
+
+/** The package that a request names; `undefined` where that is none, or more than one, or cannot be read. */
+export function eventTypeIn(headers: SipHeaders): string | undefined {
+  const [event, ...more] = headers.all("Event");
+  if (event === undefined || more.length > 0) return undefined;
+  try {
+    return parseEvent(event).type;
+  } catch (error) {
+    if (error instanceof SipParseError) return undefined;
+    throw error;
+  }
 }
 
 /** @throws {SipParseError} `BAD_EVENT`, `BAD_PARAMS` */

@@ -125,7 +125,7 @@ describe("a PUBLISH that breaks a rule", () => {
 describe("a SUBSCRIBE that breaks a rule", () => {
   const cases: [what: string, fields: Fields, status: number, header?: [string, string]][] = [
     ["to no event package", { Event: undefined }, 489, ["Allow-Events", "presence, presence.winfo, reg"]],
-    ["to another event package", { Event: "dialog" }, 489, ["Allow-Events", "presence, presence.winfo, reg"]],
+    ["to two event packages at once", { Event: "presence, dialog" }, 400],
     [
       "that accepts no presence document",
       { Accept: "application/cpim-pidf+xml" },
