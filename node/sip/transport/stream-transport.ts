@@ -11,7 +11,7 @@ import type { Flow, ListenAddress } from "../stack.ts";
 import { isWildcard, listenerName, plainAddress } from "./addresses.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
-import { listenOn } from "./transport.ts";
+import { listenOn, ownEnd } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
@@ -132,7 +132,7 @@ export class StreamTransport implements Transport {
 
   #adopt(socket: Socket, { address, port, host }: Peer): StreamConnection {
     const connectionName = randomTag();
-    const listener = listenerName(this.#bound as ListenAddress);
+    const listener = listenerName(ownEnd(this.#bound as ListenAddress, socket));
     const flow: Flow = { transport: this.name, address, port, listener, connection: connectionName };
     const connection = new StreamConnection(socket, flow, this.#components);
     const peer = peerKey({ address, port, host });

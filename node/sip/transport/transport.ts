@@ -1,10 +1,12 @@
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { SipParseError } from "../message/sip-parse-error.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
-import { bindError, plainAddress } from "./addresses.ts";
+import { bindError, isWildcard, plainAddress } from "./addresses.ts";
+import type { MachineAddresses } from "./machine-addresses.ts";
 import type { Sources } from "./sources.ts";
 import type { TlsCertificates } from "./tls-certificates.ts";
 
@@ -27,6 +29,9 @@ export interface TransportComponents {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly sources: Sources;
+  /** What wildcard listeners stand for. */
+  readonly machine: MachineAddresses;
+  readonly logger: Logger;
   /** For TLS and WSS. */
   readonly tls?: TlsCertificates;
 }
@@ -42,6 +47,13 @@ export interface Transport {
   address(): ListenAddress | undefined;
   /** Sends or queues; `failed` is called, at most once and maybe at once, when that turns out to be impossible. */
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
+}
+
+/** Our end of a connection: where the listener is on a wildcard, the address that the peer connected to. */
+export function ownEnd(bound: ListenAddress, { localAddress }: Socket): ListenAddress {
+  return isWildcard(bound.address) && localAddress !== undefined
+    ? { ...bound, address: plainAddress(localAddress) }
+    : bound;
 }
 
 /** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */
