@@ -4,6 +4,8 @@ import { expect } from "chai";
 import { ConfigurationError } from "../../node/runtime/errors.ts";
 import type { Logger } from "../../node/runtime/logger.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
+import { createCounters } from "../../node/runtime/metrics.ts";
+import { createSipStack } from "../../node/sip/sip-stack.ts";
 import { createResponse } from "../../node/sip/message/build.ts";
 import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
@@ -149,6 +151,34 @@ describe("a SIP stack on a wildcard of a machine with two addresses", () => {
     expect((error as Error).message).to.include(`127.0.0.2:${port}`);
     expect(await canBind("127.0.0.1", port)).to.equal(true);
     other.close();
+  });
+
+  it("takes another free port where the first one is taken on the second address", async () => {
+    const others: ReturnType<typeof createSocket>[] = [];
+    cleanups.push(() => others.map((socket) => socket.close()));
+    // Takes the port in the moment between the two.
+    class Addresses extends Set<string> {
+      override *[Symbol.iterator](): Generator<string, undefined> {
+        yield "127.0.0.1";
+        if (others.length < 2) {
+          const other = createSocket({ type: "udp4", lookup: (host, _options, answer) => answer(null, host, 4) });
+          other.bind({ address: "127.0.0.2", port: stack.listening()[0]?.port ?? 0, exclusive: true });
+          others.push(other);
+        }
+        yield "127.0.0.2";
+        return undefined;
+      }
+    }
+    machine.addresses.behind = () => new Addresses();
+    const listen = [{ transport: "UDP" as const, ...WILDCARD }];
+    const stack = createSipStack({ listen, machine: machine.addresses, logger, counters: createCounters() });
+    await stack.start();
+    cleanups.push(() => stack.stop());
+    const { port } = stack.listening()[0]!;
+    expect(others.map((socket) => socket.address().port))
+      .to.have.length(2)
+      .that.does.not.include(port);
+    expect(await Promise.all(OWN.map((address) => canBind(address, port)))).to.deep.equal([false, false]);
   });
 
   it("starts without an address that is not there yet, and not without any", async () => {
