@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
-import { parseSocketAddress } from "./config/values.ts";
 import type { Directory } from "./directory/directory.ts";
 import { createEdge } from "./federation/edge.ts";
 import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
@@ -39,6 +38,7 @@ import { KnownSourcesJournal, readKnownSources } from "./sip/auth/known-sources.
 import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
+import { MachineAddresses } from "./sip/transport/machine-addresses.ts";
 import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
@@ -55,6 +55,8 @@ export interface SipSideComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: Counters;
+  /** @default of this machine's interfaces */
+  readonly machine?: MachineAddresses;
 }
 
 /** All that a node does in SIP: the stack, the edge, and the services behind it. */
@@ -97,7 +99,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const others = () => mesh.roster().servers.flatMap(({ id }) => (id === mesh.self ? [] : [id as ServerId]));
 
   const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
+  const machine = components.machine ?? new MachineAddresses();
   const stack = createSipStack({
+    machine,
     listen: listenAddresses(config),
     ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
     tls,
@@ -109,6 +113,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
     counters,
     clock,
   });
+  /** Where the client of a socket flow reaches the listener it came to. */
+  const contactFor = (flow: Flow) => {
+    if (flow.transport === "MESH") throw new TypeError("servers reach each other by the mesh, not by an address");
+    return listenerUri({ ...stack.ownEnd(flow), transport: flow.transport }, config.sipNames?.[0]);
+  };
   const registrar: Registrar = createRegistrar(
     {
       ...shared,
@@ -132,7 +141,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     links,
     random: Math.random,
     logger: part("presence"),
-    contactFor: (flow) => contactFor(flow, config),
+    contactFor,
   });
   const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
@@ -196,7 +205,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     self: mesh.self,
     realm: domain,
     tokens: createFlowTokens(secret(storage.settings, FLOW_KEY)),
-    addressFor: (flow) => contactFor(flow, config),
+    addressFor: contactFor,
     logger: part("sessions"),
   });
   const inputs = new PresenceInputs({
@@ -204,7 +213,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     contacts: registrar,
     subscriber: `sip:aorta@${domain}`,
-    contactFor: (flow) => contactFor(flow, config),
+    contactFor,
     publish(request, aor, flow) {
       const { promise, resolve } = Promise.withResolvers<SipResponse>();
       const incoming = { request, flow, respond: resolve, onCancel() {} };
@@ -224,10 +233,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
   let isUp = false;
   createEdge({
     stack: {
-      listening: () => stack.listening(),
+      listening: (towards) => stack.listening(towards),
       onRequest: (handler) =>
         stack.onRequest((incoming) => (isUp ? handler(incoming) : void early.push(() => handler(incoming)))),
     },
+    machine,
     names: config.sipNames ?? [],
     isTrusted: trusts,
     isList: (aor) => storage.lists.has(aor),
@@ -368,11 +378,4 @@ function overMesh(mesh: Mesh): MeshTransport {
     receive: (receiver) => mesh.receive("sip", receiver),
     onDown: (listener) => mesh.on((event) => event.kind === "link-down" && listener(event.server)),
   };
-}
-
-/** Where the client of a socket flow reaches the listener it came to. */
-function contactFor(flow: Flow, { sip, sipNames = [] }: SipConfig): string {
-  if (flow.transport === "MESH") throw new TypeError("servers reach each other by the mesh, not by an address");
-  const named = parseSocketAddress(flow.listener ?? "") ?? sip[0] ?? { address: "0.0.0.0", port: 5060 };
-  return listenerUri({ transport: flow.transport, ...named }, flow.address, sipNames[0]);
 }

@@ -1,4 +1,3 @@
-import { networkInterfaces } from "node:os";
 import type { Aor } from "../../dht-schema/aor.ts";
 import { domainOf } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
@@ -10,6 +9,7 @@ import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
+import type { MachineAddresses } from "../sip/transport/machine-addresses.ts";
 import { stripCredentials } from "./challenges.ts";
 import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
@@ -69,6 +69,8 @@ const PROXIED = { MESSAGE: "message", INVITE: "invite", OPTIONS: "proxy", NOTIFY
 
 export interface EdgeComponents {
   readonly stack: Pick<SipStack, "onRequest" | "listening">;
+  /** What wildcard listeners stand for. */
+  readonly machine: Pick<MachineAddresses, "all">;
   readonly self: ServerId;
   /** The domain served, lower case: the realm of clients' credentials too. */
   readonly domain: string;
@@ -96,8 +98,8 @@ export function createEdge(components: EdgeComponents): void {
 
 class Edge {
   readonly #components: EdgeComponents;
-  /** Known once the stack listens, which is before the first request. */
-  #own: OwnAddresses | undefined;
+  /** Known once the stack listens, which is before the first request; as long as the machine's addresses are the same. */
+  #own: { readonly addresses: OwnAddresses; readonly machine: ReadonlySet<string> } | undefined;
 
   constructor(components: EdgeComponents) {
     this.#components = components;
@@ -237,18 +239,18 @@ class Edge {
       ["Allow-Events", ALLOW_EVENTS],
       ["Supported", SUPPORTED.join(", ")],
     ];
-    const contacts = contactsOfListeners(
-      this.#components.stack.listening(),
-      incoming.flow,
-      this.#components.names?.[0],
-    );
+    const { stack, names } = this.#components;
+    const contacts = contactsOfListeners(stack.listening(incoming.flow), names?.[0]);
     for (const contact of contacts) headers.push(["Contact", contact]);
     incoming.respond(createResponse(incoming.request, 200, { headers }));
   }
 
   #ownAddresses(): OwnAddresses {
     const { self, stack, names } = this.#components;
-    return (this.#own ??= ownAddresses(self, stack.listening(), machineAddresses(), names));
+    const machine = this.#components.machine.all;
+    if (this.#own?.machine !== machine)
+      this.#own = { machine, addresses: ownAddresses(self, stack.listening(), machine, names) };
+    return this.#own.addresses;
   }
 
   #refuse(incoming: IncomingRequest, { status, reason, headers, counter }: Refusal): void {
@@ -260,10 +262,6 @@ class Edge {
       createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
     );
   }
-}
-
-function machineAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
 }
 
 /** Without authentication: whoever From names, if of this domain. */

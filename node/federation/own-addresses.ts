@@ -3,9 +3,7 @@ import type { ServerId } from "../../dht-schema/roster.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import type { Via } from "../sip/message/via.ts";
 import type { ListenAddress } from "../sip/stack.ts";
-import { defaultPort, plainAddress } from "../sip/transport/addresses.ts";
-
-const WILDCARDS = new Set(["0.0.0.0", "::"]);
+import { defaultPort, isWildcard, plainAddress } from "../sip/transport/addresses.ts";
 
 /** Tells what names this node from what names another. */
 export interface OwnAddresses {
@@ -30,12 +28,12 @@ export interface SipName {
 export function ownAddresses(
   self: ServerId,
   listening: readonly ListenAddress[],
-  machine: readonly string[],
+  machine: Iterable<string>,
   names: readonly SipName[] = [],
 ): OwnAddresses {
   const own = new Set<string>();
   for (const { transport, address, port } of listening) {
-    const hosts = WILDCARDS.has(address) ? [...machine, "localhost"] : [address];
+    const hosts = isWildcard(address) ? [...machine, "localhost"] : [address];
     for (const host of hosts) own.add(`${canonicalHost(host)} ${port}`);
     // A client that finds the port in the DNS need not name it.
     for (const name of names)

@@ -2,7 +2,7 @@ import type { ServerId } from "../../dht-schema/roster.ts";
 import { limits } from "../runtime/limits.ts";
 import { createRequest } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
-import type { Flow, ListenAddress, SipStack } from "../sip/stack.ts";
+import type { ListenAddress, SipStack } from "../sip/stack.ts";
 import type { SipName } from "./own-addresses.ts";
 import { listenerUri } from "../sip/transport/addresses.ts";
 
@@ -24,11 +24,10 @@ export function createServerAddresses(components: {
   };
 }
 
-/** What a server answers: where it listens, as whoever asked over `asked` reaches it. @param name by which it is to be reached */
-export function contactsOfListeners(listening: readonly ListenAddress[], asked: Flow, name?: SipName): string[] {
-  const remote = asked.transport === "MESH" ? "" : asked.address;
+/** What a server answers: where it listens, as whoever asked reaches it. @param name by which it is to be reached */
+export function contactsOfListeners(listening: readonly ListenAddress[], name?: SipName): string[] {
   return listening.map((listen) => {
-    const uri = listenerUri(listen, remote, name);
+    const uri = listenerUri(listen, name);
     // Who is not connected yet can tell WSS from WS only by the scheme: RFC 7118 §5.2.
     return `<${listen.transport === "WSS" ? uri.replace(/^sip:/, "sips:") : uri}>`;
   });

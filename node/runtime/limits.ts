@@ -17,6 +17,8 @@ export const limits = {
     uriBytes: 2048,
     /** Kernel buffers of a UDP listener: a burst of some thousand messages waits there. The kernel may give less. */
     udpBufferBytes: 4 * 1024 * 1024,
+    /** How often the machine's addresses are looked at, for listeners on a wildcard: one that has appeared is served within this time. Looking takes 0.1 ms. */
+    addressesMs: 5_000,
     /**
      * What one address (of IPv6, one /64 network) may do; this machine's own, and those of `--unlimited`, may do all. A company's whole staff can be behind one address, so these bounds
      * stop floods, not people. Connections beyond are closed. Messages beyond: streams are read more slowly, datagrams get 503 with Retry-After, ten a second at

@@ -34,6 +34,7 @@ import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
+import { MachineAddresses } from "./transport/machine-addresses.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
 import { noteSource, responsePath, senderFlow } from "./transport/response-path.ts";
 import type { SourceRules } from "./transport/sources.ts";
@@ -55,6 +56,8 @@ export interface SipStackOptions {
   readonly isTrusted?: (flow: Flow) => boolean;
   /** @default those of `limits.sip`, for all but this machine itself */
   readonly sources?: SourceRules;
+  /** What wildcards in `listen` stand for. @default those of this machine's interfaces */
+  readonly machine?: MachineAddresses;
   /** @default the machine's */
   readonly clock?: Clock;
   /** @default the process's */
@@ -74,6 +77,7 @@ class Stack implements SipStack, SipSessions {
   readonly #mesh: MeshTransport | undefined;
   readonly #name: SipStackOptions["name"];
   readonly #tls: TlsCertificates | undefined;
+  readonly #machine: MachineAddresses;
   readonly #transports: Transports;
   readonly #scheduler: Scheduler;
   readonly #clients: ClientTransactions;
@@ -83,6 +87,7 @@ class Stack implements SipStack, SipSessions {
   readonly #clock: Clock;
   readonly #timers: Timers;
   #cancelSample = (): void => {};
+  #endWatch = (): void => {};
   readonly #flowClosed: ((flow: Flow) => void)[] = [];
   readonly #unproven = new LineLimit(1);
   #stopping = false;
@@ -96,12 +101,15 @@ class Stack implements SipStack, SipSessions {
     this.#mesh = mesh;
     this.#name = options.name;
     this.#tls = options.tls;
+    this.#machine = options.machine ?? new MachineAddresses();
     this.#clock = clock;
     this.#timers = timers;
     this.#transports = new Transports(options.listen, mesh, {
       clock,
       counters,
       timers,
+      logger,
+      machine: this.#machine,
       sources: new Sources(options.sources ?? sourceRules()),
       isTrusted: options.isTrusted ?? (() => false),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
@@ -146,11 +154,14 @@ class Stack implements SipStack, SipSessions {
     await this.#transports.start();
     this.#cancelSample();
     this.#sample();
+    this.#endWatch();
+    this.#endWatch = this.#machine.watch(this.#timers);
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#cancelSample();
+    this.#endWatch();
     this.#clients.stop();
     this.#servers.stop();
     this.#scheduler.stop();
@@ -166,8 +177,12 @@ class Stack implements SipStack, SipSessions {
     });
   }
 
-  listening(): readonly ListenAddress[] {
-    return this.#transports.listening();
+  listening(towards?: Flow): readonly ListenAddress[] {
+    return this.#transports.listening(towards);
+  }
+
+  ownEnd(flow: Exclude<Flow, { transport: "MESH" }>): ListenAddress {
+    return this.#transports.ownEnd(flow) ?? { transport: flow.transport, address: "node.invalid", port: 5060 };
   }
 
   onRequest(handler: (incoming: IncomingRequest) => void): void {
@@ -320,7 +335,7 @@ class Stack implements SipStack, SipSessions {
 
   #sentBy(to: Flow): string {
     if (to.transport === "MESH") return `${this.#mesh?.self ?? "node"}.invalid`;
-    const { host, port } = this.#transports.sentBy(to);
-    return formatHostPort(this.#name?.host ?? host, this.#name?.port ?? port);
+    const { address, port } = this.ownEnd(to);
+    return formatHostPort(this.#name?.host ?? address, this.#name?.port ?? port);
   }
 }

@@ -10,7 +10,7 @@ export type Flow =
       /** IP literal, without brackets. */
       readonly address: string;
       readonly port: number;
-      /** Our end: `address:port` of the listener, which tells listeners apart. */
+      /** Our end: `address:port` that the peer sent to, a listener's, or behind a wildcard one of the machine's addresses. Answers and later requests leave from there. */
       readonly listener?: string;
       /** A stream connection of this run of the process; without it TCP and TLS connect (reusing a connection to that address), WS and WSS fail. */
       readonly connection?: string;
@@ -22,6 +22,8 @@ export type Flow =
       readonly host?: string;
     }
   | { readonly transport: "MESH"; readonly server: ServerId };
+
+type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 /** Whether nobody on the way can read or change what is sent. @see RFC 3261 §26.2.2 */
 export function isSecure({ transport }: Flow): boolean {
@@ -78,8 +80,10 @@ export interface SipStack {
   /** Binds all listeners, or none. @throws {ConfigurationError} `PORT_IN_USE` and the like */
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** Bound addresses, port 0 resolved. */
-  listening(): readonly ListenAddress[];
+  /** Bound addresses, port 0 resolved. @param towards in place of wildcards, the addresses by which the peer of this flow knows this machine */
+  listening(towards?: Flow): readonly ListenAddress[];
+  /** Our end of a flow, as its peer knows it: what is said of us there in Via (RFC 3261 §18.1.1), Contact and Record-Route. */
+  ownEnd(flow: SocketFlow): ListenAddress;
   /** Receives every new request (ACK to a 2xx included) but CANCEL of a known INVITE. Set before `start`. */
   onRequest(handler: (incoming: IncomingRequest) => void): void;
   /** Told when a stream connection that a flow named has closed. */

@@ -6,6 +6,7 @@ import type { Counters } from "../../node/runtime/metrics.ts";
 import type { SipSide } from "../../node/sip-side.ts";
 import { createSipSide } from "../../node/sip-side.ts";
 import type { ListenAddress, SocketTransport } from "../../node/sip/stack.ts";
+import type { MachineAddresses } from "../../node/sip/transport/machine-addresses.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 import { TestDirectories } from "./directories.ts";
 
@@ -21,23 +22,25 @@ export class EdgeNode {
     this.directories = directories;
   }
 
-  static async start(authentication: "digest" | "none"): Promise<EdgeNode> {
+  /** @param machine what the listeners stand for, which are on the IPv4 wildcard then. @default they are on 127.0.0.1 */
+  static async start(authentication: "digest" | "none", machine?: MachineAddresses): Promise<EdgeNode> {
     const domain = "example.com";
     const directories = await TestDirectories.of(1);
     const { mesh, directory, counters } = directories.server(0);
     const storage = openMemoryStorage();
     const secrets = digestSecrets("user", domain, "secret");
     storage.users.put({ aor: parseAor(`sip:user@${domain}`), username: "user", realm: domain, ...secrets });
+    const listen = machine === undefined ? ANY_PORT : { ...ANY_PORT, address: "0.0.0.0" };
     const config = {
-      sip: [ANY_PORT],
-      ws: [ANY_PORT],
+      sip: [listen],
+      ws: [listen],
       authentication,
       digest: "md5",
       onConflict: "takeover",
       historyMs: 0,
     } as const;
     const shared = { domain, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
-    const side = createSipSide({ config, ...shared });
+    const side = createSipSide({ config, ...shared, ...(machine && { machine }) });
     await side.start();
     return new EdgeNode(side, directories);
   }

@@ -132,6 +132,7 @@ export class SimulatedDomain {
     });
     const pager = createPager({ ...shared, router, held, once, onSent: () => {} });
     createEdge({
+      machine: { all: new Set() },
       ...shared,
       self: locator.self,
       domain: DOMAIN,

@@ -238,7 +238,11 @@ export class ServerStack implements SipStack, Endpoint {
   }
 
   listening(): readonly ListenAddress[] {
-    return [{ transport: "UDP", address: "127.0.0.1", port: this.#port }];
+    return [this.ownEnd()];
+  }
+
+  ownEnd(): ListenAddress {
+    return { transport: "UDP", address: "127.0.0.1", port: this.#port };
   }
 
   onRequest(handler: RequestHandler): void {

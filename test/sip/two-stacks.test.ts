@@ -1,10 +1,8 @@
-import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { expect } from "chai";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { createResponse } from "../../node/sip/message/build.ts";
 import { formatHostPort } from "../../node/sip/message/uri.ts";
-import { sentByAddress } from "../../node/sip/transport/addresses.ts";
 import type { Flow } from "../../node/sip/stack.ts";
 import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
@@ -174,9 +172,6 @@ describe("two SIP stacks", () => {
         );
         incoming.respond(createResponse(incoming.request, 200));
         expect((await answer).status).to.equal(200);
-        expect(sentByAddress(wildcard, "192.0.2.1")).to.satisfy(
-          (address: string) => isIP(address) !== 0 && address !== wildcard,
-        );
       } finally {
         await a.stack.stop();
         await b.stack.stop();

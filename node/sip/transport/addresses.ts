@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
 import { ConfigurationError } from "../../runtime/errors.ts";
 import { formatHostPort } from "../message/uri.ts";
 import type { ListenAddress } from "../stack.ts";
@@ -14,32 +13,9 @@ export function isWildcard(address: string): boolean {
   return address === "0.0.0.0" || address === "::";
 }
 
-const sentBy = new Map<string, string>();
-
 /** Whether only processes of this machine have the address. */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
-}
-
-/**
- * The address under which peers at `remote` reach what listens on `bound`: for a wildcard, one of the machine's own
- * addresses of that family. Answers find us by rport whatever it is.
- */
-export function sentByAddress(bound: string, remote: string): string {
-  if (!isWildcard(bound)) return bound;
-  const family = bound === "::" ? "IPv6" : "IPv4";
-  const loopback = family === "IPv6" ? "::1" : "127.0.0.1";
-  if (isLoopback(remote)) return loopback;
-  // Asking the kernel for its interfaces costs more than sending a message.
-  let address = sentBy.get(family);
-  if (address === undefined) {
-    const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-    address =
-      all.find((each) => each.family === family && !each.internal && !each.address.startsWith("fe80"))?.address ??
-      loopback;
-    sentBy.set(family, address);
-  }
-  return address;
 }
 
 /** The port of a transport where none is named. @see RFC 3261 §19.1.2; RFC 7118 §5.3 */
@@ -57,18 +33,16 @@ export function defaultPort(transport: string): number {
 }
 
 /**
- * The URI of a listener for a client at `remote` that is connected to it. Never `sips`, which would forbid any hop but TLS.
+ * The URI of a listener for a client that is connected to it. Never `sips`, which would forbid any hop but TLS.
  * @param name by which the node is to be reached, instead of an address of the machine
  * @see RFC 7118 §5.2: `ws` stands for WSS too
  */
 export function listenerUri(
   { transport, address, port }: ListenAddress,
-  remote: string,
   name?: { readonly host: string; readonly port?: number },
 ): string {
   const parameter = transport === "UDP" ? "" : `;transport=${transport === "WSS" ? "ws" : transport.toLowerCase()}`;
-  const host = name?.host ?? sentByAddress(address, remote);
-  return `sip:${formatHostPort(host, name?.port ?? port)}${parameter}`;
+  return `sip:${formatHostPort(name?.host ?? address, name?.port ?? port)}${parameter}`;
 }
 
 /** Name of a listener in a flow. */

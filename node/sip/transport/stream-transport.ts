@@ -11,7 +11,7 @@ import type { Flow, ListenAddress } from "../stack.ts";
 import { isWildcard, listenerName, plainAddress } from "./addresses.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
-import { listenOn } from "./transport.ts";
+import { listenOn, ownEnd } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
@@ -149,7 +149,7 @@ export class StreamTransport implements Transport {
   /** @param peer by which it is found again; `undefined`: by its own name alone */
   #adopt(socket: Socket, { address, port }: Peer, peer: string | undefined): StreamConnection {
     const connectionName = randomTag();
-    const listener = listenerName(this.#bound as ListenAddress);
+    const listener = listenerName(ownEnd(this.#bound as ListenAddress, socket));
     const path: SocketFlow = { transport: this.name, address, port, listener, connection: connectionName };
     const isTrusted = this.name === "TLS" && this.#components.isTrusted(path);
     const flow: SocketFlow = isTrusted ? { ...path, trusted: true } : path;

@@ -1,10 +1,12 @@
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Clock } from "../../runtime/clock.ts";
+import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { SipParseError } from "../message/sip-parse-error.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
-import { bindError, plainAddress } from "./addresses.ts";
+import { bindError, isWildcard, plainAddress } from "./addresses.ts";
+import type { MachineAddresses } from "./machine-addresses.ts";
 import type { Sources } from "./sources.ts";
 import type { TlsCertificates } from "./tls-certificates.ts";
 
@@ -31,6 +33,9 @@ export interface TransportComponents {
   readonly sources: Sources;
   /** Whether a server that the operator trusts is at the other end of a flow. */
   readonly isTrusted: (flow: Flow) => boolean;
+  /** What wildcard listeners stand for. */
+  readonly machine: MachineAddresses;
+  readonly logger: Logger;
   /** For TLS and WSS. */
   readonly tls?: TlsCertificates;
 }
@@ -48,6 +53,13 @@ export interface Transport {
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
   /** Whether the connection that a flow names is gone, though its other end may listen for another. Absent where there is no such thing. */
   hasClosed?(flow: Flow): boolean;
+}
+
+/** Our end of a connection: where the listener is on a wildcard, the address that the peer connected to. */
+export function ownEnd(bound: ListenAddress, { localAddress }: Socket): ListenAddress {
+  return isWildcard(bound.address) && localAddress !== undefined
+    ? { ...bound, address: plainAddress(localAddress) }
+    : bound;
 }
 
 /** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */

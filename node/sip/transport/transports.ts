@@ -1,10 +1,12 @@
 import { isIP } from "node:net";
 import type { Flow, ListenAddress, MeshTransport } from "../stack.ts";
-import { listenerName, sentByAddress } from "./addresses.ts";
+import { isLoopback, isWildcard, listenerName } from "./addresses.ts";
+import type { MachineAddresses } from "./machine-addresses.ts";
 import { MeshChannel } from "./mesh-channel.ts";
 import { StreamTransport } from "./stream-transport.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
 import { UdpTransport } from "./udp-transport.ts";
+import { UdpWildcard } from "./udp-wildcard.ts";
 import { WsTransport } from "./ws-transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
@@ -14,10 +16,12 @@ export class Transports {
   readonly #all: readonly Transport[];
   /** By transport and our end. */
   readonly #byListener = new Map<string, Map<string, Transport>>();
+  readonly #machine: MachineAddresses;
   #mesh: Transport | undefined;
   #started = false;
 
   constructor(listen: readonly ListenAddress[], mesh: MeshTransport | undefined, components: TransportComponents) {
+    this.#machine = components.machine;
     const sockets = listen.map((each) => createTransport(each, components));
     if (mesh !== undefined) this.#mesh = new MeshChannel(mesh, components.events);
     this.#all = this.#mesh === undefined ? sockets : [...sockets, this.#mesh];
@@ -50,8 +54,10 @@ export class Transports {
     await Promise.all(this.#all.map((transport) => transport.stop()));
   }
 
-  listening(): readonly ListenAddress[] {
-    return this.#all.map((transport) => transport.address()).filter((address) => address !== undefined);
+  /** Bound addresses. @param towards in place of wildcards, the addresses by which the peer of this flow knows this machine */
+  listening(towards?: Flow): readonly ListenAddress[] {
+    const bound = this.#all.map((transport) => transport.address()).filter((address) => address !== undefined);
+    return towards === undefined ? bound : bound.map((each) => this.#asKnown(each, towards));
   }
 
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
@@ -65,31 +71,45 @@ export class Transports {
     return flow.connection !== undefined && this.#find(flow)?.hasClosed?.(flow) === true;
   }
 
-  /** What Via says about us towards a flow. */
-  sentBy(flow: SocketFlow): { host: string; port?: number } {
+  /** Our end of a flow, as its peer knows it: what Via, Contact and Record-Route say there. `undefined` while nothing listens. */
+  ownEnd(flow: SocketFlow): ListenAddress | undefined {
     const bound = this.#find(flow)?.address() ?? this.listening()[0];
-    if (bound === undefined) return { host: "node.invalid" };
-    return { host: sentByAddress(bound.address, flow.address), port: bound.port };
+    return bound === undefined ? undefined : this.#asKnown(bound, flow);
   }
 
-  /** The listener that the flow names; else, as after a restart on another port, one of its transport and address family. */
+  #asKnown(bound: ListenAddress, flow: Flow): ListenAddress {
+    return isWildcard(bound.address) ? { ...bound, address: this.#machine.towards(flow, bound.address) } : bound;
+  }
+
+  /**
+   * The listener that the flow names. Else one of its transport and address family: on the port that it names, which is what a wildcard listens
+   * on by another name; and, as after a restart on other addresses, one from which the peer can be reached.
+   */
   #find(flow: SocketFlow): Transport | undefined {
     const listeners = this.#byListener.get(flow.transport);
     const named = flow.listener === undefined ? undefined : listeners?.get(flow.listener);
     if (named !== undefined) return named;
-    const family = isIP(flow.address);
+    let best: Transport | undefined;
+    let bestRank = -1;
     for (const transport of listeners?.values() ?? []) {
-      const address = transport.address();
-      if (address !== undefined && isIP(address.address) === family) return transport;
+      const bound = transport.address();
+      if (bound === undefined || isIP(bound.address) !== isIP(flow.address)) continue;
+      const rank = (flow.listener?.endsWith(`:${bound.port}`) ? 2 : 0) + (reaches(bound, flow) ? 1 : 0);
+      if (rank > bestRank) [best, bestRank] = [transport, rank];
     }
-    return undefined;
+    return best;
   }
+}
+
+/** Whether messages from a listener can be expected to reach the peer of a flow: loopback leads nowhere else. */
+function reaches({ address }: ListenAddress, flow: SocketFlow): boolean {
+  return isWildcard(address) || isLoopback(address) === isLoopback(flow.address);
 }
 
 function createTransport(listen: ListenAddress, components: TransportComponents): Transport {
   switch (listen.transport) {
     case "UDP":
-      return new UdpTransport(listen, components);
+      return isWildcard(listen.address) ? new UdpWildcard(listen, components) : new UdpTransport(listen, components);
     case "TCP":
     case "TLS":
       return new StreamTransport(listen.transport, listen, components);

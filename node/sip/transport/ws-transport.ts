@@ -13,7 +13,7 @@ import type { Flow, ListenAddress } from "../stack.ts";
 import { listenerName, plainAddress } from "./addresses.ts";
 import { isKeepAlive } from "./keep-alive.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
-import { listenOn } from "./transport.ts";
+import { listenOn, ownEnd } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
@@ -113,7 +113,7 @@ export class WsTransport implements Transport {
       transport: this.name,
       address: plainAddress(request.socket.remoteAddress ?? ""),
       port: request.socket.remotePort ?? 0,
-      listener: listenerName(this.#bound as ListenAddress),
+      listener: listenerName(ownEnd(this.#bound as ListenAddress, request.socket)),
       connection: name,
     };
     this.#byName.set(name, socket);

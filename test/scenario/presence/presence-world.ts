@@ -62,6 +62,7 @@ export class PresenceWorld {
       this.#options,
     );
     createEdge({
+      machine: { all: new Set() },
       stack,
       self: locator.self,
       domain: DOMAIN,
