@@ -5,7 +5,9 @@ import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
+import { flowWithoutConnection } from "../../sip/reachable-flow.ts";
 import type { Flow } from "../../sip/stack.ts";
+import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../../sip/stack.ts";
 import { formatRate } from "../subscription/notify-rate.ts";
 import type { Pace } from "../subscription/pacer.ts";
 import type { EndReason, NotifierEffect, Notify, SubscribeOutcome } from "../subscription/notifier-dialog.ts";
@@ -48,6 +50,8 @@ export class Subscription implements Task, Watcher {
   /** What the subscriber says it has: what is the same is not sent again. */
   #held: string | undefined;
   #toldActive: boolean;
+  /** Of the last NOTIFY: a subscriber that closes on each is not called again and again. */
+  #wasCutOff = false;
   #isOver = false;
   #endReason: EndReason | undefined;
 
@@ -206,11 +210,20 @@ export class Subscription implements Task, Watcher {
     const { counters } = this.#context;
     if (response.status >= 300) counters.add("presence.notify_failed");
     if (response.status === 408) counters.add("presence.notify_unanswered");
-    const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+    const isCutOff = this.#isCutOff(response);
+    const seconds = isCutOff && !this.#wasCutOff ? 0 : Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+    this.#wasCutOff = isCutOff;
     const answer = Number.isNaN(seconds)
       ? { status: response.status }
       : { status: response.status, retryAfterSeconds: seconds };
     this.perform(this.#core.answered(answer, this.#nowMs()));
+  }
+
+  /** Whether a connection closed under a NOTIFY, as idle ones do at any time, and the subscriber can be called back. */
+  #isCutOff({ headers }: SipResponse): boolean {
+    const { remoteTarget, flow, routeSet } = this.#fields;
+    if (flow.transport === "MESH" || headers.get(AORTA_LOCAL) !== LOCAL_CUT_OFF) return false;
+    return flowWithoutConnection(remoteTarget, flow, routeSet) !== undefined;
   }
 
   /** @see RFC 6665 §4.2.2, RFC 3261 §12.2.1.1, RFC 5839 §6.3 */

@@ -78,7 +78,8 @@ export class StreamTransport implements Transport {
       if (connection === undefined) return failed("connection closed");
       return connection.send(bytes, failed);
     }
-    const open = this.#byPeer.get(peerKey(flow)) ?? this.#connect(flow);
+    const known = this.#byPeer.get(peerKey(flow));
+    const open = known?.isOpen === true ? known : this.#connect(flow);
     if (open === undefined) return failed("too many connections");
     open.send(bytes, failed);
   }

@@ -1,9 +1,14 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { expect } from "chai";
 import { createRequest, tagOf } from "../../../node/sip/message/build.ts";
 import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { serializeMessage } from "../../../node/sip/message/serialize-message.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
+import { rawClient } from "../../sip/harness.ts";
 import { Agent, SessionWorld } from "./session-world.ts";
 
 const ALICE = "sip:alice@example.com";
@@ -51,6 +56,42 @@ describe("a device over TCP whose connection has closed, and which listens at it
     const joes = await joe.confirmed();
     await relay.cut();
     expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  it("gets a NOTIFY again, and only once, under which a connection closed", async () => {
+    const notifies: string[] = [];
+    const device = createServer((socket) => {
+      socket
+        .on("error", () => {})
+        .on("data", (octets) => {
+          notifies.push(octets.toString());
+          socket.destroy();
+        });
+    }).listen(0, "127.0.0.1");
+    await once(device, "listening");
+    const client = await rawClient(world.sides[0]!.stack.listening().find(({ transport }) => transport === "TCP")!);
+    const contact = `sip:w@127.0.0.1:${(device.address() as AddressInfo).port};transport=tcp`;
+    const subscribe = createRequest({
+      method: "SUBSCRIBE",
+      uri: ALICE,
+      from: "<sip:joe@example.com>;tag=w",
+      to: `<${ALICE}>`,
+      callId: "cut-off",
+      headers: [
+        ["Via", "SIP/2.0/TCP client.invalid;branch=z9hG4bKcut"],
+        ["Max-Forwards", "70"],
+        ["Event", "presence"],
+        ["Contact", `<${contact}>`],
+      ],
+    });
+    client.send(serializeMessage(subscribe));
+    for (let text = ""; !text.includes("NOTIFY ");) text += await client.received.next();
+    client.close();
+    await eventually(() => notifies.length > 0, "a NOTIFY");
+    await eventually(() => world.sides[0]!.presence.status().watchers === 0, "the end of the subscription");
+    expect(notifies).to.have.length(1);
+    expect(notifies[0]).to.match(/^NOTIFY /);
+    device.close();
   });
 
   it("keeps its subscription: the next NOTIFY comes to its Contact, and a refresh is accepted", async () => {
