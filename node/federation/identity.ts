@@ -1,7 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 
-/** Who sent a request, as the edge found it out. Nothing behind the edge reads `From` or `P-Asserted-Identity` to decide. */
+/** Who sent a request, as the edge found it out. Nothing behind the edge reads `From` to decide; `P-Asserted-Identity` is there what the edge has put, which says the same wherever the request goes. */
 export interface RequestIdentity {
   /**
    * The user on whose behalf the request is made: authenticated here by digest, or asserted by a server of the mesh.

@@ -82,18 +82,19 @@ describe("users behind one socket", function () {
     };
     expect((await write("kate", "karl")).status).to.equal(200);
     expect((await write("kate", "kate")).status).to.equal(200);
-    const asked = (method: string) => other.agent.methods().filter((each) => each === method).length;
-    expect(asked("MESSAGE")).to.equal(2);
+    expect(other.agent.methods().filter((method) => method === "MESSAGE")).to.have.length(2);
     // A server that does not take its user for its own sends what it gets back to the node.
-    other.agent.onInvite(async (incoming) => {
-      const { request } = incoming;
+    const asked: string[] = [];
+    other.agent.stack.onRequest(({ request, respond }) => {
+      asked.push(request.method);
       const bounced = { ...request, uri: aorOf("karl"), headers: request.headers.clone() };
-      const { status } = await other.agent.stack.invite(bounced, other.agent.server);
-      incoming.respond(createResponse(request, status));
+      void other.agent.send(bounced).then(({ status }) => respond(createResponse(request, status)));
     });
-    const call = other.agent.invitation(aorOf("karl"), [["P-Asserted-Identity", `<${aorOf("kate")}>`]]);
-    expect((await other.agent.send(call)).status).to.equal(482);
-    expect(asked("INVITE")).to.equal(1);
-    expect(world.counters(0).get("federation.loops")).to.equal(1);
+    for (const request of [other.agent.outside("MESSAGE", aorOf("karl")), other.agent.invitation(aorOf("karl"))]) {
+      request.headers.append("P-Asserted-Identity", `<${aorOf("kate")}>`);
+      expect((await other.agent.send(request)).status, request.method).to.equal(482);
+    }
+    expect(asked).to.deep.equal(["MESSAGE", "INVITE"]);
+    expect(world.counters(0).get("federation.loops")).to.equal(2);
   });
 });
