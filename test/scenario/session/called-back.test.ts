@@ -118,9 +118,8 @@ describe("a device over TCP whose connection has closed, and which listens at it
     remote += `;tag=${tagOf(headers.get("To")!)}`;
     const notifies = () => alice.methods().filter((method) => method === "NOTIFY").length;
     await eventually(() => notifies() > 0, "the first NOTIFY");
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    const before = notifies();
     await relay.cut();
+    const before = notifies();
     await joe.register();
     await eventually(() => notifies() > before, "a NOTIFY at the Contact");
     expect((await subscribe()).status).to.equal(200);
