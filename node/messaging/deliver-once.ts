@@ -39,7 +39,7 @@ export function createOnceDelivery({ deliver, delivered, counters }: DeliverOnce
       }
       const first = deliver(request, aor, from, progress)
         .then((response) => {
-          if (response.status < 300) delivered.add(name);
+          if (response.status < 300) delivered.add(name, from.transport === "MESH");
           return response;
         })
         .finally(() => underWay.delete(name.key));

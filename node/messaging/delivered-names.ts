@@ -15,7 +15,8 @@ export interface MessageName {
 }
 
 const HELD = ";held";
-const WRITTEN = Number.NEGATIVE_INFINITY;
+/** In place of the time of a delivery: there is nothing to write of it. */
+const SETTLED = Number.NEGATIVE_INFINITY;
 
 /** The name in a message that came from another server, or from disk. */
 export function messageNameIn(headers: SipHeaders): MessageName | undefined {
@@ -39,7 +40,7 @@ export class DeliveredNames {
   readonly #store: Pick<MessageStore, "delivered" | "wasDelivered">;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** When each was delivered; `WRITTEN` where that is on disk. */
+  /** When each was delivered; `SETTLED` where that is on disk, or nobody can ask. */
   readonly #recent = new RecentMap<string, number>(limits.messaging.recentNames);
   readonly #startedMs: number;
 
@@ -61,9 +62,10 @@ export class DeliveredNames {
     return (isHeld || mayBeOfLastRun) && this.#store.wasDelivered(key);
   }
 
-  add({ key, isHeld }: MessageName): void {
+  /** @param mayBeAskedFor whether another server waits for the answer: a client's message is sent by this server alone */
+  add({ key, isHeld }: MessageName, mayBeAskedFor: boolean): void {
     if (isHeld) this.#write(key);
-    else this.#recent.set(key, this.#clock.monotonicMs());
+    else this.#recent.set(key, mayBeAskedFor ? this.#clock.monotonicMs() : SETTLED);
   }
 
   /** Answers may have been lost: what they said is kept for who asks again, of the next run too. */
@@ -74,7 +76,7 @@ export class DeliveredNames {
   }
 
   #write(key: string): void {
-    this.#recent.set(key, WRITTEN);
+    this.#recent.set(key, SETTLED);
     try {
       // No message is older than that: its holder drops it then.
       this.#store.delivered(key, this.#clock.wallMs() + limits.messaging.heldMs);

@@ -130,8 +130,10 @@ export class HeldMessages {
   hold(request: SipRequest, to: Aor): boolean {
     const { store, clock, counters, logger } = this.#components;
     const lifeMs = lifeMsOf(request);
-    if (this.#state === "closed" || lifeMs === 0 || hasTag(request.headers.get("To") ?? "")) return false;
-    if (isTypingNotice(request.headers)) return false;
+    if (this.#state === "closed" || lifeMs === 0) return false;
+    // What another server has held, of an earlier release too, goes on being held.
+    const isNew = !request.headers.has(AORTA_HOLD);
+    if (isNew && (hasTag(request.headers.get("To") ?? "") || isTypingNotice(request.headers))) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.

@@ -54,6 +54,10 @@ describe("a message to a user who is not there", () => {
     expect((await joe.send(typing())).status).to.equal(480);
     expect((await joe.message(BOB, "hello?")).status).to.equal(202);
     expect((await joe.send(typing())).status, "while a message waits").to.equal(480);
+    // Of a server of an earlier release, which held it and leaves: it is not to keep that server from handing on what comes behind.
+    const handedOn = typing();
+    handedOn.headers.set("Aorta-Hold", "1");
+    expect(one.held.hold(handedOn, "sip:eve@example.com" as Aor)).to.equal(true);
     await bob.register();
     await domain.time.advance(1_000);
     expect(bob.texts()).to.deep.equal(["hello?"]);

@@ -55,6 +55,10 @@ describe("the copy of a request that goes on", () => {
         paid[0],
       );
     expect([has(), has(["Privacy", "none"]), has(["Privacy", "header;id"])]).to.deep.equal([true, true, false]);
+    expect(has(["Privacy", "header"], ["Privacy", "id"]), "in two fields").to.equal(false);
+    const unsigned = request("MESSAGE", BOB, { headers: [paid] });
+    unsigned.headers.set("From", '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=1');
+    expect(toDevice(unsigned, { uri: "sip:b@127.0.0.1" }).headers.has(paid[0]), "unsigned").to.equal(false);
   });
 });
 
