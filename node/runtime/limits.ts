@@ -178,6 +178,7 @@ export const limits = {
       stored: 10_000,
       /** What one server tells another at once, in a SIP message beside its headers. The rest is asked for again. */
       pageBytes: 48 * 1024,
+      pageLists: 500,
       /** How long another server may take to answer, and after how long it is asked again. */
       askMs: 3000,
       retryMs: 10_000,

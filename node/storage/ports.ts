@@ -142,6 +142,8 @@ export interface ResourceListStore {
   versionOf(uri: Aor): ListVersion | undefined;
   /** All, by URI. */
   versions(): readonly ListVersion[];
+  /** Those beyond a URI, in their order. @param most how many */
+  versionsAfter(uri: string, most: number): readonly ListVersion[];
   /** How many these are. */
   count(): number;
   /** Takes the place of what was known; on disk when it returns. */

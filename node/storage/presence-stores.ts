@@ -90,6 +90,7 @@ function createListStore(database: Database): ResourceListStore {
        owner = excluded.owner, members = excluded.members, version = excluded.version, removed = excluded.removed`,
   );
   const all = database.prepare("SELECT * FROM resource_list ORDER BY uri");
+  const after = database.prepare("SELECT * FROM resource_list WHERE uri > ? ORDER BY uri LIMIT ?");
   const versions = () => all.all().map(versionOf);
   const lists = () => versions().flatMap(({ list }) => list ?? []);
   const known = new Set(versions().map(({ uri }) => uri));
@@ -111,6 +112,7 @@ function createListStore(database: Database): ResourceListStore {
     list: lists,
     versionOf: versionIn,
     versions,
+    versionsAfter: (uri, most) => after.all(uri, most).map(versionOf),
     count: () => known.size,
     put: (version) => void database.durably(() => write(version)),
     learn: (several) => several.forEach(write),

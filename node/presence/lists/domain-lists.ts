@@ -82,8 +82,9 @@ export class DomainLists {
     const asked = readListsRequest(request.body, domain);
     if (asked === undefined) return respond(createResponse(request, 400));
     if (asked.kind === "news") return respond(createResponse(request, this.#learn(asked.lists) ? 200 : 413));
-    const isSame = asked.digest === this.#digestNow();
-    const answer: ListsAnswer = isSame ? { lists: [], more: false } : pageOf(store.versions(), asked.after);
+    // To make a digest all are read: only for the first page.
+    const isSame = asked.after === "" && asked.digest === this.#digestNow();
+    const answer: ListsAnswer = isSame ? { lists: [], more: false } : pageOf(store, asked.after);
     respond(createResponse(request, 200, { headers: [JSON_TYPE], body: JSON.stringify(answer) }));
   }
 
@@ -121,7 +122,11 @@ export class DomainLists {
   async #ask(server: ServerId): Promise<void> {
     let after = "";
     for (;;) {
-      const response = await this.#send(server, { kind: "question", digest: this.#digestNow(), after });
+      const response = await this.#send(server, {
+        kind: "question",
+        digest: after === "" ? this.#digestNow() : "",
+        after,
+      });
       const answer = response.status === 200 ? readListsAnswer(response.body, this.#components.domain) : undefined;
       if (answer === undefined) {
         if (isUnanswered(response)) this.#retry(() => this.met(server));

@@ -3,13 +3,13 @@ import { z } from "zod";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { domainOf, tryParseAor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../runtime/limits.ts";
-import type { ListVersion } from "../../storage/ports.ts";
+import type { ListVersion, ResourceListStore } from "../../storage/ports.ts";
 
 /** What one server says to another of lists. */
 export type ListsRequest =
   /** These have changed. */
   | { readonly kind: "news"; readonly lists: readonly ListVersion[] }
-  /** What is there beyond a URI, in their order, if the other's digest is not this one? */
+  /** What is there beyond a URI, in their order? From the beginning: if the other's digest is not this one. */
   | { readonly kind: "question"; readonly digest: string; readonly after: string };
 
 /** A part of what a server knows. Empty where that is what the asker knows. */
@@ -43,12 +43,14 @@ export function digestOf(versions: readonly ListVersion[]): string {
   return hash.digest("base64url");
 }
 
-/** As many as one message holds, beyond a URI. @param versions by URI */
-export function pageOf(versions: readonly ListVersion[], after: string): ListsAnswer {
-  const rest = versions.filter(({ uri }) => uri > after);
+/** As many of those beyond a URI as one message holds. What is read and counted is no more than that, for a domain may have many. */
+export function pageOf(store: Pick<ResourceListStore, "versionsAfter">, after: string): ListsAnswer {
+  const { pageBytes, pageLists } = limits.presence.lists;
+  const rest = store.versionsAfter(after, pageLists + 1);
   let bytes = 0;
-  const fitting = rest.findIndex((version) => (bytes += textOf(version).length + 1) > limits.presence.lists.pageBytes);
-  return fitting < 0 ? { lists: rest, more: false } : { lists: rest.slice(0, fitting), more: true };
+  const tooMuch = rest.findIndex((version) => (bytes += textOf(version).length + 1) > pageBytes);
+  const fitting = Math.min(tooMuch < 0 ? rest.length : tooMuch, pageLists);
+  return { lists: rest.slice(0, fitting), more: fitting < rest.length };
 }
 
 /** `undefined` where it cannot be read, or names users of another domain. */

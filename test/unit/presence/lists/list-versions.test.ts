@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import type { Aor } from "../../../../dht-schema/aor.ts";
+import { openMemoryStorage } from "../../../../node/storage/storage.ts";
 import { digestOf, isNewer, pageOf } from "../../../../node/presence/lists/list-versions.ts";
 import { limits } from "../../../../node/runtime/limits.ts";
 import type { ListVersion } from "../../../../node/storage/ports.ts";
@@ -47,9 +48,11 @@ describe("versions of a list", () => {
     const all = Array.from({ length: 3000 }, (_, index) => ({
       ...{ uri: `sip:${String(index).padStart(4, "0")}@h` as Aor, version: index },
     }));
+    const { lists: store } = openMemoryStorage();
+    store.learn(all);
     const told: ListVersion[] = [];
     for (let more = true; more;) {
-      const page = pageOf(all, told.at(-1)?.uri ?? "");
+      const page = pageOf(store, told.at(-1)?.uri ?? "");
       expect(JSON.stringify(page).length).to.be.at.most(limits.presence.lists.pageBytes + 100);
       told.push(...page.lists);
       ({ more } = page);
