@@ -1,6 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { AortaError } from "../runtime/errors.ts";
+import type { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -8,6 +8,7 @@ import type { Timers } from "../runtime/timers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import type { HistorySize, HistoryStore } from "../storage/ports.ts";
+import { storageError } from "../storage/storage-error.ts";
 import type { HistoryFailure } from "./history-failures.ts";
 import { HistoryFailures } from "./history-failures.ts";
 import { textOf } from "./message-text.ts";
@@ -70,12 +71,14 @@ export class History {
   }
 
   status(): HistoryStatus {
-    const size = this.#attempt(() => this.#components.store.size());
+    const { store } = this.#components;
+    const size = this.#attempt(() => store.size());
+    const takingOver = this.#attempt(() => store.isTakingOver());
     const { present: failing } = this.#failures;
     return {
       ...(size && { size }),
       ...(this.#fullSinceMs !== undefined && { fullSinceMs: this.#fullSinceMs }),
-      ...(this.#components.store.isTakingOver() && { takingOver: true as const }),
+      ...(takingOver && { takingOver: true as const }),
       ...(failing && { failing }),
     };
   }
@@ -85,12 +88,17 @@ export class History {
     const text = keepMs === 0 ? undefined : textOf(request);
     if (text === undefined) return;
     const callId = request.headers.get("Call-ID") ?? "";
-    store.add({ user, peer, sent, atMs: clock.wallMs(), callId, text }, (error) => {
+    const done = (error?: AortaError) => {
       counters.add(error === undefined ? "history.added" : "history.failed");
       if (error === undefined) this.#failures.succeeded();
       else this.#failures.failed(error, 1);
       this.#noteFullness();
-    });
+    };
+    try {
+      store.add({ user, peer, sent, atMs: clock.wallMs(), callId, text }, done);
+    } catch (error) {
+      done(storageError("the history", error));
+    }
   }
 
   #sweep(): void {
@@ -119,12 +127,12 @@ export class History {
     if (store.isFull) logger.warn({}, "the history is full: the oldest messages make room for new ones");
   }
 
+  /** Of timers and of the status, where an error that nobody catches would end the node. */
   #attempt<Result>(work: () => Result): Result | undefined {
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof AortaError)) throw error;
-      this.#failures.failed(error, 0);
+      this.#failures.failed(storageError("the history", error), 0);
       return undefined;
     }
   }

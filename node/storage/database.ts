@@ -66,11 +66,11 @@ export function openDatabase(file: string, { schema, bytesMax, isChecked = true 
     try {
       migrate(database, file, schema);
       bound(database, bytesMax);
+      return wrap(database, file);
     } catch (error) {
       database.close();
       throw error;
     }
-    return wrap(database, file);
   });
 }
 
@@ -157,7 +157,7 @@ function wrap(database: DatabaseSync, file: string): Database {
     problem: () => problem,
     size: () => mapErrors(file, () => ({ bytes: (pages() - freePages()) * pageBytes, bytesMax })),
     prepare(sql) {
-      const statement = database.prepare(sql);
+      const statement = mapErrors(file, () => database.prepare(sql));
       return {
         get: (...values) => mapErrors(file, () => statement.get(...values)),
         all: (...values) => mapErrors(file, () => statement.all(...values)),

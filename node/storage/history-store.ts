@@ -4,6 +4,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Database, Row } from "./database.ts";
 import type { OldHistory } from "./old-history.ts";
 import type { HistoryEntry, HistoryQuery, HistoryStore } from "./ports.ts";
+import { storageError } from "./storage-error.ts";
 import { wordsApart } from "./words-apart.ts";
 
 const { userPart, sparePart, removedAtOnce, movedAtOnce } = limits.history;
@@ -62,7 +63,17 @@ export function createHistoryStore(open: () => Database, old: OldHistory): Histo
   };
 }
 
+/** @throws whatever is wrong with the database, which is closed then: nobody else has it, and it is opened again and again */
 function openHistory(database: Database) {
+  try {
+    return createHistory(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function createHistory(database: Database) {
   const add = database.prepare(
     "INSERT INTO history (user, peer, sent, at_ms, call_id, text) VALUES (?, ?, ?, ?, ?, ?)",
   );
@@ -150,9 +161,9 @@ function lost(database: Database): AortaError {
   return explained(new OperationalError(code, message));
 }
 
-/** Nothing else depends on this file: damage to it is no reason to give up the data folder. */
-function explained(error: unknown): AortaError {
-  if (!(error instanceof AortaError)) throw error;
+/** Nothing else depends on this file: damage to it is no reason to give up the data folder, and in whatever way it shows, none to end the node. */
+function explained(cause: unknown): AortaError {
+  const error = storageError("history.db", cause);
   if (error.code !== "DATABASE_DAMAGED") return error;
   const advice =
     "history.db is damaged. With the node stopped, put a backup in its place, or move it away with its -wal and -shm: a new one is made";

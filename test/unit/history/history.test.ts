@@ -109,6 +109,20 @@ describe("a history", () => {
     expect(history.status()).to.have.keys("size");
   });
 
+  it("whose store fails as nobody foresaw costs the entry, never the message or the node", async () => {
+    const fail = () => {
+      throw new TypeError("unforeseen");
+    };
+    Object.assign(store, { add: fail, size: fail, expire: fail, takeOver: fail, isTakingOver: fail });
+    history.stop();
+    history.start();
+    say(2);
+    await time.advance(limits.history.sweepMs);
+    expect(history.status().failing).to.include({
+      ...{ code: "STORAGE_FAILED", message: "cannot use the history: unforeseen", lost: 2 },
+    });
+  });
+
   it("is taken over from an earlier release step by step, with pauses", async () => {
     let left = 3;
     history.stop();

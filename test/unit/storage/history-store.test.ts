@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { copyFileSync, existsSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Aor } from "../../../dht-schema/aor.ts";
@@ -149,6 +149,51 @@ describe("what users wrote, on disk", () => {
     storage.history.expire(0);
     expect(await add(aorOf("alice"), 1, "kept")).to.equal(undefined);
     expect(found(aorOf("alice"))).to.deep.equal(["kept"]);
+  });
+
+  it("ends nothing when any page of its file is overwritten, and keeps no file open that it cannot use", async () => {
+    open();
+    for (let n = 0; n < 20; n++) await add(aorOf("alice"), n, `word${n} `.repeat(100));
+    storage.close();
+    const whole = readFileSync(file());
+    const reader = new DatabaseSync(file(), { readOnly: true });
+    const { page_size: pageBytes } = reader.prepare("PRAGMA page_size").get() as { page_size: number };
+    const config = reader.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'history_words_config'").get();
+    reader.close();
+    const overwrite = (page: number) =>
+      writeFileSync(file(), Buffer.from(whole).fill(0xa5, (page - 1) * pageBytes, page * pageBytes));
+    const onlyFailsAsStorage = (work: () => unknown) => {
+      try {
+        work();
+      } catch (error) {
+        expect(error).to.be.instanceOf(AortaError);
+      }
+    };
+    for (let page = 1; page <= whole.length / pageBytes; page++) {
+      overwrite(page);
+      open();
+      for (const work of [
+        () => storage.history.size(),
+        () => found(aorOf("alice"), "word1"),
+        () => storage.history.expire(10),
+        () => storage.history.takeOver(),
+      ])
+        onlyFailsAsStorage(work);
+      const error = await add(aorOf("alice"), 100, "more");
+      if (error !== undefined) expect(error).to.be.instanceOf(AortaError);
+      storage.close();
+    }
+
+    overwrite(config?.["rootpage"] as number);
+    open();
+    const descriptors = () => readdirSync("/dev/fd").length;
+    const before = descriptors();
+    for (let n = 0; n < 3; n++) {
+      onlyFailsAsStorage(() => storage.history.expire(0));
+      expect(await add(aorOf("alice"), 100, "lost")).to.have.property("code", "DATABASE_DAMAGED");
+    }
+    expect(storage.history.isOpen).to.equal(false);
+    expect(descriptors()).to.be.at.most(before);
   });
 
   describe("by an earlier release, among the contacts", () => {
