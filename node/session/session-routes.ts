@@ -1,10 +1,12 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
+import { parseContacts } from "../sip/message/contact.ts";
 import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { formatUri, parseUri } from "../sip/message/uri.ts";
+import { listenerOf } from "../sip/reachable-flow.ts";
 import type { Flow } from "../sip/stack.ts";
 
 /** Host of the URIs that name servers of the mesh, whose name is the user part: a peer id tells upper from lower case. */
@@ -58,8 +60,11 @@ export class SessionRoutes {
     const [back, forth] = (["NOTIFY", "SUBSCRIBE"] as const).map((only) =>
       isSubscription ? subscriptionOf(headers, "From", only) : dialogOf(headers, "From"),
     ) as [string, string];
-    headers.prepend("Record-Route", this.#nameTowards(from, back));
-    headers.prepend("Record-Route", this.#nameTowards(to, forth));
+    // What goes back comes to the first of these, what goes forth to the device as it registered.
+    const backward = withListener(from, contactOf(headers), headers.all("Record-Route"));
+    const forward = withListener(to, request.uri, headers.all("Route"));
+    headers.prepend("Record-Route", this.#nameTowards(backward, back));
+    headers.prepend("Record-Route", this.#nameTowards(forward, forth));
     return { ...request, headers };
   }
 
@@ -92,7 +97,8 @@ export class SessionRoutes {
       const [first] = headers.all("Route");
       const own = first === undefined ? undefined : this.#own(first, headers);
       if (own === undefined) {
-        if (last !== "mesh") return last?.flow;
+        // Who sends this has written its URI and the rest of Route: neither says where the other end is called.
+        if (last !== "mesh") return last && { ...last.flow, calledAt: last.flow.calledAt ?? null };
         const server = first === undefined ? undefined : serverIn(first);
         return server === undefined ? undefined : { transport: "MESH", server };
       }
@@ -126,6 +132,20 @@ export class SessionRoutes {
     }
     return undefined;
   }
+}
+
+function contactOf(headers: SipHeaders): string | undefined {
+  const contacts = parseContacts(headers);
+  return contacts === "*" ? undefined : contacts[0]?.uri;
+}
+
+/** The flow, and where its other end says itself that it listens, if it can be called there. */
+function withListener(flow: Flow, contactUri: string | undefined, path: readonly string[]): Flow {
+  if (flow.transport === "MESH" || contactUri === undefined) return flow;
+  // All other flows are used as they are.
+  if (flow.connection === undefined && flow.listensElsewhere !== true) return flow;
+  const calledAt = listenerOf(contactUri, flow, path);
+  return calledAt === undefined ? flow : { ...flow, calledAt };
 }
 
 /** What a way is good for: the dialog, by its Call-ID and the caller's tag, which is all that an INVITE knows of it. */

@@ -20,8 +20,8 @@ const ELSEWHERE = "elsewhere";
 const TRUSTED = "trusted";
 /** 80 bits, as in the RFC's example. */
 const MAC_BYTES = 10;
-/** Longer than any flow: IPv6 addresses of listener and client, ports, a connection's name, the name of a host. */
-const TOKEN_MAX = 768;
+/** Longer than any flow: IPv6 addresses of listener and client, ports, a connection's name, the names of two hosts. */
+const TOKEN_MAX = 1024;
 
 /** @param key secret of this node, kept between restarts so that dialogs over UDP outlive them */
 export function createFlowTokens(key: Uint8Array): FlowTokens {
@@ -32,7 +32,9 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
     tokenOf(flow, scope) {
       const { transport, address, port, listener = "", connection = "", host = "" } = flow;
       const mark = flow.listensElsewhere === true ? ELSEWHERE : flow.trusted === true ? TRUSTED : "";
-      const text = Buffer.from([transport, address, port, listener, connection, mark, host].join(" ").trimEnd());
+      const called = [flow.calledAt?.port ?? "", flow.calledAt?.host ?? ""];
+      const fields = [transport, address, port, listener, connection, mark, host, ...called];
+      const text = Buffer.from(fields.join(" ").trimEnd());
       return Buffer.concat([macOf(text, scope), text]).toString("base64url");
     },
     flowOf(token, scope) {
@@ -41,7 +43,9 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
       const text = octets.subarray(MAC_BYTES);
       if (octets.length <= MAC_BYTES) return undefined;
       if (!timingSafeEqual(octets.subarray(0, MAC_BYTES), macOf(text, scope))) return undefined;
-      const [transport, address = "", port, listener, connection, mark, host] = text.toString().split(" ");
+      const [transport, address = "", port, listener, connection, mark, host, calledPort, calledHost] = text
+        .toString()
+        .split(" ");
       return {
         transport: transport as SocketTransport,
         address,
@@ -51,6 +55,7 @@ export function createFlowTokens(key: Uint8Array): FlowTokens {
         ...(mark === ELSEWHERE ? { listensElsewhere: true } : {}),
         ...(mark === TRUSTED ? { trusted: true } : {}),
         ...(host ? { host } : {}),
+        ...(calledPort ? { calledAt: { port: Number(calledPort), ...(calledHost ? { host: calledHost } : {}) } } : {}),
       };
     },
   };

@@ -16,7 +16,7 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
-import { flowToListener, flowWithoutConnection } from "./reachable-flow.ts";
+import { flowTo, listenerOf } from "./reachable-flow.ts";
 import type {
   Flow,
   IncomingRequest,
@@ -222,9 +222,10 @@ class Stack implements SipStack, SipSessions {
   /** The flow, or where nobody listens at its other end, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
   #wayOf({ uri, headers }: SipRequest, to: Flow): Flow {
     if (to.transport === "MESH") return to;
-    if (to.listensElsewhere === true) return flowToListener(uri, to, headers.all("Route"));
-    if (!this.#transports.hasClosed(to)) return to;
-    return flowWithoutConnection(uri, to, headers.all("Route")) ?? to;
+    const { calledAt, ...flow } = to;
+    if (flow.listensElsewhere !== true && !this.#transports.hasClosed(flow)) return flow;
+    const listener = calledAt === undefined ? listenerOf(uri, flow, headers.all("Route")) : calledAt;
+    return listener ? flowTo(listener, flow) : flow;
   }
 
   #receive(bytes: Uint8Array, flow: Flow): void {

@@ -3,6 +3,13 @@ import type { SipRequest, SipResponse } from "./message/message.ts";
 
 export type SocketTransport = "UDP" | "TCP" | "TLS" | "WS" | "WSS";
 
+/** Where at the other end of a flow somebody listens, as that end said itself. */
+export interface Listener {
+  readonly port: number;
+  /** Whom a TLS server there has to be. */
+  readonly host?: string;
+}
+
 /** The path a message came by, or is to take. JSON-safe: the registrar stores it with a contact. */
 export type Flow =
   | {
@@ -20,6 +27,11 @@ export type Flow =
       readonly trusted?: true;
       /** Whom a TLS server that we connect to has to be. @default its address */
       readonly host?: string;
+      /**
+       * Where its other end is called, whatever the request says; `null` where it has not said. For who sends within a session, and so writes URI and Route, is not
+       * who listens there. @default what the request is for
+       */
+      readonly calledAt?: Listener | null;
     }
   | { readonly transport: "MESH"; readonly server: ServerId };
 

@@ -58,6 +58,55 @@ describe("a device over TCP whose connection has closed, and which listens at it
     expect((await joes.send("BYE")).status).to.equal(200);
   });
 
+  /** A port of the device's host at which it expects no SIP, and how often somebody has connected to it. */
+  async function otherPort() {
+    const connections: unknown[] = [];
+    const server = createServer((socket) => connections.push(socket.on("error", () => {}))).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return { connections, server, uri: `sip:x@127.0.0.1:${(server.address() as AddressInfo).port};transport=tcp` };
+  }
+
+  for (const calls of ["joe", "alice"] as const) {
+    it(`is called back there alone, whatever the other end's requests say: ${calls} has called`, async () => {
+      const joe = await world.agent("joe", 0);
+      await joe.register();
+      const [caller, callee] = calls === "joe" ? [joe, alice] : [alice, joe];
+      const invite = caller.invitation(callee.aor);
+      const callers = caller.dialogOf(invite, await caller.call(invite));
+      callers.ack();
+      const callees = await callee.confirmed();
+      const joes = calls === "joe" ? callers : callees;
+      const { connections, server, uri: target } = await otherPort();
+      for (const changes of [
+        { target },
+        { routes: [...joes.routes, `<${target};lr>`] },
+        { target, routes: [...joes.routes, "<sip:192.0.2.7;lr>"] },
+      ]) {
+        await relay.cut();
+        const before = alice.methods().length;
+        await joe.send(joes.request("INFO", changes));
+        joe.stack.acknowledge(joes.request("ACK", changes), joe.server);
+        await eventually(() => alice.methods().length === before + 2, "INFO and ACK");
+      }
+      expect(connections).to.have.length(0);
+      server.close();
+    });
+  }
+
+  it("is not called back at all where its Contact is on another host", async () => {
+    const joe = await world.agent("joe", 0);
+    await joe.register();
+    const invite = alice.invitation(joe.aor);
+    invite.headers.set("Contact", "<sip:device@192.0.2.7:5060;transport=tcp>");
+    alice.dialogOf(invite, await alice.call(invite)).ack();
+    const joes = await joe.confirmed();
+    const { connections, server, uri: target } = await otherPort();
+    await relay.cut();
+    expect((await joe.send(joes.request("INFO", { target }))).status).to.equal(430);
+    expect(connections).to.have.length(0);
+    server.close();
+  });
+
   it("gets a NOTIFY again, and only once, under which a connection closed", async () => {
     const notifies: string[] = [];
     const device = createServer((socket) => {

@@ -63,26 +63,47 @@ describe("a UDP phone that sends from another port than it listens on", function
     expect(sending.received.unread).to.equal(0);
   });
 
-  it("gets what belongs to a session that it began there, and where a new Contact says", async () => {
+  /** Sends requests to the phone within a session, as if it listened elsewhere. They come to where it listens, and nowhere else. */
+  async function misdirect(joe: Agent, request: (target: string, routes: string[]) => SipRequest): Promise<void> {
+    const other = newDesk!.contact;
+    const before = desk!.methods().length;
+    // A new Contact would have to be the phone's word, which nothing proves within a session.
+    for (const [target, ...routes] of [[desk!.contact], [other], [desk!.contact, `<${other};lr>`]] as const)
+      expect((await joe.send(request(target, routes))).status).to.equal(200);
+    expect(desk!.methods().slice(before)).to.deep.equal(["INFO", "INFO", "INFO"]);
+    expect(newDesk!.methods()).to.deep.equal([]);
+    expect(sending.received.unread).to.equal(0);
+  }
+
+  it("gets what belongs to a session that it began where it listened then, whatever the request says", async () => {
     const joe = await world.agent("joe", 0);
     await joe.register();
     const invite = desk!.invitation(joe.aor);
     send(invite);
     await eventually(() => joe.methods().includes("INVITE"), "the INVITE");
     const { headers } = joe.received[0]!.request;
-    const info = (target: string): SipRequest =>
+    await misdirect(joe, (target, routes) =>
       createRequest({
         method: "INFO",
         uri: target,
         from: `${headers.get("To")};tag=joe`,
         to: headers.get("From")!,
         callId: headers.get("Call-ID")!,
-        headers: headers.all("Record-Route").map((route): [string, string] => ["Route", route]),
-      });
-    for (const phone of [desk!, newDesk!]) {
-      expect((await joe.send(info(phone.contact))).status).to.equal(200);
-      expect(phone.methods()).to.deep.equal(["INFO"]);
-    }
+        headers: [...headers.all("Record-Route"), ...routes].map((route): [string, string] => ["Route", route]),
+      }),
+    );
+  });
+
+  it("gets what belongs to a session that it was called to where it has registered, whatever the request says", async () => {
+    await register();
+    const joe = await world.agent("joe", 0);
+    const invite = joe.invitation(ALICE);
+    const session = joe.dialogOf(invite, await joe.call(invite));
+    session.ack();
+    await eventually(() => desk!.methods().includes("ACK"), "the ACK");
+    await misdirect(joe, (target, routes) =>
+      session.request("INFO", { target, routes: [...session.routes, ...routes] }),
+    );
   });
 
   it("gets NOTIFYs there, and where the Contact of a refresh says from then on", async () => {

@@ -146,14 +146,17 @@ export class Dialog {
     this.#cseq = init.cseq;
   }
 
-  /** A request within the session. @param routes instead of those that the session has */
-  request(method: string, changes: { routes?: readonly string[]; headers?: [string, string][] } = {}): SipRequest {
+  /** A request within the session. @param changes `routes` and `target`: instead of those that the session has */
+  request(
+    method: string,
+    changes: { routes?: readonly string[]; target?: string; headers?: [string, string][] } = {},
+  ): SipRequest {
     if (method !== "ACK") this.#cseq++;
     const routes = (changes.routes ?? this.routes).map((route): [string, string] => ["Route", route]);
     const contact: [string, string] = ["Contact", `<${this.#agent.contact}>`];
     return createRequest({
       method,
-      uri: this.#target,
+      uri: changes.target ?? this.#target,
       from: this.#local,
       to: this.#remote,
       callId: this.callId,

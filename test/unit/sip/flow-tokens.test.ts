@@ -17,6 +17,7 @@ const flows: fc.Arbitrary<SocketFlow> = fc
       port: fc.integer({ min: 1, max: 65_535 }),
       listener: fc.constantFrom("127.0.0.1:5060", "[::1]:5060"),
       connection: fc.stringMatching(/^[a-z0-9]{1,22}$/),
+      calledAt: fc.constantFrom({ port: 5061 }, { port: 5062, host: HOST }),
       mark: fc.constantFrom<Partial<SocketFlow>>(
         { listensElsewhere: true },
         { trusted: true },
