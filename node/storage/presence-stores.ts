@@ -95,12 +95,12 @@ function createListStore(database: Database): ResourceListStore {
   const lists = () => versions().flatMap(({ list }) => list ?? []);
   const known = new Set(versions().map(({ uri }) => uri));
   const live = new Set(lists().map(({ uri }) => uri));
-  const write = ({ uri, version, list }: ListVersion) => {
+  const write = ({ uri, version, list }: ListVersion) =>
     put.run(uri, list?.owner ?? "", JSON.stringify(list?.members ?? []), version, list === undefined ? 1 : 0);
+  const note = ({ uri, list }: ListVersion) => {
     known.add(uri);
     if (list === undefined) live.delete(uri);
     else live.add(uri);
-    return 1;
   };
   const versionIn = (uri: Aor) => {
     const row = known.has(uri) ? get.get(uri) : undefined;
@@ -114,8 +114,17 @@ function createListStore(database: Database): ResourceListStore {
     versions,
     versionsAfter: (uri, most) => after.all(uri, most).map(versionOf),
     count: () => known.size,
-    put: (version) => void database.durably(() => write(version)),
-    learn: (several) => several.forEach(write),
+    put(version) {
+      database.durably(() => write(version));
+      // Not before: where the disk fails it is not so.
+      note(version);
+    },
+    learn(several) {
+      for (const version of several) {
+        write(version);
+        note(version);
+      }
+    },
   };
 }
 
