@@ -14,7 +14,7 @@ import type { HistorySearch } from "./history/history-search.ts";
 import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
 import { handOnHeld } from "./messaging/hand-on.ts";
 import { createOnceDelivery } from "./messaging/deliver-once.ts";
-import { DeliveredNames } from "./messaging/delivered-names.ts";
+import { DeliveredNames, nameMessage } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
 import { createPager } from "./messaging/pager.ts";
 import { DomainLists, LISTS_METHOD } from "./presence/lists/domain-lists.ts";
@@ -181,7 +181,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     send: (request, to) => stack.send(request, to),
     deliver: once.deliver,
-    untilLinked: createLinkWait(links, systemTimers),
+    named: { name: nameMessage, untilLinked: createLinkWait(links, systemTimers) },
     logger: part("router"),
   });
   const held = new HeldMessages({

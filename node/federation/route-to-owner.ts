@@ -32,11 +32,13 @@ export interface OwnerRouterComponents {
   readonly send: (request: SipRequest, to: Flow, from: Flow, progress?: InviteProgress) => Promise<SipResponse>;
   readonly locator: Locator;
   readonly deliver: DeviceDelivery;
-  /**
-   * Waits for a moment until there is a link to a server, and says whether there is. Given where requests have names by which their receiver knows
-   * them again, so that they may be sent twice.
-   */
-  readonly untilLinked?: (server: ServerId) => Promise<boolean>;
+  /** Where requests have names by which their receiver knows them again, so that they may be sent twice. */
+  readonly named?: {
+    /** Names a request that leaves for another server, unless it has a name. */
+    readonly name: (request: SipRequest) => void;
+    /** Waits for a moment until there is a link to a server, and says whether there is. */
+    readonly untilLinked: (server: ServerId) => Promise<boolean>;
+  };
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -95,8 +97,8 @@ class OwnerRouterDriver implements OwnerRouter {
 
   async #fromClient(travel: Travel): Promise<SipResponse> {
     const { request, aor, from, progress } = travel;
-    const { locator, deliver, counters, untilLinked } = this.#components;
-    const route = new OwnerRoute(limits.federation.ownerHops, { isNamed: untilLinked !== undefined });
+    const { locator, deliver, counters, named } = this.#components;
+    const route = new OwnerRoute(limits.federation.ownerHops, { isNamed: named !== undefined });
     let step: RouteStep = route.start();
     let response: SipResponse | undefined;
     for (;;) {
@@ -114,13 +116,14 @@ class OwnerRouterDriver implements OwnerRouter {
           step = route.delivered("answered");
           break;
         case "send":
+          named?.name(request);
           response = await this.#send(travel, step.hop);
           if (isCancelled(response, progress)) return createResponse(request, 487);
           step = route.answered(this.#learn(aor, response));
           break;
         case "await-link":
           counters.add("federation.links_awaited");
-          step = route.linked((await untilLinked?.(step.hop.server)) === true);
+          step = route.linked((await named?.untilLinked(step.hop.server)) === true);
           break;
         case "refuse":
           counters.add(`federation.refused_${step.refusal.status}`);

@@ -21,25 +21,27 @@ export interface OnceDelivery {
 }
 
 /**
- * Notes the name of each message that a device has taken, at the one place that all pass: those of clients, of other servers, and what was
- * held here. One that comes again is answered without being given to a device; while the devices still think, as they will answer.
+ * Notes the name of each message that a device has taken, at the one place that all pass: those of other servers, what was held here, and what
+ * a client of this server sent that has been on its way to another one; what has not has no name, for nobody else knows it. One that comes again
+ * is answered without being given to a device; while the devices still think, as they will answer.
  */
 export function createOnceDelivery({ deliver, delivered, counters }: DeliverOnceComponents): OnceDelivery {
   const underWay = new Map<string, Promise<SipResponse>>();
   return {
-    isDelivered: (name) => delivered.has(name),
+    isDelivered: (name) => delivered.has(name, true),
     underWay: ({ key }) => underWay.get(key),
     deliver(request, aor, from, progress) {
       const name = messageNameIn(request.headers);
       if (name === undefined) return deliver(request, aor, from, progress);
-      const answered = delivered.has(name) ? Promise.resolve({ status: 200 }) : underWay.get(name.key);
+      const isOfServer = from.transport === "MESH";
+      const answered = delivered.has(name, isOfServer) ? Promise.resolve({ status: 200 }) : underWay.get(name.key);
       if (answered !== undefined) {
         counters.add("messaging.repeated");
         return answered.then(({ status }) => createResponse(request, status));
       }
       const first = deliver(request, aor, from, progress)
         .then((response) => {
-          if (response.status < 300) delivered.add(name, from.transport === "MESH");
+          if (response.status < 300) delivered.add(name, isOfServer);
           return response;
         })
         .finally(() => underWay.delete(name.key));

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { AORTA_MESSAGE } from "../federation/aorta-headers.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
@@ -5,6 +6,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { RecentMap } from "../runtime/recent-map.ts";
 import { detached } from "../sip/message/lexical.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
+import type { SipRequest } from "../sip/message/message.ts";
 import type { MessageStore } from "../storage/ports.ts";
 
 /** What names a message between servers: the same however often, and by whichever server, it is sent. */
@@ -23,8 +25,12 @@ export function messageNameIn(headers: SipHeaders): MessageName | undefined {
   const text = headers.get(AORTA_MESSAGE);
   if (text === undefined) return undefined;
   const isHeld = text.endsWith(HELD);
-  // It is remembered for longer than the message.
-  return { key: detached(isHeld ? text.slice(0, -HELD.length) : text), isHeld };
+  return { key: isHeld ? text.slice(0, -HELD.length) : text, isHeld };
+}
+
+/** Gives a message its name, unless it has one: before it leaves this server for the first time. */
+export function nameMessage({ headers }: SipRequest): void {
+  if (!headers.has(AORTA_MESSAGE)) headers.set(AORTA_MESSAGE, randomUUID());
 }
 
 export function formatMessageName({ key, isHeld }: MessageName): string {
@@ -55,17 +61,21 @@ export class DeliveredNames {
     this.#startedMs = this.#clock.monotonicMs();
   }
 
-  has({ key, isHeld }: MessageName): boolean {
+  /** @param mayBeAskedFor as of {@link add}: nobody else can have delivered what has just been named here */
+  has({ key, isHeld }: MessageName, mayBeAskedFor: boolean): boolean {
     if (this.#recent.has(key)) return true;
     // Of one that nobody holds another server waits for the answer, as long as its sender does: what is asked for again was given to the last run.
-    const mayBeOfLastRun = this.#clock.monotonicMs() - this.#startedMs < limits.messaging.askedAgainMs;
-    return (isHeld || mayBeOfLastRun) && this.#store.wasDelivered(key);
+    return (isHeld || (mayBeAskedFor && this.#mayBeOfLastRun)) && this.#store.wasDelivered(key);
+  }
+
+  get #mayBeOfLastRun(): boolean {
+    return this.#clock.monotonicMs() - this.#startedMs < limits.messaging.askedAgainMs;
   }
 
   /** @param mayBeAskedFor whether another server waits for the answer: a client's message is sent by this server alone */
   add({ key, isHeld }: MessageName, mayBeAskedFor: boolean): void {
     if (isHeld) this.#write(key);
-    else this.#recent.set(key, mayBeAskedFor ? this.#clock.monotonicMs() : SETTLED);
+    else this.#remember(key, mayBeAskedFor ? this.#clock.monotonicMs() : SETTLED);
   }
 
   /** Answers may have been lost: what they said is kept for who asks again, of the next run too. */
@@ -76,12 +86,17 @@ export class DeliveredNames {
   }
 
   #write(key: string): void {
-    this.#recent.set(key, SETTLED);
+    this.#remember(key, SETTLED);
     try {
       // No message is older than that: its holder drops it then.
       this.#store.delivered(key, this.#clock.wallMs() + limits.messaging.heldMs);
     } catch (error) {
       this.#logger.warn({ err: error }, "a message may be delivered twice: that it was could not be written down");
     }
+  }
+
+  /** For longer than the message. */
+  #remember(key: string, deliveredAtMs: number): void {
+    this.#recent.set(detached(key), deliveredAtMs);
   }
 }

@@ -117,8 +117,8 @@ export class HeldMessages {
    * delivery, which has come back to us.
    */
   isToQueue(request: SipRequest, to: Aor): boolean {
-    const key = messageNameIn(request.headers)?.key ?? "";
-    return this.#recipients.has(to) && lifeMsOf(request) > 0 && !this.#underWay.has(key);
+    if (!this.#recipients.has(to)) return false;
+    return lifeMsOf(request) > 0 && !this.#underWay.has(messageNameIn(request.headers)?.key ?? "");
   }
 
   /**

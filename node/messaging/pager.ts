@@ -1,6 +1,5 @@
-import { randomUUID } from "node:crypto";
 import type { Aor } from "../../dht-schema/aor.ts";
-import { AORTA_HOLD, AORTA_MESSAGE } from "../federation/aorta-headers.ts";
+import { AORTA_HOLD } from "../federation/aorta-headers.ts";
 import { localFailure, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
@@ -48,7 +47,6 @@ export function createPager({ router, held, once, locator, onSent, counters }: P
         return;
       }
       counters.add("messaging.received");
-      if (identity.from === "client") request.headers.set(AORTA_MESSAGE, randomUUID());
       const name = identity.from === "client" ? undefined : messageNameIn(request.headers);
       // Whoever owns the user now: who has delivered it does not send it on.
       if (name !== undefined && once.isDelivered(name)) {

@@ -7,7 +7,7 @@ import { createServerAddresses } from "../../node/federation/server-addresses.ts
 import { createLinkWait } from "../../node/federation/links.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
 import { createOnceDelivery } from "../../node/messaging/deliver-once.ts";
-import { DeliveredNames } from "../../node/messaging/delivered-names.ts";
+import { DeliveredNames, nameMessage } from "../../node/messaging/delivered-names.ts";
 import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
@@ -122,7 +122,10 @@ export class SimulatedDomain {
       ...shared,
       send: (request, to) => stack.send(request, to),
       deliver: once.deliver,
-      untilLinked: createLinkWait(this.network.links.linksOf(locator.self), this.time),
+      named: {
+        name: nameMessage,
+        untilLinked: createLinkWait(this.network.links.linksOf(locator.self), this.time),
+      },
     });
     const held = new HeldMessages({
       ...shared,

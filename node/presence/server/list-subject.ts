@@ -31,7 +31,7 @@ export type ListSource = () => readonly Aor[] | undefined;
  */
 export class ListSubject implements Subject, Task {
   dueMs = Infinity;
-  heapIndex = -1;
+  place = -1;
   readonly event = PRESENCE_EVENT;
   readonly isList = true;
   readonly answerHeaders = [["Require", EVENTLIST]] as const;

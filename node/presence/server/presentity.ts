@@ -29,7 +29,7 @@ export interface PresentityHost {
  */
 export class Presentity implements ServedUserListener, WatchedUserHost, WatcherInfoHost, Task {
   dueMs = Infinity;
-  heapIndex = -1;
+  place = -1;
   readonly aor: Aor;
   readonly served: ServedUser;
   readonly #context: PresenceContext;

@@ -36,7 +36,7 @@ export type SubscriptionOrigin =
 /** Driver of a {@link NotifierDialog}: builds its NOTIFYs, sends them over the subscriber's flow, keeps its time, and keeps it on disk. */
 export class Subscription implements Task, Watcher {
   dueMs = Infinity;
-  heapIndex = -1;
+  place = -1;
   readonly subscriber: Subscriber;
   readonly subject: Subject;
   readonly localTag: string;

@@ -29,7 +29,7 @@ const RETRY_MS = 5000;
 /** The owner's subscription to the watchers of its user at one other server. */
 export class WatcherFeed implements CallOwner, Task {
   dueMs = Infinity;
-  heapIndex = -1;
+  place = -1;
   readonly event = WINFO_EVENT;
   readonly accept = WATCHERINFO_CONTENT_TYPE;
   readonly aor: Aor;

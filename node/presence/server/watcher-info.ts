@@ -51,7 +51,7 @@ const BOUNDS: DocumentBounds<Told> = {
  */
 export class WatcherInfo implements Subject, Task {
   dueMs = Infinity;
-  heapIndex = -1;
+  place = -1;
   readonly event = WINFO_EVENT;
   readonly aor: Aor;
   readonly #scope: "everywhere" | "here";

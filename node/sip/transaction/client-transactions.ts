@@ -182,7 +182,7 @@ interface User extends RequestOptions, InviteProgress {
 /** A request that waits for its turn to be sent. */
 class WaitingRequest implements Task {
   dueMs = 0;
-  heapIndex = -1;
+  place = -1;
   readonly #request: SipRequest;
   readonly #user: User;
   readonly #surroundings: { readonly ended: (waiting: WaitingRequest) => void; readonly gaveUp: () => void };
@@ -227,7 +227,7 @@ interface OpenRequest {
 
 class ClientTransaction implements Task {
   dueMs = 0;
-  heapIndex = -1;
+  place = -1;
   readonly key: string;
   readonly flow: Flow;
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction;

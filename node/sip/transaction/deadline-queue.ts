@@ -1,81 +1,113 @@
-/** What waits in a {@link DeadlineQueue}. The queue alone writes `heapIndex`. */
+/** What waits in a {@link DeadlineQueue}, which alone writes these. */
 export interface Scheduled {
-  /** When it is due, ms. */
+  /** When it is due, whole ms. */
   dueMs: number;
-  /** Place in the queue, −1 when it is not in it. */
-  heapIndex: number;
+  /** Place among those that are due then, −1 when it is not in the queue. */
+  place: number;
 }
 
-/** A binary heap by due time whose items know their place, so that moving and removing one costs O(log n) too. */
+/** Times that nothing waits for any more may be as many as the others, and these. */
+const SPARE_TIMES = 64;
+
+/**
+ * Items by due time. Those of one ms are kept together, and a heap holds only the times: where thousands of timers of the same few lengths run,
+ * as those of transactions do, putting one in and taking it out costs the same however many there are.
+ */
 export class DeadlineQueue<T extends Scheduled> {
-  readonly #heap: T[] = [];
+  readonly #byTime = new Map<number, T[]>();
+  /** A binary heap. A time that nothing waits for any more stays until its turn comes, or until there are too many of them. */
+  #times: number[] = [];
+  #size = 0;
 
   get size(): number {
-    return this.#heap.length;
+    return this.#size;
+  }
+
+  /** Times in memory, those included that nothing waits for any more. */
+  get timesKept(): number {
+    return this.#times.length;
   }
 
   /** When the first item is due; infinite when there is none. */
   get nextMs(): number {
-    return this.#heap[0]?.dueMs ?? Number.POSITIVE_INFINITY;
+    while (this.#times.length > 0) {
+      const first = this.#times[0] as number;
+      if (this.#byTime.has(first)) return first;
+      this.#dropFirstTime();
+    }
+    return Number.POSITIVE_INFINITY;
   }
 
-  /** Puts an item in its place for a new due time; an infinite one takes it out. */
+  /** Puts an item in its place for a new due time, which is rounded up to a whole ms; an infinite one takes it out. */
   schedule(item: T, dueMs: number): void {
-    if (dueMs === Number.POSITIVE_INFINITY) return this.remove(item);
-    const earlier = dueMs < item.dueMs;
-    item.dueMs = dueMs;
-    if (item.heapIndex < 0) {
-      this.#heap.push(item);
-      this.#up(item, this.#heap.length - 1);
-    } else if (earlier) this.#up(item, item.heapIndex);
-    else this.#down(item, item.heapIndex);
+    const wholeMs = Math.ceil(dueMs);
+    if (item.place >= 0 && item.dueMs === wholeMs) return;
+    this.remove(item);
+    if (wholeMs === Number.POSITIVE_INFINITY) return;
+    item.dueMs = wholeMs;
+    this.#size++;
+    const others = this.#byTime.get(wholeMs);
+    if (others !== undefined) {
+      item.place = others.push(item) - 1;
+      return;
+    }
+    item.place = 0;
+    this.#byTime.set(wholeMs, [item]);
+    this.#addTime(wholeMs);
   }
 
   remove(item: T): void {
-    const at = item.heapIndex;
-    if (at < 0) return;
-    item.heapIndex = -1;
-    const last = this.#heap.pop() as T;
-    if (last === item) return;
-    this.#up(last, at);
-    this.#down(last, last.heapIndex);
+    if (item.place < 0) return;
+    const others = this.#byTime.get(item.dueMs) as T[];
+    const last = others.pop() as T;
+    if (last !== item) {
+      others[item.place] = last;
+      last.place = item.place;
+    } else if (others.length === 0) this.#byTime.delete(item.dueMs);
+    item.place = -1;
+    this.#size--;
   }
 
   /** Takes out the first item if it is due. */
   takeDue(nowMs: number): T | undefined {
-    const first = this.#heap[0];
-    if (first === undefined || first.dueMs > nowMs) return undefined;
-    this.remove(first);
+    const { nextMs } = this;
+    if (nextMs > nowMs) return undefined;
+    const first = this.#byTime.get(nextMs)?.at(-1);
+    if (first !== undefined) this.remove(first);
     return first;
   }
 
-  #up(item: T, at: number): void {
+  #addTime(ms: number): void {
+    if (this.#times.length >= 2 * this.#byTime.size + SPARE_TIMES) {
+      this.#times = [...this.#byTime.keys()].toSorted((a, b) => a - b);
+      return;
+    }
+    let at = this.#times.length;
     while (at > 0) {
       const parentAt = (at - 1) >> 1;
-      const parent = this.#heap[parentAt] as T;
-      if (parent.dueMs <= item.dueMs) break;
-      this.#place(parent, at);
+      const parent = this.#times[parentAt] as number;
+      if (parent <= ms) break;
+      this.#times[at] = parent;
       at = parentAt;
     }
-    this.#place(item, at);
+    this.#times[at] = ms;
   }
 
-  #down(item: T, at: number): void {
+  #dropFirstTime(): void {
+    const times = this.#times;
+    const last = times.pop() as number;
+    const end = times.length;
+    if (end === 0) return;
+    let at = 0;
     for (;;) {
       let childAt = 2 * at + 1;
-      if (childAt >= this.#heap.length) break;
-      const right = this.#heap[childAt + 1];
-      if (right !== undefined && right.dueMs < (this.#heap[childAt] as T).dueMs) childAt++;
-      const child = this.#heap[childAt] as T;
-      if (child.dueMs >= item.dueMs) break;
-      this.#place(child, at);
+      if (childAt >= end) break;
+      if (childAt + 1 < end && (times[childAt + 1] as number) < (times[childAt] as number)) childAt++;
+      const child = times[childAt] as number;
+      if (child >= last) break;
+      times[at] = child;
       at = childAt;
     }
-    this.#place(item, at);
-  }
-
-  #place(item: T, at: number): void {
-    this.#heap[at] = item;
-    item.heapIndex = at;
+    times[at] = last;
   }
 }

@@ -69,7 +69,7 @@ interface Entry {
 
 class Window implements Task {
   dueMs = 0;
-  heapIndex = -1;
+  place = -1;
   readonly #scheduler: Scheduler;
   readonly #rules: WindowRules;
   readonly #surroundings: Surroundings;
@@ -90,7 +90,7 @@ class Window implements Task {
     else {
       this.#queue.add(entry);
       this.#surroundings.waiting(1);
-      if (this.heapIndex < 0) this.#scheduler.schedule(this, this.#scheduler.nowMs() + this.#rules.holdMs);
+      if (this.place < 0) this.#scheduler.schedule(this, this.#scheduler.nowMs() + this.#rules.holdMs);
     }
     return { leave: () => this.#leave(entry) };
   }

@@ -167,7 +167,7 @@ function continues({ method, headers }: SipRequest): boolean {
 /** Kept for 32 s after its answer on UDP, so it holds little then: the octets of the answer and where they go. */
 class ServerTransaction implements Task, Answered {
   dueMs = 0;
-  heapIndex = -1;
+  place = -1;
   /** Made when an answer has none of its own. */
   #toTag: string | undefined;
   readonly #machine: InviteServerTransaction | NonInviteServerTransaction;

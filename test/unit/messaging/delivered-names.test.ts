@@ -15,6 +15,6 @@ describe("names of delivered messages", () => {
     expect(written()).to.deep.equal(["held"]);
     names.keep();
     expect(written()).to.deep.equal(["of another server", "held"]);
-    expect(names.has({ key: "of a client", isHeld: false })).to.equal(true);
+    expect(names.has({ key: "of a client", isHeld: false }, false)).to.equal(true);
   });
 });
