@@ -4,7 +4,8 @@ import { lifetimeMs, NOTHING } from "./timer-settings.ts";
 export type NonInviteServerState =
   | { readonly kind: "trying"; readonly tryingAtMs: number; readonly giveUpAtMs: number }
   | { readonly kind: "proceeding"; readonly response: Uint8Array; readonly giveUpAtMs: number }
-  | { readonly kind: "completed"; readonly response: Uint8Array; readonly endAtMs: number }
+  /** `octets`: the response, a character each. */
+  | { readonly kind: "completed"; readonly octets: string; readonly endAtMs: number }
   | { readonly kind: "terminated" };
 
 /**
@@ -47,9 +48,14 @@ export class NonInviteServerTransaction {
   /** The same request again: absorbed, or answered as before. */
   request(): readonly ServerEffect[] {
     const state = this.#state;
-    return state.kind === "proceeding" || state.kind === "completed"
-      ? [{ kind: "send", response: state.response }]
-      : NOTHING;
+    switch (state.kind) {
+      case "proceeding":
+        return [{ kind: "send", response: state.response }];
+      case "completed":
+        return [{ kind: "send", response: Buffer.from(state.octets, "latin1") }];
+      default:
+        return NOTHING;
+    }
   }
 
   /** trying | proceeding → proceeding */
@@ -66,7 +72,7 @@ export class NonInviteServerTransaction {
     // Timer J: 64·T1 to answer retransmissions of the request, none where there can be none.
     this.#state = this.#options.reliable
       ? { kind: "terminated" }
-      : { kind: "completed", response, endAtMs: nowMs + lifetimeMs(this.#options.timers) };
+      : { kind: "completed", octets: textOf(response), endAtMs: nowMs + lifetimeMs(this.#options.timers) };
     return [{ kind: "send", response }];
   }
 
@@ -97,6 +103,11 @@ export class NonInviteServerTransaction {
     this.#state = { kind: "terminated" };
     return [{ kind: "failed" }];
   }
+}
+
+/** Octets are a view on memory that they share with others, and would keep all of that: 1.3 kB an answer, for 32 s each. */
+function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
 }
 
 /** When the client's timer E has reached T2: a 100 before that would not save messages. @see RFC 4320 §4.1 */
