@@ -97,9 +97,9 @@ function examineFields(
   context: ExaminationContext,
 ): Pick<Examined, "target" | "from" | "to"> | Refusal {
   const { headers } = request;
-  const from = parseNameAddr(headers.get("From") ?? "");
+  const from = headers.read("From", parseNameAddr) ?? parseNameAddr("");
+  const to = headers.read("To", parseNameAddr) ?? parseNameAddr("");
   const toField = headers.get("To") ?? "";
-  const to = parseNameAddr(toField);
   const uri = parseUri(request.uri);
   if (uri.scheme === "sips" && !context.secure) return { status: 403, reason: "SIPS Over An Insecure Transport" };
   const isInDialog = (method === "SUBSCRIBE" || method === "NOTIFY") && hasTag(toField);

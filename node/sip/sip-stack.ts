@@ -222,6 +222,7 @@ class Stack implements SipStack, SipSessions {
   /** The flow, or where nobody listens at its other end, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
   #wayOf({ uri, headers }: SipRequest, to: Flow): Flow {
     if (to.transport === "MESH") return to;
+    if (to.calledAt === undefined && to.listensElsewhere !== true && to.connection === undefined) return to;
     const { calledAt, ...flow } = to;
     if (flow.listensElsewhere !== true && !this.#transports.hasClosed(flow)) return flow;
     const listener = calledAt === undefined ? listenerOf(uri, flow, headers.all("Route")) : calledAt;
@@ -235,7 +236,8 @@ class Stack implements SipStack, SipSessions {
       if (message.kind === "response") return this.#receiveResponse(message);
       const { via } = validateRequest(message);
       this.#counters.add("sip.requests_in");
-      this.#servers.receive(message, noteSource(message.headers, via, flow), senderFlow(flow, via));
+      noteSource(message.headers, via, flow);
+      this.#servers.receive(message, via, senderFlow(flow, via));
     } catch (error) {
       if (error instanceof SipParseError) return this.#refuse(error, flow, message);
       // A fault of ours that a message brings to light costs that message, not the node.
@@ -260,7 +262,8 @@ class Stack implements SipStack, SipSessions {
     if (request === undefined || request.method === "ACK") return;
     let via: Via;
     try {
-      via = noteSource(request.headers, topViaOfMalformed(request), flow);
+      via = topViaOfMalformed(request);
+      noteSource(request.headers, via, flow);
     } catch {
       return; // No usable Via: there is nowhere to answer to.
     }
@@ -273,7 +276,8 @@ class Stack implements SipStack, SipSessions {
       const message = parseMessage(bytes);
       if (message.kind === "response" || message.method === "ACK") return;
       const { via } = validateRequest(message);
-      this.#answerStateless(message, responsePath(flow, noteSource(message.headers, via, flow)), 503);
+      noteSource(message.headers, via, flow);
+      this.#answerStateless(message, responsePath(flow, via), 503);
     } catch {
       this.#counters.add("sip.malformed");
     }

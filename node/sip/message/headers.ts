@@ -12,6 +12,11 @@ export interface SipHeaders {
   get(name: string): string | undefined;
   /** Every value of that name: fields that hold comma-separated lists are split. @see RFC 3261 §7.3.1 */
   all(name: string): string[];
+  /**
+   * What a parser reads in the first field of that name, by this copy of the fields or another one, once; not to be changed.
+   * @throws whatever the parser throws
+   */
+  read<T>(name: string, parse: (value: string) => T): T | undefined;
   has(name: string): boolean;
   /** Replaces all fields of that name by one. */
   set(name: string, value: string): this;
@@ -28,11 +33,13 @@ export interface SipHeaders {
   entries(): Iterable<readonly [name: string, value: string]>;
 }
 
-/** A field; never changed once made, so that clones share it. */
+/** A field; what it says is never changed once made, so that clones share it. */
 export interface HeaderField {
   readonly key: string;
   readonly name: string;
   readonly value: string;
+  /** What it was last read as, and by what. */
+  read: { readonly parse: (value: string) => unknown; readonly result: unknown } | undefined;
 }
 
 /**
@@ -59,7 +66,7 @@ export function fieldsOf(headers: SipHeaders): readonly HeaderField[] {
 
 function field(name: string, value: string): HeaderField {
   assert(!/[\r\n]/.test(value) && !/[\r\n:]/.test(name), `header field ${name} would break the message`);
-  return { key: headerKey(name), name, value };
+  return { key: headerKey(name), name, value, read: undefined };
 }
 
 class HeaderList implements SipHeaders {
@@ -88,6 +95,14 @@ class HeaderList implements SipHeaders {
       else values.push(value);
     }
     return values;
+  }
+
+  read<T>(name: string, parse: (value: string) => T): T | undefined {
+    const at = this.#indexOf(headerKey(name));
+    if (at < 0) return undefined;
+    const found = this.#fields[at] as HeaderField;
+    if (found.read?.parse !== parse) found.read = { parse, result: parse(found.value) };
+    return found.read.result as T;
   }
 
   has(name: string): boolean {
@@ -134,7 +149,7 @@ class HeaderList implements SipHeaders {
       const value = first.value.slice(0, comma).trim();
       const rest = first.value.slice(comma + 1).trim();
       if (rest === "") this.#fields.splice(at, 1);
-      else this.#fields[at] = { ...first, value: rest };
+      else this.#fields[at] = { key, name: first.name, value: rest, read: undefined };
       if (value !== "" || !isListHeader(key)) return value;
     }
   }

@@ -172,9 +172,9 @@ function parseField(head: string, at: number, end: number, folded: boolean): Hea
   while (nameEnd > at && isSpace(head.charCodeAt(nameEnd - 1))) nameEnd--;
   const value = folded ? unfold(head.slice(colon + 1, end)) : trimmed(head, colon + 1, end);
   const usual = usualNameAt(head, at, nameEnd);
-  if (usual !== undefined) return { key: usual.key, name: usual.name, value };
+  if (usual !== undefined) return { key: usual.key, name: usual.name, value, read: undefined };
   const name = head.slice(at, nameEnd);
-  return isToken(name) ? { key: headerKey(name), name, value } : undefined;
+  return isToken(name) ? { key: headerKey(name), name, value, read: undefined } : undefined;
 }
 
 function fieldProblem(text: string): SipParseError {

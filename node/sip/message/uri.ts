@@ -77,15 +77,16 @@ export function parseUri(text: string): SipUri {
   // What Via may have around its colon, a URI may not.
   if (/\s/.test(hostPort)) throw bad(text);
   const { host, port } = parseHostPort(hostPort);
-  return {
+  const uri: { -readonly [Part in keyof SipUri]: SipUri[Part] } = {
     scheme,
-    ...(user === undefined ? undefined : { user }),
-    ...(password === undefined ? undefined : { password }),
     host,
-    ...(port === undefined ? undefined : { port }),
     params: parseUriParams(text, semicolon, beforeHeaders),
     headers: question < 0 ? [] : parseUriHeaders(text, question + 1),
   };
+  if (user !== undefined) uri.user = user;
+  if (password !== undefined) uri.password = password;
+  if (port !== undefined) uri.port = port;
+  return uri;
 }
 
 /** As {@link parseUri}, but `undefined` instead of an error. */

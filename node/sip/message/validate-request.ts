@@ -48,7 +48,7 @@ export function validateRequest(request: SipRequest): RequestEssentials {
   for (const [i, name] of MANDATORY.entries()) {
     if (values[i] === undefined) throw new SipParseError("MISSING_HEADER", `no ${name} header field`);
   }
-  const [from, to, callId, cseqText, maxForwards] = values as [string, string, string, string, string | undefined];
+  const [, , callId, cseqText, maxForwards] = values as [string, string, string, string, string | undefined];
   const cseq = parseCSeq(cseqText);
   if (cseq.method !== request.method) {
     throw new SipParseError(
@@ -56,8 +56,8 @@ export function validateRequest(request: SipRequest): RequestEssentials {
       `CSeq is of ${quote(cseq.method)}, the request of ${quote(request.method)}`,
     );
   }
-  parseNameAddr(from);
-  parseNameAddr(to);
+  request.headers.read("from", parseNameAddr);
+  request.headers.read("to", parseNameAddr);
   if (callId === "") throw new SipParseError("NO_CALL_ID", "empty Call-ID");
   if (maxForwards !== undefined) parseDecimal(maxForwards, 255, "Max-Forwards");
   if (request.headers.has("contact")) parseContacts(request.headers);

@@ -42,11 +42,10 @@ export function parseVia(text: string): Via {
   while (at < semicolon && !isSpace(text.charCodeAt(at))) at++;
   const transport = text.slice(start, at);
   if (at === semicolon || !isToken(transport)) throw bad(text);
-  return {
-    transport: transport.toUpperCase(),
-    ...parseHostPort(text.slice(at + 1, semicolon).trim()),
-    params: parseParams(text, semicolon),
-  };
+  const { host, port } = parseHostPort(text.slice(at + 1, semicolon).trim());
+  const params = parseParams(text, semicolon);
+  const name = transport === "UDP" ? transport : transport.toUpperCase();
+  return port === undefined ? { transport: name, host, params } : { transport: name, host, port, params };
 }
 
 const BRANCH = ";branch=";

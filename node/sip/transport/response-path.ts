@@ -1,6 +1,8 @@
 import type { Via } from "../message/via.ts";
+import { isBareValue } from "../message/lexical.ts";
 import { formatVia } from "../message/via.ts";
 import type { SipHeaders } from "../message/headers.ts";
+import type { SocketFlow } from "../flow-tokens.ts";
 import type { Flow } from "../stack.ts";
 
 /** Where the response to a request goes. */
@@ -41,18 +43,32 @@ export function responsePath(flow: Flow, via: Via): ResponsePath {
  * Notes in the top Via where the request really came from.
  * @see RFC 3261 §18.2.1; RFC 3581 §4
  */
-export function noteSource(headers: SipHeaders, via: Via, flow: Flow): Via {
+export function noteSource(headers: SipHeaders, via: Via, flow: Flow): void {
   // The name of a server of the mesh is proven by the link; there is no address to note.
-  if (flow.transport === "MESH") return via;
-  const wantsPort = via.params.get("rport") !== undefined;
-  if (!wantsPort && via.host === flow.address && !via.params.has("received")) return via;
+  if (flow.transport === "MESH") return;
+  const wantsPort = via.params.has("rport");
+  const hasReceived = via.params.has("received");
+  if (!wantsPort && via.host === flow.address && !hasReceived) return;
+  const text = headers.shift("via") ?? "";
+  const noted = wantsPort && !hasReceived ? filledIn(text, flow) : undefined;
+  headers.prepend("Via", noted ?? formatVia(withSource(via, flow)));
+}
+
+const ASKS_FOR_PORT = ";rport";
+
+/** A Via that asks for the port as most do is not put together again. Nothing else in one without quotes looks so. */
+function filledIn(text: string, { address, port }: SocketFlow): string | undefined {
+  const end = text.indexOf(ASKS_FOR_PORT) + ASKS_FOR_PORT.length;
+  const isThere = end >= ASKS_FOR_PORT.length && (end === text.length || text.startsWith(";", end));
+  if (!isThere || text.includes('"') || !isBareValue(address)) return undefined;
+  return `${text.slice(0, end)}=${port}${text.slice(end)};received=${address}`;
+}
+
+function withSource(via: Via, flow: SocketFlow): Via {
   const params = new Map(via.params);
   params.set("received", flow.address);
-  if (wantsPort) params.set("rport", String(flow.port));
-  const noted = { ...via, params };
-  headers.shift("via");
-  headers.prepend("Via", formatVia(noted));
-  return noted;
+  if (params.has("rport")) params.set("rport", String(flow.port));
+  return { ...via, params };
 }
 
 /** The flow of a request, and whether its sender listens there. @see RFC 3581 §3 */

@@ -71,6 +71,28 @@ describe("SIP header fields", () => {
     expect(headers.has("Via")).to.equal(false);
   });
 
+  it("are read once by a parser, their clones' too, until they are replaced", () => {
+    const read: string[] = [];
+    const parse = (value: string) => {
+      read.push(value);
+      if (value === "bad") throw new Error("malformed");
+      return value.length;
+    };
+    const headers = createHeaders([
+      ["From", "one"],
+      ["From", "other"],
+    ]);
+    expect(headers.read("to", parse)).to.equal(undefined);
+    expect([headers.read("from", parse), headers.clone().read("f", parse)]).to.deep.equal([3, 3]);
+    expect(headers.read("from", (value) => value.toUpperCase())).to.equal("ONE");
+    headers.set("From", "again");
+    expect(headers.read("from", parse)).to.equal(5);
+    expect(read).to.deep.equal(["one", "again"]);
+    headers.set("From", "bad");
+    expect(() => headers.read("from", parse)).to.throw("malformed");
+    expect(() => headers.read("from", parse)).to.throw("malformed");
+  });
+
   it("are independent of their clone", () => {
     const headers = createHeaders([["A", "1"]]);
     const clone = headers.clone();

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import fc from "fast-check";
 import { createHeaders } from "../../../../node/sip/message/headers.ts";
 import { parseVia } from "../../../../node/sip/message/via.ts";
 import type { Flow } from "../../../../node/sip/stack.ts";
@@ -27,6 +28,20 @@ describe("the source of a request, noted in its Via", () => {
     expect(noted("SIP/2.0/UDP 192.0.2.9:5060;rport;branch=z9hG4bK1")).to.deep.equal([
       "SIP/2.0/UDP 192.0.2.9:5060;rport=40000;branch=z9hG4bK1;received=192.0.2.9",
     ]);
+  });
+
+  it("is the same however the Via that asks for it is written", () => {
+    const params = ["rport", "branch=z9hG4bK1", 'x=";rport;"', "rport-x", "y=rport", "received=198.51.100.1", "ttl=1"];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(params), fc.constantFrom(";", "; ", " ;"), (chosen, separator) => {
+        const text = ["SIP/2.0/UDP host.invalid:5070", ...chosen].join(separator);
+        const asked = chosen.includes("rport");
+        const expected = new Map(parseVia(text).params).set("received", "192.0.2.9");
+        if (asked) expected.set("rport", "40000");
+        expect(noted(text)).to.have.length(1);
+        expect(parseVia(noted(text)[0] as string)).to.deep.equal({ ...parseVia(text), params: expected });
+      }),
+    );
   });
 
   it("replaces what the sender claims it to be", () => {
