@@ -40,10 +40,13 @@ export class BindingTable {
 
   /** Replaces all bindings of an AoR. */
   set(aor: Aor, bindings: readonly Binding[]): void {
-    this.#unlist(aor);
-    if (bindings.length === 0) return;
+    const entry = this.#entries.get(aor);
+    if (entry !== undefined) this.#unlist(aor, entry);
+    if (bindings.length === 0) return void this.#entries.delete(aor);
     const expirySecond = secondOf(Math.min(...bindings.map((binding) => binding.expiresAtMs)));
-    this.#entries.set(aor, { bindings, expirySecond });
+    // Changed where it is: a key that is taken out of a map and put in anew leaves a hole each time, which every later look-up of it passes.
+    if (entry === undefined) this.#entries.set(aor, { bindings, expirySecond });
+    else Object.assign(entry, { bindings, expirySecond });
     this.#contacts += bindings.length;
     list(this.#byExpirySecond, expirySecond, aor);
     for (const connection of connectionsOf(bindings)) list(this.#byConnection, connection, aor);
@@ -78,10 +81,7 @@ export class BindingTable {
     return due;
   }
 
-  #unlist(aor: Aor): void {
-    const entry = this.#entries.get(aor);
-    if (entry === undefined) return;
-    this.#entries.delete(aor);
+  #unlist(aor: Aor, entry: Entry): void {
     this.#contacts -= entry.bindings.length;
     unlist(this.#byExpirySecond, entry.expirySecond, aor);
     for (const connection of connectionsOf(entry.bindings)) unlist(this.#byConnection, connection, aor);
