@@ -197,6 +197,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     router,
     held,
     onSent: (request, from, to) => history.sent(request, from, to),
+    logger: part("messaging"),
   });
   const sessions = createSessionProxy({
     ...shared,

@@ -8,8 +8,10 @@ import type { Locator } from "../federation/locator.ts";
 import type { OwnerRouter } from "../federation/route-to-owner.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
+import { expiresOf } from "../sip/message/contact.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
 import type { OnceDelivery } from "./deliver-once.ts";
@@ -24,12 +26,13 @@ export interface PagerComponents {
   readonly locator: Pick<Locator, "owned" | "newestEpoch">;
   /** Told of each message of a client of this server that was delivered or held. */
   readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
+  readonly logger: Logger;
   readonly counters: Counters;
 }
 
 /** Pager-mode messages. @see RFC 3428 */
 export interface Pager {
-  /** A MESSAGE for a user of this domain, whose sender the edge has found out. Every request is answered. */
+  /** A MESSAGE for a user of this domain, whose sender the edge has found out. Every request is answered. @throws {SipParseError} */
   handleMessage(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
 }
 
@@ -37,7 +40,7 @@ export interface Pager {
  * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
  * not looked at.
  */
-export function createPager({ router, held, once, locator, onSent, counters }: PagerComponents): Pager {
+export function createPager({ router, held, once, locator, onSent, logger, counters }: PagerComponents): Pager {
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -73,7 +76,7 @@ export function createPager({ router, held, once, locator, onSent, counters }: P
       if (again !== undefined) counters.add("messaging.repeated");
       else if (mayHold() && held.isToQueue(request, to))
         return answer(hold() ? createResponse(request, 202) : unreachable(request));
-      void (again ?? router.route(request, to, identity, flow)).then((response) => {
+      const answered = (again ?? router.route(request, to, identity, flow)).then((response) => {
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
@@ -83,11 +86,19 @@ export function createPager({ router, held, once, locator, onSent, counters }: P
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
         answer(isCutOff ? createResponse(request, response.status) : response);
       });
+      // A fault of ours that a message brings to light costs that message, not the node.
+      answered.catch((error: unknown) => {
+        counters.add("messaging.faults");
+        logger.error({ err: error, to }, "a message could not be handled");
+        incoming.respond(createResponse(request, 500));
+      });
     },
   };
 }
 
+/** @throws {SipParseError} where Expires, which is needed once it is to be held, cannot be read */
 function check({ headers, body }: SipRequest): Refusal | undefined {
+  expiresOf(headers);
   if (body.length > limits.messaging.bodyBytes) return { status: 413, reason: "Request Entity Too Large" };
   // RFC 3261 §20.15: MUST be present if the body is not empty.
   if (body.length > 0 && !headers.has("Content-Type")) return { status: 400, reason: "Missing Content-Type" };

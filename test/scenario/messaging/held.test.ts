@@ -147,6 +147,20 @@ describe("a message to a user who is not there", () => {
     expect(one.counters.get("messaging.held_expired")).to.equal(1);
   });
 
+  for (const malformed of ["-1", "soon", "1.5", "", "Sat, 28 Nov 2026 19:58:23 GMT"]) {
+    it(`is refused where nobody can read how long it may wait: Expires: ${malformed}`, async () => {
+      const { domain, one, two } = twoServers();
+      const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+      const send = () => joe.message(BOB, "hello?", [["Expires", malformed]]);
+      expect((await send()).status, "they are nowhere").to.equal(400);
+      await bob.register();
+      expect((await send()).status, "the same when they are there").to.equal(400);
+      bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 480)));
+      expect((await send()).status, "and when their device is not").to.equal(400);
+      expect([one.held.status.messages, two.held.status.messages]).to.deep.equal([0, 0]);
+    });
+  }
+
   it("is refused as before when too many wait already", async () => {
     const { domain, one } = twoServers();
     const joe = domain.device("joe", one);
