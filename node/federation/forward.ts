@@ -44,9 +44,14 @@ function isNotToBeNamed(headers: SipHeaders): boolean {
   return headers.has("Privacy") && headers.all("Privacy").some((value) => /(?:^|[;,\s])id(?:$|[;,\s])/i.test(value));
 }
 
-/** The response of a device without what only servers may say. @see RFC 3325 §9.1 */
-export function fromDevice(response: SipResponse): SipResponse {
-  const copy = { ...response, headers: response.headers.clone() };
+/**
+ * The response of a device without what only servers may say: that is 503, too, by which a client would take this server for overloaded, and
+ * leave it for another.
+ * @see RFC 3325 §9.1, RFC 3261 §16.7 step 6
+ */
+export function fromDevice({ status, reason, ...response }: SipResponse): SipResponse {
+  const said = status === 503 ? { status: 500, reason: "Device Unavailable" } : { status, reason };
+  const copy = { ...response, ...said, headers: response.headers.clone() };
   stripAssertions(copy.headers);
   return copy;
 }

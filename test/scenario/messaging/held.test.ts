@@ -79,6 +79,19 @@ describe("a message to a user who is not there", () => {
     expect(two.held.status.messages).to.equal(0);
   });
 
+  it("waits while their device is overloaded", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    let isBusy = true;
+    bob.client.onRequest(({ request, respond }) => respond(createResponse(request, isBusy ? 503 : 200)));
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    isBusy = false;
+    await domain.time.advance(limits.messaging.heldRetryMinMs);
+    expect(bob.texts()).to.deep.equal(["hello?", "hello?"]);
+    expect(two.held.status.messages).to.equal(0);
+  });
+
   it("is delivered as soon as a device of theirs comes back to the same server", async () => {
     const { domain, one } = twoServers();
     const [joe, bob, other] = [domain.device("joe", one), domain.device("bob", one), domain.device("bob", one)];

@@ -74,6 +74,14 @@ describe("the answer of a device", () => {
     const answer = fromDevice(forged);
     expect(notOwnerIn(answer.status, answer.headers)).to.equal(undefined);
   });
+
+  it("does not say that this server is overloaded: clients would leave it (RFC 3261 §16.7 step 6)", () => {
+    const busy = createResponse(request("INVITE", BOB), 503, { headers: [["Retry-After", "7"]] });
+    const answer = fromDevice(busy);
+    expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([500, "7"]);
+    const other = createResponse(request("INVITE", BOB), 486, { reason: "On The Other Line" });
+    expect([fromDevice(other).status, fromDevice(other).reason]).to.deep.equal([486, "On The Other Line"]);
+  });
 });
 
 describe("what can be read of an answer", () => {
