@@ -56,9 +56,21 @@ describe("the copy of a request that goes on", () => {
       );
     expect([has(), has(["Privacy", "none"]), has(["Privacy", "header;id"])]).to.deep.equal([true, true, false]);
     expect(has(["Privacy", "header"], ["Privacy", "id"]), "in two fields").to.equal(false);
-    const unsigned = request("MESSAGE", BOB, { headers: [paid] });
-    unsigned.headers.set("From", '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=1');
-    expect(toDevice(unsigned, { uri: "sip:b@127.0.0.1" }).headers.has(paid[0]), "unsigned").to.equal(false);
+    const isNamed = (from: string) => {
+      const unsigned = request("MESSAGE", BOB, { headers: [paid] });
+      unsigned.headers.set("From", from);
+      return toDevice(unsigned, { uri: "sip:b@127.0.0.1" }).headers.has(paid[0]);
+    };
+    for (const nobody of [
+      "anonymous@anonymous.invalid",
+      "anonymous@ANONYMOUS.Invalid:5060",
+      "%61nonymous@anonymous.invalid.",
+    ])
+      expect(isNamed(`"Anonymous" <sip:${nobody}>;tag=1`), nobody).to.equal(false);
+    expect(isNamed("sips:anonymous@anonymous.INVALID;tag=1"), "without brackets").to.equal(false);
+    expect(isNamed('"x@anonymous.invalid" <sip:alice@example.com>;tag=1'), "only in the name for people").to.equal(
+      true,
+    );
   });
 });
 
