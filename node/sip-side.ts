@@ -143,7 +143,15 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("presence"),
     contactFor,
   });
-  const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
+  const lists = new DomainLists({
+    ...shared,
+    store: storage.lists,
+    users: storage.users,
+    stack,
+    others,
+    domain,
+    logger: part("lists"),
+  });
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
   const history = new History({
     ...shared,
