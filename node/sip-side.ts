@@ -44,7 +44,12 @@ import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "onConflict" | "historyMs"> &
-  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames">>;
+  Partial<
+    Pick<
+      NodeConfig,
+      "unknownUsers" | "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames"
+    >
+  >;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -204,6 +209,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     router,
     held,
+    isUnknown: (user) => config.unknownUsers === "refuse" && !storage.users.has(user),
     onSent: (request, from, to) => history.sent(request, from, to),
     logger: part("messaging"),
   });

@@ -24,6 +24,8 @@ export interface PagerComponents {
   readonly held: HeldMessages;
   readonly once: Pick<OnceDelivery, "isDelivered" | "underWay">;
   readonly locator: Pick<Locator, "owned" | "newestEpoch">;
+  /** Whether there is no such user, as far as that can be known: of one who is registered it is not asked. */
+  readonly isUnknown: (user: Aor) => boolean;
   /** Told of each message of a client of this server that was delivered or held. */
   readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
   readonly logger: Logger;
@@ -40,7 +42,16 @@ export interface Pager {
  * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
  * not looked at.
  */
-export function createPager({ router, held, once, locator, onSent, logger, counters }: PagerComponents): Pager {
+export function createPager({
+  router,
+  held,
+  once,
+  locator,
+  isUnknown,
+  onSent,
+  logger,
+  counters,
+}: PagerComponents): Pager {
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -72,15 +83,17 @@ export function createPager({ router, held, once, locator, onSent, logger, count
         incoming.respond(response);
       };
       const hold = () => mayHold() && held.hold(request, to);
+      const isForNobody = () => identity.from === "client" && isUnknown(to);
       const again = name && once.underWay(name);
       if (again !== undefined) counters.add("messaging.repeated");
-      else if (mayHold() && held.isToQueue(request, to))
+      else if (mayHold() && held.isToQueue(request, to) && !isForNobody())
         return answer(hold() ? createResponse(request, 202) : unreachable(request));
       const answered = (again ?? router.route(request, to, identity, flow)).then((response) => {
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
           isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
+        if (isToWait && isForNobody()) return answer(createResponse(request, 404, { reason: "No Such User" }));
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");

@@ -41,6 +41,8 @@ const ROSTER_MS = 1_000;
 
 export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
+  /** Whether messages to whom its table of users does not have are refused while they are nowhere. */
+  readonly refusesUnknown?: boolean;
   /** Hears what is logged of buddy lists. */
   readonly logger?: Logger;
   /** What an earlier run left on disk. */
@@ -135,7 +137,8 @@ export class SimulatedDomain {
       router,
       contacts: registrar,
     });
-    const pager = createPager({ ...shared, router, held, once, onSent: () => {} });
+    const isUnknown = (user: Aor) => options.refusesUnknown === true && !storage.users.has(user);
+    const pager = createPager({ ...shared, router, held, once, isUnknown, onSent: () => {} });
     createEdge({
       machine: { all: new Set() },
       ...shared,

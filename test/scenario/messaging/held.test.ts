@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
@@ -29,6 +30,36 @@ describe("a message to a user who is not there", () => {
     await domain.time.advance(600_000);
     expect(bob.texts()).to.deep.equal(["1", "2", "3"]);
     expect((await joe.message(BOB, "4")).status).to.equal(200);
+  });
+
+  it("is refused where all users are known, and they are not, unless they are registered all the same", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one", { refusesUnknown: true });
+    const two = domain.server("two", { refusesUnknown: true });
+    const secrets = digestSecrets("bob", "example.com", "secret");
+    one.storage.users.put({ aor: BOB, username: "bob", realm: "example.com", ...secrets });
+    const joe = domain.device("joe", one);
+    const PAT = "sip:pat@example.com" as Aor;
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    expect((await joe.message(PAT, "hello?")).status).to.equal(404);
+    expect(one.held.status.messages).to.equal(1);
+    // Of a server without a node, say.
+    const pat = domain.device("pat", two);
+    await pat.register();
+    expect((await joe.message(PAT, "hello!")).status).to.equal(200);
+    pat.client.onRequest(({ request, respond }) => respond(createResponse(request, 480)));
+    expect((await joe.message(PAT, "are you there?")).status, "at their server they are known").to.equal(202);
+    expect(two.held.status.messages).to.equal(1);
+  });
+
+  it("that waits for somebody who is no user any more has no others put behind it, where all users are known", async () => {
+    const domain = new SimulatedDomain();
+    const before = domain.server("one");
+    expect((await domain.device("joe", before).message(BOB, "hello?")).status).to.equal(202);
+    await domain.stop(before);
+    const one = domain.restart(before, { refusesUnknown: true });
+    expect((await domain.device("joe", one).message(BOB, "hello?")).status).to.equal(404);
+    expect(one.held.status.messages).to.equal(1);
   });
 
   it("is not held when it is of a dialog: there only a device can say whether that is (RFC 3261 §12.2.2)", async () => {
