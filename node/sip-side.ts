@@ -44,7 +44,12 @@ import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "onConflict" | "historyMs"> &
-  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames">>;
+  Partial<
+    Pick<
+      NodeConfig,
+      "unknownUsers" | "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames"
+    >
+  >;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -143,7 +148,15 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("presence"),
     contactFor,
   });
-  const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
+  const lists = new DomainLists({
+    ...shared,
+    store: storage.lists,
+    users: storage.users,
+    stack,
+    others,
+    domain,
+    logger: part("lists"),
+  });
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
   const history = new History({
     ...shared,
@@ -196,7 +209,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     router,
     held,
+    isUnknown: (user) => config.unknownUsers === "refuse" && !storage.users.has(user),
     onSent: (request, from, to) => history.sent(request, from, to),
+    logger: part("messaging"),
   });
   const sessions = createSessionProxy({
     ...shared,

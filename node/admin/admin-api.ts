@@ -11,7 +11,7 @@ import type { ResourceList, User } from "../storage/ports.ts";
 import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
 import { formatMetrics, PROMETHEUS_TYPE } from "./prometheus.ts";
-import { checkNoList, checkNoUser } from "./user-or-list.ts";
+import { checkNoList, checkNotServed, checkNoUser } from "./user-or-list.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
 export interface AdminApiOptions {
@@ -222,6 +222,7 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
       members: [...new Set(members.map((member) => parseUser(member, domain)))],
     };
     checkList(list, view);
+    checkNotServed(await view.lookup(list.uri));
     view.lists.put(list);
     return reply.status(201).send(list);
   });

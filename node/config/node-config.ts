@@ -51,6 +51,8 @@ export interface NodeConfig {
   /** SIP servers of the domain without nodes of their own. */
   readonly trusted: readonly TrustedServer[];
   readonly onConflict: ConflictPolicy;
+  /** What becomes of a message to a user who is nowhere, and whom the table of users does not have. */
+  readonly unknownUsers: "hold" | "refuse";
   /** How long messages are kept in users' histories; 0: not at all. */
   readonly historyMs: number;
   /** Only with `domain`; otherwise the roster's term holds. */
@@ -123,6 +125,7 @@ function complete(values: OptionValues): NodeConfig {
     digest: values.digest ?? "md5",
     trusted: values.trust ?? [],
     onConflict: values["on-conflict"] ?? "takeover",
+    unknownUsers: values["unknown-users"] ?? "hold",
     historyMs: values.history ?? DEFAULT_HISTORY_MS,
     ...(values.lease !== undefined && { leaseMs: values.lease }),
     ...(values.voters !== undefined && { voters: values.voters }),
@@ -171,6 +174,8 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
       );
     }
   }
+  if (config.authentication === "none" && config.unknownUsers === "refuse")
+    refuse(["auth", "unknown-users"], "without authentication there is no table of users to know them by");
   const certificates = values["tls-cert"]?.length ?? 0;
   if ((values["tls-key"]?.length ?? 0) !== certificates)
     refuse(["tls-cert", "tls-key"], "each certificate needs its key, in the same order");

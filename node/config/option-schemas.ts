@@ -105,6 +105,7 @@ export const optionSchemas = {
   digest: oneOf("md5", "sha-256", "both"),
   trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
+  "unknown-users": oneOf("hold", "refuse"),
   history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,

@@ -66,6 +66,10 @@ export const options = {
     "takeover|redirect|reject",
     "when a user registers here whom another server owns: take them over (default), redirect the client, or reject",
   ),
+  "unknown-users": one(
+    "hold|refuse",
+    "what becomes of a message to a user who is nowhere and whom `aorta user add` has not made known to this server: it waits, as that may be a user of another server (default), or is refused (404), for domains whose servers all know all users",
+  ),
   history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
   lease: one(
     "duration",

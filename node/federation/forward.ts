@@ -1,11 +1,11 @@
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { formatBallot } from "../../dht-schema/ballot.ts";
-import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { formatUri, schemeOf, tryParseUri } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 import { AORTA_LOCAL, isSecure, LOCAL_CUT_OFF } from "../sip/stack.ts";
+import { isUnsigned } from "./anonymity.ts";
 import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
 import { stripAssertions } from "./edge-identity.ts";
 
@@ -26,7 +26,7 @@ export function toServer(request: SipRequest, epoch: Epoch): SipRequest {
 
 /**
  * The copy that goes to a device: its Contact becomes the Request-URI (RFC 3261 §16.5), the path to it the Route (RFC 3327 §5.2), and
- * what only servers may see is removed. Who asked for privacy, or did not say their name, is not named (RFC 3325 §7, RFC 3323 §4.1.1.3).
+ * what only servers may see is removed. Who does not want to be known is not named.
  */
 export function toDevice(
   request: SipRequest,
@@ -35,18 +35,18 @@ export function toDevice(
   const copy = { ...forwarded(request), uri: requestUriOf(uri) };
   for (const hop of path) copy.headers.append("Route", hop);
   stripAortaHeaders(copy.headers);
-  if (isNotToBeNamed(copy.headers)) copy.headers.delete("P-Asserted-Identity");
+  if (isUnsigned(copy.headers)) copy.headers.delete("P-Asserted-Identity");
   return copy;
 }
 
-function isNotToBeNamed(headers: SipHeaders): boolean {
-  if (headers.get("From")?.includes("@anonymous.invalid") === true) return true;
-  return headers.has("Privacy") && headers.all("Privacy").some((value) => /(?:^|[;,\s])id(?:$|[;,\s])/i.test(value));
-}
-
-/** The response of a device without what only servers may say. @see RFC 3325 §9.1 */
-export function fromDevice(response: SipResponse): SipResponse {
-  const copy = { ...response, headers: response.headers.clone() };
+/**
+ * The response of a device without what only servers may say: that is 503, too, by which a client would take this server for overloaded, and
+ * leave it for another.
+ * @see RFC 3325 §9.1, RFC 3261 §16.7 step 6
+ */
+export function fromDevice({ status, reason, ...response }: SipResponse): SipResponse {
+  const said = status === 503 ? { status: 500, reason: "Device Unavailable" } : { status, reason };
+  const copy = { ...response, ...said, headers: response.headers.clone() };
   stripAssertions(copy.headers);
   return copy;
 }

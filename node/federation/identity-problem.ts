@@ -1,11 +1,9 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import { domainOf, parseAor } from "../../dht-schema/aor.ts";
+import { domainOf } from "../../dht-schema/aor.ts";
+import { isNobodys } from "./anonymity.ts";
 import type { Examined } from "./examine-request.ts";
 import { isProxied } from "./examine-request.ts";
 import type { Refusal } from "./refusal.ts";
-
-/** In From it stands for a user who does not want to be known. @see RFC 3323 §4.1.1.3 */
-const ANONYMOUS = parseAor("sip:anonymous@anonymous.invalid");
 
 /**
  * Whether a client may make a request as the user who it turned out to be.
@@ -27,5 +25,5 @@ export function identityProblem(examined: Examined, user: Aor, domain: string): 
  * promised than is kept.
  */
 function isHidden({ from, method }: Examined): boolean {
-  return from === ANONYMOUS && isProxied(method);
+  return isNobodys(from) && isProxied(method);
 }

@@ -7,8 +7,10 @@ import type { Locator } from "../federation/locator.ts";
 import type { OwnerRouter } from "../federation/route-to-owner.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
+import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
+import { expiresOf } from "../sip/message/contact.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
 import type { OnceDelivery } from "./deliver-once.ts";
@@ -21,14 +23,17 @@ export interface PagerComponents {
   readonly held: HeldMessages;
   readonly once: Pick<OnceDelivery, "isDelivered" | "underWay">;
   readonly locator: Pick<Locator, "owned" | "newestEpoch">;
+  /** Whether there is no such user, as far as that can be known: of one who is registered it is not asked. */
+  readonly isUnknown: (user: Aor) => boolean;
   /** Told of each message of a client of this server that was delivered or held. */
   readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
+  readonly logger: Logger;
   readonly counters: Counters;
 }
 
 /** Pager-mode messages. @see RFC 3428 */
 export interface Pager {
-  /** A MESSAGE for a user of this domain, whose sender the edge has found out. Every request is answered. */
+  /** A MESSAGE for a user of this domain, whose sender the edge has found out. Every request is answered. @throws {SipParseError} */
   handleMessage(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
 }
 
@@ -36,7 +41,16 @@ export interface Pager {
  * Proxies messages to the devices of their user, or holds them until there are some. What a message says, CPIM and IMDN included, is
  * not looked at.
  */
-export function createPager({ router, held, once, locator, onSent, counters }: PagerComponents): Pager {
+export function createPager({
+  router,
+  held,
+  once,
+  locator,
+  isUnknown,
+  onSent,
+  logger,
+  counters,
+}: PagerComponents): Pager {
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -67,25 +81,35 @@ export function createPager({ router, held, once, locator, onSent, counters }: P
         incoming.respond(response);
       };
       const hold = () => mayHold() && held.hold(request, to);
+      const isForNobody = () => identity.from === "client" && isUnknown(to);
       const again = name && once.underWay(name);
       if (again !== undefined) counters.add("messaging.repeated");
-      else if (mayHold() && held.isToQueue(request, to))
+      else if (mayHold() && held.isToQueue(request, to) && !isForNobody())
         return answer(hold() ? createResponse(request, 202) : unreachable(request));
-      void (again ?? router.route(request, to, identity, flow)).then((response) => {
+      const answered = (again ?? router.route(request, to, identity, flow)).then((response) => {
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
           isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
+        if (isToWait && isForNobody()) return answer(createResponse(request, 404, { reason: "No Such User" }));
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
         answer(isCutOff ? createResponse(request, response.status) : response);
       });
+      // A fault of ours that a message brings to light costs that message, not the node.
+      answered.catch((error: unknown) => {
+        counters.add("messaging.faults");
+        logger.error({ err: error, to }, "a message could not be handled");
+        incoming.respond(createResponse(request, 500));
+      });
     },
   };
 }
 
+/** @throws {SipParseError} where Expires, which is needed once it is to be held, cannot be read */
 function check({ headers, body }: SipRequest): Refusal | undefined {
+  expiresOf(headers);
   if (body.length > limits.messaging.bodyBytes) return { status: 413, reason: "Request Entity Too Large" };
   // RFC 3261 §20.15: MUST be present if the body is not empty.
   if (body.length > 0 && !headers.has("Content-Type")) return { status: 400, reason: "Missing Content-Type" };

@@ -42,7 +42,9 @@ function fork(
   for (const branch of branches) {
     counters.add("federation.branches");
     void send(branch.request, branch.flow, from, { withinMs }).then((response) => {
-      const final = answer.received(isSilent(response) ? unreachable(request) : fromDevice(response));
+      // A device that is overloaded takes it later: RFC 3261 §21.5.4.
+      const isForNow = isSilent(response) || response.status === 503;
+      const final = answer.received(isForNow ? unreachable(request) : fromDevice(response));
       if (final !== undefined) resolve(final);
     });
   }

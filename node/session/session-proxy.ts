@@ -40,8 +40,13 @@ export interface SessionProxy {
   follow(incoming: IncomingRequest): boolean;
 }
 
-/** What belongs to a session. All else would be asked for in somebody's name, and nobody has proven theirs on this way. @see RFC 3261 §11, §12.2, 3262, 3311, 3515, 6086 */
-const METHODS: ReadonlySet<string> = new Set(["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "OPTIONS"]);
+/**
+ * What belongs to a session. All else would be asked for in somebody's name, and nobody has proven theirs on this way; a MESSAGE is of the two who talk.
+ * @see RFC 3261 §11, §12.2, 3262, 3311, 3428 §4, 3515, 6086
+ */
+const METHODS: ReadonlySet<string> = new Set([
+  ...["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "OPTIONS", "MESSAGE"],
+]);
 
 export function createSessionProxy(components: SessionProxyComponents): SessionProxy {
   return new Proxy(components);

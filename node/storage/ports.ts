@@ -22,6 +22,7 @@ export interface User {
 
 export interface UserStore {
   find(username: string, realm: string): User | undefined;
+  has(aor: Aor): boolean;
   put(user: User): void;
   remove(aor: Aor): boolean;
   list(): readonly User[];

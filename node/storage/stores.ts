@@ -31,6 +31,7 @@ export function createSettings(database: Database): Settings {
 /** Users in the database: each write is on disk when it returns. */
 export function createUserStore(database: Database): UserStore {
   const find = database.prepare("SELECT * FROM user WHERE username = ? AND realm = ?");
+  const has = database.prepare("SELECT 1 FROM user WHERE aor = ?");
   const put = database.prepare(
     `INSERT INTO user VALUES (?, ?, ?, ?, ?) ON CONFLICT (aor) DO UPDATE SET
        username = excluded.username, realm = excluded.realm, ha1_md5 = excluded.ha1_md5, ha1_sha256 = excluded.ha1_sha256`,
@@ -42,6 +43,7 @@ export function createUserStore(database: Database): UserStore {
       const row = find.get(username, realm);
       return row && userOf(row);
     },
+    has: (aor) => has.get(aor) !== undefined,
     put(user) {
       const holder = find.get(user.username, user.realm);
       if (holder !== undefined && holder["aor"] !== user.aor) {

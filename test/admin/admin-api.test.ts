@@ -153,6 +153,10 @@ describe("the admin API", () => {
     view.users.put({ aor: parseAor("sip:ann@example.com"), username: "ann", realm: "example.com", ...ha1 });
     expect((await post({ uri: "ann" }))[1]).to.satisfy(refusal("IS_USER", /is a user/));
     view.users.remove(parseAor("sip:ann@example.com"));
+    view.inParis.add(parseAor("sip:zoe@example.com"));
+    expect((await post({ uri: "zoe" }))[1]).to.satisfy(
+      refusal("IS_USER", /zoe@example\.com is a user, who is on paris/),
+    );
     expect(await call({ method: "DELETE", url: "/v1/lists/joe-friends" })).to.deep.equal([204, undefined]);
     expect((await call({ method: "DELETE", url: "/v1/lists/joe-friends" }))[0]).to.equal(404);
   });

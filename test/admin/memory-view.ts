@@ -32,6 +32,7 @@ export class MemoryView implements NodeView {
   readonly lists = new DomainLists({
     store: openMemoryStorage().lists,
     stack: { send: () => Promise.reject(new Error("there are no others")) },
+    users: this.users,
     ...{ others: () => [], domain: "example.com", clock: systemClock, timers: systemTimers },
     ...{ counters: createCounters(), logger: silentLogger },
   });
@@ -67,7 +68,10 @@ export class MemoryView implements NodeView {
   peer(server: ServerId) {
     return server === berlin.id ? { peer: this.peers()[0]!, voter: true, ownsByOurRegisters: 0 } : undefined;
   }
+  /** Users on the other server. */
+  readonly inParis = new Set<Aor>();
   async lookup(aor: Aor) {
+    if (this.inParis.has(aor)) return { aor, state: "owned" as const, owner: paris, replicas: [] };
     return { aor, state: "nobody" as const, replicas: [] };
   }
   bindings() {

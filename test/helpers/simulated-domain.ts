@@ -17,6 +17,7 @@ import type { PresenceServer } from "../../node/presence/presence-server.ts";
 import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
 import type { Registrar, RegistrarOptions } from "../../node/registrar/registrar.ts";
 import { createRegistrar } from "../../node/registrar/create-registrar.ts";
+import type { Logger } from "../../node/runtime/logger.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import type { Counters } from "../../node/runtime/metrics.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
@@ -40,6 +41,10 @@ const ROSTER_MS = 1_000;
 
 export interface SimulatedServerOptions extends RegistrarOptions {
   readonly authenticator?: ClientAuthenticator | "none";
+  /** Whether messages to whom its table of users does not have are refused while they are nowhere. */
+  readonly refusesUnknown?: boolean;
+  /** Hears what is logged of buddy lists. */
+  readonly logger?: Logger;
   /** What an earlier run left on disk. */
   readonly storage?: Storage;
   /** Sees each answer to a REGISTER in the turn of the event loop in which it leaves. */
@@ -108,7 +113,9 @@ export class SimulatedDomain {
       contactFor: () => "sip:127.0.0.1:5060",
     });
     const others = () => this.#others(locator.self);
-    const lists = new DomainLists({ ...shared, store: storage.lists, domain: DOMAIN, others });
+    const logger = options.logger ?? silentLogger;
+    const { lists: store, users } = storage;
+    const lists = new DomainLists({ ...shared, store, users, domain: DOMAIN, others, logger });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
     this.network.links.onDown(locator.self, () => delivered.keep());
     const deliver = createDeviceFork({
@@ -133,7 +140,8 @@ export class SimulatedDomain {
       router,
       contacts: registrar,
     });
-    const pager = createPager({ ...shared, router, held, once, onSent: () => {} });
+    const isUnknown = (user: Aor) => options.refusesUnknown === true && !storage.users.has(user);
+    const pager = createPager({ ...shared, router, held, once, isUnknown, onSent: () => {} });
     createEdge({
       machine: { all: new Set() },
       ...shared,

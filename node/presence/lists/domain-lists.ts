@@ -10,7 +10,7 @@ import { createRequest, createResponse } from "../../sip/message/build.ts";
 import type { SipResponse } from "../../sip/message/message.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest, SipStack } from "../../sip/stack.ts";
-import type { ListVersion, ResourceList, ResourceListStore } from "../../storage/ports.ts";
+import type { ListVersion, ResourceList, ResourceListStore, UserStore } from "../../storage/ports.ts";
 import type { ListsAnswer, ListsRequest } from "./list-versions.ts";
 import { digestOf, isNewer, pageOf, readListsAnswer, readListsRequest } from "./list-versions.ts";
 
@@ -19,6 +19,7 @@ export const LISTS_METHOD = "AORTA-LISTS";
 
 export interface DomainListsComponents {
   readonly store: ResourceListStore;
+  readonly users: Pick<UserStore, "has">;
   readonly stack: Pick<SipStack, "send">;
   /** The other servers of the domain. */
   readonly others: () => readonly ServerId[];
@@ -149,9 +150,28 @@ export class DomainLists {
       return false;
     }
     counters.add("presence.lists_learnt", newer.length);
+    const before = newer.map(({ uri }) => store.versionOf(uri));
     store.learn(newer);
+    for (const [at, version] of newer.entries()) this.#warnOf(version, before[at]);
     this.#digest = undefined;
     return true;
+  }
+
+  /** Says what a list of another server has taken the place of, where nobody meant it to. */
+  #warnOf({ uri, version, list }: ListVersion, before: ListVersion | undefined): void {
+    const { users, logger } = this.#components;
+    if (list === undefined) return;
+    // Servers of before lists were shared have put neither with regard to the other.
+    if (version === 0 && before?.version === 0 && before.list !== undefined)
+      logger.warn(
+        { list, lost: before.list },
+        "two servers had a buddy list of the same address before these were shared: one is kept",
+      );
+    if (users.has(uri))
+      logger.warn(
+        { list },
+        "a buddy list has the address of a user of this server: nobody can watch or reach them until it is removed",
+      );
   }
 
   #hasRoomFor(versions: readonly ListVersion[]): boolean {

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
@@ -29,6 +30,36 @@ describe("a message to a user who is not there", () => {
     await domain.time.advance(600_000);
     expect(bob.texts()).to.deep.equal(["1", "2", "3"]);
     expect((await joe.message(BOB, "4")).status).to.equal(200);
+  });
+
+  it("is refused where all users are known, and they are not, unless they are registered all the same", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one", { refusesUnknown: true });
+    const two = domain.server("two", { refusesUnknown: true });
+    const secrets = digestSecrets("bob", "example.com", "secret");
+    one.storage.users.put({ aor: BOB, username: "bob", realm: "example.com", ...secrets });
+    const joe = domain.device("joe", one);
+    const PAT = "sip:pat@example.com" as Aor;
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    expect((await joe.message(PAT, "hello?")).status).to.equal(404);
+    expect(one.held.status.messages).to.equal(1);
+    // Of a server without a node, say.
+    const pat = domain.device("pat", two);
+    await pat.register();
+    expect((await joe.message(PAT, "hello!")).status).to.equal(200);
+    pat.client.onRequest(({ request, respond }) => respond(createResponse(request, 480)));
+    expect((await joe.message(PAT, "are you there?")).status, "at their server they are known").to.equal(202);
+    expect(two.held.status.messages).to.equal(1);
+  });
+
+  it("that waits for somebody who is no user any more has no others put behind it, where all users are known", async () => {
+    const domain = new SimulatedDomain();
+    const before = domain.server("one");
+    expect((await domain.device("joe", before).message(BOB, "hello?")).status).to.equal(202);
+    await domain.stop(before);
+    const one = domain.restart(before, { refusesUnknown: true });
+    expect((await domain.device("joe", one).message(BOB, "hello?")).status).to.equal(404);
+    expect(one.held.status.messages).to.equal(1);
   });
 
   it("is not held when it is of a dialog: there only a device can say whether that is (RFC 3261 §12.2.2)", async () => {
@@ -76,6 +107,19 @@ describe("a message to a user who is not there", () => {
     // The silent device, asked once more, has as long as at first.
     await domain.time.advance(limits.federation.deliveryMs + 1_000);
     expect(elsewhere.texts()).to.deep.equal(["hello?"]);
+    expect(two.held.status.messages).to.equal(0);
+  });
+
+  it("waits while their device is overloaded", async () => {
+    const { domain, one, two } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    await bob.register();
+    let isBusy = true;
+    bob.client.onRequest(({ request, respond }) => respond(createResponse(request, isBusy ? 503 : 200)));
+    expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+    isBusy = false;
+    await domain.time.advance(limits.messaging.heldRetryMinMs);
+    expect(bob.texts()).to.deep.equal(["hello?", "hello?"]);
     expect(two.held.status.messages).to.equal(0);
   });
 
@@ -146,6 +190,20 @@ describe("a message to a user who is not there", () => {
     expect(bob.texts()).to.deep.equal(["some day"]);
     expect(one.counters.get("messaging.held_expired")).to.equal(1);
   });
+
+  for (const malformed of ["-1", "soon", "1.5", "", "Sat, 28 Nov 2026 19:58:23 GMT"]) {
+    it(`is refused where nobody can read how long it may wait: Expires: ${malformed}`, async () => {
+      const { domain, one, two } = twoServers();
+      const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+      const send = () => joe.message(BOB, "hello?", [["Expires", malformed]]);
+      expect((await send()).status, "they are nowhere").to.equal(400);
+      await bob.register();
+      expect((await send()).status, "the same when they are there").to.equal(400);
+      bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 480)));
+      expect((await send()).status, "and when their device is not").to.equal(400);
+      expect([one.held.status.messages, two.held.status.messages]).to.deep.equal([0, 0]);
+    });
+  }
 
   it("is refused as before when too many wait already", async () => {
     const { domain, one } = twoServers();

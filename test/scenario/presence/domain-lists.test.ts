@@ -1,12 +1,15 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
 import { LISTS_METHOD } from "../../../node/presence/lists/domain-lists.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { Phone } from "../../helpers/phone.ts";
 import { readRlmi } from "../../helpers/rlmi.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+import { openMemoryStorage } from "../../../node/storage/storage.ts";
 
 const user = (name: string) => `sip:${name}@example.com` as Aor;
 const FRIENDS = user("joe-friends");
@@ -109,6 +112,47 @@ describe("the lists of a domain", () => {
     domain.meet(one, two);
     await domain.time.advance(100);
     expect([one, two].map(membersAt)).to.deep.equal([["bob"], ["bob"]]);
+  });
+
+  it("of the same address, which two servers had before they shared them, are one: what is lost is in the log", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [openMemoryStorage(), openMemoryStorage()];
+    one.lists.put({ uri: FRIENDS, version: 0, list: friends("alice") });
+    two.lists.put({ uri: FRIENDS, version: 0, list: friends("bob") });
+    for (const lists of [one.lists, two.lists])
+      lists.put({ uri: user("same"), version: 0, list: { ...friends("carol"), uri: user("same") } });
+    const warnings: object[] = [];
+    const servers = [one, two].map((storage, at) =>
+      domain.server(`s${at}`, { storage, logger: { ...silentLogger, warn: (fields) => warnings.push(fields) } }),
+    );
+    await domain.time.advance(1000);
+    const [kept, same] = servers.map(membersAt);
+    expect(kept).to.deep.equal(same);
+    const [list, lost] =
+      kept?.[0] === "alice" ? [friends("alice"), friends("bob")] : [friends("bob"), friends("alice")];
+    expect(warnings).to.deep.equal([{ list, lost }]);
+    // From here on a change is meant.
+    servers[0]?.lists.put(friends("dave"));
+    await domain.time.advance(1000);
+    expect([servers.map(membersAt), warnings.length]).to.deep.equal([[["dave"], ["dave"]], 1]);
+  });
+
+  it("that have the address of a user of another server are in the log there", async () => {
+    const domain = new SimulatedDomain();
+    const storage = openMemoryStorage();
+    const secrets = digestSecrets("joe-friends", "example.com", "secret");
+    storage.users.put({ aor: FRIENDS, username: "joe-friends", realm: "example.com", ...secrets });
+    const warnings: object[] = [];
+    const one = domain.server("one");
+    domain.server("two", { storage, logger: { ...silentLogger, warn: (fields) => warnings.push(fields) } });
+    await domain.time.advance(10);
+    one.lists.put({ ...friends("alice"), uri: user("others") });
+    one.lists.put(friends("alice"));
+    await domain.time.advance(1000);
+    expect(warnings).to.deep.equal([{ list: friends("alice") }]);
+    one.lists.remove(FRIENDS);
+    await domain.time.advance(1000);
+    expect(warnings).to.have.lengthOf(1);
   });
 
   it("are told again to a server that did not answer in time", async () => {

@@ -56,6 +56,17 @@ describe("a user who does not want to be known (RFC 3323, RFC 3325)", function (
     expect(await historyOf(1, ALICE)).to.deep.equal([{ peer: NOBODY, sent: false, text: "guess who" }]);
   });
 
+  it("is not told of by another spelling of nobody's address", async () => {
+    await alice.register();
+    for (const nobody of ["sip:anonymous@ANONYMOUS.invalid", "sip:anonymous@anonymous.invalid:5060"]) {
+      const message = joe.outside("MESSAGE", ALICE, [["Content-Type", "text/plain"]]);
+      message.headers.set("From", `<${nobody}>;tag=${randomTag()}`);
+      expect((await joe.call({ ...message, body: Buffer.from("guess who") })).status).to.equal(200);
+    }
+    expect(alice.received).to.have.lengthOf(2);
+    expect(shown().filter((text) => text.includes("joe"))).to.deep.equal([]);
+  });
+
   it("has a message held that stays unsigned until it is delivered", async () => {
     const message = hidden(joe.outside("MESSAGE", ALICE, [["Content-Type", "text/plain"]]));
     expect((await joe.call({ ...message, body: Buffer.from("for later") })).status).to.equal(202);

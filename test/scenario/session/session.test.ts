@@ -117,6 +117,20 @@ describe("a session between users", function () {
     for (const phone of [busy, lost]) await phone.register(0);
   });
 
+  it("to a device that is overloaded is answered 500: 503 would be of the caller's own server, within a session too", async () => {
+    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
+    await alice.register();
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    await alice.confirmed();
+    alice.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 503)));
+    expect((await joes.send("INVITE")).status).to.equal(500);
+    expect((await joe.call(joe.invitation(ALICE))).status).to.equal(500);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    await alice.register(0);
+  });
+
   it("that one device declines for the person stops ringing at the others", async () => {
     const joe = await world.agent("joe", 0);
     const [ringing, decliner] = [await world.agent("alice", 2), await world.agent("alice", 2)];
@@ -277,7 +291,7 @@ describe("a way into a session", function () {
     const unknown = () => world.counters(0).get("edge.refused.481");
     const [refusedBefore, unknownBefore] = [refused(), unknown()];
     const ofSessions = ["INVITE", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "OPTIONS"];
-    const inSomebodysName = ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REGISTER", "UNHEARD-OF"];
+    const inSomebodysName = ["SUBSCRIBE", "PUBLISH", "REGISTER", "UNHEARD-OF"];
     for (const sender of [joe, mallory]) {
       const statusOf = async (method: string, changes: Changes) =>
         (await sender.send(changed(joes.request(method), changes))).status;
@@ -294,13 +308,31 @@ describe("a way into a session", function () {
     expect((await joes.send("BYE")).status).to.equal(200);
   });
 
+  it("brings messages of the two who talk, both ways and as they are written (RFC 3428 §4), and nobody else's", async () => {
+    const { joe, mallory, alice, joes, alices } = await session();
+    const cpim = "From: <sip:joe@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nlook";
+    const written = joes.request("MESSAGE", { headers: [["Content-Type", "message/cpim"]] });
+    expect((await joe.send({ ...written, body: Buffer.from(cpim) })).status).to.equal(200);
+    expect((await alices.send("MESSAGE")).status).to.equal(200);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "MESSAGE"]);
+    expect(joe.methods()).to.deep.equal(["MESSAGE"]);
+    const { headers, body } = alice.received.at(-1)!.request;
+    expect([headers.get("Content-Type"), Buffer.from(body).toString()]).to.deep.equal(["message/cpim", cpim]);
+    expect(world.sides[1]!.held.status.messages).to.equal(0);
+    const foreign = { from: "<sip:mallory@example.com>;tag=m", to: "<sip:alice@example.com>;tag=made-up" };
+    const before = alice.received.length;
+    const another = changed(joes.request("MESSAGE"), { callId: "another", ...foreign });
+    expect((await mallory.send(another)).status).to.be.within(400, 499);
+    expect(alice.received).to.have.lengthOf(before);
+  });
+
   it("is still good when its servers have restarted, and still for nothing else", async () => {
     const { joe, alice, joes, alices } = await session();
     for (const server of [0, 1]) await world.restart(server);
     expect((await joes.send("INFO")).status).to.equal(200);
     expect((await alices.send("INFO")).status).to.equal(200);
     expect((await joe.send(changed(joes.request("INFO"), { callId: "another" }))).status).to.equal(481);
-    expect((await joes.send("MESSAGE")).status).to.equal(403);
+    expect((await joes.send("PUBLISH")).status).to.equal(403);
     expect((await alices.send("BYE")).status).to.equal(200);
     expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO"]);
     expect(joe.methods()).to.deep.equal(["INFO", "BYE"]);

@@ -46,6 +46,7 @@ describe("the configuration", () => {
       digest: "md5",
       trusted: [],
       onConflict: "takeover",
+      unknownUsers: "hold",
       historyMs: 90 * 86_400_000,
       announce: [],
       mdns: false,
@@ -91,6 +92,7 @@ describe("the configuration", () => {
     digest: ["SHA-256", "digest", "sha-256"],
     trust: ["192.0.2.2:5080", "trusted", [{ address: "192.0.2.2", port: 5080 }]],
     "on-conflict": ["redirect", "onConflict", "redirect"],
+    "unknown-users": ["refuse", "unknownUsers", "refuse"],
     history: ["30d", "historyMs", 30 * 86_400_000],
     lease: ["5s", "leaseMs", 5000],
     voters: ["7", "voters", 7],
@@ -205,6 +207,10 @@ describe("the configuration", () => {
     "no authentication where others can reach SIP": [
       { flags: { auth: "none" } },
       "--auth: without authentication anybody is anybody: only where SIP listens on loopback, not on 0.0.0.0:5060",
+    ],
+    "users known by a table that is not asked": [
+      { flags: { auth: "none", sip: ["127.0.0.1:5060"], "unknown-users": "refuse" } },
+      "--auth, --unknown-users: without authentication there is no table of users to know them by",
     ],
     "an admin address that others can reach": [
       { flags: { admin: "0.0.0.0:8181" } },

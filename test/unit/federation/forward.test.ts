@@ -56,9 +56,21 @@ describe("the copy of a request that goes on", () => {
       );
     expect([has(), has(["Privacy", "none"]), has(["Privacy", "header;id"])]).to.deep.equal([true, true, false]);
     expect(has(["Privacy", "header"], ["Privacy", "id"]), "in two fields").to.equal(false);
-    const unsigned = request("MESSAGE", BOB, { headers: [paid] });
-    unsigned.headers.set("From", '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=1');
-    expect(toDevice(unsigned, { uri: "sip:b@127.0.0.1" }).headers.has(paid[0]), "unsigned").to.equal(false);
+    const isNamed = (from: string) => {
+      const unsigned = request("MESSAGE", BOB, { headers: [paid] });
+      unsigned.headers.set("From", from);
+      return toDevice(unsigned, { uri: "sip:b@127.0.0.1" }).headers.has(paid[0]);
+    };
+    for (const nobody of [
+      "anonymous@anonymous.invalid",
+      "anonymous@ANONYMOUS.Invalid:5060",
+      "%61nonymous@anonymous.invalid.",
+    ])
+      expect(isNamed(`"Anonymous" <sip:${nobody}>;tag=1`), nobody).to.equal(false);
+    expect(isNamed("sips:anonymous@anonymous.INVALID;tag=1"), "without brackets").to.equal(false);
+    expect(isNamed('"x@anonymous.invalid" <sip:alice@example.com>;tag=1'), "only in the name for people").to.equal(
+      true,
+    );
   });
 });
 
@@ -73,6 +85,14 @@ describe("the answer of a device", () => {
     expect(notOwnerIn(forged.status, forged.headers)).to.deep.equal({ epoch: { version: 9, counter: 9, member: 9 } });
     const answer = fromDevice(forged);
     expect(notOwnerIn(answer.status, answer.headers)).to.equal(undefined);
+  });
+
+  it("does not say that this server is overloaded: clients would leave it (RFC 3261 §16.7 step 6)", () => {
+    const busy = createResponse(request("INVITE", BOB), 503, { headers: [["Retry-After", "7"]] });
+    const answer = fromDevice(busy);
+    expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([500, "7"]);
+    const other = createResponse(request("INVITE", BOB), 486, { reason: "On The Other Line" });
+    expect([fromDevice(other).status, fromDevice(other).reason]).to.deep.equal([486, "On The Other Line"]);
   });
 });
 
