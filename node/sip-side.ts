@@ -31,6 +31,7 @@ import type { SipResponse } from "./sip/message/message.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
+import { DEFAULT_EXPIRY } from "./runtime/expiry-rules.ts";
 import { systemTimers } from "./runtime/timers.ts";
 import type { DigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
@@ -44,7 +45,20 @@ import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "onConflict" | "historyMs"> &
-  Partial<Pick<NodeConfig, "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames">>;
+  Partial<
+    Pick<
+      NodeConfig,
+      | "trusted"
+      | "tls"
+      | "wss"
+      | "certificates"
+      | "authorities"
+      | "unlimited"
+      | "sipNames"
+      | "registrarExpiry"
+      | "presenceExpiry"
+    >
+  >;
 
 export interface SipSideComponents {
   readonly config: SipConfig;
@@ -131,18 +145,22 @@ export function createSipSide(components: SipSideComponents): SipSide {
       placeOf,
       addressesOf: createServerAddresses({ stack, domain }),
     },
-    { policy: config.onConflict },
+    { policy: config.onConflict, ...(config.registrarExpiry && { expiry: config.registrarExpiry }) },
   );
-  const presence = createPresenceServer({
-    ...shared,
-    stack,
-    contacts: registrar,
-    storage,
-    links,
-    random: Math.random,
-    logger: part("presence"),
-    contactFor,
-  });
+  const { presenceExpiry = DEFAULT_EXPIRY } = config;
+  const presence = createPresenceServer(
+    {
+      ...shared,
+      stack,
+      contacts: registrar,
+      storage,
+      links,
+      random: Math.random,
+      logger: part("presence"),
+      contactFor,
+    },
+    { times: { publication: presenceExpiry, subscription: presenceExpiry } },
+  );
   const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
   const history = new History({
@@ -213,6 +231,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     contacts: registrar,
     subscriber: `sip:aorta@${domain}`,
+    longestPublicationSeconds: presenceExpiry.maxSeconds,
     contactFor,
     publish(request, aor, flow) {
       const { promise, resolve } = Promise.withResolvers<SipResponse>();
