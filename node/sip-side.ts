@@ -31,6 +31,7 @@ import type { SipResponse } from "./sip/message/message.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
+import { DEFAULT_EXPIRY } from "./runtime/expiry-rules.ts";
 import { systemTimers } from "./runtime/timers.ts";
 import type { DigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
@@ -47,7 +48,16 @@ type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "
   Partial<
     Pick<
       NodeConfig,
-      "unknownUsers" | "trusted" | "tls" | "wss" | "certificates" | "authorities" | "unlimited" | "sipNames"
+      | "unknownUsers"
+      | "trusted"
+      | "tls"
+      | "wss"
+      | "certificates"
+      | "authorities"
+      | "unlimited"
+      | "sipNames"
+      | "registrarExpiry"
+      | "presenceExpiry"
     >
   >;
 
@@ -136,18 +146,22 @@ export function createSipSide(components: SipSideComponents): SipSide {
       placeOf,
       addressesOf: createServerAddresses({ stack, domain }),
     },
-    { policy: config.onConflict },
+    { policy: config.onConflict, ...(config.registrarExpiry && { expiry: config.registrarExpiry }) },
   );
-  const presence = createPresenceServer({
-    ...shared,
-    stack,
-    contacts: registrar,
-    storage,
-    links,
-    random: Math.random,
-    logger: part("presence"),
-    contactFor,
-  });
+  const { presenceExpiry = DEFAULT_EXPIRY } = config;
+  const presence = createPresenceServer(
+    {
+      ...shared,
+      stack,
+      contacts: registrar,
+      storage,
+      links,
+      random: Math.random,
+      logger: part("presence"),
+      contactFor,
+    },
+    { times: { publication: presenceExpiry, subscription: presenceExpiry } },
+  );
   const lists = new DomainLists({
     ...shared,
     store: storage.lists,
@@ -228,6 +242,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     stack,
     contacts: registrar,
     subscriber: `sip:aorta@${domain}`,
+    longestPublicationSeconds: presenceExpiry.maxSeconds,
     contactFor,
     publish(request, aor, flow) {
       const { promise, resolve } = Promise.withResolvers<SipResponse>();

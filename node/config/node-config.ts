@@ -1,10 +1,12 @@
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
+import type { ExpiryRules } from "../runtime/expiry-rules.ts";
 import type { LogLevel } from "../runtime/logger.ts";
 import { adminSocketOf, DEFAULT_DATA_FOLDER } from "./data-folder.ts";
 import type { TrustedServer } from "../sidecar/trusted-servers.ts";
 import type { DigestOffer } from "../sip/auth/digest-authenticator.ts";
+import { expiryContradictions, expiryOf } from "./expiry-settings.ts";
 import type { OptionValues } from "./option-schemas.ts";
 import type { OptionName } from "./options.ts";
 import type { Flags, Problem, Source } from "./sources.ts";
@@ -53,6 +55,10 @@ export interface NodeConfig {
   readonly onConflict: ConflictPolicy;
   /** What becomes of a message to a user who is nowhere, and whom the table of users does not have. */
   readonly unknownUsers: "hold" | "refuse";
+  /** How long registrations last. */
+  readonly registrarExpiry: ExpiryRules;
+  /** How long publications and subscriptions last. */
+  readonly presenceExpiry: ExpiryRules;
   /** How long messages are kept in users' histories; 0: not at all. */
   readonly historyMs: number;
   /** Only with `domain`; otherwise the roster's term holds. */
@@ -126,6 +132,8 @@ function complete(values: OptionValues): NodeConfig {
     trusted: values.trust ?? [],
     onConflict: values["on-conflict"] ?? "takeover",
     unknownUsers: values["unknown-users"] ?? "hold",
+    registrarExpiry: expiryOf(values, "registrar"),
+    presenceExpiry: expiryOf(values, "presence"),
     historyMs: values.history ?? DEFAULT_HISTORY_MS,
     ...(values.lease !== undefined && { leaseMs: values.lease }),
     ...(values.voters !== undefined && { voters: values.voters }),
@@ -176,6 +184,10 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
   }
   if (config.authentication === "none" && config.unknownUsers === "refuse")
     refuse(["auth", "unknown-users"], "without authentication there is no table of users to know them by");
+  for (const part of ["registrar", "presence"] as const) {
+    for (const [lower, upper] of expiryContradictions(values, part))
+      refuse([lower, upper], `${Number(values[lower])} s is more than ${Number(values[upper])} s`);
+  }
   const certificates = values["tls-cert"]?.length ?? 0;
   if ((values["tls-key"]?.length ?? 0) !== certificates)
     refuse(["tls-cert", "tls-key"], "each certificate needs its key, in the same order");

@@ -62,6 +62,18 @@ function canonicalAddress(address: string): string {
   return new NetAddress({ address, family: isIP(address) === 6 ? "ipv6" : "ipv4" }).address;
 }
 
+/** What SIP calls expires: seconds, or a duration with its unit. */
+function expires(longestSeconds: number) {
+  return parsed(`seconds from 1 to ${longestSeconds}, or a duration such as 5m`, (text) => {
+    const seconds = (parseDuration(/^\d+$/.test(text.trim()) ? `${text.trim()}s` : text) ?? 0) / 1000;
+    return Number.isInteger(seconds) && seconds >= 1 && seconds <= longestSeconds ? seconds : undefined;
+  });
+}
+
+/** Who asks for an hour or more may not be told that it is too brief. @see RFC 3261 §10.3 step 7 */
+const EXPIRES_MIN_MAX = 3600;
+/** A month: what clients leave behind is kept for as long. */
+const EXPIRES_MAX = 30 * 24 * 3600;
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
@@ -106,6 +118,12 @@ export const optionSchemas = {
   trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
   "unknown-users": oneOf("hold", "refuse"),
+  "registrar-min-expires": expires(EXPIRES_MIN_MAX),
+  "registrar-default-expires": expires(EXPIRES_MAX),
+  "registrar-max-expires": expires(EXPIRES_MAX),
+  "presence-min-expires": expires(EXPIRES_MIN_MAX),
+  "presence-default-expires": expires(EXPIRES_MAX),
+  "presence-max-expires": expires(EXPIRES_MAX),
   history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,

@@ -70,6 +70,15 @@ export const options = {
     "hold|refuse",
     "what becomes of a message to a user who is nowhere and whom `aorta user add` has not made known to this server: it waits, as that may be a user of another server (default), or is refused (404), for domains whose servers all know all users",
   ),
+  "registrar-min-expires": one(
+    "seconds",
+    "shortest registration that is accepted; below it clients get 423 (default 60); all -expires also take 5m, 1h, …",
+  ),
+  "registrar-default-expires": one("seconds", "registration of a client that does not say how long (default 3600)"),
+  "registrar-max-expires": one("seconds", "longest registration; more is cut to it (default 7200)"),
+  "presence-min-expires": one("seconds", "shortest publication and subscription that is accepted (default 60)"),
+  "presence-default-expires": one("seconds", "publication and subscription without Expires (default 3600)"),
+  "presence-max-expires": one("seconds", "longest publication and subscription (default 7200)"),
   history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
   lease: one(
     "duration",

@@ -13,6 +13,8 @@ export function isNobodys(address: Aor | undefined): boolean {
 
 /** Whether devices are not to be told who sends a request: its sender asked for that, or has not said their name. @see RFC 3325 §7, RFC 3323 §4.1.1.3 */
 export function isUnsigned(headers: SipHeaders): boolean {
-  if (headers.all("Privacy").some((value) => /(?:^|[;,\s])id(?:$|[;,\s])/i.test(value))) return true;
-  return isNobodys(tryParseAor(parseNameAddr(headers.get("From") ?? "").uri));
+  if (headers.has("Privacy") && headers.all("Privacy").some((value) => /(?:^|[;,\s])id(?:$|[;,\s])/i.test(value)))
+    return true;
+  const from = headers.read("From", parseNameAddr);
+  return from !== undefined && /anonymous/i.test(from.uri) && isNobodys(tryParseAor(from.uri));
 }

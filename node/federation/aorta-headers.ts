@@ -23,6 +23,9 @@ export const AORTA_HOLD = "Aorta-Hold";
 /** Of a 302 or 404: its server had sent the request on, and the link that it took broke; it may have been delivered. */
 export const AORTA_CUT_OFF = "Aorta-Cut-Off";
 
+/** Of a 480 or 482: its user has no device to ask, which is no passing trouble of one that there is. */
+export const AORTA_NOBODY = "Aorta-Nobody";
+
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
 export function epochIn(
   headers: SipHeaders,
@@ -72,7 +75,7 @@ export function notOwnerIn(
 }
 
 const BETWEEN_SERVERS: ReadonlySet<string> = new Set(
-  [AORTA_EPOCH, AORTA_OWNER, AORTA_STATE_EPOCH, AORTA_CUT_OFF, AORTA_MESSAGE, AORTA_HOLD].map(headerKey),
+  [AORTA_EPOCH, AORTA_OWNER, AORTA_STATE_EPOCH, AORTA_CUT_OFF, AORTA_MESSAGE, AORTA_HOLD, AORTA_NOBODY].map(headerKey),
 );
 
 /** Removes what only servers may say, from a message that came from or goes to a client. */

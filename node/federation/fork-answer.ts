@@ -42,7 +42,8 @@ function rank(status: number): number {
   if (status >= 600) return 1;
   const helpful = HELPFUL.indexOf(status);
   // 503 would say that this server is overloaded, so any other 5xx is better (§16.7 step 6).
-  const within = helpful >= 0 ? helpful : status === 503 ? 90 : HELPFUL.length;
+  // 489 would say that there is no such package, when it is another device that cannot be asked now.
+  const within = helpful >= 0 ? helpful : status === 503 || status === 489 ? 90 : HELPFUL.length;
   return Math.floor(status / 100) * 100 + within;
 }
 

@@ -6,7 +6,7 @@ import { formatUri, schemeOf, tryParseUri } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 import { AORTA_LOCAL, isSecure, LOCAL_CUT_OFF } from "../sip/stack.ts";
 import { isUnsigned } from "./anonymity.ts";
-import { AORTA_EPOCH, stripAortaHeaders } from "./aorta-headers.ts";
+import { AORTA_EPOCH, AORTA_NOBODY, stripAortaHeaders } from "./aorta-headers.ts";
 import { stripAssertions } from "./edge-identity.ts";
 
 const MAX_FORWARDS = 70;
@@ -63,7 +63,7 @@ export function branchesOf<Contact extends DeviceContact>(
   contacts: readonly Contact[],
   isSenders: (contact: Contact) => boolean,
 ): readonly Contact[] | SipResponse {
-  if (contacts.length === 0) return unreachable(request);
+  if (contacts.length === 0) return nobody(unreachable(request));
   const eligible =
     schemeOf(request.uri) === "sips"
       ? contacts.filter(({ uri, flow }) => schemeOf(uri) === "sips" && isSecure(flow))
@@ -73,7 +73,7 @@ export function branchesOf<Contact extends DeviceContact>(
     (contact, at) => !isSenders(contact) && !eligible.slice(at + 1).some((later) => isSameDevice(contact, later)),
   );
   // The sender's own device is the only one there is.
-  return others.length === 0 ? createResponse(request, 482) : others;
+  return others.length === 0 ? nobody(createResponse(request, 482)) : others;
 }
 
 interface DeviceContact {
@@ -88,6 +88,12 @@ function isSameDevice(a: DeviceContact, b: DeviceContact): boolean {
 }
 
 const NOT_SECURED = '380 aorta "SIPS Not Allowed: no device of this user is registered with SIPS"';
+
+/** Marks the answer where there is no device to ask. */
+function nobody(response: SipResponse): SipResponse {
+  response.headers.set(AORTA_NOBODY, "1");
+  return response;
+}
 
 /** The answer where a user's devices cannot be reached now. */
 export function unreachable(request: SipRequest): SipResponse {

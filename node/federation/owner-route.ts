@@ -3,6 +3,7 @@ import { AORTA_LOCAL } from "../sip/stack.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { compareBallots, sameBallot } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import { AORTA_NOBODY } from "./aorta-headers.ts";
 import type { Location } from "./locator.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -40,7 +41,14 @@ type State =
   | { readonly kind: "awaiting-link"; readonly hop: OwnerHop }
   | { readonly kind: "done" };
 
-const NOBODY: Refusal = { status: 480, reason: "Temporarily Unavailable", headers: [["Retry-After", "30"]] };
+const NOBODY: Refusal = {
+  status: 480,
+  reason: "Temporarily Unavailable",
+  headers: [
+    ["Retry-After", "30"],
+    [AORTA_NOBODY, "1"],
+  ],
+};
 const UNREACHABLE: Refusal = { status: 480, reason: "Server Of User Unreachable", headers: [["Retry-After", "10"]] };
 const MOVING: Refusal = { status: 480, reason: "User Is Moving", headers: [["Retry-After", "5"]] };
 const UNAVAILABLE: Refusal = { status: 503, reason: "Directory Unavailable", headers: [["Retry-After", "10"]] };

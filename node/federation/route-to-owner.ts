@@ -6,7 +6,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
-import { AORTA_CUT_OFF, epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
+import { AORTA_CUT_OFF, AORTA_NOBODY, epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
 import { localFailure, toServer } from "./forward.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { Location, Locator } from "./locator.ts";
@@ -39,6 +39,8 @@ export interface OwnerRouterComponents {
     /** Waits for a moment until there is a link to a server, and says whether there is. */
     readonly untilLinked: (server: ServerId) => Promise<boolean>;
   };
+  /** What a client is answered instead where its user has no device that could be asked. @default 480, or 482 where there is only the client's own */
+  readonly nobody?: (request: SipRequest) => SipResponse;
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -127,13 +129,18 @@ class OwnerRouterDriver implements OwnerRouter {
           break;
         case "refuse":
           counters.add(`federation.refused_${step.refusal.status}`);
-          return refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal);
+          return this.#toClient(request, refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal));
         case "relay":
           if (route.isOutcomeUnknown && response !== undefined && response.status >= 300)
             return refused(request, CUT_OFF);
-          return forClient(response ?? refused(request, { status: 500, reason: "Server Internal Error" }));
+          return this.#toClient(request, response ?? createResponse(request, 500));
       }
     }
+  }
+
+  #toClient(request: SipRequest, response: SipResponse): SipResponse {
+    const { nobody } = this.#components;
+    return nobody !== undefined && response.headers.has(AORTA_NOBODY) ? nobody(request) : forClient(response);
   }
 
   async #fromServer(travel: Travel): Promise<SipResponse> {

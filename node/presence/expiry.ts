@@ -1,12 +1,4 @@
-/** How long a publication or subscription may live. */
-export interface ExpiryRules {
-  /** Shorter requests get 423, except 0. */
-  readonly minSeconds: number;
-  /** Given when the request asks for nothing. */
-  readonly defaultSeconds: number;
-  /** Longer requests get this. */
-  readonly maxSeconds: number;
-}
+import type { ExpiryRules } from "../runtime/expiry-rules.ts";
 
 /** Seconds granted; `too-brief` when the request is below the minimum. 0 stays 0: it ends what is there. */
 export function grantedSeconds(asked: number | undefined, rules: ExpiryRules): number | "too-brief" {

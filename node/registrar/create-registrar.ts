@@ -7,6 +7,8 @@ import { AORTA_EPOCH, notOwner } from "../federation/aorta-headers.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { ExpiryRules } from "../runtime/expiry-rules.ts";
+import { DEFAULT_EXPIRY } from "../runtime/expiry-rules.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -21,7 +23,6 @@ import type { RegistrationPolicy } from "./claim-policy.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { withoutConnection } from "./without-connection.ts";
-import type { ExpiryRules } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
 import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
@@ -35,7 +36,6 @@ import type { Instant } from "./stored-binding.ts";
 
 type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
 
-const DEFAULT_EXPIRY: ExpiryRules = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
 const SWEEP_MS = 1000;
 
 /** An order that is on disk. */

@@ -1,4 +1,5 @@
 import type { Refusal } from "../federation/refusal.ts";
+import type { ExpiryRules } from "../runtime/expiry-rules.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Contact } from "../sip/message/contact.ts";
 import { expiresOf, parseContacts } from "../sip/message/contact.ts";
@@ -12,16 +13,6 @@ import type { Flow } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import type { ContactOrder, RegisterOrder } from "./binding.ts";
 import { deviceOriginOf } from "./device-origin.ts";
-
-/** How long registrations last, seconds. */
-export interface ExpiryRules {
-  /** A shorter one is refused (423); below an hour, as RFC 3261 §10.3 step 7 asks. */
-  readonly minSeconds: number;
-  /** Granted where the client asks for none. */
-  readonly defaultSeconds: number;
-  /** A longer one is cut to it. */
-  readonly maxSeconds: number;
-}
 
 /**
  * Reads what a REGISTER asks for, or says why it is refused.
@@ -70,7 +61,7 @@ export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules
 function readContact(contact: Contact, expiresHeader: number | undefined, rules: ExpiryRules): ContactOrder | Refusal {
   parseUri(contact.uri);
   const asked = contact.expiresSeconds ?? expiresHeader ?? rules.defaultSeconds;
-  if (asked > 0 && asked < 3600 && asked < rules.minSeconds) {
+  if (asked > 0 && asked < rules.minSeconds) {
     return { status: 423, reason: "Interval Too Brief", headers: [["Min-Expires", String(rules.minSeconds)]] };
   }
   return {

@@ -75,7 +75,11 @@ class Proxy implements SessionProxy {
       stack.send(this.#routes.recorded(request, from, to), to, options);
     const others = { ...components, send: (request: SipRequest, to: Flow, from: Flow) => send(request, to, from) };
     this.#others = createOwnerRouter({ ...others, deliver: createDeviceFork({ ...components, send }) });
-    this.#subscriptions = createOwnerRouter({ ...others, deliver: createDeviceSearch({ ...components, send }) });
+    this.#subscriptions = createOwnerRouter({
+      ...others,
+      deliver: createDeviceSearch({ ...components, send }),
+      nobody: badEvent,
+    });
   }
 
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
@@ -102,11 +106,8 @@ class Proxy implements SessionProxy {
     const { request, flow } = incoming;
     if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
     this.#components.counters.add("session.others");
-    if (request.method === "SUBSCRIBE")
-      void this.#subscriptions
-        .route(request, to, identity, flow)
-        .then((response) => incoming.respond(isNobody(response) ? badEvent(request) : response));
-    else void this.#others.route(request, to, identity, flow).then((response) => incoming.respond(response));
+    const router = request.method === "SUBSCRIBE" ? this.#subscriptions : this.#others;
+    void router.route(request, to, identity, flow).then((response) => incoming.respond(response));
   }
 
   follow(incoming: IncomingRequest): boolean {
@@ -175,12 +176,7 @@ class Proxy implements SessionProxy {
   }
 }
 
-/** Whether there was no device to ask: the user is nowhere, or has none but the one that asks. */
-function isNobody({ status }: SipResponse): boolean {
-  return status === 480 || status === 482;
-}
-
-/** What this node answers by itself to a SUBSCRIBE of a package that it does not serve. @see RFC 6665 §4.2.1.1 */
+/** What this node answers by itself to a SUBSCRIBE of a package that it does not serve, where nobody can be asked. @see RFC 6665 §4.2.1.1 */
 function badEvent(request: SipRequest): SipResponse {
   return createResponse(request, 489, { reason: "Bad Event", headers: [["Allow-Events", ALLOW_EVENTS]] });
 }

@@ -20,6 +20,8 @@ export interface PresenceInputComponents {
   readonly contactFor: (flow: Flow) => string;
   /** Takes a PUBLISH of the user as if they had sent it by `flow`; resolves with the answer. */
   readonly publish: (request: SipRequest, aor: Aor, flow: Flow) => Promise<SipResponse>;
+  /** What is published lasts so long at most; it is refreshed with the subscription. @default 7200 */
+  readonly longestPublicationSeconds?: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: Counters;
@@ -61,12 +63,17 @@ export class PresenceInput {
     this.#remoteTarget = aor;
   }
 
+  get #subscriptionSeconds(): number {
+    const { longestPublicationSeconds = Infinity } = this.#components;
+    return Math.min(limits.sidecar.subscriptionSeconds, Math.ceil(longestPublicationSeconds / 2));
+  }
+
   /** waiting, active → subscribing */
   open(): void {
     if (this.#state.kind === "closed" || this.#state.kind === "subscribing") return;
     this.#state.cancel();
     this.#state = { kind: "subscribing" };
-    void this.#subscribe(limits.sidecar.subscriptionSeconds).then((response) => this.#answered(response));
+    void this.#subscribe(this.#subscriptionSeconds).then((response) => this.#answered(response));
   }
 
   /** any → closed: the user is no longer there. */
@@ -109,7 +116,7 @@ export class PresenceInput {
     }
     this.#confirm(response, tag);
     this.#failures = 0;
-    const seconds = expiresOf(response.headers) ?? limits.sidecar.subscriptionSeconds;
+    const seconds = expiresOf(response.headers) ?? this.#subscriptionSeconds;
     this.#state = { kind: "active", cancel: timers.after(Math.max(seconds * 800, 1000), () => this.open()) };
   }
 
@@ -190,7 +197,7 @@ export class PresenceInput {
         headers: [
           ["Event", "presence"],
           // It outlives the subscription that it came by, which is refreshed in time or taken back.
-          ["Expires", body === undefined ? "0" : String(2 * limits.sidecar.subscriptionSeconds)],
+          ["Expires", body === undefined ? "0" : String(2 * this.#subscriptionSeconds)],
           ...(entityTag === undefined ? [] : [["SIP-If-Match", entityTag] as [string, string]]),
           ...(body === undefined ? [] : [["Content-Type", contentType] as [string, string]]),
         ],

@@ -1,4 +1,5 @@
 import { parseAor } from "../../dht-schema/aor.ts";
+import type { NodeConfig } from "../../node/config/node-config.ts";
 import { digestSecrets } from "../../node/cli/commands/user/digest-secrets.ts";
 import { systemClock } from "../../node/runtime/clock.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
@@ -22,8 +23,15 @@ export class EdgeNode {
     this.directories = directories;
   }
 
-  /** @param machine what the listeners stand for, which are on the IPv4 wildcard then. @default they are on 127.0.0.1 */
-  static async start(authentication: "digest" | "none", machine?: MachineAddresses): Promise<EdgeNode> {
+  /**
+   * @param more other settings
+   * @param machine what the listeners stand for, which are on the IPv4 wildcard then. @default they are on 127.0.0.1
+   */
+  static async start(
+    authentication: "digest" | "none",
+    machine?: MachineAddresses,
+    more: Partial<NodeConfig> = {},
+  ): Promise<EdgeNode> {
     const domain = "example.com";
     const directories = await TestDirectories.of(1);
     const { mesh, directory, counters } = directories.server(0);
@@ -38,6 +46,7 @@ export class EdgeNode {
       digest: "md5",
       onConflict: "takeover",
       historyMs: 0,
+      ...more,
     } as const;
     const shared = { domain, mesh, directory, storage, clock: systemClock, logger: silentLogger, counters };
     const side = createSipSide({ config, ...shared, ...(machine && { machine }) });

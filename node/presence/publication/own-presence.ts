@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
-import type { ExpiryRules } from "../expiry.ts";
+import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
 import { compose } from "../pidf/compose.ts";
 import { serializePidf } from "../pidf/pidf-document.ts";
 import type { PresentContact } from "./publishing-devices.ts";

@@ -1,7 +1,7 @@
 import { limits } from "../../runtime/limits.ts";
 import type { Answer } from "../answer.ts";
 import { badRequest, tooBrief, unavailable } from "../answer.ts";
-import type { ExpiryRules } from "../expiry.ts";
+import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { PidfDocument } from "../pidf/pidf-document.ts";
 

@@ -10,7 +10,8 @@ import type { Timers } from "../../runtime/timers.ts";
 import type { Flow, SipStack } from "../../sip/stack.ts";
 import type { Scheduler } from "../../sip/transaction/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
-import type { ExpiryRules } from "../expiry.ts";
+import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
+import { DEFAULT_EXPIRY } from "../../runtime/expiry-rules.ts";
 import type { Pace } from "../subscription/pacer.ts";
 import type { Storage } from "../../storage/ports.ts";
 import type { FanOut } from "./fan-out.ts";
@@ -43,9 +44,9 @@ export interface PresenceComponents {
 
 /** Terms and delays; everything has a default that suits a real deployment. */
 export interface PresenceTimes {
-  /** @default at least 60 s, an hour when nothing is asked, at most 2 hours */
+  /** @default DEFAULT_EXPIRY */
   readonly publication: ExpiryRules;
-  /** @default at least 60 s, an hour when nothing is asked, at most 2 hours */
+  /** @default DEFAULT_EXPIRY */
   readonly subscription: ExpiryRules;
   /** Of the NOTIFYs to one watcher that only tell of a change. @default ten in a row, then one in 5 s */
   readonly pace: Pace;
@@ -62,8 +63,8 @@ export interface PresenceTimes {
 
 /** The times that are used where none are given. */
 export const DEFAULT_PRESENCE_TIMES: PresenceTimes = {
-  publication: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
-  subscription: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
+  publication: DEFAULT_EXPIRY,
+  subscription: DEFAULT_EXPIRY,
   pace: { burst: 10, intervalMs: 5000 },
   backend: {
     settleMs: 500,

@@ -1,5 +1,5 @@
 import { secondsLeft } from "../../runtime/seconds-left.ts";
-import type { ExpiryRules } from "../expiry.ts";
+import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { Pace } from "./pacer.ts";
 import { Pacer } from "./pacer.ts";

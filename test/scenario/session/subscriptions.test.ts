@@ -108,6 +108,28 @@ describe("a subscription that a device serves, and not the node", function () {
       expect((await joe.send(subscribeOf(joe, "dialog"))).status, "none takes it").to.equal(489);
       for (const device of devices) await device.register(0);
     });
+
+    it(`is for another time where the device at ${where} cannot take it now`, async () => {
+      const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", server, "TCP")];
+      await alice.register();
+      const wait = (response: SipResponse) => [response.status, response.headers.get("Retry-After")];
+      alice.onSubscribe(({ request, respond }) =>
+        respond(createResponse(request, 480, { headers: [["Retry-After", "7"]] })),
+      );
+      expect(wait(await joe.send(subscribeOf(joe, "dialog"))), "as it says itself").to.deep.equal([480, "7"]);
+      alice.onSubscribe(({ request, respond }) => respond(createResponse(request, 482)));
+      expect((await joe.send(subscribeOf(joe, "dialog"))).status, "as it says itself").to.equal(482);
+      const { contact } = alice;
+      await world.restart(server, () => alice.stop());
+      expect(wait(await joe.send(subscribeOf(joe, "dialog"))), "gone").to.deep.equal([480, "30"]);
+      const again = await world.agent("alice", server);
+      const removal = again.outside("REGISTER", ALICE, [
+        ["Contact", `<${contact}>`],
+        ["Expires", "0"],
+      ]);
+      removal.headers.set("To", `<${ALICE}>`);
+      expect((await again.send({ ...removal, uri: "sip:example.com" })).status).to.equal(200);
+    });
   }
 
   it("gets 489 with the packages that there are where there is nobody to ask", async () => {

@@ -1,3 +1,4 @@
+import { DEFAULT_EXPIRY } from "../../../node/runtime/expiry-rules.ts";
 import { expect } from "chai";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,6 +49,8 @@ describe("the configuration", () => {
       onConflict: "takeover",
       unknownUsers: "hold",
       historyMs: 90 * 86_400_000,
+      registrarExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
+      presenceExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
       announce: [],
       mdns: false,
       bootstrap: [],
@@ -93,6 +96,12 @@ describe("the configuration", () => {
     trust: ["192.0.2.2:5080", "trusted", [{ address: "192.0.2.2", port: 5080 }]],
     "on-conflict": ["redirect", "onConflict", "redirect"],
     "unknown-users": ["refuse", "unknownUsers", "refuse"],
+    "registrar-min-expires": ["30", "registrarExpiry", { ...DEFAULT_EXPIRY, minSeconds: 30 }],
+    "registrar-default-expires": ["2h", "registrarExpiry", { ...DEFAULT_EXPIRY, defaultSeconds: 7200 }],
+    "registrar-max-expires": ["1d", "registrarExpiry", { ...DEFAULT_EXPIRY, maxSeconds: 86_400 }],
+    "presence-min-expires": ["5m", "presenceExpiry", { ...DEFAULT_EXPIRY, minSeconds: 300 }],
+    "presence-default-expires": ["600", "presenceExpiry", { ...DEFAULT_EXPIRY, defaultSeconds: 600 }],
+    "presence-max-expires": ["3601", "presenceExpiry", { ...DEFAULT_EXPIRY, maxSeconds: 3601 }],
     history: ["30d", "historyMs", 30 * 86_400_000],
     lease: ["5s", "leaseMs", 5000],
     voters: ["7", "voters", 7],
@@ -138,6 +147,22 @@ describe("the configuration", () => {
 
   it("reads durations as bare numbers in a file", () => {
     expect(load({ file: file("lease: 2500\n") }).leaseMs).to.equal(2500);
+  });
+
+  it("lets an expiry that is not given give way to those that are", () => {
+    const expiryOf = (min?: string, usual?: string, max?: string) => {
+      const names = { min, default: usual, max };
+      const given = Object.entries(names).filter((entry): entry is [string, string] => entry[1] !== undefined);
+      const rules = load({
+        flags: Object.fromEntries(given.map(([name, text]) => [`registrar-${name}-expires`, text])),
+      });
+      return Object.values(rules.registrarExpiry);
+    };
+    expect(expiryOf(undefined, undefined, "1800")).to.deep.equal([60, 1800, 1800]);
+    expect(expiryOf(undefined, undefined, "30")).to.deep.equal([30, 30, 30]);
+    expect(expiryOf(undefined, "4h")).to.deep.equal([60, 14_400, 14_400]);
+    expect(expiryOf(undefined, "20")).to.deep.equal([20, 20, 7200]);
+    expect(expiryOf("3600", undefined, "3600")).to.deep.equal([3600, 3600, 3600]);
   });
 
   it("takes paths of a file relative to the file, others relative to the working folder", () => {
@@ -203,6 +228,29 @@ describe("the configuration", () => {
     "a lease term too short to keep": [
       { flags: { lease: "10ms" } },
       '--lease: expected a duration from 500ms to 10m, such as 10s, not "10ms"',
+    ],
+    "a registration above an hour as too brief (RFC 3261 §10.3)": [
+      { flags: { "registrar-min-expires": "3601" } },
+      '--registrar-min-expires: expected seconds from 1 to 3600, or a duration such as 5m, not "3601"',
+    ],
+    "an expiry of no whole seconds": [
+      { flags: { "presence-max-expires": "1500ms" } },
+      '--presence-max-expires: expected seconds from 1 to 2592000, or a duration such as 5m, not "1500ms"',
+    ],
+    "an expiry of nothing": [
+      { flags: { "presence-min-expires": "0" } },
+      '--presence-min-expires: expected seconds from 1 to 3600, or a duration such as 5m, not "0"',
+    ],
+    "a shortest expiry above the longest": [
+      {
+        flags: { "presence-min-expires": "600", "registrar-max-expires": "300" },
+        environment: { AORTA_PRESENCE_MAX_EXPIRES: "300" },
+      },
+      "--presence-min-expires, AORTA_PRESENCE_MAX_EXPIRES: 600 s is more than 300 s",
+    ],
+    "a usual expiry above the longest": [
+      { flags: { "registrar-default-expires": "2h", "registrar-max-expires": "1h" } },
+      "--registrar-default-expires, --registrar-max-expires: 7200 s is more than 3600 s",
     ],
     "no authentication where others can reach SIP": [
       { flags: { auth: "none" } },

@@ -85,6 +85,10 @@ describe("the answer to a forked request (RFC 3261 §16.7)", () => {
     expect([finalOf(503, 500), finalOf(503, 503)]).to.deep.equal([500, 503]);
   });
 
+  it("says that there is no such event package only where every device does: another may have it", () => {
+    expect([finalOf(489, 480), finalOf(480, 489), finalOf(489, 489)]).to.deep.equal([480, 480, 489]);
+  });
+
   it("is given exactly once, and with a success if there is any", () => {
     const statuses = fc.constantFrom(200, 202, 302, 401, 404, 408, 415, 480, 486, 500, 503, 600, 603);
     fc.assert(

@@ -4,6 +4,8 @@ import type { DeviceDelivery } from "../../../node/federation/route-to-owner.ts"
 import { createOwnerRouter } from "../../../node/federation/route-to-owner.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { SipResponse } from "../../../node/sip/message/message.ts";
 import type { SimulatedLocator } from "../../helpers/simulated-locator.ts";
 import { SimulatedDirectory } from "../../helpers/simulated-locator.ts";
 import { VirtualTime } from "../../helpers/virtual-time.ts";
@@ -37,4 +39,31 @@ describe("the way of a request to its user", () => {
       expect(counters.get("federation.failures")).to.equal(1);
     });
   }
+
+  it("says that there is nobody where there is, and what else is the matter where that passes", async () => {
+    const time = new VirtualTime();
+    const directory = new SimulatedDirectory(time);
+    const [here, there] = [directory.join("one"), directory.join("two")];
+    const asked = request("SUBSCRIBE", BOB);
+    const flow = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
+    const statusWhere = async (answerOfOwner: () => SipResponse): Promise<number> => {
+      const router = createOwnerRouter({
+        ...{ locator: here, counters: createCounters(), logger: silentLogger, deliver: broken },
+        send: () => Promise.resolve(answerOfOwner()),
+        nobody: () => createResponse(asked, 489),
+      });
+      const answer = await time.until(router.route(asked, BOB, { asserted: undefined, from: "client" }, flow));
+      expect(answer.headers.has("Aorta-Nobody")).to.equal(false);
+      return answer.status;
+    };
+    const says = (status: number, ...headers: [string, string][]) => createResponse(asked, status, { headers });
+    expect(await statusWhere(() => says(500)), "on no server").to.equal(489);
+    directory.move(BOB, there);
+    expect(await statusWhere(() => says(480, ["Aorta-Nobody", "1"])), "without a device").to.equal(489);
+    expect(await statusWhere(() => says(480)), "a device that is silent").to.equal(480);
+    expect(await statusWhere(() => says(404, ["Aorta-Epoch", "9.9.9"])), "moving").to.equal(480);
+    expect(await statusWhere(() => says(503, ["Aorta-Local", "1"])), "on a server that cannot be reached").to.equal(
+      480,
+    );
+  });
 });
