@@ -62,6 +62,7 @@ function canonicalAddress(address: string): string {
   return new NetAddress({ address, family: isIP(address) === 6 ? "ipv6" : "ipv4" }).address;
 }
 
+const HISTORY_MIN_MS = 60_000;
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
@@ -105,7 +106,12 @@ export const optionSchemas = {
   digest: oneOf("md5", "sha-256", "both"),
   trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
-  history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
+  // What is older is removed at once, so a bare number, which counts milliseconds, must not be taken for days.
+  history: parsed(`a duration of at least ${formatDuration(HISTORY_MIN_MS)}, such as 30d, or off`, (text) => {
+    if (text === "off") return 0;
+    const keepMs = parseDuration(text);
+    return keepMs !== undefined && keepMs >= HISTORY_MIN_MS ? keepMs : undefined;
+  }),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,
     (text) => {

@@ -202,6 +202,10 @@ describe("the configuration", () => {
       { flags: { lease: "10ms" } },
       '--lease: expected a duration from 500ms to 10m, such as 10s, not "10ms"',
     ],
+    "a bare number for how long the history is kept: it might mean days, and counts milliseconds": [
+      { flags: { history: "30" } },
+      '--history: expected a duration of at least 1m, such as 30d, or off, not "30"',
+    ],
     "no authentication where others can reach SIP": [
       { flags: { auth: "none" } },
       "--auth: without authentication anybody is anybody: only where SIP listens on loopback, not on 0.0.0.0:5060",
