@@ -74,6 +74,7 @@ function expires(longestSeconds: number) {
 const EXPIRES_MIN_MAX = 3600;
 /** A month: what clients leave behind is kept for as long. */
 const EXPIRES_MAX = 30 * 24 * 3600;
+const HISTORY_MIN_MS = 60_000;
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
@@ -124,7 +125,12 @@ export const optionSchemas = {
   "presence-min-expires": expires(EXPIRES_MIN_MAX),
   "presence-default-expires": expires(EXPIRES_MAX),
   "presence-max-expires": expires(EXPIRES_MAX),
-  history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
+  // What is older is removed at once, so a bare number, which counts milliseconds, must not be taken for days.
+  history: parsed(`a duration of at least ${formatDuration(HISTORY_MIN_MS)}, such as 30d, or off`, (text) => {
+    if (text === "off") return 0;
+    const keepMs = parseDuration(text);
+    return keepMs !== undefined && keepMs >= HISTORY_MIN_MS ? keepMs : undefined;
+  }),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,
     (text) => {

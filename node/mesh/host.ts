@@ -93,6 +93,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
 export async function startHost(host: Host, listen: readonly string[]): Promise<void> {
   try {
     await host.start();
+    // On a wildcard it asks the system for the machine's addresses, which a sandbox may forbid.
+    host.getMultiaddrs();
   } catch (cause) {
     const text = String(cause);
     if (text.includes("EADDRINUSE")) {

@@ -1,6 +1,6 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
 import { isBusy, mapErrors } from "./storage-error.ts";
 
@@ -18,11 +18,23 @@ export interface FolderLock {
  */
 export function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeWithParents(folder);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     const why = code === "EEXIST" || code === "ENOTDIR" ? "a file stands in its place" : message;
     throw new ConfigurationError("DATA_UNUSABLE", `cannot use data folder ${folder}: ${why}`, { cause });
+  }
+}
+
+/** Not by the `recursive` of mkdir: it never returns where a file system refuses new folders by ENOENT, as /proc and automounters do. */
+function makeWithParents(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  makeWithParents(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been as fast.
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
   }
 }
 

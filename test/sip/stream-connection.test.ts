@@ -30,6 +30,26 @@ describe("a stream connection", () => {
     });
   }
 
+  it("whose keep-alive comes in pieces stays open", async () => {
+    const { time, server, peer } = await setUp();
+    peer.send(rawRequest({ via: "SIP/2.0/TCP client.invalid" }));
+    await server.requests.next();
+    const deadlines = new Inbox<number>();
+    const after = time.after.bind(time);
+    time.after = (delayMs, wake) => {
+      if (delayMs === limits.sip.partialMessageMs) deadlines.put(delayMs);
+      return after(delayMs, wake);
+    };
+    peer.send("\r");
+    await deadlines.next();
+    peer.send("\n\r\n");
+    expect(await peer.received.next()).to.equal("\r\n");
+    await time.advance(2 * limits.sip.partialMessageMs);
+    peer.send(rawRequest({ via: "SIP/2.0/TCP client.invalid", branch: "z9hG4bK2" }));
+    await server.requests.next();
+    await server.stack.stop();
+  });
+
   for (const transport of ["WS", "WSS"] as const) {
     it(`over ${transport} that never sends a frame is closed`, async () => {
       const { time, server, peer } = await setUp(transport);

@@ -11,6 +11,7 @@ import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
 import { topVia } from "../../node/sip/message/validate-request.ts";
 import type { Flow, ListenAddress } from "../../node/sip/stack.ts";
+import { MachineAddresses } from "../../node/sip/transport/machine-addresses.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { TestMachine } from "../helpers/machines.ts";
 import type { TestStack } from "./harness.ts";
@@ -190,6 +191,30 @@ describe("a SIP stack on a wildcard of a machine with two addresses", () => {
     expect(await startServer(WILDCARD).catch((thrown: unknown) => thrown)).to.include({
       code: "ADDRESS_NOT_AVAILABLE",
     });
+  });
+});
+
+describe("a SIP stack on a machine that does not say which addresses it has", () => {
+  const machine = new MachineAddresses({
+    list() {
+      throw new Error("address family not supported");
+    },
+    has: () => Promise.resolve(false),
+  });
+
+  it("starts on those that it is given", async () => {
+    const { stack } = await startStack(["UDP", "TCP"], { machine });
+    expect(stack.listening().map(({ address }) => address)).to.deep.equal(["127.0.0.1", "127.0.0.1"]);
+    await stack.stop();
+  });
+
+  it("does not start on a wildcard, and says why", async () => {
+    for (const transport of ["UDP", "TCP"] as const) {
+      const started = startStack([{ transport, ...WILDCARD }], { machine });
+      const error = await started.catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(ConfigurationError).that.includes({ code: "ADDRESSES_UNKNOWN" });
+      expect((error as Error).message).to.include("address family not supported");
+    }
   });
 });
 

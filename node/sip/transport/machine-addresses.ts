@@ -34,7 +34,11 @@ export class MachineAddresses {
 
   constructor(source: AddressSource = INTERFACES) {
     this.#source = source;
-    this.#know(source.list());
+    try {
+      this.#know(source.list());
+    } catch {
+      // A sandbox may forbid it. Only a listener on a wildcard needs to know, which looks again before it starts.
+    }
   }
 
   /** All addresses; another set whenever they have changed. */
@@ -127,9 +131,17 @@ function hostOf(listener: string | undefined): string | undefined {
   return listener?.slice(0, listener.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
 
-/** Of this machine's interfaces. */
+/** What Debian and those that come from it write beside the machine's own name in /etc/hosts. No interface has it, but where loopback is 127.0.0.0/8, it is the machine's. */
+const DEBIANS_OWN: MachineAddress = { address: "127.0.1.1", cidr: "127.0.1.1/8", internal: true };
+
+/** Of this machine's interfaces, and that of its name in Debian. */
 export const INTERFACES: AddressSource = {
-  list: () => Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []),
+  list() {
+    const listed = Object.values(networkInterfaces()).flatMap((addresses): MachineAddress[] => addresses ?? []);
+    const hasLoopback = listed.some(({ cidr }) => cidr === "127.0.0.1/8");
+    const isListed = listed.some(({ address }) => address === DEBIANS_OWN.address);
+    return hasLoopback && !isListed ? [...listed, DEBIANS_OWN] : listed;
+  },
   // An interface without a carrier is not listed, but its addresses still serve what runs on the machine itself.
   async has(address) {
     const socket = createSocket(isIP(address) === 6 ? "udp6" : "udp4");

@@ -17,6 +17,9 @@ export class StreamConnection {
   readonly #socket: Socket;
   readonly #components: TransportComponents;
   readonly #framer = new StreamFramer();
+  /** Whoever is to be told when the connection is not made; `undefined` once it is. */
+  #unsent: ((reason: string) => void)[] | undefined;
+  #isFirstExpected = false;
   #cancelDeadline: (() => void) | undefined;
 
   /** @param flow names this connection */
@@ -28,12 +31,22 @@ export class StreamConnection {
     socket.setKeepAlive(true, limits.sip.keepAliveMs);
     socket.setTimeout(limits.sip.idleConnectionMs, () => socket.destroy());
     socket.on("data", (chunk) => this.#receive(chunk));
-    socket.on("close", () => this.#endDeadline());
+    socket.on("close", () => {
+      this.#endDeadline();
+      for (const failed of this.#unsent ?? []) failed("no connection");
+    });
   }
 
   /** A connection that says nothing at all would hold its memory for the whole idle time: it gets the time of one message. */
   expectMessage(): void {
+    this.#isFirstExpected = true;
     this.#startDeadline();
+  }
+
+  /** Nothing leaves before this event of the socket: where it does not come, none of what was sent has reached anybody. */
+  sendFrom(event: "connect" | "secureConnect"): void {
+    this.#unsent = [];
+    this.#socket.once(event, () => (this.#unsent = undefined));
   }
 
   /** Whether anything can be sent: not from the moment on in which the peer has ended it. */
@@ -49,6 +62,7 @@ export class StreamConnection {
       socket.destroy();
       return failed("peer does not read");
     }
+    this.#unsent?.push(failed);
     socket.write(bytes);
   }
 
@@ -65,6 +79,7 @@ export class StreamConnection {
       if (event.kind !== "broken") waitMs = sources.message(this.flow.address, clock.monotonicMs());
       switch (event.kind) {
         case "message":
+          this.#isFirstExpected = false;
           this.#endDeadline();
           events.received(event.bytes, this.flow);
           break;
@@ -81,7 +96,13 @@ export class StreamConnection {
       }
     }
     if (waitMs > 0) this.#rest(waitMs);
-    else if (this.#framer.partial) this.#startDeadline();
+    else this.#noteExpected();
+  }
+
+  /** A keep-alive in two pieces begins a message no more than a whole one does. */
+  #noteExpected(): void {
+    if (this.#framer.partial || this.#isFirstExpected) this.#startDeadline();
+    else this.#endDeadline();
   }
 
   /** What is not read stays with the sender: TCP's own window slows it down, and nothing is lost. */
@@ -93,7 +114,7 @@ export class StreamConnection {
     const cancel = timers.after(waitMs, () => {
       this.#socket.off("close", cancel);
       this.#socket.resume();
-      if (this.#framer.partial) this.#startDeadline();
+      this.#noteExpected();
     });
     this.#socket.once("close", cancel);
   }

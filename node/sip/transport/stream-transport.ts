@@ -37,6 +37,8 @@ export class StreamTransport implements Transport {
   readonly name: "TCP" | "TLS";
   readonly #listen: ListenAddress;
   readonly #components: TransportComponents;
+  /** Also those whose peer has ended its side. */
+  readonly #all = new Set<StreamConnection>();
   readonly #byName = new Map<string, StreamConnection>();
   /** By the peer's name and address, to find a connection to reuse; over TLS only those whose peer has a certificate. */
   readonly #byPeer = new Map<string, StreamConnection>();
@@ -63,7 +65,7 @@ export class StreamTransport implements Transport {
     this.#forgetCertificates();
     const closed = once(server, "close");
     server.close();
-    for (const connection of this.#byName.values()) connection.close();
+    for (const connection of this.#all) connection.close();
     await closed;
   }
 
@@ -117,11 +119,14 @@ export class StreamTransport implements Transport {
     const to = { host: address, port, ...(isWildcard(own) ? undefined : { localAddress: own }) };
     const socket = this.name === "TLS" ? this.#connectTls(to, name) : connect(to);
     const cancel = timers.after(limits.sip.connectMs, () => socket.destroy());
-    socket.once(this.name === "TLS" ? "secureConnect" : "connect", cancel).once("close", () => {
+    const made = this.name === "TLS" ? "secureConnect" : "connect";
+    socket.once(made, cancel).once("close", () => {
       cancel();
       sources.disconnect(address);
     });
-    return this.#adopt(socket, flow, peerKey(flow));
+    const connection = this.#adopt(socket, flow, peerKey(flow));
+    connection.sendFrom(made);
+    return connection;
   }
 
   /** @param name whom the peer's certificate has to be for. @see RFC 5922 §7.2 */
@@ -157,12 +162,19 @@ export class StreamTransport implements Transport {
     const connection = new StreamConnection(socket, flow, this.#components);
     this.#byName.set(connectionName, connection);
     if (peer !== undefined) this.#byPeer.set(peer, connection);
-    // What waits for an answer over this connection learns of the failure from the close that follows.
-    socket.on("error", () => {});
-    socket.on("close", () => {
-      this.#byName.delete(connectionName);
+    this.#all.add(connection);
+    const gone = (): void => {
+      if (!this.#byName.delete(connectionName)) return;
       if (peer !== undefined && this.#byPeer.get(peer) === connection) this.#byPeer.delete(peer);
       this.#components.events.closed(flow);
+    };
+    // What waits for an answer over this connection learns of the failure from the close that follows.
+    socket.on("error", () => {});
+    // A peer that has ended its side answers no more. What is sent to it from now on goes by another connection, which must not seem to close with this one.
+    socket.on("end", gone);
+    socket.on("close", () => {
+      this.#all.delete(connection);
+      gone();
     });
     return connection;
   }

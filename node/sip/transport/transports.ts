@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { ConfigurationError } from "../../runtime/errors.ts";
 import type { Flow, ListenAddress, MeshTransport } from "../stack.ts";
 import { isLoopback, isWildcard, listenerName } from "./addresses.ts";
 import type { MachineAddresses } from "./machine-addresses.ts";
@@ -17,21 +18,24 @@ export class Transports {
   /** By transport and our end. */
   readonly #byListener = new Map<string, Map<string, Transport>>();
   readonly #machine: MachineAddresses;
+  readonly #hasWildcard: boolean;
   #mesh: Transport | undefined;
   #started = false;
 
   constructor(listen: readonly ListenAddress[], mesh: MeshTransport | undefined, components: TransportComponents) {
     this.#machine = components.machine;
+    this.#hasWildcard = listen.some(({ address }) => isWildcard(address));
     const sockets = listen.map((each) => createTransport(each, components));
     if (mesh !== undefined) this.#mesh = new MeshChannel(mesh, components.events);
     this.#all = this.#mesh === undefined ? sockets : [...sockets, this.#mesh];
   }
 
-  /** Binds all listeners, or none. @throws {ConfigurationError} of the first that cannot be bound */
+  /** Binds all listeners, or none. @throws {ConfigurationError} of the first that cannot be bound; `ADDRESSES_UNKNOWN` */
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
     try {
+      if (this.#hasWildcard) await this.#lookAtMachine();
       for (const transport of this.#all) {
         await transport.start();
         const address = transport.address();
@@ -40,6 +44,18 @@ export class Transports {
     } catch (error) {
       await this.stop();
       throw error;
+    }
+  }
+
+  async #lookAtMachine(): Promise<void> {
+    try {
+      await this.#machine.look();
+    } catch (cause) {
+      throw new ConfigurationError(
+        "ADDRESSES_UNKNOWN",
+        `cannot listen for SIP on 0.0.0.0 or [::], as the system does not say which addresses this machine has (${(cause as Error).message}): name each one to listen on`,
+        { cause },
+      );
     }
   }
 

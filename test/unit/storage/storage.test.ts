@@ -70,6 +70,17 @@ describe("a data folder", () => {
       .with.property("code", "DATA_UNUSABLE");
   });
 
+  it("is refused where a file stands in its way, or the system makes no folders", () => {
+    const file = join(newFolder(), "file");
+    writeFileSync(file, "");
+    expect(() => openStorage(join(file, "deep", "data"), options))
+      .to.throw("a file stands in its place")
+      .with.property("code", "DATA_UNUSABLE");
+    expect(() => openStorage("/proc/aorta/data", options))
+      .to.throw()
+      .with.property("code", "DATA_UNUSABLE");
+  });
+
   it("has one opener at a time, in one process as well", () => {
     const folder = newFolder();
     const first = openStorage(folder, options);
