@@ -251,6 +251,7 @@ describe("the configuration", () => {
     "a usual expiry above the longest": [
       { flags: { "registrar-default-expires": "2h", "registrar-max-expires": "1h" } },
       "--registrar-default-expires, --registrar-max-expires: 7200 s is more than 3600 s",
+    ],
     "a bare number for how long the history is kept: it might mean days, and counts milliseconds": [
       { flags: { history: "30" } },
       '--history: expected a duration of at least 1m, such as 30d, or off, not "30"',
