@@ -65,6 +65,16 @@ const ONLY_WATCHED: Refusal = {
   headers: [["Allow", "SUBSCRIBE"]],
 };
 
+/** Requests by the transport that they came over. */
+const COUNTED = {
+  UDP: "edge.requests.udp",
+  TCP: "edge.requests.tcp",
+  TLS: "edge.requests.tls",
+  WS: "edge.requests.ws",
+  WSS: "edge.requests.wss",
+  MESH: "edge.requests.mesh",
+} as const;
+
 const PROXIED = { MESSAGE: "message", INVITE: "invite", OPTIONS: "proxy", NOTIFY: "proxy", other: "proxy" } as const;
 
 export interface EdgeComponents {
@@ -108,7 +118,7 @@ class Edge {
   receive(incoming: IncomingRequest): void {
     const { counters, logger } = this.#components;
     const { request } = incoming;
-    counters.add(`edge.requests.${incoming.flow.transport.toLowerCase()}`);
+    counters.add(COUNTED[incoming.flow.transport]);
     try {
       const { services } = this.#components;
       // Before anything else: within a session too, a client could send it round and round with a Route of its making.

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { SipHeaders } from "../sip/message/headers.ts";
+import { fieldsOf } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { parseUri } from "../sip/message/uri.ts";
@@ -40,6 +41,8 @@ function namesInRoute(headers: SipHeaders): readonly string[] {
  * @throws {SipParseError}
  */
 export function isLoop(headers: SipHeaders, loopPart: string, own: OwnAddresses): boolean {
+  // Nearly always there is no such sign in any of the fields, and they are not taken apart.
+  if (!fieldsOf(headers).some(({ key, value }) => key === "via" && value.includes(loopPart))) return false;
   return headers.all("Via").some((text) => {
     if (!text.includes(loopPart)) return false;
     const via = parseVia(text);
