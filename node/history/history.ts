@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
@@ -67,7 +68,7 @@ export class History {
   }
 
   received(request: SipRequest, user: Aor): void {
-    this.#add(request, user, uriOf(request.headers.get("From") ?? ""), false);
+    this.#add(request, user, writerIn(request.headers.get("From") ?? ""), false);
   }
 
   status(): HistoryStatus {
@@ -138,9 +139,11 @@ export class History {
   }
 }
 
-function uriOf(from: string): string {
+/** Whoever From names, in one spelling: who asks for what somebody wrote gets all of it. */
+function writerIn(from: string): string {
   try {
-    return parseNameAddr(from).uri;
+    const { uri } = parseNameAddr(from);
+    return tryParseAor(uri) ?? uri;
   } catch {
     return from;
   }

@@ -48,7 +48,13 @@ interface Recipient {
     | { readonly kind: "resting" };
   /** In a row. */
   failures: number;
+  /** How often in a row devices have refused the first of what waits. */
+  refusals: number;
+  /** What devices refuse again and again, and the last of it: it keeps nothing waiting behind it. */
+  aside: { readonly messages: number; readonly lastId: number };
 }
+
+const NONE_ASIDE: Recipient["aside"] = { messages: 0, lastId: 0 };
 
 const SWEEP_MS = 60_000;
 
@@ -114,11 +120,13 @@ export class HeldMessages {
 
   /**
    * Whether a message has to queue behind others that wait for its recipient, or be refused; not one that is for now or never, nor our own
-   * delivery, which has come back to us.
+   * delivery, which has come back to us. What devices refuse again and again does not count.
    */
   isToQueue(request: SipRequest, to: Aor): boolean {
-    if (!this.#recipients.has(to)) return false;
-    return lifeMsOf(request) > 0 && !this.#underWay.has(messageNameIn(request.headers)?.key ?? "");
+    const recipient = this.#recipients.get(to);
+    if (recipient === undefined || recipient.messages <= recipient.aside.messages) return false;
+    const key = messageNameIn(request.headers)?.key ?? "";
+    return lifeMsOf(request) > 0 && !this.#underWay.has(key);
   }
 
   /**
@@ -174,7 +182,17 @@ export class HeldMessages {
     const state: Recipient["state"] = isRunning
       ? { kind: "waiting", cancel: this.#after(limits.messaging.heldRetryMinMs, aor) }
       : { kind: "resting" };
-    const recipient: Recipient = { aor, openedBy, watch, messages: 0, bytes: 0, state, failures: 0 };
+    const recipient: Recipient = {
+      aor,
+      openedBy,
+      watch,
+      messages: 0,
+      bytes: 0,
+      state,
+      failures: 0,
+      refusals: 0,
+      aside: NONE_ASIDE,
+    };
     this.#recipients.set(aor, recipient);
     if (openedBy !== undefined) this.#opened.set(openedBy, (this.#opened.get(openedBy) ?? 0) + 1);
     return recipient;
@@ -206,20 +224,34 @@ export class HeldMessages {
   /** delivering → waiting or resting, or gone when nothing is left */
   async #deliver(recipient: Recipient): Promise<void> {
     const { store, logger } = this.#components;
+    // Nothing waits but what was refused: once more, from the first on.
+    if (recipient.aside.messages >= recipient.messages) recipient.aside = NONE_ASIDE;
+    let refusedInRow = 0;
     try {
-      for (;;) {
-        const held = store.next(recipient.aor);
-        if (held === undefined) return this.#forget(recipient);
+      while (refusedInRow < limits.messaging.heldRefusedInRow) {
+        const held = store.next(recipient.aor, recipient.aside.lastId);
+        if (held === undefined) {
+          if (recipient.aside.messages === 0) return this.#forget(recipient);
+          recipient.aside = { ...recipient.aside, messages: recipient.messages };
+          break;
+        }
         if (this.#state !== "running") break;
         this.#underWay.add(held.key);
-        const isDone = await this.#deliverOne(recipient.aor, held.message).finally(() =>
+        const outcome = await this.#deliverOne(recipient.aor, held.message).finally(() =>
           this.#underWay.delete(held.key),
         );
-        if (!isDone) break;
-        store.remove(held.id);
-        recipient.messages--;
-        recipient.bytes -= held.message.length;
-        recipient.failures = 0;
+        if (outcome === "done") {
+          store.remove(held.id);
+          recipient.messages--;
+          recipient.bytes -= held.message.length;
+          refusedInRow = 0;
+          if (recipient.aside.messages === 0) recipient.failures = recipient.refusals = 0;
+          continue;
+        }
+        recipient.refusals = outcome === "refused" ? recipient.refusals + 1 : 0;
+        if (recipient.refusals <= limits.messaging.heldRefusals) break;
+        refusedInRow++;
+        recipient.aside = { messages: recipient.aside.messages + 1, lastId: held.id };
       }
     } catch (error) {
       logger.error({ err: error, recipient: recipient.aor }, "held messages could not be delivered");
@@ -227,22 +259,23 @@ export class HeldMessages {
     this.#wait(recipient);
   }
 
-  /** Whether the message is dealt with: delivered, held by another server now, or refused for good. */
-  async #deliverOne(aor: Aor, octets: Uint8Array): Promise<boolean> {
+  /** `done`: it is delivered, held by another server now, or refused for good. `refused`: by devices, for what they are. */
+  async #deliverOne(aor: Aor, octets: Uint8Array): Promise<"done" | "refused" | "unreachable"> {
     const { router, locator, counters, logger } = this.#components;
     const message = readRequest(octets);
     if (message === undefined) {
       counters.add("messaging.held_unreadable");
       logger.error({ recipient: aor }, "a held message cannot be read, and is dropped");
-      return true;
+      return "done";
     }
     const identity = { asserted: assertedIn(message.headers), from: "client" } as const;
     const { status } = await router.route(message, aor, identity, { transport: "MESH", server: locator.self });
     // Who did not answer may have delivered it; asked again, it will know by the message's name.
-    if (isForNow(status) || isOfDevices(status)) return false;
+    if (isForNow(status)) return "unreachable";
+    if (isOfDevices(status)) return "refused";
     counters.add(status < 300 ? "messaging.held_delivered" : "messaging.held_refused");
     if (status >= 300) logger.info({ recipient: aor, status }, "a held message was refused");
-    return true;
+    return "done";
   }
 
   #wait(recipient: Recipient): void {
@@ -294,6 +327,7 @@ export class HeldMessages {
         const recipient = this.#recipients.get(aor);
         if (recipient === undefined) continue;
         ({ messages: recipient.messages, bytes: recipient.bytes } = left.get(aor) ?? { messages: 0, bytes: 0 });
+        recipient.aside = NONE_ASIDE;
         // A delivery that is under way finds out by itself.
         if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
       }

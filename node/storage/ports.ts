@@ -190,8 +190,8 @@ export interface HeldMessage {
 export interface MessageStore {
   /** Keeps a message behind those of the same recipient; false when it is kept already. */
   hold(message: HeldMessage): boolean;
-  /** The oldest message of a recipient. */
-  next(recipient: Aor): (HeldMessage & { readonly id: number }) | undefined;
+  /** The oldest message of a recipient, or the oldest behind another. @param behindId @default 0 */
+  next(recipient: Aor, behindId?: number): (HeldMessage & { readonly id: number }) | undefined;
   remove(id: number): void;
   recipients(): readonly { readonly recipient: Aor; readonly messages: number; readonly bytes: number }[];
   /** Removes what has expired, and returns the recipient of each message. */

@@ -226,7 +226,7 @@ describe("a message to a user who is not there", () => {
     expect(one.held.status.messages).to.equal(0);
   });
 
-  for (const status of [405, 486, 500, 501]) {
+  for (const status of [302, 401, 404, 405, 407, 410, 486, 500, 501, 600, 604]) {
     it(`waits for another device when the first one answers ${status}: that is not about the message`, async () => {
       const { domain, one, two } = twoServers();
       const [joe, desk, mobile] = [domain.device("joe", one), domain.device("bob", two), domain.device("bob", two)];

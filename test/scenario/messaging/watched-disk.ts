@@ -32,8 +32,8 @@ export function watchDisk(storage: Storage): WatchedDisk {
     return isNew;
   };
   const keys = new Map<number, string>();
-  const next: typeof messages.next = (recipient) => {
-    const oldest = messages.next(recipient);
+  const next: typeof messages.next = (recipient, behindId) => {
+    const oldest = messages.next(recipient, behindId);
     if (oldest !== undefined) keys.set(oldest.id, oldest.key);
     return oldest;
   };

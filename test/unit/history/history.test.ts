@@ -53,6 +53,22 @@ describe("a history", () => {
     for (let n = 0; n < count; n++) history.sent(request, ALICE, BOB);
   };
 
+  it("names who wrote in one spelling, however the client wrote it: a conversation is found as a whole", () => {
+    const peers: string[] = [];
+    store.add = ({ peer }) => void peers.push(peer);
+    const spellings = [
+      "<sip:alice@example.com>",
+      "sip:alice@EXAMPLE.com",
+      '"Al" <sips:%61lice@example.com:5061;user=phone>',
+      "<sip:alice@example.com;x=\u001B[31m>",
+    ];
+    for (const from of [...spellings, "<tel:+1>"]) {
+      const fields = { method: "MESSAGE", uri: BOB, from: `${from};tag=1`, to: `<${BOB}>`, body: "hello" };
+      history.received(createRequest(fields), BOB);
+    }
+    expect(peers).to.deep.equal([...spellings.map(() => ALICE), "tel:+1"]);
+  });
+
   it("that fails says so once a minute, with how much was lost, and at once in the status", async () => {
     failure = FULL_DISK;
     const sinceMs = time.wallMs();

@@ -58,8 +58,13 @@ function restrictions({ with: peer, since, local }: HistoryOptions): Record<stri
 
 function describe({ atMs, peer, sent, server, text }: HistoryView["messages"][number]): string {
   const time = new Date(atMs).toISOString().slice(0, 19).replace("T", " ");
-  const who = `${sent ? "→" : "←"} ${paint("strong", peer)}`;
-  return `${paint("quiet", `${time}  ${server.name}`)}  ${who}  ${text.replaceAll(/[\s\p{Cc}]+/gu, " ")}`;
+  const who = `${sent ? "→" : "←"} ${paint("strong", onOneLine(peer))}`;
+  return `${paint("quiet", `${time}  ${server.name}`)}  ${who}  ${onOneLine(text)}`;
+}
+
+/** What others wrote moves no terminal. */
+function onOneLine(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, " ");
 }
 
 function noteMissing({ missing }: HistoryView): void {

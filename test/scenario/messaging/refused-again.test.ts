@@ -1,0 +1,79 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { Device } from "../../helpers/simulated-domain.ts";
+import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+const BOB = "sip:bob@example.com" as Aor;
+
+/** A device that answers 500 to each message that says so, until it is mended. */
+function stumbles(device: Device): { mend(): void; taken(): string[] } {
+  const taken: string[] = [];
+  let isMended = false;
+  device.client.onRequest(({ request, respond }) => {
+    const text = Buffer.from(request.body).toString();
+    const isTaken = isMended || !text.startsWith("odd");
+    if (isTaken) taken.push(text);
+    respond(createResponse(request, isTaken ? 200 : 500));
+  });
+  return { mend: () => void (isMended = true), taken: () => taken.splice(0) };
+}
+
+describe("a held message that the devices of its user refuse again and again", () => {
+  function world() {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+    return { domain, one, two, joe, bob, phone: stumbles(bob) };
+  }
+  /** Long enough for as many refusals as are borne. */
+  const BORNE_MS = limits.messaging.heldRetryMinMs * 2 ** (limits.messaging.heldRefusals + 1);
+
+  it("is gone past, in order, and given to them when they take it", async () => {
+    const { domain, two, joe, bob, phone } = world();
+    for (const text of ["1", "odd", "2", "3"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(phone.taken(), "it may be for now").to.deep.equal(["1"]);
+    expect((await joe.message(BOB, "4")).status).to.equal(202);
+    await domain.time.advance(BORNE_MS);
+    expect(phone.taken()).to.deep.equal(["2", "3", "4"]);
+    expect((await joe.message(BOB, "5")).status, "nothing is in its way").to.equal(200);
+    expect(two.held.status).to.deep.equal({ recipients: 1, messages: 1 });
+    phone.mend();
+    await domain.time.advance(limits.messaging.heldRetryMaxMs);
+    expect(phone.taken()).to.deep.equal(["5", "odd"]);
+    expect(two.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+  });
+
+  it("and many like it keep the others waiting for a time, and not for as long as they last", async () => {
+    const { domain, two, joe, bob, phone } = world();
+    const many = limits.messaging.heldRefusedInRow + 5;
+    for (let n = 0; n < many; n++) expect((await joe.message(BOB, `odd ${n}`)).status).to.equal(202);
+    expect((await joe.message(BOB, "hello")).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(BORNE_MS);
+    const askedBefore = bob.client.received.length;
+    await domain.time.advance(2 * limits.messaging.heldRetryMaxMs);
+    expect(phone.taken()).to.deep.equal(["hello"]);
+    expect(bob.client.received.length - askedBefore, "the device is not flooded").to.be.below(4 * many);
+    expect(two.held.status.messages).to.equal(many);
+  });
+
+  it("expires as others do, and what comes later is not taken for refused", async () => {
+    const { domain, two, joe, bob, phone } = world();
+    expect((await joe.message(BOB, "odd", [["Expires", "120"]])).status).to.equal(202);
+    await bob.register();
+    await domain.time.advance(BORNE_MS);
+    bob.client.onRequest(({ request, respond }) => respond(createResponse(request, 480)));
+    expect((await joe.message(BOB, "later")).status).to.equal(202);
+    await domain.time.advance(180_000);
+    expect(two.held.status.messages).to.equal(1);
+    expect((await joe.message(BOB, "behind it")).status).to.equal(202);
+    stumbles(bob);
+    await domain.time.advance(limits.messaging.heldRetryMaxMs);
+    expect(bob.texts().slice(-2)).to.deep.equal(["later", "behind it"]);
+    expect(phone.taken()).to.deep.equal([]);
+  });
+});
