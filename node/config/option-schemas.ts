@@ -123,6 +123,10 @@ export const optionSchemas = {
   "presence-min-expires": expires(EXPIRES_MIN_MAX),
   "presence-default-expires": expires(EXPIRES_MAX),
   "presence-max-expires": expires(EXPIRES_MAX),
+  "nat-ping": parsed("a duration from 5s to 10m, such as 30s, or off", (text) => {
+    const everyMs = text === "off" ? 0 : parseDuration(text);
+    return everyMs === 0 || (everyMs !== undefined && everyMs >= 5000 && everyMs <= 600_000) ? everyMs : undefined;
+  }),
   history: parsed("a duration such as 30d, or off", (text) => (text === "off" ? 0 : parseDuration(text) || undefined)),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,
