@@ -154,7 +154,7 @@ export const limits = {
     storedBytes: 100 * 1024,
     /** What is composed of a user's publications has to fit into one SIP message beside its headers. A PUBLISH that would exceed it: 413. */
     composedBytes: 48 * 1024,
-    /** A person has a handful of devices; a client in a restart loop leaves publications behind. Beyond: 503 with Retry-After. */
+    /** A person has a handful of devices; a client that is started again and again leaves publications behind. For one more the one makes room that has not been spoken of for longest. */
     publicationsPerUser: 16,
     /** PUBLISH requests that wait for a claim of their user to end. Beyond: 503 with Retry-After. */
     publishesWaiting: 4096,
