@@ -20,6 +20,7 @@ import { createPager } from "./messaging/pager.ts";
 import { DomainLists, LISTS_METHOD } from "./presence/lists/domain-lists.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
+import { NatPings } from "./registrar/nat-pings.ts";
 import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/create-registrar.ts";
 import { createDeviceFork } from "./session/device-fork.ts";
@@ -58,6 +59,7 @@ type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "
       | "sipNames"
       | "registrarExpiry"
       | "presenceExpiry"
+      | "natPingMs"
     >
   >;
 
@@ -149,6 +151,10 @@ export function createSipSide(components: SipSideComponents): SipSide {
     { policy: config.onConflict, ...(config.registrarExpiry && { expiry: config.registrarExpiry }) },
   );
   const { presenceExpiry = DEFAULT_EXPIRY } = config;
+  const natPings =
+    config.natPingMs === undefined || config.natPingMs === 0
+      ? undefined
+      : new NatPings({ ...shared, stack, contacts: registrar }, config.natPingMs);
   const presence = createPresenceServer(
     {
       ...shared,
@@ -314,6 +320,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async start() {
       // First of all: what was left from the last run has something to send at once.
       await stack.start();
+      natPings?.start();
       registrar.start();
       presence.start();
       inputs.start();
@@ -329,6 +336,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       noteExpiry();
     },
     async drain(options) {
+      natPings?.stop();
       registrar.stop();
       history.stop();
       knownSources.stop();

@@ -59,6 +59,8 @@ export interface NodeConfig {
   readonly registrarExpiry: ExpiryRules;
   /** How long publications and subscriptions last. */
   readonly presenceExpiry: ExpiryRules;
+  /** After how long a UDP client behind a NAT is pinged again; 0: never. */
+  readonly natPingMs: number;
   /** How long messages are kept in users' histories; 0: not at all. */
   readonly historyMs: number;
   /** Only with `domain`; otherwise the roster's term holds. */
@@ -80,6 +82,8 @@ export interface ConfigInput {
   readonly file?: string;
 }
 
+/** Many NATs forget a UDP client after a minute, some after half. */
+const DEFAULT_NAT_PING_MS = 30_000;
 const DEFAULT_HISTORY_MS = 90 * 24 * 3600 * 1000;
 
 /** Longest path of a unix socket in bytes: `sun_path` has 108 on Linux and 104 elsewhere, the last one zero. */
@@ -134,6 +138,7 @@ function complete(values: OptionValues): NodeConfig {
     unknownUsers: values["unknown-users"] ?? "hold",
     registrarExpiry: expiryOf(values, "registrar"),
     presenceExpiry: expiryOf(values, "presence"),
+    natPingMs: values["nat-ping"] ?? DEFAULT_NAT_PING_MS,
     historyMs: values.history ?? DEFAULT_HISTORY_MS,
     ...(values.lease !== undefined && { leaseMs: values.lease }),
     ...(values.voters !== undefined && { voters: values.voters }),

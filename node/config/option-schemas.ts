@@ -131,6 +131,10 @@ export const optionSchemas = {
     const keepMs = parseDuration(text);
     return keepMs !== undefined && keepMs >= HISTORY_MIN_MS ? keepMs : undefined;
   }),
+  "nat-ping": parsed("a duration from 5s to 10m, such as 30s, or off", (text) => {
+    const everyMs = text === "off" ? 0 : parseDuration(text);
+    return everyMs === 0 || (everyMs !== undefined && everyMs >= 5000 && everyMs <= 600_000) ? everyMs : undefined;
+  }),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,
     (text) => {

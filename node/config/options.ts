@@ -79,6 +79,10 @@ export const options = {
   "presence-min-expires": one("seconds", "shortest publication and subscription that is accepted (default 60)"),
   "presence-default-expires": one("seconds", "publication and subscription without Expires (default 3600)"),
   "presence-max-expires": one("seconds", "longest publication and subscription (default 7200)"),
+  "nat-ping": one(
+    "duration|off",
+    "how often UDP clients behind a NAT are sent four octets that keep their way open: those that were seen elsewhere than they said (default 30s)",
+  ),
   history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
   lease: one(
     "duration",

@@ -1,8 +1,10 @@
+import { isIP } from "node:net";
 import { detached } from "../sip/message/lexical.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import { parseVia } from "../sip/message/via.ts";
 import type { Flow } from "../sip/stack.ts";
+import { isTranslated } from "../sip/transport/response-path.ts";
 
 /** What a request tells of the device that made it, whatever proxies it passed. */
 export interface DeviceOrigin {
@@ -29,4 +31,22 @@ export function deviceOriginOf({ headers }: SipRequest, flow: Flow): DeviceOrigi
     if (error instanceof SipParseError) return undefined;
     throw error;
   }
+}
+
+/**
+ * Whether a device over UDP was seen at another address or port than it said that it sends from, without a proxy in between. Who calls itself by a name is taken
+ * to be there: that cannot be known.
+ */
+export function isBehindNat({ flow, path, origin }: ContactWay): boolean {
+  if (flow.transport !== "UDP" || path !== undefined || origin === undefined || origin.isRelayed) return false;
+  const [, host = "", port = ""] = origin.name.split(" ");
+  if (isTranslated(host, flow.address) || isIP(host) === 0) return true;
+  // Without rport it asked to be answered elsewhere.
+  return flow.listensElsewhere !== true && Number(port) !== flow.port;
+}
+
+interface ContactWay {
+  readonly flow: Flow;
+  readonly path?: readonly string[];
+  readonly origin?: DeviceOrigin | undefined;
 }

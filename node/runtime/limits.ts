@@ -154,7 +154,7 @@ export const limits = {
     storedBytes: 100 * 1024,
     /** What is composed of a user's publications has to fit into one SIP message beside its headers. A PUBLISH that would exceed it: 413. */
     composedBytes: 48 * 1024,
-    /** A person has a handful of devices; a client in a restart loop leaves publications behind. Beyond: 503 with Retry-After. */
+    /** A person has a handful of devices; a client that is started again and again leaves publications behind. For one more the one makes room that has not been spoken of for longest. */
     publicationsPerUser: 16,
     /** PUBLISH requests that wait for a claim of their user to end. Beyond: 503 with Retry-After. */
     publishesWaiting: 4096,
@@ -247,6 +247,8 @@ export const limits = {
     shedRegistrations: 50_000,
     /** Claims at a time while contacts of an earlier run are taken back, so that clients' own claims find room. The rest waits. */
     reclaims: 64,
+    /** How often it is looked at whose turn it is to be pinged behind a NAT, and how many users are pinged at once: 10,000 a second, at some 10 µs each. With more, each waits longer. */
+    natPings: { tickMs: 100, atOnce: 1000 },
     /** A claim that has not ended after it is answered 503, before the client's own transaction gives up at 32 s (RFC 3261 Timer F). */
     claimMs: 20_000,
   },

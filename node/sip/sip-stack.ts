@@ -24,6 +24,7 @@ import type {
   ListenAddress,
   MeshTransport,
   RequestOptions,
+  SipKeepAlives,
   SipSessions,
   SipStack,
 } from "./stack.ts";
@@ -34,6 +35,7 @@ import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
+import { KEEP_ALIVE } from "./transport/keep-alive.ts";
 import { MachineAddresses } from "./transport/machine-addresses.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
 import { noteSource, responsePath, senderFlow } from "./transport/response-path.ts";
@@ -67,11 +69,11 @@ export interface SipStackOptions {
 }
 
 /** Transports and transactions of one node. `start` also throws what {@link TlsCertificates.load} does. */
-export function createSipStack(options: SipStackOptions): SipStack & SipSessions {
+export function createSipStack(options: SipStackOptions): SipStack & SipSessions & SipKeepAlives {
   return new Stack(options);
 }
 
-class Stack implements SipStack, SipSessions {
+class Stack implements SipStack, SipSessions, SipKeepAlives {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #mesh: MeshTransport | undefined;
@@ -208,24 +210,29 @@ class Stack implements SipStack, SipSessions {
 
   acknowledge(ack: SipRequest, to: Flow): void {
     assert(ack.method === "ACK", `${ack.method} is not ACK`);
-    const way = this.#wayOf(ack, to);
+    const way = this.#wayOf(ack.uri, ack.headers.all("Route"), to);
     this.#transports.send(way, serializeMessage(this.#outgoing(ack, way)), () =>
       this.#counters.add("sip.requests_failed"),
     );
   }
 
+  keepAlive(contactUri: string, to: Flow): void {
+    assert(to.transport === "UDP", "streams keep themselves alive");
+    this.#transports.send(this.#wayOf(contactUri, [], to), KEEP_ALIVE, () => {});
+  }
+
   #send(request: SipRequest, to: Flow, options?: RequestOptions & InviteProgress): Promise<SipResponse> {
-    const way = this.#wayOf(request, to);
+    const way = this.#wayOf(request.uri, request.headers.all("Route"), to);
     return this.#clients.send(this.#outgoing(request, way), way, options);
   }
 
   /** The flow, or where nobody listens at its other end, another to whom the request is for next. @see RFC 3261 §8.1.2, §18.1.1 */
-  #wayOf({ uri, headers }: SipRequest, to: Flow): Flow {
+  #wayOf(uri: string, routes: readonly string[], to: Flow): Flow {
     if (to.transport === "MESH") return to;
     if (to.calledAt === undefined && to.listensElsewhere !== true && to.connection === undefined) return to;
     const { calledAt, ...flow } = to;
     if (flow.listensElsewhere !== true && !this.#transports.hasClosed(flow)) return flow;
-    const listener = calledAt === undefined ? listenerOf(uri, flow, headers.all("Route")) : calledAt;
+    const listener = calledAt === undefined ? listenerOf(uri, flow, routes) : calledAt;
     return listener ? flowTo(listener, flow) : flow;
   }
 

@@ -109,6 +109,12 @@ export interface SipStack {
   send(request: SipRequest, to: Flow, options?: RequestOptions): Promise<SipResponse>;
 }
 
+/** What keeps clients' ways open. */
+export interface SipKeepAlives {
+  /** Sends a double CRLF over UDP to where a request for a contact would go: a NAT in between keeps its way open, and nobody answers. @see RFC 5626 §3.5.1 */
+  keepAlive(contactUri: string, to: Flow): void;
+}
+
 /** What sessions need of the stack beside {@link SipStack}. */
 export interface SipSessions {
   /**

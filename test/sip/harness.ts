@@ -11,7 +11,14 @@ import type { SipRequest } from "../../node/sip/message/message.ts";
 import { formatHostPort } from "../../node/sip/message/uri.ts";
 import type { SipStackOptions } from "../../node/sip/sip-stack.ts";
 import { createSipStack } from "../../node/sip/sip-stack.ts";
-import type { IncomingRequest, ListenAddress, SipSessions, SipStack, SocketTransport } from "../../node/sip/stack.ts";
+import type {
+  IncomingRequest,
+  ListenAddress,
+  SipKeepAlives,
+  SipSessions,
+  SipStack,
+  SocketTransport,
+} from "../../node/sip/stack.ts";
 import { TlsCertificates } from "../../node/sip/transport/tls-certificates.ts";
 import { loopbackCertificate } from "../helpers/certificates.ts";
 
@@ -50,7 +57,7 @@ export async function loopbackTls(): Promise<TlsCertificates> {
 
 /** A stack on free ports of loopback, with every request it hands up. */
 export interface TestStack {
-  readonly stack: SipStack & SipSessions;
+  readonly stack: SipStack & SipSessions & SipKeepAlives;
   readonly counters: Counters;
   readonly requests: Inbox<IncomingRequest>;
   address(transport: SocketTransport): ListenAddress;

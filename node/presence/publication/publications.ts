@@ -1,6 +1,6 @@
 import { limits } from "../../runtime/limits.ts";
 import type { Answer } from "../answer.ts";
-import { badRequest, tooBrief, unavailable } from "../answer.ts";
+import { badRequest, tooBrief } from "../answer.ts";
 import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
 import { grantedSeconds } from "../expiry.ts";
 import type { PidfDocument } from "../pidf/pidf-document.ts";
@@ -64,7 +64,7 @@ const TOO_LARGE: Answer = { status: 413, reason: "Request Entity Too Large" };
  */
 export class Publications {
   readonly #init: PublicationsInit;
-  /** By current entity-tag. */
+  /** By current entity-tag; in the order in which clients last spoke of them. */
   readonly #byTag = new Map<string, Publication>();
 
   constructor(init: PublicationsInit) {
@@ -136,9 +136,10 @@ export class Publications {
     // Step 5: a request without both tag and body says nothing.
     if (document === undefined) return refused(badRequest("an initial PUBLISH needs a body"));
 
-    const others = this.all().filter((publication) => publication !== old);
-    if (others.length >= limits.presence.publicationsPerUser)
-      return refused(unavailable(this.#secondsToNextExpiry(nowMs)));
+    // RFC 3903 §6 step 6 leaves it to local policy: the oldest in this order has not been spoken of for longest.
+    const others = this.all()
+      .filter((publication) => publication !== old)
+      .slice(1 - limits.presence.publicationsPerUser);
     const publication: Publication = {
       key: old?.key ?? this.#nextKey(event.freshTag),
       entityTag: event.freshTag,
@@ -149,8 +150,8 @@ export class Publications {
       expiresAtMs: nowMs + expiresSeconds * 1000,
     };
     if (event.document !== undefined && !this.#init.fits([...others, publication])) return refused(TOO_LARGE);
-    if (old !== undefined) this.#byTag.delete(old.entityTag);
-    this.#byTag.set(publication.entityTag, publication);
+    this.#byTag.clear();
+    for (const each of [...others, publication]) this.#byTag.set(each.entityTag, each);
     return {
       kind: "accepted",
       entityTag: event.freshTag,
@@ -168,10 +169,6 @@ export class Publications {
   #remove(old: Publication | undefined, entityTag: string): PublishOutcome {
     if (old !== undefined) this.#byTag.delete(old.entityTag);
     return { kind: "accepted", entityTag, expiresSeconds: 0, changed: old !== undefined };
-  }
-
-  #secondsToNextExpiry(nowMs: number): number {
-    return Math.max(1, Math.ceil(((this.nextExpiryMs() ?? nowMs) - nowMs) / 1000));
   }
 }
 

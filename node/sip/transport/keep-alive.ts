@@ -1,3 +1,6 @@
+/** What is sent for that: clients pass over it, as over all that is no longer. */
+export const KEEP_ALIVE: Uint8Array = Buffer.from("\r\n\r\n");
+
 /**
  * Whether a datagram or frame only keeps a path through a NAT open: a few octets of CR, LF or NUL, as clients send them.
  * @see RFC 5626 §3.5.1

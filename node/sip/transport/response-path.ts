@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import type { Via } from "../message/via.ts";
 import { isBareValue } from "../message/lexical.ts";
 import { formatVia } from "../message/via.ts";
@@ -16,7 +17,8 @@ const DEFAULT_PORT = 5060;
 const TLS_PORT = 5061;
 
 /**
- * Back by the connection of the request, or to the source address: at the source port if `rport` asks for it, else at the port in Via.
+ * Back by the connection of the request, or to the source address: at the source port if `rport` asks for it, or would if the client knew of the NAT
+ * that it is behind; else at the port in Via.
  * Never to an address that only Via names: that would let anybody aim our responses at a third party, so `maddr` is not obeyed.
  * @see RFC 3261 §18.2.2; RFC 3581 §4; RFC 5922 §7.2
  */
@@ -35,7 +37,12 @@ export function responsePath(flow: Flow, via: Via): ResponsePath {
     case "TCP":
       return { flow, fallback: { transport: "TCP", address: flow.address, port: via.port ?? DEFAULT_PORT } };
     case "UDP":
-      return { flow: via.params.has("rport") ? flow : { ...flow, port: via.port ?? DEFAULT_PORT } };
+      return {
+        flow:
+          via.params.has("rport") || isTranslated(via.host, flow.address)
+            ? flow
+            : { ...flow, port: via.port ?? DEFAULT_PORT },
+      };
   }
 }
 
@@ -71,7 +78,16 @@ function withSource(via: Via, flow: SocketFlow): Via {
   return { ...via, params };
 }
 
+/**
+ * Whether who sends from an address says that it is another one: a NAT is in between, where nothing reaches it but what goes to the port that it sends from. Of a
+ * name nobody knows.
+ */
+export function isTranslated(sentByHost: string, sourceAddress: string): boolean {
+  return isIPv4(sentByHost) && sentByHost !== sourceAddress;
+}
+
 /** The flow of a request, and whether its sender listens there. @see RFC 3581 §3 */
 export function senderFlow(flow: Flow, via: Via): Flow {
-  return flow.transport !== "UDP" || via.params.has("rport") ? flow : { ...flow, listensElsewhere: true };
+  const listensThere = flow.transport !== "UDP" || via.params.has("rport") || isTranslated(via.host, flow.address);
+  return listensThere ? flow : { ...flow, listensElsewhere: true };
 }

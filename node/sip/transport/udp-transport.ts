@@ -6,6 +6,7 @@ import { limits } from "../../runtime/limits.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { bindError, listenerName, plainAddress } from "./addresses.ts";
 import { isKeepAlive } from "./keep-alive.ts";
+import { answerStun, isStun } from "./stun.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
 
 /**
@@ -66,13 +67,19 @@ export class UdpTransport implements Transport {
     const { events, sources, clock, counters } = this.#components;
     switch (sources.datagram(flow.address, clock.monotonicMs())) {
       case "serve":
-        return events.received(bytes, flow);
+        return isStun(bytes) ? this.#answerStun(bytes, flow) : events.received(bytes, flow);
       case "refuse":
         counters.add("sip.flood_refused");
-        return events.excess(bytes, flow);
+        return isStun(bytes) ? undefined : events.excess(bytes, flow);
       case "drop":
         counters.add("sip.flood_dropped");
     }
+  }
+
+  #answerStun(bytes: Uint8Array, flow: Flow & { readonly transport: "UDP" }): void {
+    this.#components.counters.add("sip.stun");
+    const answer = answerStun(bytes, flow);
+    if (answer !== undefined) this.send(flow, answer, () => {});
   }
 
   async stop(): Promise<void> {

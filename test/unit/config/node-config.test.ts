@@ -48,6 +48,7 @@ describe("the configuration", () => {
       trusted: [],
       onConflict: "takeover",
       unknownUsers: "hold",
+      natPingMs: 30_000,
       historyMs: 90 * 86_400_000,
       registrarExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
       presenceExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
@@ -102,6 +103,7 @@ describe("the configuration", () => {
     "presence-min-expires": ["5m", "presenceExpiry", { ...DEFAULT_EXPIRY, minSeconds: 300 }],
     "presence-default-expires": ["600", "presenceExpiry", { ...DEFAULT_EXPIRY, defaultSeconds: 600 }],
     "presence-max-expires": ["3601", "presenceExpiry", { ...DEFAULT_EXPIRY, maxSeconds: 3601 }],
+    "nat-ping": ["off", "natPingMs", 0],
     history: ["30d", "historyMs", 30 * 86_400_000],
     lease: ["5s", "leaseMs", 5000],
     voters: ["7", "voters", 7],
@@ -236,6 +238,10 @@ describe("the configuration", () => {
     "an expiry of no whole seconds": [
       { flags: { "presence-max-expires": "1500ms" } },
       '--presence-max-expires: expected seconds from 1 to 2592000, or a duration such as 5m, not "1500ms"',
+    ],
+    "pings that would be a flood": [
+      { flags: { "nat-ping": "1s" } },
+      '--nat-ping: expected a duration from 5s to 10m, such as 30s, or off, not "1s"',
     ],
     "an expiry of nothing": [
       { flags: { "presence-min-expires": "0" } },

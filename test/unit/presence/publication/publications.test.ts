@@ -93,17 +93,28 @@ describe("the publications of a user", () => {
     expect(publish({ ifMatch: tag, path: "q" })).to.include({ changed: true });
   });
 
-  it("are bounded: one more gets 503 until the next expires, but those that are there can still be modified", () => {
-    const { publish } = compositor();
-    const tags = Array.from({ length: limits.presence.publicationsPerUser }, () =>
-      tagOf(publish({ document: busy, expiresSeconds: 60 })),
-    );
-    const refused = publish({ document: busy }, 1000);
-    expect(refused).to.deep.include({
-      answer: { status: 503, reason: "Service Unavailable", headers: [["Retry-After", "59"]] },
-    });
-    expect(statusOf(publish({ ifMatch: tags[0] as string, document: away }, 1000))).to.equal(200);
-    expect(statusOf(publish({ document: busy }, 60_000))).to.equal(200);
+  it("are bounded: for one more the one makes room that has not been spoken of for longest, and its device publishes anew", () => {
+    const { publications, publish } = compositor();
+    const bound = limits.presence.publicationsPerUser;
+    const [first, second, ...rest] = Array.from({ length: bound }, () => tagOf(publish({ document: busy })));
+    const refreshed = tagOf(publish({ ifMatch: first! }, 1000));
+    const newest = publish({ document: away }, 2000);
+    expect(newest).to.include({ kind: "accepted", changed: true });
+    expect(publications.all().map(({ entityTag }) => entityTag)).to.deep.equal([...rest, refreshed, tagOf(newest)]);
+    expect(statusOf(publish({ ifMatch: second! }, 3000))).to.equal(412);
+    expect(statusOf(publish({ ifMatch: refreshed, document: away }, 3000))).to.equal(200);
+    expect(publications.size).to.equal(bound);
+  });
+
+  it("lose none to one that is refused", () => {
+    let room = true;
+    const { publications, publish } = compositor(() => room);
+    for (let count = 0; count < limits.presence.publicationsPerUser; count++) publish({ document: busy });
+    const before = publications.all();
+    room = false;
+    expect(statusOf(publish({ document: away }))).to.equal(413);
+    expect(statusOf(publish({ document: away, expiresSeconds: 1 }))).to.equal(423);
+    expect(publications.all()).to.deep.equal(before);
   });
 
   it("answer 413, and stay as they were, when together they would be too large", () => {
@@ -161,11 +172,10 @@ describe("the publications of a user", () => {
           if (known && target === undefined) expected = 412;
           else if (seconds > 0 && seconds < 60) expected = 423;
           else if (seconds > 0 && text === undefined) expected = 400;
-          else if (seconds > 0 && target === undefined && model.length >= limits.presence.publicationsPerUser)
-            expected = 503;
           expect(statusOf(outcome)).to.equal(expected);
           if (expected === 200) {
             model = model.filter((entry) => entry !== target);
+            if (seconds > 0) model = model.slice(-limits.presence.publicationsPerUser + 1);
             if (seconds > 0) model.push({ tag: tagOf(outcome), text: text as string, endMs: nowMs + seconds * 1000 });
           }
           expect(publications.all().map((one) => [one.entityTag, one.document, one.expiresAtMs])).to.have.deep.members(
