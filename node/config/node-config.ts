@@ -35,7 +35,7 @@ export interface NodeConfig {
   readonly certificates: readonly { readonly certificate: string; readonly key: string }[];
   /** Absolute path. */
   readonly authorities?: string;
-  /** IP addresses that the limits of one source do not hold for. */
+  /** IP addresses and networks, as sockets write them, that the limits of one source do not hold for. */
   readonly unlimited: readonly string[];
   readonly mesh: readonly SocketAddress[];
   /** Multiaddrs to tell others instead of those listened on; empty to tell these. */

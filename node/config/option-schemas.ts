@@ -1,10 +1,10 @@
-import { isIP, SocketAddress as NetAddress } from "node:net";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
 import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
 import type { TrustedServer } from "../sidecar/trusted-servers.ts";
 import { parseHostPort } from "../sip/message/uri.ts";
+import { parseNetwork } from "../sip/transport/networks.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
 import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
@@ -49,17 +49,12 @@ function parseHost(text: string): { readonly host: string; readonly port?: numbe
   }
 }
 
-/** An address with the port of a server, or with any. */
+/** An address with the port of a server, or one with any, or a network. */
 function parseServer(text: string): TrustedServer | undefined {
-  const bare = text.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(bare) !== 0) return { address: bare };
+  const network = parseNetwork(text.replace(/^\[(.*)\]$/, "$1"));
+  if (network !== undefined) return { address: network };
   const { port, ...address } = parseSocketAddress(text) ?? { port: 0, address: "" };
   return port > 0 ? { ...address, port } : undefined;
-}
-
-/** As sockets write it: `2001:DB8:0::1` is `2001:db8::1`. */
-function canonicalAddress(address: string): string {
-  return new NetAddress({ address, family: isIP(address) === 6 ? "ipv6" : "ipv4" }).address;
 }
 
 const HISTORY_MIN_MS = 60_000;
@@ -83,9 +78,7 @@ export const optionSchemas = {
   "tls-cert": listOf(path),
   "tls-key": listOf(path),
   "tls-ca": path,
-  unlimited: listOf(
-    checked("an IP address, such as 192.0.2.1", (text) => isIP(text) !== 0).transform(canonicalAddress),
-  ),
+  unlimited: listOf(parsed("an IP address or a network, such as 192.0.2.1 or 10.0.0.0/8", parseNetwork)),
   mesh: listOf(socketAddress("0.0.0.0:4060")),
   announce: listOf(
     checked(
@@ -104,7 +97,12 @@ export const optionSchemas = {
   "admin-socket": path,
   auth: oneOf("digest", "none"),
   digest: oneOf("md5", "sha-256", "both"),
-  trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
+  trust: listOf(
+    parsed(
+      "an IP address with or without a port, or a network, such as 192.0.2.1, 192.0.2.1:5060 or 10.0.0.0/8",
+      parseServer,
+    ),
+  ),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
   // What is older is removed at once, so a bare number, which counts milliseconds, must not be taken for days.
   history: parsed(`a duration of at least ${formatDuration(HISTORY_MIN_MS)}, such as 30d, or off`, (text) => {

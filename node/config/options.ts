@@ -39,8 +39,8 @@ export const options = {
     "certificates, PEM, that those of trusted SIP servers have to lead to when they are connected to (default those that Node trusts)",
   ),
   unlimited: many(
-    "address",
-    "a proxy or server of another vendor, behind which many users are: it may send more than one address otherwise may",
+    "address[/prefix]",
+    "a proxy or server of another vendor, or a network of them, behind which many users are: it may send more than one address otherwise may",
   ),
   mesh: many("address:port", "for the other servers of the domain (default 0.0.0.0:4060)"),
   announce: many(
@@ -59,8 +59,8 @@ export const options = {
     "by which algorithm clients authenticate: md5, which all know (default); sha-256; or both, where many fail that know md5 only",
   ),
   trust: many(
-    "address[:port]",
-    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed; with a port over UDP only: TCP and TLS come from other ports",
+    "address[:port]|network/prefix",
+    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed; with a port over UDP only: TCP and TLS come from other ports; of a network, as 10.0.0.0/8, every address is such a server",
   ),
   "on-conflict": one(
     "takeover|redirect|reject",

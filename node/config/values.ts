@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { canonicalAddress } from "../sip/transport/networks.ts";
 
 /** Where to listen. */
 export interface SocketAddress {
@@ -38,7 +39,7 @@ export function parseSocketAddress(text: string): SocketAddress | undefined {
   const address = v6 ?? (v4 as string);
   const port = Number(digits);
   if (isIP(address) !== (v6 === undefined ? 4 : 6) || port > 65_535) return undefined;
-  return { address, port };
+  return { address: canonicalAddress(address) ?? address, port };
 }
 
 /** Inverse of {@link parseSocketAddress}. */

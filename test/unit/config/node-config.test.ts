@@ -134,6 +134,23 @@ describe("the configuration", () => {
     expect(load({ file: file("sip:\n  - 127.0.0.1:5060\n  - '[::1]:5060'\n") }).sip).to.deep.equal(two);
   });
 
+  it("takes networks and addresses of servers however they are written", () => {
+    const { trusted, unlimited } = load({
+      flags: {
+        trust: ["10.0.0.0/8", "[2001:DB8::0:1]", "2001:DB8:0::/48", "[2001:DB8::0:1]:5080", "::ffff:192.0.2.1"],
+        unlimited: ["2001:DB8:0::/48", "10.0.0.0/8"],
+      },
+    });
+    expect(trusted).to.deep.equal([
+      { address: "10.0.0.0/8" },
+      { address: "2001:db8::1" },
+      { address: "2001:db8::/48" },
+      { address: "2001:db8::1", port: 5080 },
+      { address: "192.0.2.1" },
+    ]);
+    expect(unlimited).to.deep.equal(["2001:db8::/48", "10.0.0.0/8"]);
+  });
+
   it("reads durations as bare numbers in a file", () => {
     expect(load({ file: file("lease: 2500\n") }).leaseMs).to.equal(2500);
   });
@@ -255,6 +272,17 @@ describe("the configuration", () => {
   for (const [what, [input, problem]] of Object.entries(refused)) {
     it(`refuses ${what}`, () => expect(problemsOf(input)).to.deep.equal([problem]));
   }
+
+  it("refuses networks that are none, or everybody's", () => {
+    const wrong = ["10.0.0.0/33", "0.0.0.0/0", "10.0.0.0/8:5060", "2001:db8::/129", "10.0.0.0/", "10.0.0/8"];
+    expect(problemsOf({ flags: { trust: wrong } })).to.deep.equal(
+      wrong.map(
+        (text) =>
+          `--trust: expected an IP address with or without a port, or a network, such as 192.0.2.1, 192.0.2.1:5060 or 10.0.0.0/8, not "${text}"`,
+      ),
+    );
+    expect(problemsOf({ flags: { unlimited: wrong } })).to.have.length(wrong.length);
+  });
 
   it("refuses a file that is no YAML, or no settings", () => {
     expect(problemsOf({ file: file("a: [1\nb: 2") })[0]).to.match(/^aorta\.yaml:\d: /);

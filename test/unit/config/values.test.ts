@@ -8,6 +8,8 @@ import {
   parseDuration,
   parseSocketAddress,
 } from "../../../node/config/values.ts";
+import type { SocketAddress } from "../../../node/config/values.ts";
+import { canonicalAddress } from "../../../node/sip/transport/networks.ts";
 
 describe("a duration", () => {
   const texts: Record<string, number> = {
@@ -74,9 +76,16 @@ describe("a socket address", () => {
   it("is read as it was printed", () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(65_535), (address, port) => {
-        expect(parseSocketAddress(formatSocketAddress({ address, port }))).to.deep.equal({ address, port });
+        const read = parseSocketAddress(formatSocketAddress({ address, port }));
+        expect(read).to.deep.equal({ address: canonicalAddress(address), port });
+        expect(parseSocketAddress(formatSocketAddress(read as SocketAddress))).to.deep.equal(read);
       }),
     );
+  });
+
+  it("is written as sockets write it, so that a wildcard is known as one", () => {
+    expect(parseSocketAddress("[0:0::0:0]:5060")).to.deep.equal({ address: "::", port: 5060 });
+    expect(parseSocketAddress("[2001:DB8:0::1]:5060")).to.deep.equal({ address: "2001:db8::1", port: 5060 });
   });
 
   it("is known as loopback or not", () => {
