@@ -53,6 +53,8 @@ export interface NodeConfig {
   readonly onConflict: ConflictPolicy;
   /** How long messages are kept in users' histories; 0: not at all. */
   readonly historyMs: number;
+  /** What the histories may take of the disk, octets. @default that of `limits.history` */
+  readonly historyBytes?: number;
   /** Only with `domain`; otherwise the roster's term holds. */
   readonly leaseMs?: number;
   /** Servers that are to hold replicas, when this one is the steward. @default 1024 */
@@ -124,6 +126,7 @@ function complete(values: OptionValues): NodeConfig {
     trusted: values.trust ?? [],
     onConflict: values["on-conflict"] ?? "takeover",
     historyMs: values.history ?? DEFAULT_HISTORY_MS,
+    ...(values["history-size"] !== undefined && { historyBytes: values["history-size"] }),
     ...(values.lease !== undefined && { leaseMs: values.lease }),
     ...(values.voters !== undefined && { voters: values.voters }),
     bootstrap: values.bootstrap ?? [],

@@ -7,7 +7,7 @@ import { parseHostPort } from "../sip/message/uri.ts";
 import { parseNetwork } from "../sip/transport/networks.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
-import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
+import { formatDuration, isLoopback, parseDomain, parseDuration, parseSize, parseSocketAddress } from "./values.ts";
 
 /** A text that `parse` understands; `expected` says to people what would have been right. */
 function parsed<Value>(expected: string, parse: (text: string) => Value | undefined) {
@@ -58,6 +58,8 @@ function parseServer(text: string): TrustedServer | undefined {
 }
 
 const HISTORY_MIN_MS = 60_000;
+const HISTORY_MIN_BYTES = 16 * 1024 ** 2;
+const HISTORY_MAX_BYTES = 1024 ** 4;
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
@@ -109,6 +111,10 @@ export const optionSchemas = {
     if (text === "off") return 0;
     const keepMs = parseDuration(text);
     return keepMs !== undefined && keepMs >= HISTORY_MIN_MS ? keepMs : undefined;
+  }),
+  "history-size": parsed("a size of 16MiB to 1TiB, such as 500MB", (text) => {
+    const bytes = parseSize(text) ?? 0;
+    return bytes >= HISTORY_MIN_BYTES && bytes <= HISTORY_MAX_BYTES ? bytes : undefined;
   }),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,

@@ -67,6 +67,10 @@ export const options = {
     "when a user registers here whom another server owns: take them over (default), redirect the client, or reject",
   ),
   history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
+  "history-size": one(
+    "size",
+    "what these messages may take of the disk, such as 500MB; beyond, the oldest make room (default 4GiB)",
+  ),
   lease: one(
     "duration",
     "lease term of the domain, when it is founded: how long a dead server's users stay taken (default 10s)",

@@ -31,6 +31,21 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(hours / 24)}d`;
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  MB: 1e6,
+  MiB: 1024 ** 2,
+  GB: 1e9,
+  GiB: 1024 ** 3,
+  TB: 1e12,
+  TiB: 1024 ** 4,
+};
+
+/** Octets of `500MB`, `4GiB`, `1.5TB`; `undefined` for anything else. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d{1,6}(?:\.\d{1,3})?) ?([MGT]i?B)$/.exec(text.trim());
+  return match === null ? undefined : Math.round(Number(match[1]) * (UNIT_BYTES[match[2] as string] as number));
+}
+
 /** Address and port of `127.0.0.1:5060` or `[::1]:5060`; `undefined` for anything else, host names included. */
 export function parseSocketAddress(text: string): SocketAddress | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text.trim());

@@ -92,6 +92,7 @@ describe("the configuration", () => {
     trust: ["192.0.2.2:5080", "trusted", [{ address: "192.0.2.2", port: 5080 }]],
     "on-conflict": ["redirect", "onConflict", "redirect"],
     history: ["30d", "historyMs", 30 * 86_400_000],
+    "history-size": ["500MB", "historyBytes", 500_000_000],
     lease: ["5s", "leaseMs", 5000],
     voters: ["7", "voters", 7],
     bootstrap: ["/ip4/192.0.2.1/tcp/4060", "bootstrap", ["/ip4/192.0.2.1/tcp/4060"]],
@@ -218,6 +219,10 @@ describe("the configuration", () => {
     "a lease term too short to keep": [
       { flags: { lease: "10ms" } },
       '--lease: expected a duration from 500ms to 10m, such as 10s, not "10ms"',
+    ],
+    "a history in which nothing has room": [
+      { flags: { "history-size": "500" } },
+      '--history-size: expected a size of 16MiB to 1TiB, such as 500MB, not "500"',
     ],
     "a bare number for how long the history is kept: it might mean days, and counts milliseconds": [
       { flags: { history: "30" } },

@@ -6,6 +6,7 @@ import {
   isLoopback,
   parseDomain,
   parseDuration,
+  parseSize,
   parseSocketAddress,
 } from "../../../node/config/values.ts";
 import type { SocketAddress } from "../../../node/config/values.ts";
@@ -50,6 +51,14 @@ describe("a duration", () => {
       "2d",
     ]);
   });
+});
+
+describe("a size", () => {
+  it("has a unit, by thousands or by 1024", () => {
+    expect(["500MB", "0.5 GB", "4GiB", "1TiB"].map(parseSize)).to.deep.equal([5e8, 5e8, 4 * 1024 ** 3, 1024 ** 4]);
+  });
+  for (const text of ["", "500", "MB", "-1GB", "1gb", "4G", "1e3MB", "1,5GB"])
+    it(`is not ${JSON.stringify(text)}`, () => expect(parseSize(text)).to.equal(undefined));
 });
 
 describe("a socket address", () => {
