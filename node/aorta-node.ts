@@ -141,7 +141,10 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
   };
   try {
     const counters = createCounters();
-    const storage = (parts.storage = openStorage(config.dataFolder, { logger }));
+    const storage = (parts.storage = openStorage(config.dataFolder, {
+      logger,
+      ...(config.historyBytes !== undefined && { historyBytesMax: config.historyBytes }),
+    }));
 
     const mesh = (parts.mesh = await createMesh({
       settings: storage.settings,

@@ -27,7 +27,7 @@ import { createDeviceFork } from "./session/device-fork.ts";
 import { createSessionProxy } from "./session/session-proxy.ts";
 import { createFlowTokens } from "./sip/flow-tokens.ts";
 import { PresenceInputs } from "./sidecar/presence-inputs.ts";
-import { trustedServer } from "./sidecar/trusted-servers.ts";
+import { trustedServers } from "./sidecar/trusted-servers.ts";
 import type { SipResponse } from "./sip/message/message.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
@@ -103,7 +103,7 @@ const FLOW_KEY = "sip.flow-key";
 /** Joins the SIP stack to the services that users see, and these to the directory. */
 export function createSipSide(components: SipSideComponents): SipSide {
   const { config, domain, mesh, directory, storage, counters, clock } = components;
-  const placeOf = (flow: Flow) => trustedServer(config.trusted ?? [], flow);
+  const placeOf = trustedServers(config.trusted ?? []);
   const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers, isTrusted: trusts };

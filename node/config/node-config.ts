@@ -37,7 +37,7 @@ export interface NodeConfig {
   readonly certificates: readonly { readonly certificate: string; readonly key: string }[];
   /** Absolute path. */
   readonly authorities?: string;
-  /** IP addresses that the limits of one source do not hold for. */
+  /** IP addresses and networks, as sockets write them, that the limits of one source do not hold for. */
   readonly unlimited: readonly string[];
   readonly mesh: readonly SocketAddress[];
   /** Multiaddrs to tell others instead of those listened on; empty to tell these. */
@@ -63,6 +63,8 @@ export interface NodeConfig {
   readonly natPingMs: number;
   /** How long messages are kept in users' histories; 0: not at all. */
   readonly historyMs: number;
+  /** What the histories may take of the disk, octets. @default that of `limits.history` */
+  readonly historyBytes?: number;
   /** Only with `domain`; otherwise the roster's term holds. */
   readonly leaseMs?: number;
   /** Servers that are to hold replicas, when this one is the steward. @default 1024 */
@@ -140,6 +142,7 @@ function complete(values: OptionValues): NodeConfig {
     presenceExpiry: expiryOf(values, "presence"),
     natPingMs: values["nat-ping"] ?? DEFAULT_NAT_PING_MS,
     historyMs: values.history ?? DEFAULT_HISTORY_MS,
+    ...(values["history-size"] !== undefined && { historyBytes: values["history-size"] }),
     ...(values.lease !== undefined && { leaseMs: values.lease }),
     ...(values.voters !== undefined && { voters: values.voters }),
     bootstrap: values.bootstrap ?? [],

@@ -1,13 +1,13 @@
-import { isIP, SocketAddress as NetAddress } from "node:net";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
 import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
 import type { TrustedServer } from "../sidecar/trusted-servers.ts";
 import { parseHostPort } from "../sip/message/uri.ts";
+import { parseNetwork } from "../sip/transport/networks.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
-import { formatDuration, isLoopback, parseDomain, parseDuration, parseSocketAddress } from "./values.ts";
+import { formatDuration, isLoopback, parseDomain, parseDuration, parseSize, parseSocketAddress } from "./values.ts";
 
 /** A text that `parse` understands; `expected` says to people what would have been right. */
 function parsed<Value>(expected: string, parse: (text: string) => Value | undefined) {
@@ -49,17 +49,12 @@ function parseHost(text: string): { readonly host: string; readonly port?: numbe
   }
 }
 
-/** An address with the port of a server, or with any. */
+/** An address with the port of a server, or one with any, or a network. */
 function parseServer(text: string): TrustedServer | undefined {
-  const bare = text.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(bare) !== 0) return { address: bare };
+  const network = parseNetwork(text.replace(/^\[(.*)\]$/, "$1"));
+  if (network !== undefined) return { address: network };
   const { port, ...address } = parseSocketAddress(text) ?? { port: 0, address: "" };
   return port > 0 ? { ...address, port } : undefined;
-}
-
-/** As sockets write it: `2001:DB8:0::1` is `2001:db8::1`. */
-function canonicalAddress(address: string): string {
-  return new NetAddress({ address, family: isIP(address) === 6 ? "ipv6" : "ipv4" }).address;
 }
 
 /** What SIP calls expires: seconds, or a duration with its unit. */
@@ -75,6 +70,8 @@ const EXPIRES_MIN_MAX = 3600;
 /** A month: what clients leave behind is kept for as long. */
 const EXPIRES_MAX = 30 * 24 * 3600;
 const HISTORY_MIN_MS = 60_000;
+const HISTORY_MIN_BYTES = 16 * 1024 ** 2;
+const HISTORY_MAX_BYTES = 1024 ** 4;
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
@@ -95,9 +92,7 @@ export const optionSchemas = {
   "tls-cert": listOf(path),
   "tls-key": listOf(path),
   "tls-ca": path,
-  unlimited: listOf(
-    checked("an IP address, such as 192.0.2.1", (text) => isIP(text) !== 0).transform(canonicalAddress),
-  ),
+  unlimited: listOf(parsed("an IP address or a network, such as 192.0.2.1 or 10.0.0.0/8", parseNetwork)),
   mesh: listOf(socketAddress("0.0.0.0:4060")),
   announce: listOf(
     checked(
@@ -116,7 +111,12 @@ export const optionSchemas = {
   "admin-socket": path,
   auth: oneOf("digest", "none"),
   digest: oneOf("md5", "sha-256", "both"),
-  trust: listOf(parsed("an IP address with or without a port, such as 192.0.2.1 or 192.0.2.1:5060", parseServer)),
+  trust: listOf(
+    parsed(
+      "an IP address with or without a port, or a network, such as 192.0.2.1, 192.0.2.1:5060 or 10.0.0.0/8",
+      parseServer,
+    ),
+  ),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
   "unknown-users": oneOf("hold", "refuse"),
   "registrar-min-expires": expires(EXPIRES_MIN_MAX),
@@ -134,6 +134,10 @@ export const optionSchemas = {
   "nat-ping": parsed("a duration from 5s to 10m, such as 30s, or off", (text) => {
     const everyMs = text === "off" ? 0 : parseDuration(text);
     return everyMs === 0 || (everyMs !== undefined && everyMs >= 5000 && everyMs <= 600_000) ? everyMs : undefined;
+  }),
+  "history-size": parsed("a size of 16MiB to 1TiB, such as 500MB", (text) => {
+    const bytes = parseSize(text) ?? 0;
+    return bytes >= HISTORY_MIN_BYTES && bytes <= HISTORY_MAX_BYTES ? bytes : undefined;
   }),
   lease: parsed(
     `a duration from ${formatDuration(LEASE_MIN_MS)} to ${formatDuration(LEASE_MAX_MS)}, such as 10s`,

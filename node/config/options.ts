@@ -39,8 +39,8 @@ export const options = {
     "certificates, PEM, that those of trusted SIP servers have to lead to when they are connected to (default those that Node trusts)",
   ),
   unlimited: many(
-    "address",
-    "a proxy or server of another vendor, behind which many users are: it may send more than one address otherwise may",
+    "address[/prefix]",
+    "a proxy or server of another vendor, or a network of them, behind which many users are: it may send more than one address otherwise may",
   ),
   mesh: many("address:port", "for the other servers of the domain (default 0.0.0.0:4060)"),
   announce: many(
@@ -59,8 +59,8 @@ export const options = {
     "by which algorithm clients authenticate: md5, which all know (default); sha-256; or both, where many fail that know md5 only",
   ),
   trust: many(
-    "address[:port]",
-    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed; with a port over UDP only: TCP and TLS come from other ports",
+    "address[:port]|network/prefix",
+    "SIP server of the domain without a node of its own, such as Kamailio: it registers its users here, and what it says of them is believed; with a port over UDP only: TCP and TLS come from other ports; of a network, as 10.0.0.0/8, every address is such a server",
   ),
   "on-conflict": one(
     "takeover|redirect|reject",
@@ -84,6 +84,10 @@ export const options = {
     "how often UDP clients behind a NAT are sent four octets that keep their way open: those that were seen elsewhere than they said (default 30s)",
   ),
   history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
+  "history-size": one(
+    "size",
+    "what these messages may take of the disk, such as 500MB; beyond, the oldest make room (default 4GiB)",
+  ),
   lease: one(
     "duration",
     "lease term of the domain, when it is founded: how long a dead server's users stay taken (default 10s)",

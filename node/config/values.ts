@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { canonicalAddress } from "../sip/transport/networks.ts";
 
 /** Where to listen. */
 export interface SocketAddress {
@@ -30,6 +31,21 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(hours / 24)}d`;
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  MB: 1e6,
+  MiB: 1024 ** 2,
+  GB: 1e9,
+  GiB: 1024 ** 3,
+  TB: 1e12,
+  TiB: 1024 ** 4,
+};
+
+/** Octets of `500MB`, `4GiB`, `1.5TB`; `undefined` for anything else. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d{1,6}(?:\.\d{1,3})?) ?([MGT]i?B)$/.exec(text.trim());
+  return match === null ? undefined : Math.round(Number(match[1]) * (UNIT_BYTES[match[2] as string] as number));
+}
+
 /** Address and port of `127.0.0.1:5060` or `[::1]:5060`; `undefined` for anything else, host names included. */
 export function parseSocketAddress(text: string): SocketAddress | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text.trim());
@@ -38,7 +54,7 @@ export function parseSocketAddress(text: string): SocketAddress | undefined {
   const address = v6 ?? (v4 as string);
   const port = Number(digits);
   if (isIP(address) !== (v6 === undefined ? 4 : 6) || port > 65_535) return undefined;
-  return { address, port };
+  return { address: canonicalAddress(address) ?? address, port };
 }
 
 /** Inverse of {@link parseSocketAddress}. */

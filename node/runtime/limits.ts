@@ -284,7 +284,7 @@ export const limits = {
     stopMs: 2_000,
   },
   history: {
-    /** The file of what users wrote: 4 GiB hold some ten million messages. */
+    /** The file of what users wrote, unless `--history-size` says otherwise: 4 GiB hold some ten million messages. */
     databaseBytes: 4 * 1024 ** 3,
     /** One user may take one part in so many, 40 MiB: some hundred thousand messages. Beyond, their oldest make room for their newest. */
     userPart: 100,

@@ -30,7 +30,7 @@ export interface Database {
   readonly group: WriteGroup;
   /** Set while writes fail. */
   problem(): StorageProblem | undefined;
-  /** What is in use and how much may be, octets. */
+  /** What is in use and how much may be, octets. A file that is larger than that already does not shrink, but may be used no further. */
   size(): { readonly bytes: number; readonly bytesMax: number };
   close(): void;
 }
@@ -49,7 +49,7 @@ export function openMemoryDatabase({ schema, bytesMax }: DatabaseOptions): Datab
   const database = new DatabaseSync(":memory:");
   migrate(database, ":memory:", schema);
   bound(database, bytesMax);
-  return wrap(database, ":memory:");
+  return wrap(database, ":memory:", bytesMax);
 }
 
 /**
@@ -66,7 +66,7 @@ export function openDatabase(file: string, { schema, bytesMax, isChecked = true 
     try {
       migrate(database, file, schema);
       bound(database, bytesMax);
-      return wrap(database, file);
+      return wrap(database, file, bytesMax);
     } catch (error) {
       database.close();
       throw error;
@@ -107,8 +107,11 @@ function openForWriting(file: string): DatabaseSync {
 }
 
 function bound(database: DatabaseSync, bytesMax: number): void {
-  const { page_size: pageBytes } = database.prepare("PRAGMA page_size").get() as { page_size: number };
-  database.exec(`PRAGMA max_page_count = ${Math.ceil(bytesMax / pageBytes)}`);
+  const read = <Name extends string>(name: Name) =>
+    (database.prepare(`PRAGMA ${name}`).get() as Record<Name, number>)[name];
+  const [pages, pagesMax] = [read("page_count"), Math.ceil(bytesMax / read("page_size"))];
+  // A file from the time of a larger limit needs some room to remove things in.
+  database.exec(`PRAGMA max_page_count = ${pages <= pagesMax ? pagesMax : Math.ceil(pages * 1.25)}`);
 }
 
 function checkIntegrity(file: string): void {
@@ -124,7 +127,7 @@ function checkIntegrity(file: string): void {
   }
 }
 
-function wrap(database: DatabaseSync, file: string): Database {
+function wrap(database: DatabaseSync, file: string, bytesMax: number): Database {
   let problem: StorageProblem | undefined;
   let isDurable = false;
   const note = (error: AortaError): void => void (problem = { code: error.code, message: error.message });
@@ -152,7 +155,6 @@ function wrap(database: DatabaseSync, file: string): Database {
   };
   const [pages, freePages] = [read("page_count"), read("freelist_count")];
   const pageBytes = read("page_size")();
-  const bytesMax = read("max_page_count")() * pageBytes;
   return {
     problem: () => problem,
     size: () => mapErrors(file, () => ({ bytes: (pages() - freePages()) * pageBytes, bytesMax })),

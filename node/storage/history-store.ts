@@ -130,8 +130,9 @@ function createHistory(database: Database) {
       return rows.map(entryOf);
     },
     expire(beforeMs: number) {
-      const removed = expire.run(beforeMs);
-      lacksRoom();
+      let removed = expire.run(beforeMs);
+      // As after a start with a smaller limit.
+      while (removed < removedAtOnce && lacksRoom() && removeOldest.run() > 0) removed++;
       return removed;
     },
     takeOver(old: OldHistory) {

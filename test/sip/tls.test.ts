@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
@@ -122,6 +123,11 @@ describe("TLS at the SIP stack", () => {
       (pem: { cert: string; key: string }) => ({ ...pem, cert: "nonsense" }),
     ],
     ["no key", "KEY_UNREADABLE", (pem: { cert: string; key: string }) => ({ ...pem, key: "nonsense" })],
+    [
+      "an encrypted key",
+      "KEY_UNREADABLE",
+      (pem: { cert: string; key: string }) => ({ ...pem, key: encrypted(pem.key) }),
+    ],
   ] as const) {
     it(`does not start where a file holds ${what}, and names the file`, async () => {
       const files = folder.write("spoilt", spoil(await certificateFor(["a.example.com"])));
@@ -130,6 +136,7 @@ describe("TLS at the SIP stack", () => {
       );
       expect(error).to.include({ name: "ConfigurationError", code });
       expect(String(error)).to.include(folder.path);
+      if (what === "an encrypted key") expect(String(error)).to.include("passphrase");
     });
   }
 
@@ -182,3 +189,9 @@ describe("TLS at the SIP stack", () => {
     expect((await server.stack.send(outgoing(), flow)).status).to.equal(503);
   });
 });
+
+function encrypted(key: string): string {
+  return createPrivateKey(key)
+    .export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "wonderland" })
+    .toString();
+}

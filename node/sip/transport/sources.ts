@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { limits } from "../../runtime/limits.ts";
 import { RecentMap } from "../../runtime/recent-map.ts";
 import { isLoopback } from "./addresses.ts";
+import { withinAny } from "./networks.ts";
 
 /** What one source may do. */
 export interface SourceRules {
@@ -21,11 +22,11 @@ export interface SourceRules {
 
 /**
  * The rules of `limits.sip`. What runs on this machine is no stranger.
- * @param unlimited further addresses that are exempt, as sockets write them
+ * @param unlimited further addresses and networks that are exempt, as sockets write them
  */
 export function sourceRules(unlimited: readonly string[] = []): SourceRules {
-  const exempt = new Set(unlimited);
-  return { ...limits.sip.sources, isExempt: (address) => isLoopback(address) || exempt.has(address) };
+  const isUnlimited = withinAny(unlimited);
+  return { ...limits.sip.sources, isExempt: (address) => isLoopback(address) || isUnlimited(address) };
 }
 
 /** What becomes of a datagram. */

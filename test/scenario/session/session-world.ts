@@ -99,9 +99,10 @@ export class SessionWorld {
   }
 
   /** A user agent at a server. */
-  async agent(user: string, server: number, transport: "UDP" | "TCP" = "UDP"): Promise<Agent> {
+  /** @param at its port, where it has to be known before */
+  async agent(user: string, server: number, transport: "UDP" | "TCP" = "UDP", at = 0): Promise<Agent> {
     const { port } = this.sides[server]!.stack.listening().find((each) => each.transport === transport)!;
-    const agent = new Agent(user, { transport, address: "127.0.0.1", port });
+    const agent = new Agent(user, { transport, address: "127.0.0.1", port }, undefined, at);
     await agent.start();
     this.#agents.push(agent);
     return agent;
@@ -189,10 +190,10 @@ export class Agent {
   #onSubscribe: ((incoming: IncomingRequest) => void) | undefined;
 
   /** @param tls where `server` is reached over TLS */
-  constructor(user: string, server: SocketFlow, tls?: TlsCertificates) {
+  constructor(user: string, server: SocketFlow, tls?: TlsCertificates, port = 0) {
     this.aor = `sip:${user}@${DOMAIN}`;
     this.server = server;
-    const listen = [{ transport: server.transport, ...ANY_PORT }];
+    const listen = [{ transport: server.transport, ...ANY_PORT, port }];
     const secured = tls === undefined ? {} : { tls };
     this.stack = createSipStack({ listen, logger: silentLogger, counters: createCounters(), ...secured });
   }

@@ -1,4 +1,4 @@
-import type { TrustedServer } from "../../../node/sidecar/trusted-servers.ts";
+import { freePorts } from "../../../node/demo/ports.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
 import { randomCallId } from "../../../node/sip/message/tags.ts";
@@ -54,11 +54,8 @@ export async function worldWithOther(
   authentication: "none" | "digest" = "digest",
   trusting = 1,
 ): Promise<{ readonly world: SessionWorld; readonly other: OtherServer }> {
-  // Filled when the other one has its port.
-  const trusted: TrustedServer[] = [];
-  const world = await SessionWorld.of(servers, trusted, [], authentication, trusting);
-  const agent = await world.agent("other-server", 0);
-  const { address, port } = agent.stack.listening()[0]!;
-  trusted.push({ address, port });
+  const [port] = (await freePorts(10_000 + (process.pid % 10_000), 1)) as [number];
+  const world = await SessionWorld.of(servers, [{ address: "127.0.0.1", port }], [], authentication, trusting);
+  const agent = await world.agent("other-server", 0, "UDP", port);
   return { world, other: new OtherServer(agent) };
 }

@@ -105,6 +105,7 @@ describe("the configuration", () => {
     "presence-max-expires": ["3601", "presenceExpiry", { ...DEFAULT_EXPIRY, maxSeconds: 3601 }],
     "nat-ping": ["off", "natPingMs", 0],
     history: ["30d", "historyMs", 30 * 86_400_000],
+    "history-size": ["500MB", "historyBytes", 500_000_000],
     lease: ["5s", "leaseMs", 5000],
     voters: ["7", "voters", 7],
     bootstrap: ["/ip4/192.0.2.1/tcp/4060", "bootstrap", ["/ip4/192.0.2.1/tcp/4060"]],
@@ -145,6 +146,23 @@ describe("the configuration", () => {
     expect(load({ flags: { sip: ["127.0.0.1:5060", "[::1]:5060"] } }).sip).to.deep.equal(two);
     expect(load({ environment: { AORTA_SIP: "127.0.0.1:5060, [::1]:5060" } }).sip).to.deep.equal(two);
     expect(load({ file: file("sip:\n  - 127.0.0.1:5060\n  - '[::1]:5060'\n") }).sip).to.deep.equal(two);
+  });
+
+  it("takes networks and addresses of servers however they are written", () => {
+    const { trusted, unlimited } = load({
+      flags: {
+        trust: ["10.0.0.0/8", "[2001:DB8::0:1]", "2001:DB8:0::/48", "[2001:DB8::0:1]:5080", "::ffff:192.0.2.1"],
+        unlimited: ["2001:DB8:0::/48", "10.0.0.0/8"],
+      },
+    });
+    expect(trusted).to.deep.equal([
+      { address: "10.0.0.0/8" },
+      { address: "2001:db8::1" },
+      { address: "2001:db8::/48" },
+      { address: "2001:db8::1", port: 5080 },
+      { address: "192.0.2.1" },
+    ]);
+    expect(unlimited).to.deep.equal(["2001:db8::/48", "10.0.0.0/8"]);
   });
 
   it("reads durations as bare numbers in a file", () => {
@@ -258,6 +276,10 @@ describe("the configuration", () => {
       { flags: { "registrar-default-expires": "2h", "registrar-max-expires": "1h" } },
       "--registrar-default-expires, --registrar-max-expires: 7200 s is more than 3600 s",
     ],
+    "a history in which nothing has room": [
+      { flags: { "history-size": "500" } },
+      '--history-size: expected a size of 16MiB to 1TiB, such as 500MB, not "500"',
+    ],
     "a bare number for how long the history is kept: it might mean days, and counts milliseconds": [
       { flags: { history: "30" } },
       '--history: expected a duration of at least 1m, such as 30d, or off, not "30"',
@@ -315,6 +337,17 @@ describe("the configuration", () => {
   for (const [what, [input, problem]] of Object.entries(refused)) {
     it(`refuses ${what}`, () => expect(problemsOf(input)).to.deep.equal([problem]));
   }
+
+  it("refuses networks that are none, or everybody's", () => {
+    const wrong = ["10.0.0.0/33", "0.0.0.0/0", "10.0.0.0/8:5060", "2001:db8::/129", "10.0.0.0/", "10.0.0/8"];
+    expect(problemsOf({ flags: { trust: wrong } })).to.deep.equal(
+      wrong.map(
+        (text) =>
+          `--trust: expected an IP address with or without a port, or a network, such as 192.0.2.1, 192.0.2.1:5060 or 10.0.0.0/8, not "${text}"`,
+      ),
+    );
+    expect(problemsOf({ flags: { unlimited: wrong } })).to.have.length(wrong.length);
+  });
 
   it("refuses a file that is no YAML, or no settings", () => {
     expect(problemsOf({ file: file("a: [1\nb: 2") })[0]).to.match(/^aorta\.yaml:\d: /);

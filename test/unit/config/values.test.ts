@@ -6,8 +6,11 @@ import {
   isLoopback,
   parseDomain,
   parseDuration,
+  parseSize,
   parseSocketAddress,
 } from "../../../node/config/values.ts";
+import type { SocketAddress } from "../../../node/config/values.ts";
+import { canonicalAddress } from "../../../node/sip/transport/networks.ts";
 
 describe("a duration", () => {
   const texts: Record<string, number> = {
@@ -50,6 +53,14 @@ describe("a duration", () => {
   });
 });
 
+describe("a size", () => {
+  it("has a unit, by thousands or by 1024", () => {
+    expect(["500MB", "0.5 GB", "4GiB", "1TiB"].map(parseSize)).to.deep.equal([5e8, 5e8, 4 * 1024 ** 3, 1024 ** 4]);
+  });
+  for (const text of ["", "500", "MB", "-1GB", "1gb", "4G", "1e3MB", "1,5GB"])
+    it(`is not ${JSON.stringify(text)}`, () => expect(parseSize(text)).to.equal(undefined));
+});
+
 describe("a socket address", () => {
   it("has an IP literal and a port", () => {
     expect(parseSocketAddress("127.0.0.1:5060")).to.deep.equal({ address: "127.0.0.1", port: 5060 });
@@ -74,9 +85,16 @@ describe("a socket address", () => {
   it("is read as it was printed", () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(65_535), (address, port) => {
-        expect(parseSocketAddress(formatSocketAddress({ address, port }))).to.deep.equal({ address, port });
+        const read = parseSocketAddress(formatSocketAddress({ address, port }));
+        expect(read).to.deep.equal({ address: canonicalAddress(address), port });
+        expect(parseSocketAddress(formatSocketAddress(read as SocketAddress))).to.deep.equal(read);
       }),
     );
+  });
+
+  it("is written as sockets write it, so that a wildcard is known as one", () => {
+    expect(parseSocketAddress("[0:0::0:0]:5060")).to.deep.equal({ address: "::", port: 5060 });
+    expect(parseSocketAddress("[2001:DB8:0::1]:5060")).to.deep.equal({ address: "2001:db8::1", port: 5060 });
   });
 
   it("is known as loopback or not", () => {

@@ -108,6 +108,21 @@ describe("what users wrote, on disk", () => {
     expect(storage.problem()).to.equal(undefined);
   });
 
+  it("makes room by its oldest where it is opened with a smaller limit than before, and goes on", async () => {
+    open(16 * MIB);
+    const text = (n: number) => `${n} ${`w${n}x `.repeat(2000)}`;
+    for (let n = 0; n < 600; n++) await add(aorOf(`user${n}`), n, text(n));
+    storage.close();
+    open(4 * MIB);
+    while (storage.history.expire(0)) expect(storage.history.isFull).to.equal(true);
+    const { bytes, bytesMax, oldestMs = 0 } = storage.history.size();
+    expect(bytesMax).to.equal(4 * MIB);
+    expect(bytes).to.be.within(bytesMax / 2, bytesMax);
+    expect(oldestMs).to.be.within(1, 550);
+    expect(await add(aorOf("alice"), 600, "there is room")).to.equal(undefined);
+    expect(found(aorOf("alice"), "room")).to.have.length(1);
+  });
+
   it("gives who has more than a share of it room at their own cost, and nobody else's", async () => {
     open();
     for (let n = 0; n < 20; n++) await add(aorOf("bob"), n, `short ${n}`);
@@ -210,6 +225,12 @@ describe("what users wrote, on disk", () => {
       old.exec("COMMIT");
       old.close();
     }
+    const tables = () => {
+      const main = new DatabaseSync(join(folder, "aorta.db"), { readOnly: true });
+      const rows = main.prepare("SELECT name FROM sqlite_schema").all();
+      main.close();
+      return rows.map(({ name }) => name);
+    };
     const all = Array.from({ length: COUNT }, (_, n) => `old ${n}`).toReversed();
 
     it("is moved, the newest first, and takes no more room there", async () => {
@@ -223,6 +244,13 @@ describe("what users wrote, on disk", () => {
       while (storage.history.takeOver()) steps++;
       expect(steps).to.equal(Math.ceil(COUNT / limits.history.movedAtOnce));
       expect(storage.history.isTakingOver()).to.equal(false);
+      expect(found(aorOf("alice"))).to.deep.equal(["new", ...all]);
+      expect(tables(), "until the next start").to.include("old_history");
+      storage.close();
+      open();
+      expect(tables()).to.not.include("old_history");
+      expect(storage.history.isTakingOver()).to.equal(false);
+      expect(storage.history.takeOver()).to.equal(false);
       expect(found(aorOf("alice"))).to.deep.equal(["new", ...all]);
     });
 

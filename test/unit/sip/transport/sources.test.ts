@@ -95,8 +95,11 @@ describe("limits of one source", () => {
   });
 
   it("exempt this machine, whose programs are no strangers, and whom the operator names", () => {
-    const { isExempt } = sourceRules(["198.51.100.7"]);
-    expect(["127.0.0.1", "127.5.5.5", "::1", "198.51.100.7"].filter((address) => !isExempt(address))).to.deep.equal([]);
-    expect(isExempt("192.0.2.1")).to.equal(false);
+    const { isExempt } = sourceRules(["198.51.100.7", "203.0.113.0/25"]);
+    expect(
+      ["127.0.0.1", "127.5.5.5", "::1", "198.51.100.7", "203.0.113.9"].filter((address) => !isExempt(address)),
+    ).to.deep.equal([]);
+    for (const address of ["192.0.2.1", "203.0.113.129", "2001:db8::1"])
+      expect(isExempt(address), address).to.equal(false);
   });
 });
