@@ -37,6 +37,7 @@ import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { KnownSourcesJournal, readKnownSources } from "./sip/auth/known-sources.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
+import { madeFor } from "./presence/publication/stored-publication.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
 import { MachineAddresses } from "./sip/transport/machine-addresses.ts";
 import { sourceRules } from "./sip/transport/sources.ts";
@@ -220,6 +221,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       presence.handlePublish(incoming, { asserted: aor, from: "client" });
       return promise;
     },
+    published: (aor, flow) => (flow.transport === "MESH" ? undefined : madeFor(storage.publications.of(aor), flow)),
   });
   const authenticator = digestAuthenticator(components);
   const knownSources = new KnownSourcesJournal({

@@ -309,6 +309,8 @@ export const limits = {
     users: 100_000,
     /** Asked of trusted servers; refreshed at four fifths. */
     subscriptionSeconds: 3600,
+    /** A subscription of this age is refreshed with the next REGISTER for its user, too: a server that has been started anew knows nothing of it. */
+    renewMs: 5 * 60_000,
     /** After a subscription that failed: a pause that doubles from the first to the last. */
     retryMinMs: 1000,
     retryMaxMs: 5 * 60_000,

@@ -103,7 +103,9 @@ function readCertificate({ certificate, key }: CertificateFiles): Loaded {
     const text = readFileSync(key);
     // RFC 7468 §11, RFC 1421 §4.6.1.1: what OpenSSL says of these is that nobody has typed anything.
     if (/^(?:-----BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED)/m.test(text.toString("latin1")))
-      throw new Error("it is encrypted, and nobody is there to give a passphrase; `openssl pkey` makes one that is not");
+      throw new Error(
+        "it is encrypted, and nobody is there to give a passphrase; `openssl pkey` makes one that is not",
+      );
     return { keyText: text, privateKey: createPrivateKey(text) };
   });
   if (!leaf.checkPrivateKey(privateKey)) {
