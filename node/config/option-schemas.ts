@@ -106,7 +106,7 @@ export const optionSchemas = {
     ),
   ),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
-  // What is older is removed at once, so a bare number, which counts milliseconds, must not be taken for days.
+  // What is older is removed at once.
   history: parsed(`a duration of at least ${formatDuration(HISTORY_MIN_MS)}, such as 30d, or off`, (text) => {
     if (text === "off") return 0;
     const keepMs = parseDuration(text);
