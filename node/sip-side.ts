@@ -39,6 +39,7 @@ import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
 import { madeFor } from "./presence/publication/stored-publication.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
+import { CertificateExpiry } from "./sip/transport/certificate-expiry.ts";
 import { MachineAddresses } from "./sip/transport/machine-addresses.ts";
 import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
@@ -70,6 +71,8 @@ export interface SipSide {
   reload(): void;
   /** Closes all sockets. */
   stop(): Promise<void>;
+  /** When the first of the TLS certificates runs out, wall clock; infinite where there is none. */
+  certificatesExpireAtMs(): number;
   readonly stack: Pick<SipStack, "listening">;
   readonly registrar: Pick<Registrar, "status" | "registrationsOf" | "removeContacts">;
   readonly presence: Pick<PresenceServer, "status">;
@@ -77,9 +80,6 @@ export interface SipSide {
   readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
   readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
 }
-
-/** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
-const EXPIRY_WARNING_MS = 14 * 24 * 3600 * 1000;
 
 const NONCE_KEY = "sip.nonce-key";
 const FLOW_KEY = "sip.flow-key";
@@ -268,12 +268,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   });
   stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
 
-  const noteExpiry = () => {
-    const leftMs = tls.expiresAtMs - clock.wallMs();
-    const fields = { expires: new Date(Math.min(tls.expiresAtMs, 8.64e15)).toISOString() };
-    if (leftMs <= 0) part("sip").error(fields, "a TLS certificate has expired: clients will refuse it");
-    else if (leftMs < EXPIRY_WARNING_MS) part("sip").warn(fields, "a TLS certificate expires soon");
-  };
+  const expiry = new CertificateExpiry({ ...shared, certificates: tls, logger: part("sip") });
 
   const staying = () => {
     const { servers, leaving } = mesh.roster();
@@ -294,11 +289,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
       knownSources.start();
       isUp = true;
       for (const serve of early.splice(0)) serve();
-      noteExpiry();
+      expiry.start();
     },
     reload() {
       tls.load();
-      noteExpiry();
+      expiry.start();
     },
     async drain(options) {
       registrar.stop();
@@ -318,9 +313,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
         });
     },
     stop() {
+      expiry.stop();
       delivered.keep();
       return stack.stop();
     },
+    certificatesExpireAtMs: () => tls.expiresAtMs,
     stack,
     registrar,
     presence,
