@@ -39,7 +39,9 @@ import { createDigestAuthenticator } from "./sip/auth/digest-authenticator.ts";
 import { KnownSourcesJournal, readKnownSources } from "./sip/auth/known-sources.ts";
 import { createSipStack } from "./sip/sip-stack.ts";
 import type { Flow, ListenAddress, MeshTransport, SipStack } from "./sip/stack.ts";
+import { madeFor } from "./presence/publication/stored-publication.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
+import { CertificateExpiry } from "./sip/transport/certificate-expiry.ts";
 import { MachineAddresses } from "./sip/transport/machine-addresses.ts";
 import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
@@ -86,6 +88,8 @@ export interface SipSide {
   reload(): void;
   /** Closes all sockets. */
   stop(): Promise<void>;
+  /** When the first of the TLS certificates runs out, wall clock; infinite where there is none. */
+  certificatesExpireAtMs(): number;
   readonly stack: Pick<SipStack, "listening">;
   readonly registrar: Pick<Registrar, "status" | "registrationsOf" | "removeContacts">;
   readonly presence: Pick<PresenceServer, "status">;
@@ -93,9 +97,6 @@ export interface SipSide {
   readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
   readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
 }
-
-/** Longer than the 30 days at which the usual certificate tools renew would warn of every certificate. */
-const EXPIRY_WARNING_MS = 14 * 24 * 3600 * 1000;
 
 const NONCE_KEY = "sip.nonce-key";
 const FLOW_KEY = "sip.flow-key";
@@ -256,6 +257,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       presence.handlePublish(incoming, { asserted: aor, from: "client" });
       return promise;
     },
+    published: (aor, flow) => (flow.transport === "MESH" ? undefined : madeFor(storage.publications.of(aor), flow)),
   });
   const authenticator = digestAuthenticator(components);
   const knownSources = new KnownSourcesJournal({
@@ -302,12 +304,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   });
   stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
 
-  const noteExpiry = () => {
-    const leftMs = tls.expiresAtMs - clock.wallMs();
-    const fields = { expires: new Date(Math.min(tls.expiresAtMs, 8.64e15)).toISOString() };
-    if (leftMs <= 0) part("sip").error(fields, "a TLS certificate has expired: clients will refuse it");
-    else if (leftMs < EXPIRY_WARNING_MS) part("sip").warn(fields, "a TLS certificate expires soon");
-  };
+  const expiry = new CertificateExpiry({ ...shared, certificates: tls, logger: part("sip") });
 
   const staying = () => {
     const { servers, leaving } = mesh.roster();
@@ -329,11 +326,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
       knownSources.start();
       isUp = true;
       for (const serve of early.splice(0)) serve();
-      noteExpiry();
+      expiry.start();
     },
     reload() {
       tls.load();
-      noteExpiry();
+      expiry.start();
     },
     async drain(options) {
       natPings?.stop();
@@ -354,9 +351,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
         });
     },
     stop() {
+      expiry.stop();
       delivered.keep();
       return stack.stop();
     },
+    certificatesExpireAtMs: () => tls.expiresAtMs,
     stack,
     registrar,
     presence,

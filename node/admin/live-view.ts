@@ -46,7 +46,7 @@ export interface LiveViewComponents {
   readonly departure: Pick<Departure, "state">;
   /** What the node is doing at this instant. */
   readonly state: () => NodeState;
-  readonly sip: Pick<SipSide, "stack" | "registrar" | "presence" | "held" | "history">;
+  readonly sip: Pick<SipSide, "stack" | "certificatesExpireAtMs" | "registrar" | "presence" | "held" | "history">;
 }
 
 /** The view of a running node. */
@@ -78,6 +78,7 @@ class LiveView implements NodeView {
     const { registers, sessions, watches } = directory.stats();
     const { rss, heapUsed } = process.memoryUsage();
     const storageProblem = this.#parts.storageProblem();
+    const certificateExpiresAtMs = sip.certificatesExpireAtMs();
     return {
       server: this.#server(mesh.self),
       domain: roster.domain,
@@ -97,6 +98,7 @@ class LiveView implements NodeView {
       peers: { up: peers.filter(({ state }) => state === "up").length, all: peers.length },
       sip: sip.stack.listening().map(describeListener),
       mesh: mesh.addresses(),
+      ...(Number.isFinite(certificateExpiresAtMs) && { certificateExpiresAtMs }),
       owned: directory.stats().owned,
       registrar: sip.registrar.status(),
       presence: sip.presence.status(),

@@ -47,6 +47,8 @@ export interface NodeStatus {
   readonly sip: readonly string[];
   /** Where the mesh listens, multiaddrs. */
   readonly mesh: readonly string[];
+  /** When the first of the TLS certificates runs out, wall clock; absent where there is none. */
+  readonly certificateExpiresAtMs?: number;
   /** Users that this server owns. */
   readonly owned: number;
   readonly registrar: RegistrarStatus;

@@ -37,6 +37,11 @@ function gaugesOf(status: NodeStatus): Family[] {
       value: Number(status.state === "running"),
     }),
     gauge("start_time_seconds", "When the node was started, seconds since 1970.", status.startedAtMs / 1000),
+    gauge(
+      "certificate_expiry_time_seconds",
+      "When the first of the TLS certificates runs out, seconds since 1970.",
+      status.certificateExpiresAtMs === undefined ? undefined : status.certificateExpiresAtMs / 1000,
+    ),
     gauge("owned_users", "Users that this server owns.", status.owned),
     gauge("registered_users", "Users with contacts on this server.", registrar.users),
     gauge("contacts", "Contacts registered on this server.", registrar.contacts),

@@ -125,7 +125,7 @@ export const optionSchemas = {
   "presence-min-expires": expires(EXPIRES_MIN_MAX),
   "presence-default-expires": expires(EXPIRES_MAX),
   "presence-max-expires": expires(EXPIRES_MAX),
-  // What is older is removed at once, so a bare number, which counts milliseconds, must not be taken for days.
+  // What is older is removed at once.
   history: parsed(`a duration of at least ${formatDuration(HISTORY_MIN_MS)}, such as 30d, or off`, (text) => {
     if (text === "off") return 0;
     const keepMs = parseDuration(text);

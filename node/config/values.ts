@@ -11,11 +11,11 @@ export interface SocketAddress {
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of `500ms`, `10s`, `2m`, `1h`, `7d` or a bare number of milliseconds; `undefined` when it is none of them. */
+/** Milliseconds of `500ms`, `10s`, `2m`, `1h`, `7d`, `0`; `undefined` for anything else, other numbers without a unit included: everybody takes them for another one. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text.trim());
-  if (match === null) return undefined;
-  return Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "ms"] as number));
+  if (text.trim() === "0") return 0;
+  const match = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text.trim());
+  return match === null ? undefined : Math.round(Number(match[1]) * (UNIT_MS[match[2] as string] as number));
 }
 
 /** `500ms`, `2.5s`, `1m30s`, `3h`: the form people read, two units at most. */

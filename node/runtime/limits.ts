@@ -77,6 +77,9 @@ export const limits = {
     },
     /** What the log says of wrong passwords: enough for five guesses of one address to be seen at once, which is what tools that ban addresses wait for, and no more than 2 kB a second. */
     failedLogins: { linesPerSecond: 10, userChars: 64 },
+    /** How often it is looked whether a TLS certificate runs out, and how long before that it is said: the usual tools renew 30 days before, so a warning means that they did not, or that nobody told the node. */
+    certificateLookMs: 24 * 3600_000,
+    certificateWarningMs: 14 * 24 * 3600_000,
     /** Retry-After of a node that has too much to do: long enough to drain what it holds. */
     retryAfterSeconds: 5,
   },
@@ -314,6 +317,8 @@ export const limits = {
     users: 100_000,
     /** Asked of trusted servers; refreshed at four fifths. */
     subscriptionSeconds: 3600,
+    /** A subscription of this age is refreshed with the next REGISTER for its user, too: a server that has been started anew knows nothing of it. */
+    renewMs: 5 * 60_000,
     /** After a subscription that failed: a pause that doubles from the first to the last. */
     retryMinMs: 1000,
     retryMaxMs: 5 * 60_000,

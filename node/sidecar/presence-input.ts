@@ -22,6 +22,8 @@ export interface PresenceInputComponents {
   readonly publish: (request: SipRequest, aor: Aor, flow: Flow) => Promise<SipResponse>;
   /** What is published lasts so long at most; it is refreshed with the subscription. @default 7200 */
   readonly longestPublicationSeconds?: number;
+  /** Entity-tag of what was published so of the user before, by a run of this server that did not end in order. */
+  readonly published: (aor: Aor, flow: Flow) => string | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: Counters;
@@ -30,7 +32,7 @@ export interface PresenceInputComponents {
 type State =
   | { readonly kind: "subscribing" }
   /** The other server has accepted; `cancel`s its refresh. */
-  | { readonly kind: "active"; readonly cancel: () => void }
+  | { readonly kind: "active"; readonly cancel: () => void; readonly sinceMs: number }
   | { readonly kind: "waiting"; readonly cancel: () => void }
   | { readonly kind: "closed" };
 
@@ -76,6 +78,13 @@ export class PresenceInput {
     void this.#subscribe(this.#subscriptionSeconds).then((response) => this.#answered(response));
   }
 
+  /** active → subscribing: the other server may have been started anew since, and know nothing of the subscription. Not so soon again. */
+  renew(): void {
+    if (this.#state.kind !== "active") return;
+    const ageMs = this.#components.clock.monotonicMs() - this.#state.sinceMs;
+    if (ageMs >= limits.sidecar.renewMs) this.open();
+  }
+
   /** any → closed: the user is no longer there. */
   close(): void {
     const before = this.#state;
@@ -108,7 +117,7 @@ export class PresenceInput {
 
   #answered(response: SipResponse): void {
     if (this.#state.kind !== "subscribing") return;
-    const { timers, counters } = this.#components;
+    const { timers, counters, clock } = this.#components;
     const tag = tagOf(response.headers.get("To") ?? "");
     if (response.status < 200 || response.status >= 300 || tag === undefined) {
       counters.add("sidecar.subscribe_failed");
@@ -117,7 +126,8 @@ export class PresenceInput {
     this.#confirm(response, tag);
     this.#failures = 0;
     const seconds = expiresOf(response.headers) ?? this.#subscriptionSeconds;
-    this.#state = { kind: "active", cancel: timers.after(Math.max(seconds * 800, 1000), () => this.open()) };
+    const cancel = timers.after(Math.max(seconds * 800, 1000), () => this.open());
+    this.#state = { kind: "active", cancel, sinceMs: clock.monotonicMs() };
   }
 
   /** The dialog is over. @see RFC 6665 §4.1.3 */
@@ -186,8 +196,9 @@ export class PresenceInput {
   }
 
   async #publishNow(body: Uint8Array | undefined, contentType: string): Promise<void> {
-    const { publish, counters } = this.#components;
-    if (body === undefined && this.#entityTag === undefined) return;
+    const { publish, published, counters } = this.#components;
+    const before = this.#entityTag ?? published(this.aor, this.flow);
+    if (body === undefined && before === undefined) return;
     const request = (entityTag: string | undefined) =>
       createRequest({
         method: "PUBLISH",
@@ -203,7 +214,7 @@ export class PresenceInput {
         ],
         ...(body === undefined ? {} : { body }),
       });
-    let answer = await publish(request(this.#entityTag), this.aor, this.flow);
+    let answer = await publish(request(before), this.aor, this.flow);
     if (answer.status === 412 && body !== undefined) answer = await publish(request(undefined), this.aor, this.flow);
     if (answer.status >= 300) counters.add("sidecar.publish_failed");
     this.#entityTag = answer.status < 300 && body !== undefined ? answer.headers.get("SIP-ETag") : undefined;

@@ -30,7 +30,14 @@ export class PresenceInputs {
   }
 
   start(): void {
-    this.#stopListening = this.#components.contacts.onChange((aor) => this.#contactsChanged(aor));
+    const { contacts } = this.#components;
+    const stops = [
+      contacts.onChange((aor) => this.#contactsChanged(aor)),
+      contacts.onRegistration((aor, _registration, change) => change === "refreshed" && this.#byUser.get(aor)?.renew()),
+    ];
+    this.#stopListening = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   stop(): void {

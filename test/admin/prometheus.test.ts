@@ -52,10 +52,12 @@ describe("the metrics of a node for Prometheus", () => {
       ...{ owned: 3, held: { recipients: 1, messages: 2 }, registrar: { users: 3, contacts: 4, reclaiming: 0 } },
       presence: { ...status.presence, watchers: 7, peerSubscriptions: 8 },
       history: { size: { bytes: 10, bytesMax: 20 }, fullSinceMs: 1 },
+      certificateExpiresAtMs: 1_900_000_000_000,
       ...{ peers: { up: 1, all: 2 }, memory: { rssBytes: 1e12, heapBytes: 5 } },
     });
     for (const [name, value] of Object.entries({
       ...{ aorta_running: 1, aorta_owned_users: 3, aorta_contacts: 4, aorta_held_messages: 2 },
+      aorta_certificate_expiry_time_seconds: 1_900_000_000,
       ...{ aorta_links_up: 1, aorta_links: 2, aorta_resident_memory_bytes: 1e12, aorta_heap_bytes: 5 },
       ...{ aorta_history_bytes: 10, aorta_history_full: 1, aorta_history_failing: 0, aorta_storage_failing: 0 },
     })) {
@@ -73,6 +75,7 @@ describe("the metrics of a node for Prometheus", () => {
 
   it("leave out what is not known", () => {
     expect(read().has("aorta_history_bytes")).to.equal(false);
+    expect(read().has("aorta_certificate_expiry_time_seconds")).to.equal(false);
   });
 
   it("are counters of what has happened, those of one name together, by kind", () => {

@@ -2,6 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
 import type { Instant } from "../../registrar/stored-binding.ts";
+import type { Flow } from "../../sip/stack.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import type { StoredPublication } from "../../storage/ports.ts";
 import { parseStoredPidf, serializePidf } from "../pidf/pidf-document.ts";
@@ -45,6 +46,22 @@ export function fromStoredPublication(
     if (error instanceof ProtocolError) return undefined;
     throw error;
   }
+}
+
+/**
+ * Entity-tag of the newest publication that this server has made for a user out of what another one told it by a flow, as it is on disk; over streams by whatever
+ * connection. Those of devices have an origin, and these have none.
+ */
+export function madeFor(
+  stored: readonly StoredPublication[],
+  flow: Exclude<Flow, { transport: "MESH" }>,
+): string | undefined {
+  const made = stored.filter((each) => {
+    const { path, origin } = readPath(each.path);
+    const [transport, address] = path.split(" ");
+    return origin === undefined && transport === flow.transport && address === flow.address;
+  });
+  return made.toSorted((a, b) => (a.key < b.key ? -1 : 1)).at(-1)?.entityTag;
 }
 
 /** Where a publication came from, and whose it is. An earlier release stored the name of the socket alone. */

@@ -165,8 +165,12 @@ describe("the configuration", () => {
     expect(unlimited).to.deep.equal(["2001:db8::/48", "10.0.0.0/8"]);
   });
 
-  it("reads durations as bare numbers in a file", () => {
-    expect(load({ file: file("lease: 2500\n") }).leaseMs).to.equal(2500);
+  it("wants a unit with durations: a number without one might mean any", () => {
+    expect(load({ file: file("lease: 2.5s\n") }).leaseMs).to.equal(2500);
+    expect(problemsOf({ file: file("lease: 2500\nhistory: 30\n") })).to.deep.equal([
+      'aorta.yaml:1: lease: expected a duration from 500ms to 10m, such as 10s, not "2500"',
+      'aorta.yaml:2: history: expected a duration of at least 1m, such as 30d, or off, not "30"',
+    ]);
   });
 
   it("lets an expiry that is not given give way to those that are", () => {
@@ -280,9 +284,9 @@ describe("the configuration", () => {
       { flags: { "history-size": "500" } },
       '--history-size: expected a size of 16MiB to 1TiB, such as 500MB, not "500"',
     ],
-    "a bare number for how long the history is kept: it might mean days, and counts milliseconds": [
-      { flags: { history: "30" } },
-      '--history: expected a duration of at least 1m, such as 30d, or off, not "30"',
+    "a history that is over at once": [
+      { flags: { history: "30ms" } },
+      '--history: expected a duration of at least 1m, such as 30d, or off, not "30ms"',
     ],
     "no authentication where others can reach SIP": [
       { flags: { auth: "none" } },

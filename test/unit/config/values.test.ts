@@ -19,7 +19,7 @@ describe("a duration", () => {
     "2m": 120_000,
     "1h": 3_600_000,
     "7d": 604_800_000,
-    "1500": 1500,
+    "1500ms": 1500,
     "0.5s": 500,
     " 3s ": 3000,
     "0": 0,
@@ -27,7 +27,7 @@ describe("a duration", () => {
   for (const [text, durationMs] of Object.entries(texts)) {
     it(`may be written ${JSON.stringify(text)}`, () => expect(parseDuration(text)).to.equal(durationMs));
   }
-  for (const text of ["", "s", "10 s", "-1s", "1w", "1e3", "10S", "1s1m", "9999999999999s"]) {
+  for (const text of ["", "s", "10", "1500", "10 s", "-1s", "1w", "1e3", "10S", "1s1m", "9999999999999s"]) {
     it(`is not ${JSON.stringify(text)}`, () => expect(parseDuration(text)).to.equal(undefined));
   }
 

@@ -1,5 +1,6 @@
 import type { NodeStatus } from "../../../admin/node-view.ts";
 import { formatDuration } from "../../../config/values.ts";
+import { limits } from "../../../runtime/limits.ts";
 import { exitCode } from "../../exit-code.ts";
 import type { NodeOptions } from "../../find-node.ts";
 import { clientOf } from "../../find-node.ts";
@@ -43,6 +44,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
     ["data", status.oldData && { text: OLD_DATA, style: "bad" }],
     ["storage", status.storageProblem && { text: status.storageProblem.message, style: "bad" }],
+    ["certificate", certificateFact(status.certificateExpiresAtMs)],
     ["memory", `${Math.round(memory.rssBytes / 1e6)} MB, heap ${Math.round(memory.heapBytes / 1e6)} MB`],
     ...status.sip.map((address): [string, string] => ["sip", address]),
     ...status.mesh.map((address): [string, string] => ["mesh", address]),
@@ -51,6 +53,14 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   const counters = Object.entries(status.counters).map(([name, count]) => [name, String(count)]);
   if (counters.length > 0) print("");
   for (const line of table(["event", "times"], counters)) print(line);
+}
+
+function certificateFact(expiresAtMs: number | undefined): Cell | undefined {
+  if (expiresAtMs === undefined) return undefined;
+  const leftMs = expiresAtMs - Date.now();
+  const day = new Date(expiresAtMs).toISOString().slice(0, 10);
+  if (leftMs <= 0) return { text: `has expired on ${day}: clients refuse it`, style: "bad" };
+  return { text: `good until ${day}`, style: leftMs < limits.sip.certificateWarningMs ? "bad" : "good" };
 }
 
 function historyFacts({ size, fullSinceMs, takingOver, failing }: NodeStatus["history"]): [string, Cell | undefined][] {
