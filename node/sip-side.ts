@@ -165,7 +165,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       logger: part("presence"),
       contactFor,
     },
-    { times: { publication: presenceExpiry, subscription: presenceExpiry } },
+    { policy: config.onConflict, times: { publication: presenceExpiry, subscription: presenceExpiry } },
   );
   const lists = new DomainLists({ ...shared, store: storage.lists, stack, others, domain, logger: part("lists") });
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));

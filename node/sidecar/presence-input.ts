@@ -187,7 +187,9 @@ export class PresenceInput {
 
   async #publishNow(body: Uint8Array | undefined, contentType: string): Promise<void> {
     const { publish, counters } = this.#components;
-    if (body === undefined && this.#entityTag === undefined) return;
+    // What was still to be published when the user went would be news of one who is on another server.
+    const isLate = body !== undefined && this.#state.kind === "closed";
+    if (isLate || (body === undefined && this.#entityTag === undefined)) return;
     const request = (entityTag: string | undefined) =>
       createRequest({
         method: "PUBLISH",
