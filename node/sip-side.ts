@@ -3,7 +3,7 @@ import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import type { Directory } from "./directory/directory.ts";
 import { createEdge } from "./federation/edge.ts";
-import { createRegistrationEpoch } from "./federation/registration-epoch.ts";
+import { createAskRegistration } from "./federation/registration-elsewhere.ts";
 import { createServerAddresses } from "./federation/server-addresses.ts";
 import type { ServerLinks } from "./federation/links.ts";
 import { createLinkWait } from "./federation/links.ts";
@@ -143,7 +143,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       shed: storage.shed,
       group: storage.group,
       resting: () => presence.resting,
-      registrationEpoch: createRegistrationEpoch({ stack, domain }),
+      askRegistration: createAskRegistration({ stack, domain }),
       logger: part("registrar"),
       hasPublications: (aor) => presence.hasPublications(aor),
       placeOf,
@@ -167,7 +167,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       logger: part("presence"),
       contactFor,
     },
-    { times: { publication: presenceExpiry, subscription: presenceExpiry } },
+    { policy: config.onConflict, times: { publication: presenceExpiry, subscription: presenceExpiry } },
   );
   const lists = new DomainLists({
     ...shared,

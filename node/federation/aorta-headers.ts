@@ -26,6 +26,9 @@ export const AORTA_CUT_OFF = "Aorta-Cut-Off";
 /** Of a 480 or 482: its user has no device to ask, which is no passing trouble of one that there is. */
 export const AORTA_NOBODY = "Aorta-Nobody";
 
+/** Of a REGISTER between servers: the Call-ID of a registration. Of its answer: that this registration is one of the user's there. */
+export const AORTA_REGISTRATION = "Aorta-Registration";
+
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
 export function epochIn(
   headers: SipHeaders,
@@ -75,7 +78,16 @@ export function notOwnerIn(
 }
 
 const BETWEEN_SERVERS: ReadonlySet<string> = new Set(
-  [AORTA_EPOCH, AORTA_OWNER, AORTA_STATE_EPOCH, AORTA_CUT_OFF, AORTA_MESSAGE, AORTA_HOLD, AORTA_NOBODY].map(headerKey),
+  [
+    AORTA_EPOCH,
+    AORTA_OWNER,
+    AORTA_STATE_EPOCH,
+    AORTA_CUT_OFF,
+    AORTA_MESSAGE,
+    AORTA_HOLD,
+    AORTA_NOBODY,
+    AORTA_REGISTRATION,
+  ].map(headerKey),
 );
 
 /** Removes what only servers may say, from a message that came from or goes to a client. */

@@ -5,6 +5,13 @@ import type { Binding } from "./binding.ts";
 import type { Instant } from "./stored-binding.ts";
 import { fromStored, toStored } from "./stored-binding.ts";
 
+/** An order that is on disk. */
+export interface StoredOrder {
+  readonly isOwned: boolean;
+  readonly before: readonly Binding[];
+  readonly after: readonly Binding[];
+}
+
 /** Keeps bindings on disk, so that they outlive the process. A disk that fails is logged; it never ends a registration. */
 export class ContactJournal {
   readonly #store: ContactStore;

@@ -1,9 +1,9 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { compareBallots, formatBallot } from "../../dht-schema/ballot.ts";
+import { compareBallots } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
-import { AORTA_EPOCH, notOwner } from "../federation/aorta-headers.ts";
+import { notOwner } from "../federation/aorta-headers.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,7 +13,6 @@ import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
-import { createResponse } from "../sip/message/build.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import { applyOrder } from "./apply-order.ts";
 import type { Binding, RegisterOrder } from "./binding.ts";
@@ -25,25 +24,20 @@ import { KeyedQueue } from "./keyed-queue.ts";
 import { withoutConnection } from "./without-connection.ts";
 import { readRegister } from "./read-register.ts";
 import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";
+import { serverAnswer } from "./server-answer.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import { changesOf } from "./registration-changes.ts";
 import type { RegisteredContact, RegisteredContacts, RegistrationChange } from "./registered-contacts.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
+import type { StoredOrder } from "./contact-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
 
 type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
 
 const SWEEP_MS = 1000;
-
-/** An order that is on disk. */
-interface Stored {
-  readonly isOwned: boolean;
-  readonly before: readonly Binding[];
-  readonly after: readonly Binding[];
-}
 
 /** Joins the registrar's cores to SIP, the locator, the store and the clock. */
 export function createRegistrar(components: RegistrarComponents, options: RegistrarOptions = {}): Registrar {
@@ -157,7 +151,7 @@ class RegistrarDriver implements Registrar {
   handleServerQuery(incoming: IncomingRequest, aor: Aor): void {
     const epoch = this.#isServed(aor) ? (this.#newestEpoch(aor) ?? this.#locator.owned(aor)) : undefined;
     if (epoch === undefined) return this.#refuse(incoming, notOwner(aor, this.#locator));
-    incoming.respond(createResponse(incoming.request, 200, { headers: [[AORTA_EPOCH, formatBallot(epoch)]] }));
+    incoming.respond(serverAnswer(incoming.request, epoch, this.registrationsOf(aor)));
   }
 
   handleFlowClosed(flow: Flow): void {
@@ -234,7 +228,8 @@ class RegistrarDriver implements Registrar {
   }
 
   async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {
-    const outcome = await this.#claim(aor, mode);
+    let outcome = await this.#claim(aor, mode);
+    if (await this.#isSameClient(outcome, aor, order)) outcome = await this.#claim(aor, "take-over");
     if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     const verdict = judgeClaim(outcome.kind, {
       owned: this.#isServed(aor),
@@ -259,6 +254,12 @@ class RegistrarDriver implements Registrar {
     }
   }
 
+  /** Whether what looks like the refresh of a client that was left behind is of the one that has the user elsewhere: of two servers, it has come back to this one. */
+  async #isSameClient(outcome: ClaimOutcome, aor: Aor, { callId }: RegisterOrder): Promise<boolean> {
+    if (outcome.kind !== "owned-elsewhere" || this.#policy !== "takeover") return false;
+    return (await this.#parts.askRegistration(outcome.owner, aor, callId)).isThere;
+  }
+
   /** A query at a server that does not own the user. */
   async #answerFromOwner(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
     const location = await this.#locator.locate(aor).catch((error: unknown) => this.#failed("locate", aor, error));
@@ -276,7 +277,7 @@ class RegistrarDriver implements Registrar {
   /** Applies an order at the end of this turn of the event loop, and answers it when it is stored. */
   #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    let stored: Stored | Refusal = NOT_STORED;
+    let stored: StoredOrder | Refusal = NOT_STORED;
     this.#parts.group.join({
       write: () => void (stored = this.#store(aor, order)),
       done: (isKept) => {
@@ -289,7 +290,7 @@ class RegistrarDriver implements Registrar {
     return promise;
   }
 
-  #store(aor: Aor, order: RegisterOrder): Stored | Refusal {
+  #store(aor: Aor, order: RegisterOrder): StoredOrder | Refusal {
     const now = this.#now();
     const isOwned = this.#isServed(aor);
     // Never a 200 that binds without owning the user at this instant.
@@ -302,7 +303,7 @@ class RegistrarDriver implements Registrar {
     return this.#journal.replace(aor, before, after, now) ? { isOwned, before, after } : NOT_STORED;
   }
 
-  #conclude(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, { isOwned, before, after }: Stored): void {
+  #conclude(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, { isOwned, before, after }: StoredOrder): void {
     // The disk may have taken its time.
     if (isOwned && !this.#isServed(aor)) {
       this.#journal.replace(aor, after, before, this.#now());
@@ -468,7 +469,7 @@ class RegistrarDriver implements Registrar {
   async #isNewerThan(owner: ServerId, aor: Aor): Promise<boolean> {
     const ours = this.#newestEpoch(aor);
     if (ours === undefined) return false;
-    const theirs = await this.#parts.registrationEpoch(owner, aor);
+    const { epoch: theirs } = await this.#parts.askRegistration(owner, aor);
     return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
   }
 

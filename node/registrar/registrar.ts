@@ -1,6 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Locator } from "../federation/locator.ts";
-import type { RegistrationEpoch } from "../federation/registration-epoch.ts";
+import type { AskRegistration } from "../federation/registration-elsewhere.ts";
 import type { ServerAddresses } from "../federation/server-addresses.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { ExpiryRules } from "../runtime/expiry-rules.ts";
@@ -27,7 +27,7 @@ export interface RegistrarComponents {
   readonly hasPublications: (aor: Aor) => boolean;
   /** What presence keeps of users who are not owned at present. */
   readonly resting: () => RestingState;
-  readonly registrationEpoch: RegistrationEpoch;
+  readonly askRegistration: AskRegistration;
   /** Names the server without a node that a flow leads to; `undefined`, and by default: a client. Contacts at two places exclude each other. */
   readonly placeOf?: (flow: Flow) => string | undefined;
   /** Where clients reach another server: the Contacts of a redirection. */

@@ -198,7 +198,9 @@ export class PresenceInput {
   async #publishNow(body: Uint8Array | undefined, contentType: string): Promise<void> {
     const { publish, published, counters } = this.#components;
     const before = this.#entityTag ?? published(this.aor, this.flow);
-    if (body === undefined && before === undefined) return;
+    // What was still to be published when the user went would be news of one who is on another server.
+    const isLate = body !== undefined && this.#state.kind === "closed";
+    if (isLate || (body === undefined && before === undefined)) return;
     const request = (entityTag: string | undefined) =>
       createRequest({
         method: "PUBLISH",

@@ -2,7 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClientAuthenticator } from "../../node/federation/edge.ts";
 import { createEdge } from "../../node/federation/edge.ts";
-import { createRegistrationEpoch } from "../../node/federation/registration-epoch.ts";
+import { createAskRegistration } from "../../node/federation/registration-elsewhere.ts";
 import { createServerAddresses } from "../../node/federation/server-addresses.ts";
 import { createLinkWait } from "../../node/federation/links.ts";
 import { createOwnerRouter } from "../../node/federation/route-to-owner.ts";
@@ -98,7 +98,7 @@ export class SimulatedDomain {
         shed: disk.storage.shed,
         group: disk.storage.group,
         resting: () => presence.resting,
-        registrationEpoch: createRegistrationEpoch({ stack, domain: DOMAIN }),
+        askRegistration: createAskRegistration({ stack, domain: DOMAIN }),
         hasPublications: (aor) => presence.hasPublications(aor),
         addressesOf: createServerAddresses({ stack, domain: DOMAIN }),
       },
@@ -320,6 +320,12 @@ export class Device {
   restart(): void {
     this.callId = randomCallId();
     this.#cseq = 0;
+  }
+
+  /** It is the same client as another, which asks another server now. */
+  continues(other: Device): void {
+    this.callId = other.callId;
+    this.#cseq = Math.max(this.#cseq, other.#cseq);
   }
 
   message(to: Aor | string, text: string, headers: [string, string][] = []): Promise<SipResponse> {

@@ -19,18 +19,21 @@ import { SubscriptionJournal } from "./subscription-journal.ts";
 export interface PresenceOptions {
   readonly times?: Partial<PresenceTimes>;
   readonly bounds?: Partial<PresenceBounds>;
+  /** @default "takeover" */
+  readonly policy?: PresenceContext["policy"];
 }
 
 /** The presence server of a node. */
 export function createPresenceServer(
   components: PresenceComponents,
-  { times, bounds }: PresenceOptions = {},
+  { times, bounds, policy = "takeover" }: PresenceOptions = {},
 ): PresenceServer {
   const allTimes = { ...DEFAULT_PRESENCE_TIMES, ...times };
   const { storage } = components;
   const context: PresenceContext = {
     ...components,
     times: allTimes,
+    policy,
     bounds: { ...limits.presence, ...bounds },
     scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),

@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Locator } from "../../federation/locator.ts";
+import type { RegistrationPolicy } from "../../registrar/claim-policy.ts";
 import type { RegisteredContacts } from "../../registrar/registered-contacts.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { limits } from "../../runtime/limits.ts";
@@ -97,6 +98,8 @@ export type PresenceBounds = Pick<
 export interface PresenceContext extends PresenceComponents {
   readonly times: PresenceTimes;
   readonly bounds: PresenceBounds;
+  /** Whether a client that publishes brings a user here whom another server has: as one that registers does. */
+  readonly policy: RegistrationPolicy;
   /** Everything that expires, on one timer. */
   readonly scheduler: Scheduler;
   readonly fanOut: FanOut;

@@ -6,8 +6,11 @@ import type { ClaimMode, ClaimOutcome } from "../../federation/locator.ts";
 import { deviceOriginOf } from "../../registrar/device-origin.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
+import { limits } from "../../runtime/limits.ts";
+import type { SipRequest } from "../../sip/message/message.ts";
 import type { Answer } from "../answer.ts";
 import { unavailable } from "../answer.ts";
+import { LeftBehind } from "../publication/left-behind.ts";
 import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import { Publications } from "../publication/publications.ts";
 import { readPublish } from "../publication/read-publish.ts";
@@ -18,18 +21,22 @@ import { respond } from "./respond.ts";
 
 const NOT_FOUND: Answer = { status: 404, reason: "Not Found" };
 const FORBIDDEN: Answer = { status: 403, reason: "Only The User May Publish" };
+/** As the registrar answers what is no choice to come here. */
+const ELSEWHERE: Answer = { status: 403, reason: "User Is On Another Server" };
 /** How long a client is told to wait when no majority of the directory could be reached. */
 const RETRY_SECONDS = 2;
 
 /**
  * Answers PUBLISH. The exclusive model: a client that publishes makes this server the user's owner. But only by an
- * initial PUBLISH: a refresh that arrives after the user has moved away must not steal the user back.
+ * initial PUBLISH: a refresh that arrives after the user has moved away must not steal the user back, nor must the initial PUBLISH that a
+ * device makes of it by itself; and only where a registration might do so too.
  * @see RFC 3903 §6
  */
 export class PublishHandler {
   readonly #context: PresenceContext;
   readonly #registry: Registry;
   readonly #claims = new Map<string, Promise<ClaimOutcome>>();
+  readonly #leftBehind = new LeftBehind(limits.presence.leftBehind);
   #waiting = 0;
 
   constructor(context: PresenceContext, registry: Registry) {
@@ -52,7 +59,7 @@ export class PublishHandler {
     if (this.#publish(incoming, aor, event)) return;
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
     // A user is claimed only for a PUBLISH that will be stored, which needs no state to be seen.
-    if (this.#isInVain(aor, event)) return this.#conclude(incoming, this.#onNothing(event));
+    if (this.#isInVain(aor, event)) return this.#concludeOnNothing(incoming, aor, event);
     if (this.#waiting >= this.#context.bounds.publishesWaiting)
       return this.#answer(incoming, unavailable(RETRY_SECONDS));
     this.#waiting += 1;
@@ -78,15 +85,35 @@ export class PublishHandler {
     // What rests here may be out of date: nobody is to see it because of something new.
     if (!(await this.#context.contacts.settle(aor))) return this.#answer(incoming, unavailable(RETRY_SECONDS));
     if (this.#publish(incoming, aor, event)) return;
-    if (this.#isInVain(aor, event)) return this.#conclude(incoming, this.#onNothing(event));
-    const outcome = await this.#claim(aor, this.#rests(aor, event.ifMatch) ? "if-free" : "take-over");
-    if (outcome.kind === "owned-elsewhere") return this.#conclude(incoming, this.#onNothing(event));
+    if (this.#isInVain(aor, event)) return this.#concludeOnNothing(incoming, aor, event);
+    const outcome = await this.#claim(aor, this.#isChoice(incoming, aor, event) ? "take-over" : "if-free");
+    if (outcome.kind === "owned-elsewhere") return this.#concludeOnNothing(incoming, aor, event);
     // Another server had the user: what rested here is older than what was said there.
     if (outcome.kind === "owned" && outcome.from !== undefined) this.#registry.shedRested(aor);
     if (this.#publish(incoming, aor, event)) return;
     // Not claimed, or lost again between the claim and this line.
     this.#context.logger.info({ aor, outcome: outcome.kind }, "a user who publishes could not be claimed");
     this.#answer(incoming, unavailable(RETRY_SECONDS));
+  }
+
+  /** Whether a PUBLISH may bring a user here whom another server has. */
+  #isChoice({ request }: IncomingRequest, aor: Aor, event: PublishEvent): boolean {
+    if (this.#context.policy !== "takeover" || this.#rests(aor, event.ifMatch)) return false;
+    return !this.#leftBehind.has(aor, namesOf(request, event), this.#context.clock.monotonicMs());
+  }
+
+  /** What is not of this server: a device that would go on publishing here is told, and remembered. */
+  #concludeOnNothing(incoming: IncomingRequest, aor: Aor, event: PublishEvent): void {
+    const { clock, times } = this.#context;
+    const outcome = this.#onNothing(event);
+    const isElsewhere = outcome.kind === "accepted" && outcome.expiresSeconds > 0;
+    const isGone = outcome.kind === "refused" && outcome.answer.status === 412 && event.expiresSeconds !== 0;
+    if (isElsewhere || isGone) {
+      const untilMs = clock.monotonicMs() + times.publication.maxSeconds * 1000;
+      this.#leftBehind.note(aor, namesOf(incoming.request, event), untilMs);
+    }
+    if (isElsewhere) this.#answer(incoming, ELSEWHERE);
+    else this.#conclude(incoming, outcome);
   }
 
   /** One claim for all requests of a user that wait for it. */
@@ -113,6 +140,7 @@ export class PublishHandler {
     if (isUnknown) return false;
     const outcome = this.#registry.presentity(aor).publish(event);
     if (outcome === undefined) return false;
+    if (outcome.kind === "accepted") this.#leftBehind.forget(aor, namesOf(incoming.request, event));
     this.#context.storage.group.join({
       done: (isKept) => {
         if (!isKept) this.#context.counters.add("presence.disk_failures");
@@ -137,4 +165,9 @@ export class PublishHandler {
     this.#context.counters.add("presence.publish_refused");
     respond(incoming, answer);
   }
+}
+
+/** By what a device is known again that publishes anew: some keep their Call-ID, all are where they were. */
+function namesOf({ headers }: SipRequest, { origin, path }: PublishEvent): readonly string[] {
+  return [origin ?? path, `Call-ID ${headers.get("Call-ID")?.trim() ?? ""}`];
 }

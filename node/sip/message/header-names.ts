@@ -68,7 +68,7 @@ const COMMON = `
   WWW-Authenticate Proxy-Authorization Proxy-Authenticate Event Authentication-Info Allow-Events
   Subscription-State SIP-ETag SIP-If-Match P-Asserted-Identity P-Preferred-Identity Path Retry-After Subject
   Date Organization Priority Privacy Timestamp Reason Warning Session-Expires Suppress-If-Match Max-Breadth
-  Content-Encoding Aorta-Cut-Off Aorta-Epoch Aorta-Hold Aorta-Local Aorta-Message Aorta-Nobody Aorta-Owner Aorta-State-Epoch`;
+  Content-Encoding Aorta-Cut-Off Aorta-Epoch Aorta-Hold Aorta-Local Aorta-Message Aorta-Nobody Aorta-Owner Aorta-Registration Aorta-State-Epoch`;
 for (const name of COMMON.trim().split(/\s+/)) {
   const key = name.toLowerCase();
   KEYS.set(name, key).set(key, key);

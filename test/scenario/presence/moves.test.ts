@@ -120,17 +120,49 @@ describe("a watched user who moves", () => {
     expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(three.locator);
   });
 
-  it("is not stolen back by the refresh of an old device: it gets 412, and its next initial PUBLISH is the user's choice", async () => {
+  it("is not stolen back by an old device: its refresh gets 412, and what it then publishes anew by itself 403 (RFC 3903 §4.4)", async () => {
     const { world, two, three, joe, alice } = await joeWatchesAlice();
-    await world.time.until(world.phone("alice", three).publish("on three"));
-    expect((await world.time.until(alice.publish("still on two"))).status).to.equal(412);
-    expect((await world.time.until(alice.publish(undefined))).status).to.equal(412);
-    expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(three.locator);
-    expect((await world.time.until(alice.publish("back on two", { initial: true }))).status).to.equal(200);
+    const statusOf = async (answer: Promise<SipResponse>) => (await world.time.until(answer)).status;
+    const owner = () => world.directory.ownerOf(alice.aor)?.owner;
+    const moved = world.phone("alice", three);
+    expect(await statusOf(moved.publish("on three"))).to.equal(200);
+    expect(await statusOf(alice.publish("still on two"))).to.equal(412);
+    expect(await statusOf(alice.publish(undefined))).to.equal(412);
+    for (let minutes = 0; minutes < 180; minutes += 50) {
+      expect(await statusOf(alice.publish("by itself", { initial: true })), `${minutes} min later`).to.equal(403);
+      await world.time.advance(50 * 60_000);
+      expect(await statusOf(moved.publish(undefined))).to.equal(200);
+    }
+    expect(owner()).to.equal(three.locator);
+    // Another device, or the same one when it has registered: a person has come to it.
+    expect(await statusOf(world.phone("alice", two).publish("a new one on two"))).to.equal(200);
+    expect(owner()).to.equal(two.locator);
+    expect(await statusOf(alice.publish("welcome again", { initial: true }))).to.equal(200);
+    await world.time.until(joe.subscribe(alice.aor));
     await world.time.advance(200);
-    expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(two.locator);
-    expect(joe.news().at(-1)?.note).to.equal("back on two");
+    expect(joe.news().at(-1)?.note).to.contain("welcome again");
   });
+
+  it("may be had by an old device where nobody has her any more", async () => {
+    const { world, two, three, alice } = await joeWatchesAlice();
+    const moved = world.phone("alice", three);
+    await world.time.until(moved.publish("on three"));
+    expect((await world.time.until(alice.publish(undefined))).status).to.equal(412);
+    await world.time.until(moved.publish(undefined, { expires: 0 }));
+    await world.time.advance(10_000);
+    expect((await world.time.until(alice.publish("on two", { initial: true }))).status).to.equal(200);
+    expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(two.locator);
+  });
+
+  for (const policy of ["redirect", "reject"] as const)
+    it(`is not brought anywhere by a PUBLISH where no REGISTER would: ${policy}`, async () => {
+      const world = new PresenceWorld({ policy });
+      const [one, two] = [world.server("one"), world.server("two")];
+      const alice = world.phone("alice", one);
+      expect((await world.time.until(alice.publish("on one"))).status).to.equal(200);
+      expect((await world.time.until(world.phone("alice", two).publish("on two"))).status).to.equal(403);
+      expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(one.locator);
+    });
 });
 
 describe("a watched user whose server goes on under a higher epoch", () => {

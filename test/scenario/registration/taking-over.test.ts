@@ -113,6 +113,26 @@ describe("registration when the user may be on another server", () => {
       expect(one.locator.owned(old.aor)).to.not.equal(undefined);
     });
 
+    it("is the user's where the same client has gone there and back, as between a first server and a second", async () => {
+      const domain = new SimulatedDomain();
+      const [one, two] = [domain.server("one"), domain.server("two")];
+      const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
+      // One Call-ID and a CSeq that rises: it is one client, whichever server it asks.
+      second.continues(first);
+      for (const [device, server] of [
+        [first, one],
+        [second, two],
+        [first, one],
+        [second, two],
+      ] as const) {
+        expect(statusOf(await device.register()), server.name).to.equal(200);
+        expect(domain.contactsAt(server, first.aor)).to.have.length(1);
+        expect(one.registrar.status().contacts + two.registrar.status().contacts).to.equal(1);
+        second.continues(first);
+        first.continues(second);
+      }
+    });
+
     it("is a choice again after the person has signed off or started anew", async () => {
       const domain = new SimulatedDomain();
       const [one, two] = [domain.server("one"), domain.server("two")];

@@ -1,0 +1,14 @@
+import type { Epoch } from "../../dht-schema/ballot.ts";
+import { formatBallot } from "../../dht-schema/ballot.ts";
+import { AORTA_EPOCH, AORTA_REGISTRATION } from "../federation/aorta-headers.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import type { Binding } from "./binding.ts";
+
+/** 200 to another server's question. @param epoch of the newest registration */
+export function serverAnswer(request: SipRequest, epoch: Epoch, bindings: readonly Binding[]): SipResponse {
+  const asked = request.headers.get(AORTA_REGISTRATION)?.trim();
+  const isThere = asked !== undefined && bindings.some(({ callId }) => callId === asked);
+  const named = isThere ? [[AORTA_REGISTRATION, asked] as const] : [];
+  return createResponse(request, 200, { headers: [[AORTA_EPOCH, formatBallot(epoch)], ...named] });
+}
