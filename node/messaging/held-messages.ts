@@ -15,7 +15,7 @@ import { expiresOf } from "../sip/message/contact.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
 import { serializeMessage } from "../sip/message/serialize-message.ts";
-import type { MessageStore } from "../storage/ports.ts";
+import type { HeldMessage, MessageStore } from "../storage/ports.ts";
 import { formatMessageName, messageNameIn } from "./delivered-names.ts";
 import { isTypingNotice } from "./typing-notice.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
@@ -24,7 +24,7 @@ export interface HeldMessagesComponents {
   readonly store: MessageStore;
   readonly router: OwnerRouter;
   readonly locator: Pick<Locator, "self" | "watch">;
-  readonly contacts: Pick<RegisteredContacts, "onChange">;
+  readonly contacts: Pick<RegisteredContacts, "onChange" | "contactsOf">;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -48,11 +48,16 @@ interface Recipient {
     | { readonly kind: "resting" };
   /** In a row. */
   failures: number;
-  /** How often in a row devices have refused the first of what waits. */
-  refusals: number;
-  /** What devices refuse again and again, and the last of it: it keeps nothing waiting behind it. */
+  /** Since when devices that are there have taken nothing of what waits; monotonic. */
+  refusedSinceMs: number | undefined;
+  /** What they do not take, though it was tried again and again, and the last of it: it keeps nothing waiting behind it. */
   aside: { readonly messages: number; readonly lastId: number };
+  /** The last that has ever been put aside. */
+  lastAsideId: number;
 }
+
+type KeptMessage = HeldMessage & { readonly id: number };
+type Outcome = "done" | "refused" | "unreachable";
 
 const NONE_ASIDE: Recipient["aside"] = { messages: 0, lastId: 0 };
 
@@ -190,8 +195,9 @@ export class HeldMessages {
       bytes: 0,
       state,
       failures: 0,
-      refusals: 0,
+      refusedSinceMs: undefined,
       aside: NONE_ASIDE,
+      lastAsideId: 0,
     };
     this.#recipients.set(aor, recipient);
     if (openedBy !== undefined) this.#opened.set(openedBy, (this.#opened.get(openedBy) ?? 0) + 1);
@@ -223,7 +229,7 @@ export class HeldMessages {
 
   /** delivering → waiting or resting, or gone when nothing is left */
   async #deliver(recipient: Recipient): Promise<void> {
-    const { store, logger } = this.#components;
+    const { store, contacts, clock, logger } = this.#components;
     // Nothing waits but what was refused: once more, from the first on.
     if (recipient.aside.messages >= recipient.messages) recipient.aside = NONE_ASIDE;
     let refusedInRow = 0;
@@ -236,22 +242,26 @@ export class HeldMessages {
           break;
         }
         if (this.#state !== "running") break;
-        this.#underWay.add(held.key);
-        const outcome = await this.#deliverOne(recipient.aor, held.message).finally(() =>
-          this.#underWay.delete(held.key),
-        );
+        const outcome = await this.#deliverNow(recipient, held);
         if (outcome === "done") {
-          store.remove(held.id);
-          recipient.messages--;
-          recipient.bytes -= held.message.length;
           refusedInRow = 0;
-          if (recipient.aside.messages === 0) recipient.failures = recipient.refusals = 0;
+          if (recipient.aside.messages > 0) continue;
+          recipient.failures = 0;
+          recipient.refusedSinceMs = undefined;
           continue;
         }
-        recipient.refusals = outcome === "refused" ? recipient.refusals + 1 : 0;
-        if (recipient.refusals <= limits.messaging.heldRefusals) break;
+        const isThere = outcome === "refused" || contacts.contactsOf(recipient.aor).length > 0;
+        const nowMs = clock.monotonicMs();
+        recipient.refusedSinceMs = isThere ? (recipient.refusedSinceMs ?? nowMs) : undefined;
+        if (nowMs - (recipient.refusedSinceMs ?? nowMs) < limits.messaging.heldBorneMs) break;
+        if (outcome === "unreachable" && held.id > recipient.lastAsideId) {
+          // Nothing is gone past while they take nothing at all; what they have begun to take meanwhile is not of the message.
+          if (!(await this.#takeAnother(recipient, held))) break;
+          if ((await this.#deliverNow(recipient, held)) === "done") continue;
+        }
         refusedInRow++;
         recipient.aside = { messages: recipient.aside.messages + 1, lastId: held.id };
+        recipient.lastAsideId = Math.max(recipient.lastAsideId, held.id);
       }
     } catch (error) {
       logger.error({ err: error, recipient: recipient.aor }, "held messages could not be delivered");
@@ -259,8 +269,28 @@ export class HeldMessages {
     this.#wait(recipient);
   }
 
+  /**
+   * Whether devices that are silent to a message take the shortest one that waits: then long ones may not get through to them by UDP.
+   * @see RFC 3261 §18.1.1
+   */
+  async #takeAnother(recipient: Recipient, { id }: KeptMessage): Promise<boolean> {
+    const shortest = this.#components.store.shortest(recipient.aor);
+    if (shortest === undefined || shortest.id === id || this.#state !== "running") return false;
+    return (await this.#deliverNow(recipient, shortest)) === "done";
+  }
+
+  async #deliverNow(recipient: Recipient, { id, key, message }: KeptMessage): Promise<Outcome> {
+    this.#underWay.add(key);
+    const outcome = await this.#deliverOne(recipient.aor, message).finally(() => this.#underWay.delete(key));
+    if (outcome !== "done") return outcome;
+    this.#components.store.remove(id);
+    recipient.messages--;
+    recipient.bytes -= message.length;
+    return outcome;
+  }
+
   /** `done`: it is delivered, held by another server now, or refused for good. `refused`: by devices, for what they are. */
-  async #deliverOne(aor: Aor, octets: Uint8Array): Promise<"done" | "refused" | "unreachable"> {
+  async #deliverOne(aor: Aor, octets: Uint8Array): Promise<Outcome> {
     const { router, locator, counters, logger } = this.#components;
     const message = readRequest(octets);
     if (message === undefined) {

@@ -277,8 +277,8 @@ export const limits = {
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,
-    /** A message that devices refuse for what they are is tried so often before others go past it, and so many such are tried in a row before the next pause. */
-    heldRefusals: 3,
+    /** How long devices that are there may not take a message before others go past it; and how many such are tried in a row before the next pause. */
+    heldBorneMs: 30_000,
     heldRefusedInRow: 16,
     /** A server that leaves for good gives what it holds to others: for so many recipients at once, waiting so long for each answer, so long before it asks all again where none took it, and no longer than that in all. */
     handOnAtOnce: 16,

@@ -9,6 +9,7 @@ import { parseCSeq } from "../sip/message/cseq.ts";
 import { parseSubscriptionState } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
+import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import { randomCallId, randomTag } from "../sip/message/tags.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 
@@ -123,9 +124,16 @@ export class PresenceInput {
       counters.add("sidecar.subscribe_failed");
       return this.#retry(Number(response.headers.get("Retry-After")));
     }
-    this.#confirm(response, tag);
+    let seconds: number;
+    try {
+      this.#confirm(response, tag);
+      seconds = expiresOf(response.headers) ?? this.#subscriptionSeconds;
+    } catch (error) {
+      if (!(error instanceof SipParseError)) throw error;
+      counters.add("sidecar.subscribe_failed");
+      return this.#retry(0);
+    }
     this.#failures = 0;
-    const seconds = expiresOf(response.headers) ?? this.#subscriptionSeconds;
     const cancel = timers.after(Math.max(seconds * 800, 1000), () => this.open());
     this.#state = { kind: "active", cancel, sinceMs: clock.monotonicMs() };
   }

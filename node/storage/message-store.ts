@@ -11,6 +11,9 @@ export function createMessageStore(database: Database): MessageStore {
     "INSERT INTO held_message (key, recipient, expires_at_ms, message) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
   );
   const next = database.prepare("SELECT * FROM held_message WHERE recipient = ? AND id > ? ORDER BY id LIMIT 1");
+  const shortest = database.prepare(
+    "SELECT * FROM held_message WHERE recipient = ? ORDER BY length(message), id LIMIT 1",
+  );
   const remove = database.prepare("DELETE FROM held_message WHERE id = ?");
   const recipients = database.prepare(
     "SELECT recipient, count(*) AS messages, sum(length(message)) AS bytes FROM held_message GROUP BY recipient",
@@ -24,6 +27,10 @@ export function createMessageStore(database: Database): MessageStore {
       database.durably(() => hold.run(key, recipient, expiresAtMs, message)) > 0,
     next(recipient, behindId = 0) {
       const row = next.get(recipient, behindId);
+      return row && heldOf(row);
+    },
+    shortest(recipient) {
+      const row = shortest.get(recipient);
       return row && heldOf(row);
     },
     remove: (id) => void remove.run(id),

@@ -1,4 +1,5 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import type { SipRequest } from "../../../node/sip/message/message.ts";
 import { openMemoryStorage } from "../../../node/storage/storage.ts";
 import { RELINK_MS } from "../../helpers/mesh-links.ts";
@@ -174,14 +175,22 @@ export class MessageStorm {
     const isWaiting = waiting.includes(text);
     const receiver = this.#serverNamed(to);
     const queueThere = receiver === undefined ? [] : this.#waitingFor(receiver, user);
-    const overtaken = isWaiting
-      ? waiting.slice(0, waiting.indexOf(text))
-      : this.#queueAt(server, user).filter((each) => arrival?.waiting.includes(each) && !queueThere.includes(each));
+    const overtaken = (
+      isWaiting
+        ? waiting.slice(0, waiting.indexOf(text))
+        : this.#queueAt(server, user).filter((each) => arrival?.waiting.includes(each) && !queueThere.includes(each))
+    ).filter((each) => !this.#isBorneNoLonger(each));
     if (overtaken.length > 0 && (isWaiting || arrival?.isToQueue === true))
       this.record.fault(text, `${from} sends it before ${overtaken.join(", ")}, which waits`);
     const line = this.#handsets.lineAt(to);
     this.record.note(`${from} sends it to ${line?.handset.name ?? to}`, text);
     if (line !== undefined) this.#sentTo(line, server, request, isWaiting || arrival?.isHeld === true);
+  }
+
+  /** Whether handsets have not taken a message for so long that others may go past it. */
+  #isBorneNoLonger(text: string): boolean {
+    const sinceMs = this.record.nowMs - limits.messaging.heldBorneMs;
+    return this.record.copies.some(({ written, sentAtMs }) => written.text === text && sentAtMs <= sinceMs);
   }
 
   /** A server sends a message to a handset. */

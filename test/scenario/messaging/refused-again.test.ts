@@ -27,8 +27,8 @@ describe("a held message that the devices of its user refuse again and again", (
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
     return { domain, one, two, joe, bob, phone: stumbles(bob) };
   }
-  /** Long enough for as many refusals as are borne. */
-  const BORNE_MS = limits.messaging.heldRetryMinMs * 2 ** (limits.messaging.heldRefusals + 1);
+  /** Until it is borne no longer, and tried once more. */
+  const BORNE_MS = 2 * limits.messaging.heldBorneMs + 5_000;
 
   it("is gone past, in order, and given to them when they take it", async () => {
     const { domain, two, joe, bob, phone } = world();
@@ -76,4 +76,61 @@ describe("a held message that the devices of its user refuse again and again", (
     expect(bob.texts().slice(-2)).to.deep.equal(["later", "behind it"]);
     expect(phone.taken()).to.deep.equal([]);
   });
+
+  it("or are silent to, as to what is too long to get through to them, is gone past as well", async () => {
+    const { domain, two, joe, bob } = world();
+    const long = "x".repeat(5_000);
+    const taken: string[] = [];
+    let isFar = true;
+    bob.client.onRequest(({ request, respond }) => {
+      if (isFar && request.body.length > 1_300) return;
+      taken.push(Buffer.from(request.body).toString());
+      respond(createResponse(request, 200));
+    });
+    await bob.register();
+    expect((await joe.message(BOB, long)).status, "as to who is away").to.equal(202);
+    for (const text of ["1", "2", "3"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    while (taken.length < 3) await domain.time.advance(1_000);
+    expect(taken).to.deep.equal(["1", "2", "3"]);
+    expect((await joe.message(BOB, "4")).status, "nothing is in its way").to.equal(200);
+    // It is still tried now and then, which keeps nobody waiting for longer than that.
+    await domain.time.advance(3 * limits.messaging.heldRetryMaxMs);
+    expect((await joe.message(BOB, "5")).status).to.be.within(200, 202);
+    await domain.time.advance(limits.federation.deliveryMs);
+    expect(taken.slice(3)).to.deep.equal(["4", "5"]);
+    isFar = false;
+    await domain.time.advance(limits.messaging.heldRetryMaxMs + limits.federation.deliveryMs);
+    expect(taken.at(-1)).to.equal(long);
+    expect(two.held.status.messages).to.equal(0);
+  });
+
+  for (const [when, isAsked] of [
+    ["between two tries", false],
+    ["in the middle of one, in which case the shortest is early", true],
+  ] as const) {
+    it(`is not gone past while they are silent to all: they get all of it in order when they are back, ${when}`, async () => {
+      const { domain, two, joe, bob } = world();
+      await bob.register();
+      let isSilent = true;
+      let askedAtMs = 0;
+      const taken: string[] = [];
+      bob.client.onRequest(({ request, respond }) => {
+        askedAtMs = domain.time.wallMs();
+        if (isSilent) return;
+        taken.push(Buffer.from(request.body).toString());
+        respond(createResponse(request, 200));
+      });
+      const texts = ["the first and longest", "second", "third", "4"];
+      for (const text of texts) expect((await joe.message(BOB, text)).status).to.equal(202);
+      await domain.time.advance(1_800_000);
+      const isBeingAsked = () => domain.time.wallMs() - askedAtMs < limits.federation.deliveryMs;
+      const isMoment = () => (isAsked ? isBeingAsked() && bob.texts().at(-1) === texts[0] : !isBeingAsked());
+      while (!isMoment()) await domain.time.advance(1_000);
+      expect(taken).to.deep.equal([]);
+      isSilent = false;
+      await domain.time.advance(limits.messaging.heldRetryMaxMs + limits.federation.deliveryMs);
+      expect(taken).to.deep.equal(isAsked ? ["4", ...texts.slice(0, 3)] : texts);
+      expect(two.held.status.messages).to.equal(0);
+    });
+  }
 });

@@ -37,6 +37,11 @@ export function watchDisk(storage: Storage): WatchedDisk {
     if (oldest !== undefined) keys.set(oldest.id, oldest.key);
     return oldest;
   };
+  const shortest: typeof messages.shortest = (recipient) => {
+    const found = messages.shortest(recipient);
+    if (found !== undefined) keys.set(found.id, found.key);
+    return found;
+  };
   const remove: typeof messages.remove = (id) => {
     messages.remove(id);
     held.delete(texts.get(keys.get(id) ?? "") ?? 0);
@@ -44,7 +49,7 @@ export function watchDisk(storage: Storage): WatchedDisk {
   const textsFor = (entries: Iterable<(typeof cleared)[number]>, recipient: string) =>
     [...entries].filter((each) => each.recipient === recipient).map(({ text }) => text);
   return {
-    storage: { ...storage, messages: { ...messages, hold, next, remove } },
+    storage: { ...storage, messages: { ...messages, hold, next, shortest, remove } },
     waitingFor: (recipient) => textsFor(held.values(), recipient),
     beginClearance: () => void (cleared = [...held.values()]),
     clearedFor: (recipient) => textsFor(cleared, recipient),

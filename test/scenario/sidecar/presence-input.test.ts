@@ -36,6 +36,25 @@ describe("the presence of a user of a server without a node", () => {
     });
   }
 
+  for (const [name, value] of [
+    ["Expires", "-1"],
+    ["Contact", "<sip:kate"],
+  ] as const) {
+    it(`is asked for anew where nobody can read the answer, which costs the node nothing: ${name}: ${value}`, async () => {
+      const { agent } = other;
+      const contact: [string, string] = ["Contact", `<${agent.contact}>`];
+      let asked = 0;
+      agent.onSubscribe((incoming) => {
+        const headers: [string, string][] = asked++ === 0 ? [[name, value]] : [contact];
+        incoming.respond(createResponse(incoming.request, 200, { headers }));
+      });
+      const failed = () => world.counters(0).get("sidecar.subscribe_failed");
+      expect((await other.register("kate")).status).to.equal(200);
+      await eventually(() => asked > 1, "another SUBSCRIBE");
+      expect(failed()).to.equal(1);
+    });
+  }
+
   it("may be asked by its other users, wherever they ask", async () => {
     for (const server of [0, 1]) {
       const { server: flow } = await world.agent("somebody", server);
