@@ -3,6 +3,7 @@ import { fuzzBodies } from "./bodies/fuzz-bodies.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { FAMILIES as MESSAGE_FAMILIES, read as readMessage } from "./messages/families.ts";
 import { fuzzMessages } from "./messages/fuzz-messages.ts";
+import { fuzzNodes } from "./nodes/fuzz-nodes.ts";
 
 /** What can be fuzzed, by its name on the command line. */
 export const FUZZERS: ReadonlyMap<string, Fuzzer> = new Map([
@@ -39,6 +40,24 @@ export const FUZZERS: ReadonlyMap<string, Fuzzer> = new Map([
       },
       families: BODY_FAMILIES,
       read: readBody,
+    },
+  ],
+  [
+    "nodes",
+    {
+      plural: "requests",
+      run: async (options) => {
+        const { asked, answers, delivered, faults } = await fuzzNodes(options);
+        return {
+          shown: [
+            `${asked} requests, ${answers} answers; ${delivered} requests got to devices and to the trusted server`,
+          ],
+          findings: faults,
+        };
+      },
+      // What reads messages and bodies is measured with these.
+      families: [],
+      read() {},
     },
   ],
 ]);

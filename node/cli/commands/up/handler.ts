@@ -10,7 +10,9 @@ import { formatSocketAddress } from "../../../config/values.ts";
 import { ConfigurationError } from "../../../runtime/errors.ts";
 import type { Departed } from "../../../departure.ts";
 import { limits } from "../../../runtime/limits.ts";
+import { createLogger } from "../../../runtime/logger.ts";
 import { exitCode } from "../../exit-code.ts";
+import { surviveRejections } from "./survive-rejections.ts";
 import { facts, note, paint, print, withProgress } from "../../terminal.ts";
 
 export interface UpOptions {
@@ -27,12 +29,15 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   const config = loadConfig({ flags, environment: process.env, ...(file !== undefined && { file }) });
   // Loaded only now: it brings libp2p along, which a mistake in the settings need not wait for.
   const { createAortaNode } = await import("../../../aorta-node.ts");
-  const node = createAortaNode(config);
+  const logger = createLogger(config.logLevel);
+  const node = createAortaNode(config, { logger });
   const stopAsked = signalled();
   const start = withProgress(config.joinToken === undefined ? "starting" : "joining", node.start());
   const isUp = await Promise.race([start.then(() => true), stopAsked.then(() => false)]);
   // Nobody relies on this node yet, and what it has stored is whole at every moment.
   if (!isUp) process.exit(exitCode.interrupted);
+  // From now on others rely on it.
+  surviveRejections(process, logger);
   // A terminal that is closed sends this signal too: then nobody would be left to stop the node.
   if (!process.stdout.isTTY) process.on("SIGHUP", () => reload(node, config));
   const status = node.view().status();
