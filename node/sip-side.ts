@@ -59,6 +59,7 @@ type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "
       | "authorities"
       | "unlimited"
       | "sipNames"
+      | "maxContacts"
       | "registrarExpiry"
       | "presenceExpiry"
       | "natPingMs"
@@ -149,7 +150,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
       placeOf,
       addressesOf: createServerAddresses({ stack, domain }),
     },
-    { policy: config.onConflict, ...(config.registrarExpiry && { expiry: config.registrarExpiry }) },
+    {
+      policy: config.onConflict,
+      ...(config.maxContacts !== undefined && { maxContacts: config.maxContacts }),
+      ...(config.registrarExpiry && { expiry: config.registrarExpiry }),
+    },
   );
   const { presenceExpiry = DEFAULT_EXPIRY } = config;
   const natPings =

@@ -1,3 +1,4 @@
+import { limits } from "../runtime/limits.ts";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
@@ -55,6 +56,8 @@ export interface NodeConfig {
   readonly onConflict: ConflictPolicy;
   /** What becomes of a message to a user who is nowhere, and whom the table of users does not have. */
   readonly unknownUsers: "hold" | "refuse";
+  /** Devices of one user. */
+  readonly maxContacts: number;
   /** How long registrations last. */
   readonly registrarExpiry: ExpiryRules;
   /** How long publications and subscriptions last. */
@@ -138,6 +141,7 @@ function complete(values: OptionValues): NodeConfig {
     trusted: values.trust ?? [],
     onConflict: values["on-conflict"] ?? "takeover",
     unknownUsers: values["unknown-users"] ?? "hold",
+    maxContacts: values["registrar-max-contacts"] ?? limits.registrar.contactsPerAor,
     registrarExpiry: expiryOf(values, "registrar"),
     presenceExpiry: expiryOf(values, "presence"),
     natPingMs: values["nat-ping"] ?? DEFAULT_NAT_PING_MS,

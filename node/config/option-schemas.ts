@@ -1,3 +1,4 @@
+import { limits } from "../runtime/limits.ts";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { z } from "zod";
@@ -119,6 +120,10 @@ export const optionSchemas = {
   ),
   "on-conflict": oneOf("takeover", "redirect", "reject"),
   "unknown-users": oneOf("hold", "refuse"),
+  "registrar-max-contacts": parsed(`a number from 1 to ${limits.federation.maxBreadth}`, (text) => {
+    const contacts = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+    return contacts >= 1 && contacts <= limits.federation.maxBreadth ? contacts : undefined;
+  }),
   "registrar-min-expires": expires(EXPIRES_MIN_MAX),
   "registrar-default-expires": expires(EXPIRES_MAX),
   "registrar-max-expires": expires(EXPIRES_MAX),

@@ -1,3 +1,5 @@
+import { limits } from "../runtime/limits.ts";
+
 /** How a setting is shown to people. Its name is the flag `--name`, the variable `AORTA_NAME` and the key `name:` of the file. */
 interface OptionSpec {
   /** What stands for the value in help. */
@@ -69,6 +71,10 @@ export const options = {
   "unknown-users": one(
     "hold|refuse",
     "what becomes of a message to a user who is nowhere and whom `aorta user add` has not made known to this server: it waits, as that may be a user of another server (default), or is refused (404), for domains whose servers all know all users",
+  ),
+  "registrar-max-contacts": one(
+    "number",
+    `devices of one user, at most ${limits.federation.maxBreadth}; one more gets 403 (default ${limits.registrar.contactsPerAor})`,
   ),
   "registrar-min-expires": one(
     "seconds",

@@ -146,7 +146,7 @@ export class HeldMessages {
     if (this.#state === "closed" || lifeMs === 0) return false;
     // What another server has held, of an earlier release too, goes on being held.
     const isNew = !request.headers.has(AORTA_HOLD);
-    if (isNew && (hasTag(request.headers.get("To") ?? "") || isTypingNotice(request.headers))) return false;
+    if (isNew && (hasTag(request.headers.get("To") ?? "") || isTypingNotice(request))) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.

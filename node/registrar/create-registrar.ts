@@ -18,7 +18,6 @@ import { applyOrder } from "./apply-order.ts";
 import type { Binding, RegisterOrder } from "./binding.ts";
 import { binds } from "./binding.ts";
 import { BindingTable } from "./binding-table.ts";
-import type { RegistrationPolicy } from "./claim-policy.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { withoutConnection } from "./without-connection.ts";
@@ -52,11 +51,10 @@ class RegistrarDriver implements Registrar {
   readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #placeOf: (flow: Flow) => string | undefined;
-  readonly #policy: RegistrationPolicy;
-  readonly #expiry: ExpiryRules;
   readonly #journal: ContactJournal;
   readonly #table = new BindingTable();
   readonly #shed: ShedJournal;
+  readonly #options: Required<RegistrarOptions> & { readonly expiry: ExpiryRules };
   readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   readonly #listeners = new Set<(aor: Aor) => void>();
@@ -73,8 +71,8 @@ class RegistrarDriver implements Registrar {
     this.#logger = components.logger;
     this.#counters = components.counters;
     this.#placeOf = components.placeOf ?? (() => undefined);
-    this.#policy = options.policy ?? "takeover";
-    this.#expiry = { ...DEFAULT_EXPIRY, ...options.expiry };
+    const { policy = "takeover", expiry, maxContacts = limits.registrar.contactsPerAor } = options;
+    this.#options = { policy, expiry: { ...DEFAULT_EXPIRY, ...expiry }, maxContacts };
     this.#journal = new ContactJournal(components.store, components.logger);
     this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
   }
@@ -83,12 +81,12 @@ class RegistrarDriver implements Registrar {
     if (this.#state !== "new") return;
     this.#state = "running";
     this.#unsubscribe = this.#locator.onLost((lost) => this.#lost(lost));
-    for (const [aor, bindings] of this.#journal.restore(this.#now(), this.#expiry.maxSeconds)) {
+    for (const [aor, bindings] of this.#journal.restore(this.#now(), this.#options.expiry.maxSeconds)) {
       this.#table.set(aor, bindings);
       this.#reclaims.add(aor);
     }
     for (const aor of this.#parts.resting().aors()) this.#reclaims.add(aor);
-    this.#shed.restore(this.#now(), this.#expiry.maxSeconds);
+    this.#shed.restore(this.#now(), this.#options.expiry.maxSeconds);
     this.#sweep();
   }
 
@@ -142,7 +140,7 @@ class RegistrarDriver implements Registrar {
   }
 
   handleRegister(incoming: IncomingRequest, aor: Aor): void {
-    const order = readRegister(incoming.request, incoming.flow, this.#expiry);
+    const order = readRegister(incoming.request, incoming.flow, this.#options.expiry);
     if ("status" in order) return this.#refuse(incoming, order);
     if (this.#queue.waiting(aor) >= limits.registrar.pendingPerAor) return this.#refuse(incoming, RETRY_LATER);
     this.#queue.run(aor, () => this.#register(incoming, aor, order));
@@ -183,7 +181,7 @@ class RegistrarDriver implements Registrar {
     const admission = admit(order, {
       owned: this.#isServed(aor),
       shed: this.#isRefreshOfLost(aor, order.callId),
-      policy: this.#policy,
+      policy: this.#options.policy,
     });
     switch (admission.kind) {
       case "apply":
@@ -197,7 +195,7 @@ class RegistrarDriver implements Registrar {
 
   #trial(aor: Aor, order: RegisterOrder): Refusal | undefined {
     const nowMs = this.#clock.monotonicMs();
-    const result = applyOrder(this.#table.get(aor, nowMs), order, nowMs, limits.registrar.contactsPerAor);
+    const result = applyOrder(this.#table.get(aor, nowMs), order, nowMs, this.#options.maxContacts);
     if (result.kind !== "applied") return INAPPLICABLE[result.kind];
     const isOneMore = binds(order) && !this.#table.has(aor);
     return isOneMore && this.#table.aors >= limits.registrar.aors ? RETRY_LATER : undefined;
@@ -221,7 +219,7 @@ class RegistrarDriver implements Registrar {
   /** As a move between two servers of the mesh: all that belongs to the old place ends with the ownership. */
   async #moveWithin(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
     const isRefresh = this.#shed.has(aor, order.callId, this.#clock.monotonicMs());
-    if (isRefresh || this.#policy !== "takeover") return this.#refuse(incoming, MOVED);
+    if (isRefresh || this.#options.policy !== "takeover") return this.#refuse(incoming, MOVED);
     this.#counters.add("registrar.moved_within");
     await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
     return this.#claimAndApply(incoming, aor, order, "take-over");
@@ -234,7 +232,7 @@ class RegistrarDriver implements Registrar {
     const verdict = judgeClaim(outcome.kind, {
       owned: this.#isServed(aor),
       handedOver: this.#locator.forwardingNote(aor) !== undefined,
-      policy: this.#policy,
+      policy: this.#options.policy,
     });
     // What rests here is older than what was said there.
     if (outcome.kind === "owned-elsewhere" || (outcome.kind === "owned" && outcome.from !== undefined))
@@ -256,7 +254,7 @@ class RegistrarDriver implements Registrar {
 
   /** Whether what looks like the refresh of a client that was left behind is of the one that has the user elsewhere: of two servers, it has come back to this one. */
   async #isSameClient(outcome: ClaimOutcome, aor: Aor, { callId }: RegisterOrder): Promise<boolean> {
-    if (outcome.kind !== "owned-elsewhere" || this.#policy !== "takeover") return false;
+    if (outcome.kind !== "owned-elsewhere" || this.#options.policy !== "takeover") return false;
     return (await this.#parts.askRegistration(outcome.owner, aor, callId)).isThere;
   }
 
@@ -297,7 +295,7 @@ class RegistrarDriver implements Registrar {
     if (binds(order) && !isOwned) return RETRY_LATER;
     const before = this.#table.get(aor, now.monotonicMs);
     const epoch = this.#locator.owned(aor);
-    const result = applyOrder(before, order, now.monotonicMs, limits.registrar.contactsPerAor, epoch);
+    const result = applyOrder(before, order, now.monotonicMs, this.#options.maxContacts, epoch);
     if (result.kind !== "applied") return INAPPLICABLE[result.kind];
     const { bindings: after } = result;
     return this.#journal.replace(aor, before, after, now) ? { isOwned, before, after } : NOT_STORED;

@@ -38,6 +38,8 @@ export interface RegistrarOptions {
   /** @default "takeover" */
   readonly policy?: RegistrationPolicy;
   readonly expiry?: Partial<ExpiryRules>;
+  /** Devices of one user; one more gets 403. @default 16 */
+  readonly maxContacts?: number;
 }
 
 /** Counts for operators; see the counters `registrar.*` for what happened since start. */

@@ -240,7 +240,7 @@ export const limits = {
     addressMs: 2000,
   },
   registrar: {
-    /** Devices of one user; a client that makes a new Contact at each start fills it. One more gets 403. */
+    /** Devices of one user where the operator says nothing; a client that makes a new Contact at each start fills it. One more gets 403. */
     contactsPerAor: 16,
     /** Proxies between a device and its registrar; each is repeated in every request to the device. More get 400. */
     pathHops: 10,

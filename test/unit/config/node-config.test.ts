@@ -50,6 +50,7 @@ describe("the configuration", () => {
       unknownUsers: "hold",
       natPingMs: 30_000,
       historyMs: 90 * 86_400_000,
+      maxContacts: 16,
       registrarExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
       presenceExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
       announce: [],
@@ -97,6 +98,7 @@ describe("the configuration", () => {
     trust: ["192.0.2.2:5080", "trusted", [{ address: "192.0.2.2", port: 5080 }]],
     "on-conflict": ["redirect", "onConflict", "redirect"],
     "unknown-users": ["refuse", "unknownUsers", "refuse"],
+    "registrar-max-contacts": ["40", "maxContacts", 40],
     "registrar-min-expires": ["30", "registrarExpiry", { ...DEFAULT_EXPIRY, minSeconds: 30 }],
     "registrar-default-expires": ["2h", "registrarExpiry", { ...DEFAULT_EXPIRY, defaultSeconds: 7200 }],
     "registrar-max-expires": ["1d", "registrarExpiry", { ...DEFAULT_EXPIRY, maxSeconds: 86_400 }],
@@ -256,6 +258,10 @@ describe("the configuration", () => {
     "a registration above an hour as too brief (RFC 3261 §10.3)": [
       { flags: { "registrar-min-expires": "3601" } },
       '--registrar-min-expires: expected seconds from 1 to 3600, or a duration such as 5m, not "3601"',
+    ],
+    "more devices of a user than a request can be forked to": [
+      { flags: { "registrar-max-contacts": "61" } },
+      '--registrar-max-contacts: expected a number from 1 to 60, not "61"',
     ],
     "an expiry of no whole seconds": [
       { flags: { "presence-max-expires": "1500ms" } },
