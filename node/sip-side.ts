@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Aor } from "../dht-schema/aor.ts";
 import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import type { Directory } from "./directory/directory.ts";
@@ -16,7 +17,7 @@ import { handOnHeld } from "./messaging/hand-on.ts";
 import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames, nameMessage } from "./messaging/delivered-names.ts";
 import { HeldMessages } from "./messaging/held-messages.ts";
-import { createPager } from "./messaging/pager.ts";
+import { createNobody, createPager } from "./messaging/pager.ts";
 import { DomainLists, LISTS_METHOD } from "./presence/lists/domain-lists.ts";
 import type { PresenceServer } from "./presence/presence-server.ts";
 import { createPresenceServer } from "./presence/server/create-presence-server.ts";
@@ -28,7 +29,7 @@ import { createSessionProxy } from "./session/session-proxy.ts";
 import { createFlowTokens } from "./sip/flow-tokens.ts";
 import { PresenceInputs } from "./sidecar/presence-inputs.ts";
 import { trustedServers } from "./sidecar/trusted-servers.ts";
-import type { SipResponse } from "./sip/message/message.ts";
+import type { SipRequest, SipResponse } from "./sip/message/message.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
@@ -216,26 +217,27 @@ export function createSipSide(components: SipSideComponents): SipSide {
       return response;
     },
   });
-  const router = createOwnerRouter({
+  const routing = {
     ...shared,
-    send: (request, to) => stack.send(request, to),
+    send: (request: SipRequest, to: Flow) => stack.send(request, to),
     deliver: once.deliver,
     named: { name: nameMessage, untilLinked: createLinkWait(links, systemTimers) },
     logger: part("router"),
-  });
+  };
   const held = new HeldMessages({
     ...shared,
     store: storage.messages,
-    router,
+    router: createOwnerRouter(routing),
     contacts: registrar,
     logger: part("messaging"),
   });
+  const isUnknown = (user: Aor) => config.unknownUsers === "refuse" && !storage.users.has(user);
   const pager = createPager({
     once,
     ...shared,
-    router,
+    router: createOwnerRouter({ ...routing, nobody: createNobody(isUnknown) }),
     held,
-    isUnknown: (user) => config.unknownUsers === "refuse" && !storage.users.has(user),
+    isUnknown,
     onSent: (request, from, to) => history.sent(request, from, to),
     logger: part("messaging"),
   });

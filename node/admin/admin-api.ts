@@ -221,8 +221,10 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
       owner: parseUser(owner, domain),
       members: [...new Set(members.map((member) => parseUser(member, domain)))],
     };
+    const whereabouts = await view.lookup(list.uri);
+    // From here on in one turn: who is added meanwhile would be hidden.
     checkList(list, view);
-    checkNotServed(await view.lookup(list.uri));
+    checkNotServed(whereabouts);
     view.lists.put(list);
     return reply.status(201).send(list);
   });

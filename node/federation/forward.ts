@@ -114,6 +114,11 @@ export function localFailure(response: SipResponse): "not-sent" | "cut-off" | "t
   return mark === LOCAL_CUT_OFF ? "cut-off" : "not-sent";
 }
 
+/** What the sender of a request that is no INVITE hears of a device's answer: one that is silent, or overloaded (RFC 3261 §21.5.4), takes it later. */
+export function answerOfDevice(request: SipRequest, response: SipResponse): SipResponse {
+  return isSilent(response) || response.status === 503 ? unreachable(request) : fromDevice(response);
+}
+
 /** Whether a device has not answered a request that is no INVITE. RFC 4320 §4.2: a 408 to that is of no use to anybody. */
 export function isSilent(response: SipResponse): boolean {
   return localFailure(response) !== undefined || response.status === 408;

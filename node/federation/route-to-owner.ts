@@ -39,8 +39,8 @@ export interface OwnerRouterComponents {
     /** Waits for a moment until there is a link to a server, and says whether there is. */
     readonly untilLinked: (server: ServerId) => Promise<boolean>;
   };
-  /** What a client is answered instead where its user has no device that could be asked. @default 480, or 482 where there is only the client's own */
-  readonly nobody?: (request: SipRequest) => SipResponse;
+  /** What a client is answered instead where the user has no device that could be asked; `undefined`, and by default: 480, or 482 where there is only the client's own. */
+  readonly nobody?: (request: SipRequest, aor: Aor) => SipResponse | undefined;
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -129,18 +129,18 @@ class OwnerRouterDriver implements OwnerRouter {
           break;
         case "refuse":
           counters.add(`federation.refused_${step.refusal.status}`);
-          return this.#toClient(request, refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal));
+          return this.#toClient(travel, refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal));
         case "relay":
           if (route.isOutcomeUnknown && response !== undefined && response.status >= 300)
             return refused(request, CUT_OFF);
-          return this.#toClient(request, response ?? createResponse(request, 500));
+          return this.#toClient(travel, response ?? createResponse(request, 500));
       }
     }
   }
 
-  #toClient(request: SipRequest, response: SipResponse): SipResponse {
-    const { nobody } = this.#components;
-    return nobody !== undefined && response.headers.has(AORTA_NOBODY) ? nobody(request) : forClient(response);
+  #toClient({ request, aor }: Travel, response: SipResponse): SipResponse {
+    const instead = response.headers.has(AORTA_NOBODY) ? this.#components.nobody?.(request, aor) : undefined;
+    return instead ?? forClient(response);
   }
 
   async #fromServer(travel: Travel): Promise<SipResponse> {

@@ -1,3 +1,4 @@
+import { cpimContent, mediaType } from "../sip/message/cpim.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 
 /**
@@ -10,16 +11,9 @@ export function textOf({ headers, body }: SipRequest): string | undefined {
   const type = mediaType(contentType);
   if (type === "text/plain") return decoded(Buffer.from(body), contentType);
   if (type !== "message/cpim") return undefined;
-  // CPIM headers, an empty line, headers of the content, an empty line, the content: as octets, until it is known what these mean.
-  const octets = Buffer.from(body).toString("latin1");
-  const [, contentHeaders, content] = /^[\s\S]*?\r?\n\r?\n([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(octets) ?? [];
-  if (contentHeaders === undefined || content === undefined) return undefined;
-  const inner = /^content-type:\s*([^\r\n]*)/im.exec(contentHeaders)?.[1] ?? "text/plain";
-  return mediaType(inner) === "text/plain" ? decoded(Buffer.from(content, "latin1"), inner) : undefined;
-}
-
-function mediaType(value: string): string {
-  return (value.split(";")[0] as string).trim().toLowerCase();
+  const content = cpimContent(body);
+  if (content === undefined || mediaType(content.contentType) !== "text/plain") return undefined;
+  return decoded(Buffer.from(content.octets, "latin1"), content.contentType);
 }
 
 /** UTF-8 where nothing else is said, and where it is not known what is said. */

@@ -241,7 +241,7 @@ export class HeldMessages {
           recipient.aside = { ...recipient.aside, messages: recipient.messages };
           break;
         }
-        if (this.#state !== "running") break;
+        if (this.#isStopping()) break;
         const outcome = await this.#deliverNow(recipient, held);
         if (outcome === "done") {
           refusedInRow = 0;
@@ -257,6 +257,7 @@ export class HeldMessages {
         if (outcome === "unreachable" && held.id > recipient.lastAsideId) {
           // Nothing is gone past while they take nothing at all; what they have begun to take meanwhile is not of the message.
           if (!(await this.#takeAnother(recipient, held))) break;
+          if (this.#isStopping()) break;
           if ((await this.#deliverNow(recipient, held)) === "done") continue;
         }
         refusedInRow++;
@@ -270,13 +271,17 @@ export class HeldMessages {
   }
 
   /**
-   * Whether devices that are silent to a message take the shortest one that waits: then long ones may not get through to them by UDP.
+   * Whether devices that are silent to a message take the shortest of those behind it: then it is this one that does not get through to them, as long ones by UDP.
    * @see RFC 3261 §18.1.1
    */
   async #takeAnother(recipient: Recipient, { id }: KeptMessage): Promise<boolean> {
-    const shortest = this.#components.store.shortest(recipient.aor);
-    if (shortest === undefined || shortest.id === id || this.#state !== "running") return false;
+    const shortest = this.#components.store.shortest(recipient.aor, id);
+    if (shortest === undefined || this.#isStopping()) return false;
     return (await this.#deliverNow(recipient, shortest)) === "done";
+  }
+
+  #isStopping(): boolean {
+    return this.#state !== "running";
   }
 
   async #deliverNow(recipient: Recipient, { id, key, message }: KeptMessage): Promise<Outcome> {
@@ -309,7 +314,7 @@ export class HeldMessages {
   }
 
   #wait(recipient: Recipient): void {
-    if (this.#state !== "running") {
+    if (this.#isStopping()) {
       recipient.state = { kind: "resting" };
       return;
     }

@@ -4,7 +4,7 @@ import { localFailure, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
-import type { OwnerRouter } from "../federation/route-to-owner.ts";
+import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -81,17 +81,15 @@ export function createPager({
         incoming.respond(response);
       };
       const hold = () => mayHold() && held.hold(request, to);
-      const isForNobody = () => identity.from === "client" && isUnknown(to);
       const again = name && once.underWay(name);
       if (again !== undefined) counters.add("messaging.repeated");
-      else if (mayHold() && held.isToQueue(request, to) && !isForNobody())
+      else if (mayHold() && held.isToQueue(request, to) && !(identity.from === "client" && isUnknown(to)))
         return answer(hold() ? createResponse(request, 202) : unreachable(request));
       const answered = (again ?? router.route(request, to, identity, flow)).then((response) => {
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
           isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
-        if (isToWait && isForNobody()) return answer(createResponse(request, 404, { reason: "No Such User" }));
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
@@ -105,6 +103,11 @@ export function createPager({
       });
     },
   };
+}
+
+/** The answer where a user is nowhere: to whom nobody knows nothing is kept for later. As {@link OwnerRouterComponents.nobody} of the pager's router. */
+export function createNobody(isUnknown: PagerComponents["isUnknown"]): OwnerRouterComponents["nobody"] & {} {
+  return (request, aor) => (isUnknown(aor) ? createResponse(request, 404, { reason: "No Such User" }) : undefined);
 }
 
 /** @throws {SipParseError} where Expires, which is needed once it is to be held, cannot be read */

@@ -1,5 +1,5 @@
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { fromDevice, isSilent, unreachable } from "../federation/forward.ts";
+import { answerOfDevice } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { limits } from "../runtime/limits.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
@@ -42,9 +42,7 @@ function fork(
   for (const branch of branches) {
     counters.add("federation.branches");
     void send(branch.request, branch.flow, from, { withinMs }).then((response) => {
-      // A device that is overloaded takes it later: RFC 3261 §21.5.4.
-      const isForNow = isSilent(response) || response.status === 503;
-      const final = answer.received(isForNow ? unreachable(request) : fromDevice(response));
+      const final = answer.received(answerOfDevice(request, response));
       if (final !== undefined) resolve(final);
     });
   }

@@ -1,5 +1,5 @@
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { fromDevice, isSilent, unreachable } from "../federation/forward.ts";
+import { answerOfDevice, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { limits } from "../runtime/limits.ts";
 import { forkedTo } from "./branches.ts";
@@ -20,7 +20,7 @@ export function createDeviceSearch(components: DeviceForkComponents): DeviceDeli
     for (const branch of branches.toReversed()) {
       counters.add("federation.branches");
       const response = await send(branch.request, branch.flow, from, { withinMs });
-      const final = answer.received(isSilent(response) ? unreachable(request) : fromDevice(response));
+      const final = answer.received(answerOfDevice(request, response));
       if (final !== undefined) return final;
     }
     return unreachable(request);

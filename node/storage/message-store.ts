@@ -12,7 +12,7 @@ export function createMessageStore(database: Database): MessageStore {
   );
   const next = database.prepare("SELECT * FROM held_message WHERE recipient = ? AND id > ? ORDER BY id LIMIT 1");
   const shortest = database.prepare(
-    "SELECT * FROM held_message WHERE recipient = ? ORDER BY length(message), id LIMIT 1",
+    "SELECT * FROM held_message WHERE recipient = ? AND id > ? ORDER BY length(message), id LIMIT 1",
   );
   const remove = database.prepare("DELETE FROM held_message WHERE id = ?");
   const recipients = database.prepare(
@@ -29,8 +29,8 @@ export function createMessageStore(database: Database): MessageStore {
       const row = next.get(recipient, behindId);
       return row && heldOf(row);
     },
-    shortest(recipient) {
-      const row = shortest.get(recipient);
+    shortest(recipient, behindId) {
+      const row = shortest.get(recipient, behindId);
       return row && heldOf(row);
     },
     remove: (id) => void remove.run(id),

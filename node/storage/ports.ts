@@ -192,8 +192,8 @@ export interface MessageStore {
   hold(message: HeldMessage): boolean;
   /** The oldest message of a recipient, or the oldest behind another. @param behindId @default 0 */
   next(recipient: Aor, behindId?: number): (HeldMessage & { readonly id: number }) | undefined;
-  /** The shortest message of a recipient. */
-  shortest(recipient: Aor): (HeldMessage & { readonly id: number }) | undefined;
+  /** The shortest message of a recipient behind another. */
+  shortest(recipient: Aor, behindId: number): (HeldMessage & { readonly id: number }) | undefined;
   remove(id: number): void;
   recipients(): readonly { readonly recipient: Aor; readonly messages: number; readonly bytes: number }[];
   /** Removes what has expired, and returns the recipient of each message. */

@@ -11,7 +11,7 @@ import { DeliveredNames, nameMessage } from "../../node/messaging/delivered-name
 import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
-import { createPager } from "../../node/messaging/pager.ts";
+import { createNobody, createPager } from "../../node/messaging/pager.ts";
 import { DomainLists, LISTS_METHOD } from "../../node/presence/lists/domain-lists.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
 import { createPresenceServer } from "../../node/presence/server/create-presence-server.ts";
@@ -23,6 +23,7 @@ import type { Counters } from "../../node/runtime/metrics.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
+import type { Flow } from "../../node/sip/stack.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
 import type { ContactStore, Storage } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
@@ -125,15 +126,16 @@ export class SimulatedDomain {
       send: (branch, to, _from, options) => stack.send(branch, to, options),
     });
     const once = createOnceDelivery({ ...shared, deliver, delivered });
-    const router = createOwnerRouter({
+    const routing = {
       ...shared,
-      send: (request, to) => stack.send(request, to),
+      send: (request: SipRequest, to: Flow) => stack.send(request, to),
       deliver: once.deliver,
       named: {
         name: nameMessage,
         untilLinked: createLinkWait(this.network.links.linksOf(locator.self), this.time),
       },
-    });
+    };
+    const router = createOwnerRouter(routing);
     const held = new HeldMessages({
       ...shared,
       store: disk.storage.messages,
@@ -141,7 +143,10 @@ export class SimulatedDomain {
       contacts: registrar,
     });
     const isUnknown = (user: Aor) => options.refusesUnknown === true && !storage.users.has(user);
-    const pager = createPager({ ...shared, router, held, once, isUnknown, onSent: () => {} });
+    const pager = createPager({
+      ...{ ...shared, held, once, isUnknown, onSent: () => {} },
+      router: createOwnerRouter({ ...routing, nobody: createNobody(isUnknown) }),
+    });
     createEdge({
       machine: { all: new Set() },
       ...shared,

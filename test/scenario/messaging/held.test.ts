@@ -52,6 +52,22 @@ describe("a message to a user who is not there", () => {
     expect(two.held.status.messages).to.equal(1);
   });
 
+  it("is held, known or not, for who is registered and cannot be asked now", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one", { refusesUnknown: true }), domain.server("two", { refusesUnknown: true })];
+    for (const [name, server] of [
+      ["pat", one],
+      ["kim", two],
+    ] as const) {
+      const [joe, device] = [domain.device("joe", one), domain.device(name, server)];
+      await device.register();
+      device.client.onRequest(() => {});
+      const answer = joe.message(`sip:${name}@example.com` as Aor, "are you there?");
+      await domain.time.advance(limits.federation.deliveryMs + 1_000);
+      expect((await answer).status, name).to.equal(202);
+    }
+  });
+
   it("that waits for somebody who is no user any more has no others put behind it, where all users are known", async () => {
     const domain = new SimulatedDomain();
     const before = domain.server("one");

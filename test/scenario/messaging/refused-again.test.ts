@@ -104,6 +104,52 @@ describe("a held message that the devices of its user refuse again and again", (
     expect(two.held.status.messages).to.equal(0);
   });
 
+  for (const [what, texts, isSilentTo, refused] of [
+    ["is the shortest that waits", ["x", "hello", "how are you"], (text: string) => text === "x", undefined],
+    [
+      "is long, and a shorter one before it is refused",
+      ["odd", "x".repeat(2_000), "hello"],
+      (text: string) => text.length > 1_300,
+      "odd",
+    ],
+  ] as const)
+    it(`is gone past where devices are silent to it, and it ${what}`, async () => {
+      const { domain, two, joe, bob } = world();
+      const taken: string[] = [];
+      bob.client.onRequest(({ request, respond }) => {
+        const text = Buffer.from(request.body).toString();
+        if (isSilentTo(text)) return;
+        if (text !== refused) taken.push(text);
+        respond(createResponse(request, text === refused ? 500 : 200));
+      });
+      for (const text of texts) expect((await joe.message(BOB, text)).status).to.equal(202);
+      await bob.register();
+      const waiting = texts.filter((text) => !isSilentTo(text) && text !== refused);
+      await domain.time.advance(3 * BORNE_MS);
+      expect([...taken].toSorted()).to.deep.equal([...waiting].toSorted());
+      expect(two.held.status.messages).to.equal(texts.length - waiting.length);
+    });
+
+  it("is not sent to a device once more by a server that has begun to stop", async () => {
+    const { domain, two, joe, bob } = world();
+    const long = "x".repeat(2_000);
+    const asked: string[] = [];
+    let stopped: Promise<void> | undefined;
+    bob.client.onRequest(({ request, respond }) => {
+      const text = Buffer.from(request.body).toString();
+      asked.push(text);
+      if (text === long) return;
+      stopped = two.held.stop();
+      respond(createResponse(request, 200));
+    });
+    for (const text of [long, "hello"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    await bob.register();
+    while (stopped === undefined) await domain.time.advance(1_000);
+    await domain.time.until(stopped);
+    await domain.time.advance(120_000);
+    expect(asked.at(-1)).to.equal("hello");
+  });
+
   for (const [when, isAsked] of [
     ["between two tries", false],
     ["in the middle of one, in which case the shortest is early", true],

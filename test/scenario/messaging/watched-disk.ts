@@ -37,8 +37,8 @@ export function watchDisk(storage: Storage): WatchedDisk {
     if (oldest !== undefined) keys.set(oldest.id, oldest.key);
     return oldest;
   };
-  const shortest: typeof messages.shortest = (recipient) => {
-    const found = messages.shortest(recipient);
+  const shortest: typeof messages.shortest = (recipient, behindId) => {
+    const found = messages.shortest(recipient, behindId);
     if (found !== undefined) keys.set(found.id, found.key);
     return found;
   };
