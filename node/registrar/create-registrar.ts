@@ -253,9 +253,9 @@ class RegistrarDriver implements Registrar {
   }
 
   /** Whether what looks like the refresh of a client that was left behind is of the one that has the user elsewhere: of two servers, it has come back to this one. */
-  async #isSameClient(outcome: ClaimOutcome, aor: Aor, { callId }: RegisterOrder): Promise<boolean> {
+  async #isSameClient(outcome: ClaimOutcome, aor: Aor, { callId, cseq }: RegisterOrder): Promise<boolean> {
     if (outcome.kind !== "owned-elsewhere" || this.#options.policy !== "takeover") return false;
-    return (await this.#parts.askRegistration(outcome.owner, aor, callId)).isThere;
+    return (await this.#parts.askRegistration(outcome.owner, aor, { callId, cseq })).isThere;
   }
 
   /** A query at a server that does not own the user. */

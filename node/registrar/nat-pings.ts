@@ -3,13 +3,15 @@ import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
-import type { SipKeepAlives } from "../sip/stack.ts";
+import type { Flow, SipKeepAlives } from "../sip/stack.ts";
 import { isBehindNat } from "./device-origin.ts";
 import { PingRound } from "./ping-round.ts";
 import type { RegisteredContact, RegisteredContacts } from "./registered-contacts.ts";
 
 export interface NatPingsComponents {
   readonly stack: SipKeepAlives;
+  /** Whether a flow is of a server that the operator trusts: no NAT is between such, whatever name it gives itself. */
+  readonly isTrusted: (flow: Flow) => boolean;
   readonly contacts: Pick<RegisteredContacts, "contactsOf" | "onChange" | "onRegistration">;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -49,7 +51,8 @@ export class NatPings {
   }
 
   #behindNat(aor: Aor): readonly RegisteredContact[] {
-    return this.#components.contacts.contactsOf(aor).filter(isBehindNat);
+    const { contacts, isTrusted } = this.#components;
+    return contacts.contactsOf(aor).filter((contact) => isBehindNat(contact) && !isTrusted(contact.flow));
   }
 
   #tick(): void {

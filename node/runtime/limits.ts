@@ -159,8 +159,10 @@ export const limits = {
     composedBytes: 48 * 1024,
     /** A person has a handful of devices; a client that is started again and again leaves publications behind. For one more the one makes room that has not been spoken of for longest. */
     publicationsPerUser: 16,
-    /** Names of devices, two each at 150 B, that were told that their user has gone: what they publish by themselves brings nobody back. Above it the oldest are forgotten. */
-    leftBehind: 100_000,
+    /** Users of whom devices are known that were told that their user has gone: what they publish by themselves brings nobody back. Above it the oldest are forgotten. */
+    leftBehind: 50_000,
+    /** Names of such devices of one user, two each, at 80 B. Above it the oldest are forgotten. */
+    leftBehindNames: 32,
     /** PUBLISH requests that wait for a claim of their user to end. Beyond: 503 with Retry-After. */
     publishesWaiting: 4096,
     /** Watchers of one user on this server. Beyond: 503 with Retry-After. */

@@ -27,7 +27,7 @@ describe("a UDP client behind a NAT", () => {
     }
   });
 
-  it("is told by STUN where it is seen (RFC 5626 §8), and whoever says more than STUN gets nothing", async () => {
+  it("is told by STUN where it is seen (RFC 5626 §8), and an indication of STUN gets no answer", async () => {
     const request = (type: string) => Buffer.from(`${type}00002112a442b7e7a701bc34d686fa87dfae`, "hex");
     client.send(request("0011"));
     client.send(request("0001"));

@@ -1,4 +1,6 @@
+import { hash } from "node:crypto";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../runtime/limits.ts";
 import { RecentMap } from "../../runtime/recent-map.ts";
 
 /**
@@ -7,28 +9,43 @@ import { RecentMap } from "../../runtime/recent-map.ts";
  * would throw each other out for ever.
  */
 export class LeftBehind {
-  readonly #untilMs: RecentMap<string, number>;
+  /** Of each user, until when each name is remembered. */
+  readonly #untilMs: RecentMap<Aor, Map<string, number>>;
 
-  /** @param capacity names remembered; with more, those not heard of for longest are forgotten */
+  /** @param capacity users remembered; with more, those not heard of for longest are forgotten */
   constructor(capacity: number) {
     this.#untilMs = new RecentMap(capacity);
   }
 
   /** @param names by which the device is known again: any one will do */
   note(aor: Aor, names: readonly string[], untilMs: number): void {
-    for (const name of names) this.#untilMs.set(keyOf(aor, name), untilMs);
+    const known = this.#untilMs.get(aor) ?? new Map<string, number>();
+    for (const name of names) {
+      const key = keyOf(name);
+      known.delete(key);
+      known.set(key, untilMs);
+    }
+    for (const oldest of known.keys()) {
+      if (known.size <= limits.presence.leftBehindNames) break;
+      known.delete(oldest);
+    }
+    this.#untilMs.set(aor, known);
   }
 
   has(aor: Aor, names: readonly string[], nowMs: number): boolean {
-    return names.some((name) => (this.#untilMs.get(keyOf(aor, name)) ?? 0) > nowMs);
+    const known = this.#untilMs.get(aor);
+    return known !== undefined && names.some((name) => (known.get(keyOf(name)) ?? 0) > nowMs);
   }
 
   /** The user is here again. */
   forget(aor: Aor, names: readonly string[]): void {
-    for (const name of names) this.#untilMs.delete(keyOf(aor, name));
+    const known = this.#untilMs.get(aor);
+    for (const name of names) known?.delete(keyOf(name));
+    if (known?.size === 0) this.#untilMs.delete(aor);
   }
 }
 
-function keyOf(aor: Aor, name: string): string {
-  return `${aor} ${name}`;
+/** Of one length: what devices write may be kilobytes. */
+function keyOf(name: string): string {
+  return hash("sha256", name, "base64url").slice(0, 22);
 }

@@ -113,6 +113,20 @@ describe("registration when the user may be on another server", () => {
       expect(one.locator.owned(old.aor)).to.not.equal(undefined);
     });
 
+    it("is not the user's where one client keeps itself registered at two servers, each counted for itself: they settle", async () => {
+      const domain = new SimulatedDomain();
+      const [one, two] = [domain.server("one"), domain.server("two")];
+      const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
+      second.callId = first.callId;
+      const answers: number[] = [];
+      for (let round = 0; round < 6; round++)
+        for (const device of [first, second]) answers.push(statusOf(await device.register()));
+      // Whose registration it is stays so; the other one is told.
+      expect(answers.slice(-8).filter((status) => status === 200)).to.have.length(4);
+      const moves = one.counters.get("registrar.shed") + two.counters.get("registrar.shed");
+      expect(moves).to.be.below(3);
+    });
+
     it("is the user's where the same client has gone there and back, as between a first server and a second", async () => {
       const domain = new SimulatedDomain();
       const [one, two] = [domain.server("one"), domain.server("two")];

@@ -49,6 +49,7 @@ describe("UDP devices behind NATs", () => {
     const pings = new NatPings(
       {
         ...{ clock: time, timers: time, counters },
+        isTrusted: (flow) => flow === trusted,
         stack: { keepAlive: (uri, flow) => void pinged.push([uri, flow]) },
         contacts: {
           contactsOf: () => contacts,
@@ -58,6 +59,7 @@ describe("UDP devices behind NATs", () => {
       },
       30_000,
     );
+    const trusted: Flow = { ...UDP, port: 5070 };
     const become = (...now: RegisteredContact[]) => {
       contacts = now;
       for (const listener of listeners) listener(ALICE);
@@ -75,6 +77,8 @@ describe("UDP devices behind NATs", () => {
     const moved = { ...UDP, port: 40_001 };
     become(contactOf("10.0.0.5 5060", { flow: moved }));
     expect(await over(35)).to.deep.equal([[URI, moved]]);
+    become(contactOf("proxy.example.com 5070", { flow: trusted }));
+    expect(await over(95), "a server that the operator trusts").to.deep.equal([]);
     contacts = [];
     expect(await over(95), "expired, or on another server").to.deep.equal([]);
     become(contactOf("10.0.0.5 5060"));
