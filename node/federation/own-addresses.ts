@@ -1,9 +1,9 @@
-import { isIP, SocketAddress } from "node:net";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import type { Via } from "../sip/message/via.ts";
 import type { ListenAddress } from "../sip/stack.ts";
-import { defaultPort, isWildcard, plainAddress } from "../sip/transport/addresses.ts";
+import { defaultPort, isWildcard } from "../sip/transport/addresses.ts";
+import { canonicalAddress } from "../sip/transport/networks.ts";
 
 /** Tells what names this node from what names another. */
 export interface OwnAddresses {
@@ -51,9 +51,7 @@ export function ownAddresses(
 
 /** One spelling of a host: an IPv6 address is the same however it is written, and one that holds an IPv4 address is that. @see RFC 5954 §4.2 */
 function canonicalHost(host: string): string {
-  if (isIP(host) !== 6) return host.toLowerCase();
-  const { address } = new SocketAddress({ address: host, family: "ipv6" });
-  return plainAddress(address);
+  return canonicalAddress(host) ?? host.toLowerCase();
 }
 
 /** @see RFC 3261 §19.1.2, RFC 7118 §5.2 */

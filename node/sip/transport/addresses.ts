@@ -72,3 +72,20 @@ export function bindError(cause: unknown, { transport, address, port }: ListenAd
       });
   }
 }
+
+/** The eight groups of an IPv6 address; a zone is left out. @see RFC 4291 §2.2 */
+export function ipv6Groups(address: string): readonly number[] {
+  const [plain = ""] = address.split("%", 1);
+  const [before = [], after = []] = plain.split("::").map(groupsIn);
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+}
+
+/** Of a part of an IPv6 address, which may end as an IPv4 address does. */
+function groupsIn(text: string): readonly number[] {
+  if (text === "") return [];
+  return text.split(":").flatMap((group) => {
+    if (!group.includes(".")) return Number.parseInt(group, 16);
+    const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
+    return [a * 256 + b, c * 256 + d];
+  });
+}

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { limits } from "../../runtime/limits.ts";
 import { RecentMap } from "../../runtime/recent-map.ts";
-import { isLoopback } from "./addresses.ts";
+import { ipv6Groups, isLoopback } from "./addresses.ts";
 import { withinAny } from "./networks.ts";
 
 /** What one source may do. */
@@ -132,13 +132,8 @@ export class Sources {
 /** What is limited as one: an IPv4 address, or a /64 of IPv6. */
 export function sourceOf(address: string): string {
   if (isIP(address) !== 6) return address;
-  const zone = address.indexOf("%");
-  const [head = "", tail] = (zone < 0 ? address : address.slice(0, zone)).split("::");
-  const left = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const right = tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
-    while (left.length < 8 - right) left.push("0");
-  }
-  const network = left.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  const network = ipv6Groups(address)
+    .slice(0, 4)
+    .map((group) => group.toString(16));
   return `${network.join(":")}::/64`;
 }

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { ipv6Groups } from "./addresses.ts";
 
 /** Of every message; tells it from SIP, whose first octet could be the same. @see RFC 5389 §6 */
 const MAGIC_COOKIE = 0x2112a442;
@@ -75,12 +76,7 @@ function mapped({ address, port }: { readonly address: string; readonly port: nu
 /** Octets of an address as a socket names it. */
 function octetsOf(address: string): readonly number[] {
   if (!isIPv6(address)) return address.split(".").map(Number);
-  const [plain = ""] = address.split("%", 1);
-  const [head = "", tail] = plain.split("::");
-  const words = (text: string) => (text === "" ? [] : text.split(":").map((word) => Number.parseInt(word, 16)));
-  const [before, after] = [words(head), words(tail ?? "")];
-  const all = [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
-  return all.flatMap((word) => [word >>> 8, word & 0xff]);
+  return ipv6Groups(address).flatMap((group) => [group >>> 8, group & 0xff]);
 }
 
 function message(type: number, transaction: Uint8Array, attributes: readonly Buffer[]): Uint8Array {
