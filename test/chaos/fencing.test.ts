@@ -76,7 +76,11 @@ describe("a server whose clock runs at a quarter of its speed", function () {
     // It hears nobody, and all hear it: so it is not asked to hand over, and goes on speaking.
     cuts.set([0, 2].map((from) => [ports[from] as number, ports[1] as number]));
     const moved = await phone("alice", 2);
-    ok(await moved.register());
+    // What it says of its lease is heard, late by its clock: a claim needs a moment in which the lease has run out, and a phone tries again after a 503.
+    let registered: SipOutcome;
+    do registered = await moved.register();
+    while (registered.status === 503);
+    ok(registered);
     ok(await moved.publishPresence({ basic: "open", note: "moved" }));
     await eventually(() => seen.at(-1) === "moved", "joe sees alice at her second server");
     expect([owns(1), owns(2)], "two believe to own alice").to.deep.equal([true, true]);
