@@ -10,7 +10,7 @@ import type { Binding } from "./binding.ts";
 export function serverAnswer(request: SipRequest, epoch: Epoch, bindings: readonly Binding[]): SipResponse {
   const asked = request.headers.get(AORTA_REGISTRATION)?.trim();
   const registration = asked === undefined ? undefined : parseRegistration(asked);
-  // The same client has counted on (RFC 3261 §10.2); of one that is registered at two servers, each registration counts for itself.
+  // The same client has counted on (RFC 3261 §10.2). One that is registered at two servers counts at each for itself, but may overtake by trying again.
   const isThere = bindings.some(
     ({ callId, cseq }) => registration !== undefined && callId === registration.callId && cseq < registration.cseq,
   );

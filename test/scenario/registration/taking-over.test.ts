@@ -113,7 +113,7 @@ describe("registration when the user may be on another server", () => {
       expect(one.locator.owned(old.aor)).to.not.equal(undefined);
     });
 
-    it("is not the user's where one client keeps itself registered at two servers, each counted for itself: they settle", async () => {
+    it("is not the user's where one client keeps itself registered at two servers, each counted for itself, and takes a 403 for an answer: they settle", async () => {
       const domain = new SimulatedDomain();
       const [one, two] = [domain.server("one"), domain.server("two")];
       const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
