@@ -292,7 +292,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("edge"),
     counters,
     services: {
-      register: (incoming, user) => registrar.handleRegister(incoming, user),
+      register: (incoming, user, identity) => registrar.handleRegister(incoming, user, identity),
       askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
       publish: (incoming, identity) => presence.handlePublish(incoming, identity),
       subscribe: (incoming, identity) => inputs.returned(incoming) || presence.handleSubscribe(incoming, identity),

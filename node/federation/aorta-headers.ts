@@ -26,7 +26,7 @@ export const AORTA_CUT_OFF = "Aorta-Cut-Off";
 /** Of a 480 or 482: its user has no device to ask, which is no passing trouble of one that there is. */
 export const AORTA_NOBODY = "Aorta-Nobody";
 
-/** Of a REGISTER between servers: CSeq and Call-ID of a registration. Of its answer: that this registration is one of the user's there, with a lower CSeq. */
+/** Of a REGISTER between servers: two CSeqs and the Call-ID of a registration. Of its answer, the same: that this registration is one of the user's there, with a CSeq between the two. */
 export const AORTA_REGISTRATION = "Aorta-Registration";
 
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */

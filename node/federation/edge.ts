@@ -25,7 +25,7 @@ import { contactsOfListeners } from "./server-addresses.ts";
 
 /** What the edge learns of a client's credentials. */
 export type Authentication =
-  | { readonly kind: "user"; readonly aor: Aor }
+  | { readonly kind: "user"; readonly aor: Aor; readonly wasChallenged?: boolean }
   /** 401 or 407 with a challenge. */
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
@@ -41,7 +41,7 @@ export interface ClientAuthenticator {
 /** Handlers of what has passed the edge. Each answers every request. */
 export interface EdgeServices {
   /** A REGISTER for the user who sent it. */
-  register(incoming: IncomingRequest, user: Aor): void;
+  register(incoming: IncomingRequest, user: Aor, identity: RequestIdentity): void;
   /** A REGISTER of another server that binds nothing: it asks what is registered here. */
   askRegistration(incoming: IncomingRequest, user: Aor): void;
   publish(incoming: IncomingRequest, identity: RequestIdentity): void;
@@ -203,7 +203,7 @@ class Edge {
     // The credentials were for us; nobody further on is to see them (RFC 3261 §22.3).
     stripCredentials(request.headers, domain);
     assertIdentity(request.headers, result.aor);
-    return { asserted: result.aor, from: "client" };
+    return { asserted: result.aor, from: "client", wasChallenged: result.wasChallenged };
   }
 
   #dispatch(incoming: IncomingRequest, examined: Examined, identity: RequestIdentity): void {
@@ -216,7 +216,7 @@ class Edge {
         if (identity.from !== "client" || identity.asserted === undefined) {
           return this.#refuse(incoming, { status: 403, reason: "Servers Do Not Register Users" });
         }
-        return services.register(incoming, identity.asserted);
+        return services.register(incoming, identity.asserted, identity);
       case "PUBLISH":
         return services.publish(incoming, identity);
       case "SUBSCRIBE":

@@ -11,6 +11,8 @@ export interface RequestIdentity {
   readonly asserted: Aor | undefined;
   /** A client of this server, or another server of the mesh, which the connection itself has authenticated. */
   readonly from: "client" | { readonly server: ServerId };
+  /** Of a client: its credentials answer a challenge, so that one CSeq before this one has been used up by what got it (RFC 3261 §22.2). */
+  readonly wasChallenged?: boolean | undefined;
   /** Of a client: it is a server without a node that the operator trusts, and speaks for none of its users. */
   readonly trusted?: true;
 }

@@ -11,32 +11,33 @@ import { AORTA_REGISTRATION, epochIn } from "./aorta-headers.ts";
 export interface RegistrationElsewhere {
   /** The epoch under which the user's clients have last registered; absent where the server does not say. */
   readonly epoch?: Epoch | undefined;
-  /** Whether the registration that was asked for is one of them, as it was before. A server of an earlier release does not say. */
+  /** Whether the registration that was asked for is one of them. A server that does not know the question does not say. */
   readonly isThere: boolean;
 }
 
-/** A registration, as a REGISTER names it. */
-export interface NamedRegistration {
+/** A registration of which it is asked whether a client has made or refreshed it between two times when it spoke here. @see RFC 3261 §10.2 */
+export interface SoughtRegistration {
   readonly callId: string;
-  readonly cseq: number;
+  /** The CSeq when it was last heard here, and when it was next; what it said elsewhere in the meantime is above the one and below the other. */
+  readonly between: readonly [number, number];
 }
 
-/** Asks a server about the registrations of a user there. @param registration one in particular */
+/** Asks a server about the registrations of a user there. @param sought one in particular */
 export type AskRegistration = (
   server: ServerId,
   aor: Aor,
-  registration?: NamedRegistration,
+  sought?: SoughtRegistration,
 ) => Promise<RegistrationElsewhere>;
 
 /** As `Aorta-Registration` has it. */
-export function formatRegistration({ callId, cseq }: NamedRegistration): string {
-  return `${cseq} ${callId}`;
+export function formatSought({ callId, between: [after, before] }: SoughtRegistration): string {
+  return `${after} ${before} ${callId}`;
 }
 
-/** Inverse of {@link formatRegistration}; `undefined` where it is malformed. */
-export function parseRegistration(text: string): NamedRegistration | undefined {
-  const [, cseq, callId] = /^(\d{1,10}) (\S.*)$/.exec(text.trim()) ?? [];
-  return cseq === undefined || callId === undefined ? undefined : { cseq: Number(cseq), callId };
+/** Inverse of {@link formatSought}; `undefined` where it is malformed. */
+export function parseSought(text: string): SoughtRegistration | undefined {
+  const [, after, before, callId] = /^(\d{1,10}) (\d{1,10}) (\S+)$/.exec(text.trim()) ?? [];
+  return callId === undefined ? undefined : { callId, between: [Number(after), Number(before)] };
 }
 
 /** Asks with a REGISTER over the mesh that binds nothing. @see RFC 3261 §10.2.3 */
@@ -45,9 +46,9 @@ export function createAskRegistration(components: {
   readonly domain: string;
 }): AskRegistration {
   const { stack, domain } = components;
-  return async (server, aor, registration) => {
+  return async (server, aor, sought) => {
     const from = `<${aor}>;tag=${randomTag()}`;
-    const name = registration && formatRegistration(registration);
+    const name = sought && formatSought(sought);
     const asked = name === undefined ? [] : [[AORTA_REGISTRATION, name] as const];
     const request = createRequest({
       ...{ method: "REGISTER", uri: `sip:${domain}`, from, to: `<${aor}>`, headers: asked },

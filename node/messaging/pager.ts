@@ -106,7 +106,7 @@ export function createPager({
 }
 
 /** The answer where a user is nowhere: to whom nobody knows nothing is kept for later. As {@link OwnerRouterComponents.nobody} of the pager's router. */
-export function createNobody(isUnknown: PagerComponents["isUnknown"]): OwnerRouterComponents["nobody"] & {} {
+export function createNobody(isUnknown: PagerComponents["isUnknown"]): NonNullable<OwnerRouterComponents["nobody"]> {
   return (request, aor) => (isUnknown(aor) ? createResponse(request, 404, { reason: "No Such User" }) : undefined);
 }
 

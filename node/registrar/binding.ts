@@ -39,6 +39,8 @@ export type RegisterOrder =
       readonly kind: "bind";
       readonly callId: string;
       readonly cseq: number;
+      /** CSeq of the client's first try, which is lower where it was challenged (RFC 3261 §22.2). */
+      readonly firstCSeq: number;
       readonly flow: Flow;
       /** Proxies between the device and the flow. */
       readonly path: readonly string[];

@@ -21,6 +21,7 @@ import { BindingTable } from "./binding-table.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { withoutConnection } from "./without-connection.ts";
+import type { RegisteringClient } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
 import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";
 import { serverAnswer } from "./server-answer.ts";
@@ -139,8 +140,8 @@ class RegistrarDriver implements Registrar {
     return { users: this.#table.aors, contacts: this.#table.contacts, reclaiming: this.#reclaims.size };
   }
 
-  handleRegister(incoming: IncomingRequest, aor: Aor): void {
-    const order = readRegister(incoming.request, incoming.flow, this.#options.expiry);
+  handleRegister(incoming: IncomingRequest, aor: Aor, client?: RegisteringClient): void {
+    const order = readRegister(incoming.request, incoming.flow, this.#options.expiry, client);
     if ("status" in order) return this.#refuse(incoming, order);
     if (this.#queue.waiting(aor) >= limits.registrar.pendingPerAor) return this.#refuse(incoming, RETRY_LATER);
     this.#queue.run(aor, () => this.#register(incoming, aor, order));
@@ -227,7 +228,7 @@ class RegistrarDriver implements Registrar {
 
   async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {
     let outcome = await this.#claim(aor, mode);
-    if (await this.#isSameClient(outcome, aor, order)) outcome = await this.#claim(aor, "take-over");
+    if (await this.#hasComeBack(outcome, aor, order)) outcome = await this.#claim(aor, "take-over");
     if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     const verdict = judgeClaim(outcome.kind, {
       owned: this.#isServed(aor),
@@ -252,10 +253,12 @@ class RegistrarDriver implements Registrar {
     }
   }
 
-  /** Whether what looks like the refresh of a client that was left behind is of the one that has the user elsewhere: of two servers, it has come back to this one. */
-  async #isSameClient(outcome: ClaimOutcome, aor: Aor, { callId, cseq }: RegisterOrder): Promise<boolean> {
-    if (outcome.kind !== "owned-elsewhere" || this.#options.policy !== "takeover") return false;
-    return (await this.#parts.askRegistration(outcome.owner, aor, { callId, cseq })).isThere;
+  /** Whether what looks like the refresh of a client that was left behind is of the one that has the user elsewhere. */
+  async #hasComeBack(outcome: ClaimOutcome, aor: Aor, order: RegisterOrder): Promise<boolean> {
+    if (outcome.kind !== "owned-elsewhere" || order.kind !== "bind" || this.#options.policy !== "takeover")
+      return false;
+    const sought = this.#shed.sought(aor, order.callId, order.firstCSeq);
+    return (await this.#parts.askRegistration(outcome.owner, aor, sought)).isThere;
   }
 
   /** A query at a server that does not own the user. */
@@ -328,7 +331,7 @@ class RegistrarDriver implements Registrar {
     if (order.kind !== "bind") return;
     const expiresSeconds = Math.max(...order.contacts.map((contact) => contact.expiresSeconds));
     const expiresAtMs = this.#clock.monotonicMs() + expiresSeconds * 1000;
-    this.#shed.add(aor, [{ callId: order.callId, expiresAtMs }], this.#now());
+    this.#shed.add(aor, [{ callId: order.callId, cseq: order.cseq, expiresAtMs }], this.#now());
   }
 
   /** This server has stopped owning a user; runs in the same turn of the event loop. */

@@ -11,14 +11,23 @@ import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import { parseUri, schemeOf } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
+import type { RequestIdentity } from "../federation/identity.ts";
 import type { ContactOrder, RegisterOrder } from "./binding.ts";
 import { deviceOriginOf } from "./device-origin.ts";
+
+/** What the edge knows of who sends it. */
+export type RegisteringClient = Pick<RequestIdentity, "wasChallenged">;
 
 /**
  * Reads what a REGISTER asks for, or says why it is refused.
  * @see RFC 3261 §10.3 steps 6 and 7
  */
-export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules): RegisterOrder | Refusal {
+export function readRegister(
+  request: SipRequest,
+  flow: Flow,
+  rules: ExpiryRules,
+  { wasChallenged = false }: RegisteringClient = {},
+): RegisterOrder | Refusal {
   const { headers } = request;
   try {
     // What is bound is kept for an hour, long after the message: each text in memory of its own.
@@ -49,7 +58,17 @@ export function readRegister(request: SipRequest, flow: Flow, rules: ExpiryRules
     const userAgent = detached(headers.get("User-Agent") ?? "");
     const origin = deviceOriginOf(request, flow);
     return {
-      ...{ kind: "bind", callId, cseq, flow, path, outbound, userAgent, contacts: orders },
+      ...{
+        kind: "bind",
+        callId,
+        cseq,
+        firstCSeq: wasChallenged ? cseq - 1 : cseq,
+        flow,
+        path,
+        outbound,
+        userAgent,
+        contacts: orders,
+      },
       ...(origin === undefined ? {} : { origin }),
     };
   } catch (error) {

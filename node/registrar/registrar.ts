@@ -9,6 +9,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { Binding } from "./binding.ts";
 import type { RegistrationPolicy } from "./claim-policy.ts";
+import type { RegisteringClient } from "./read-register.ts";
 import type { RegisteredContacts } from "./registered-contacts.ts";
 import type { RestingState } from "./resting-state.ts";
 import type { ContactStore, ShedStore, WriteGroup } from "../storage/ports.ts";
@@ -57,7 +58,7 @@ export interface Registrar extends RegisteredContacts {
   /** Contacts stay stored; from now on every REGISTER gets 503. */
   stop(): void;
   /** A REGISTER for a user whom the edge has authenticated. Every request is answered. */
-  handleRegister(incoming: IncomingRequest, aor: Aor): void;
+  handleRegister(incoming: IncomingRequest, aor: Aor, client?: RegisteringClient): void;
   /** A REGISTER of another server, which may ask but not bind: answered with the epoch of the newest registration here. */
   handleServerQuery(incoming: IncomingRequest, aor: Aor): void;
   /** A stream connection is gone: contacts that can only be reached over it are removed. */

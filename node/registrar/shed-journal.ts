@@ -1,11 +1,12 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { SoughtRegistration } from "../federation/registration-elsewhere.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { ShedStore } from "../storage/ports.ts";
-import type { Binding } from "./binding.ts";
+import type { ShedNote } from "./shed-registrations.ts";
 import { ShedRegistrations } from "./shed-registrations.ts";
 import type { Instant } from "./stored-binding.ts";
 
-/** {@link ShedRegistrations} that outlive the process: else one refresh could steal a user back after a restart. A disk that fails is logged. */
+/** {@link ShedRegistrations} that outlive the process: else one refresh could steal a user back after a restart. Their CSeqs do not. A disk that fails is logged. */
 export class ShedJournal {
   readonly #notes: ShedRegistrations;
   readonly #store: ShedStore;
@@ -26,9 +27,9 @@ export class ShedJournal {
     }
   }
 
-  add(aor: Aor, bindings: readonly Pick<Binding, "callId" | "expiresAtMs">[], now: Instant): void {
-    this.#notes.add(aor, bindings);
-    for (const { callId, expiresAtMs } of bindings) {
+  add(aor: Aor, shed: readonly ShedNote[], now: Instant): void {
+    this.#notes.add(aor, shed);
+    for (const { callId, expiresAtMs } of shed) {
       const wallMs = Math.round(now.wallMs + expiresAtMs - now.monotonicMs);
       this.#attempt(() => this.#store.put({ aor, callId, expiresAtMs: wallMs }));
     }
@@ -36,6 +37,11 @@ export class ShedJournal {
 
   has(aor: Aor, callId: string, nowMs: number): boolean {
     return this.#notes.has(aor, callId, nowMs);
+  }
+
+  /** What tells whether the client of a registration that was shed has been at another server in the meantime. @param cseq by which it has come again */
+  sought(aor: Aor, callId: string, cseq: number): SoughtRegistration {
+    return { callId, between: [this.#notes.lastCSeq(aor, callId), cseq] };
   }
 
   forget(aor: Aor, callId: string): void {

@@ -1,5 +1,12 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { shortName } from "../runtime/short-name.ts";
 import type { Binding } from "./binding.ts";
+
+/** A registration that was shed. */
+export interface ShedNote extends Pick<Binding, "callId" | "expiresAtMs"> {
+  /** The last that this server has seen of it; absent where that was before a restart. */
+  readonly cseq?: number;
+}
 
 /**
  * Remembers which registrations this server has shed because their user went to another server, so that the client's next
@@ -7,10 +14,10 @@ import type { Binding } from "./binding.ts";
  * refreshes (RFC 3261 §10.2), a new choice has another, or was preceded by an un-REGISTER.
  */
 export class ShedRegistrations {
-  /** Expiry of the shed registration by AoR and Call-ID; oldest note first. */
-  readonly #untilMs = new Map<string, number>();
+  /** By AoR and Call-ID; oldest note first. */
+  readonly #notes = new Map<string, Required<Omit<ShedNote, "callId">>>();
   /** One iterator for good: one begun anew would pass over all that were deleted before it. */
-  readonly #oldest = this.#untilMs.keys();
+  readonly #oldest = this.#notes.keys();
   readonly #capacity: number;
 
   /** @param capacity the oldest note is forgotten above it */
@@ -19,39 +26,49 @@ export class ShedRegistrations {
   }
 
   get size(): number {
-    return this.#untilMs.size;
+    return this.#notes.size;
   }
 
   /** Notes shed bindings; a note lasts as long as its binding would have, since a refresh can come so long. */
-  add(aor: Aor, bindings: readonly Pick<Binding, "callId" | "expiresAtMs">[]): void {
-    for (const { callId, expiresAtMs } of bindings) {
+  add(aor: Aor, shed: readonly ShedNote[]): void {
+    for (const { callId, expiresAtMs, cseq = 0 } of shed) {
       const key = keyOf(aor, callId);
-      const untilMs = Math.max(expiresAtMs, this.#untilMs.get(key) ?? expiresAtMs);
-      this.#untilMs.delete(key);
-      this.#untilMs.set(key, untilMs);
+      const known = this.#notes.get(key) ?? { expiresAtMs, cseq };
+      this.#notes.delete(key);
+      this.#notes.set(key, {
+        expiresAtMs: Math.max(expiresAtMs, known.expiresAtMs),
+        cseq: Math.max(cseq, known.cseq),
+      });
     }
-    while (this.#untilMs.size > this.#capacity) this.#untilMs.delete(this.#oldest.next().value as string);
+    while (this.#notes.size > this.#capacity) this.#notes.delete(this.#oldest.next().value as string);
   }
 
   has(aor: Aor, callId: string, nowMs: number): boolean {
-    const untilMs = this.#untilMs.get(keyOf(aor, callId));
-    return untilMs !== undefined && untilMs > nowMs;
+    const note = this.#notes.get(keyOf(aor, callId));
+    return note !== undefined && note.expiresAtMs > nowMs;
+  }
+
+  /** The last CSeq that this server has seen of a shed registration; 0 where it does not know. */
+  lastCSeq(aor: Aor, callId: string): number {
+    return this.#notes.get(keyOf(aor, callId))?.cseq ?? 0;
   }
 
   /** The registration is no longer a shed one: it was made anew, or taken back by the client. True when there was a note. */
   forget(aor: Aor, callId: string): boolean {
-    return this.#untilMs.delete(keyOf(aor, callId));
+    return this.#notes.delete(keyOf(aor, callId));
   }
 
   /** Forgets notes that have run out; true when there were any. */
   expire(nowMs: number): boolean {
-    const before = this.#untilMs.size;
-    for (const [key, untilMs] of this.#untilMs) if (untilMs <= nowMs) this.#untilMs.delete(key);
-    return this.#untilMs.size < before;
+    const before = this.#notes.size;
+    for (const [key, { expiresAtMs }] of this.#notes) if (expiresAtMs <= nowMs) this.#notes.delete(key);
+    return this.#notes.size < before;
   }
 }
 
-/** An AoR holds no space, so the key is unambiguous. */
+const SHORT = 64;
+
+/** An AoR holds no space, so the key is unambiguous; no Call-ID does, so a long one's short name is nobody's own. */
 function keyOf(aor: Aor, callId: string): string {
-  return `${aor} ${callId}`;
+  return callId.length <= SHORT ? `${aor} ${callId}` : `${aor}  ${shortName(callId)}`;
 }

@@ -159,7 +159,7 @@ export const limits = {
     composedBytes: 48 * 1024,
     /** A person has a handful of devices; a client that is started again and again leaves publications behind. For one more the one makes room that has not been spoken of for longest. */
     publicationsPerUser: 16,
-    /** Users of whom devices are known that were told that their user has gone: what they publish by themselves brings nobody back. Above it the oldest are forgotten. */
+    /** Users of whom devices are known that were told that another server has their user: what they publish by themselves brings nobody back. Above it the oldest are forgotten. */
     leftBehind: 50_000,
     /** Names of such devices of one user, two each, at 80 B. Above it the oldest are forgotten. */
     leftBehindNames: 32,
@@ -250,7 +250,7 @@ export const limits = {
     aors: 200_000,
     /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */
     pendingPerAor: 16,
-    /** Remembered registrations whose user went to another server, about 150 B each. Above it the oldest is forgotten. */
+    /** Remembered registrations whose user went to another server, about 200 B each. Above it the oldest is forgotten. */
     shedRegistrations: 50_000,
     /** Claims at a time while contacts of an earlier run are taken back, so that clients' own claims find room. The rest waits. */
     reclaims: 64,

@@ -156,7 +156,7 @@ export class SimulatedDomain {
       isTrusted: () => false,
       isList: (aor) => storage.lists.has(aor),
       services: {
-        register: (incoming, user) =>
+        register: (incoming, user, identity) =>
           registrar.handleRegister(
             {
               ...incoming,
@@ -166,6 +166,7 @@ export class SimulatedDomain {
               },
             },
             user,
+            identity,
           ),
         askRegistration: (incoming, user) => registrar.handleServerQuery(incoming, user),
         publish: (incoming, identity) => presence.handlePublish(incoming, identity),
@@ -291,15 +292,16 @@ export class Device {
   }
 
   /** Registers, or refreshes; 0 removes. */
-  register(expiresSeconds = 3600): Promise<SipResponse> {
-    return this.send(this.registration(expiresSeconds));
+  register(expiresSeconds = 3600, headers: [string, string][] = []): Promise<SipResponse> {
+    return this.send(this.registration(expiresSeconds, headers));
   }
 
   /** The next REGISTER, for who sends it without waiting. */
-  registration(expiresSeconds = 3600): SipRequest {
+  registration(expiresSeconds = 3600, headers: [string, string][] = []): SipRequest {
     return this.#registration([
       ["Contact", `<${this.client.contact}>`],
       ["Expires", String(expiresSeconds)],
+      ...headers,
     ]);
   }
 

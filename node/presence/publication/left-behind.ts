@@ -1,10 +1,10 @@
-import { hash } from "node:crypto";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../runtime/limits.ts";
 import { RecentMap } from "../../runtime/recent-map.ts";
+import { shortName } from "../../runtime/short-name.ts";
 
 /**
- * Devices whose publication is here no more because their user has gone to another server: known by having been told so with 412. What such a device does next, as
+ * Devices whose publication is here no more because their user has gone to another server: known by having been told so, with 412 or 403. What such a device does after a 412, as
  * RFC 3903 §4.4 asks, is an initial PUBLISH: that is its own doing and nobody's choice, as the refresh of a registration is. If it took the user back, two devices
  * would throw each other out for ever.
  */
@@ -21,7 +21,7 @@ export class LeftBehind {
   note(aor: Aor, names: readonly string[], untilMs: number): void {
     const known = this.#untilMs.get(aor) ?? new Map<string, number>();
     for (const name of names) {
-      const key = keyOf(name);
+      const key = shortName(name);
       known.delete(key);
       known.set(key, untilMs);
     }
@@ -34,18 +34,13 @@ export class LeftBehind {
 
   has(aor: Aor, names: readonly string[], nowMs: number): boolean {
     const known = this.#untilMs.get(aor);
-    return known !== undefined && names.some((name) => (known.get(keyOf(name)) ?? 0) > nowMs);
+    return known !== undefined && names.some((name) => (known.get(shortName(name)) ?? 0) > nowMs);
   }
 
   /** The user is here again. */
   forget(aor: Aor, names: readonly string[]): void {
     const known = this.#untilMs.get(aor);
-    for (const name of names) known?.delete(keyOf(name));
+    for (const name of names) known?.delete(shortName(name));
     if (known?.size === 0) this.#untilMs.delete(aor);
   }
-}
-
-/** Of one length: what devices write may be kilobytes. */
-function keyOf(name: string): string {
-  return hash("sha256", name, "base64url").slice(0, 22);
 }

@@ -2,7 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { tryParseAor } from "../../../dht-schema/aor.ts";
 import { notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
-import type { ClaimMode, ClaimOutcome } from "../../federation/locator.ts";
+import type { ClaimMode, ClaimOutcome, Location } from "../../federation/locator.ts";
 import { deviceOriginOf } from "../../registrar/device-origin.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
@@ -59,11 +59,14 @@ export class PublishHandler {
     if (this.#publish(incoming, aor, event)) return;
     if (identity.from !== "client") return this.#answer(incoming, notOwner(aor, this.#context.locator));
     // A user is claimed only for a PUBLISH that will be stored, which needs no state to be seen.
-    if (this.#isInVain(aor, event)) return this.#concludeOnNothing(incoming, aor, event);
+    const isInVain = this.#isInVain(aor, event);
+    const onNothing = this.#onNothing(event);
+    if (isInVain && !isGone(onNothing, event)) return this.#conclude(incoming, onNothing);
     if (this.#waiting >= this.#context.bounds.publishesWaiting)
       return this.#answer(incoming, unavailable(RETRY_SECONDS));
     this.#waiting += 1;
-    void this.#claimAndPublish(incoming, aor, event).finally(() => void (this.#waiting -= 1));
+    const answered = isInVain ? this.#tellGone(incoming, aor, event) : this.#claimAndPublish(incoming, aor, event);
+    void answered.finally(() => void (this.#waiting -= 1));
   }
 
   /** Whether nothing of the PUBLISH would be stored even if the user were owned here. */
@@ -85,9 +88,9 @@ export class PublishHandler {
     // What rests here may be out of date: nobody is to see it because of something new.
     if (!(await this.#context.contacts.settle(aor))) return this.#answer(incoming, unavailable(RETRY_SECONDS));
     if (this.#publish(incoming, aor, event)) return;
-    if (this.#isInVain(aor, event)) return this.#concludeOnNothing(incoming, aor, event);
+    if (this.#isInVain(aor, event)) return this.#tellGone(incoming, aor, event);
     const outcome = await this.#claim(aor, this.#isChoice(incoming, aor, event) ? "take-over" : "if-free");
-    if (outcome.kind === "owned-elsewhere") return this.#concludeOnNothing(incoming, aor, event);
+    if (outcome.kind === "owned-elsewhere") return this.#concludeElsewhere(incoming, aor, event);
     // Another server had the user: what rested here is older than what was said there.
     if (outcome.kind === "owned" && outcome.from !== undefined) this.#registry.shedRested(aor);
     if (this.#publish(incoming, aor, event)) return;
@@ -102,18 +105,35 @@ export class PublishHandler {
     return !this.#leftBehind.has(aor, namesOf(request, event), this.#context.clock.monotonicMs());
   }
 
-  /** What is not of this server: a device that would go on publishing here is told, and remembered. */
-  #concludeOnNothing(incoming: IncomingRequest, aor: Aor, event: PublishEvent): void {
+  /** What a device refreshes is not here. Where its user is elsewhere it is remembered; else it may bring them with what it publishes next. */
+  async #tellGone(incoming: IncomingRequest, aor: Aor, event: PublishEvent): Promise<void> {
+    const location = await this.#locate(aor);
+    if (this.#publish(incoming, aor, event)) return;
+    if (location === "unavailable") this.#answer(incoming, unavailable(RETRY_SECONDS));
+    else if (location === "server") this.#concludeElsewhere(incoming, aor, event);
+    else this.#conclude(incoming, this.#onNothing(event));
+  }
+
+  /** Another server has the user: a device that would go on publishing here is told, and remembered. */
+  #concludeElsewhere(incoming: IncomingRequest, aor: Aor, event: PublishEvent): void {
     const { clock, times } = this.#context;
     const outcome = this.#onNothing(event);
     const isElsewhere = outcome.kind === "accepted" && outcome.expiresSeconds > 0;
-    const isGone = outcome.kind === "refused" && outcome.answer.status === 412 && event.expiresSeconds !== 0;
-    if (isElsewhere || isGone) {
+    if (isElsewhere || isGone(outcome, event)) {
       const untilMs = clock.monotonicMs() + times.publication.maxSeconds * 1000;
       this.#leftBehind.note(aor, namesOf(incoming.request, event), untilMs);
     }
     if (isElsewhere) this.#answer(incoming, ELSEWHERE);
     else this.#conclude(incoming, outcome);
+  }
+
+  async #locate(aor: Aor): Promise<Location["kind"]> {
+    try {
+      return (await this.#context.locator.locate(aor)).kind;
+    } catch (error) {
+      this.#context.logger.warn({ aor, err: error }, "a user who publishes could not be looked up");
+      return "unavailable";
+    }
   }
 
   /** One claim for all requests of a user that wait for it. */
@@ -165,6 +185,11 @@ export class PublishHandler {
     this.#context.counters.add("presence.publish_refused");
     respond(incoming, answer);
   }
+}
+
+/** Whether a device hears 412 that would go on publishing. */
+function isGone(outcome: PublishOutcome, { expiresSeconds }: PublishEvent): boolean {
+  return outcome.kind === "refused" && outcome.answer.status === 412 && expiresSeconds !== 0;
 }
 
 /** By what a device is known again that publishes anew: some keep their Call-ID, all are where they were. */

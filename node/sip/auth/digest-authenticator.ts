@@ -54,7 +54,13 @@ export type RefusalCause =
   | "throttled";
 
 export type DigestResult =
-  | { readonly kind: "user"; readonly aor: Aor; readonly user: User }
+  | {
+      readonly kind: "user";
+      readonly aor: Aor;
+      readonly user: User;
+      /** The nonce is used for the first time: a challenge went before. */
+      readonly wasChallenged: boolean;
+    }
   | {
       readonly kind: "refused";
       readonly cause: RefusalCause;
@@ -107,6 +113,12 @@ interface DigestClaim extends DigestInput {
   readonly response: string;
 }
 
+/** A right password, and how often its nonce has been used with it. */
+interface Proof {
+  readonly user: User;
+  readonly count: number;
+}
+
 class Authenticator implements DigestAuthenticator {
   readonly #options: DigestAuthenticatorOptions;
   readonly #nonces: NonceIssuer;
@@ -131,13 +143,14 @@ class Authenticator implements DigestAuthenticator {
   authenticate(request: SipRequest, as: "registrar" | "proxy", from: ClientAddress): DigestResult {
     const result = this.#judge(request, FIELDS[as].credentials, from);
     if (typeof result === "number") return this.#refuseFor(result);
-    if (typeof result !== "string") return { kind: "user", aor: result.aor, user: result };
+    if (typeof result !== "string")
+      return { kind: "user", aor: result.user.aor, user: result.user, wasChallenged: result.count === 1 };
     this.#options.counters.add(`sip.auth.${result}`);
     return this.#refuse(as, result);
   }
 
   /** @returns the user; why not; or for how many milliseconds no credentials are looked at */
-  #judge(request: SipRequest, field: string, from: ClientAddress): User | RefusalCause | number {
+  #judge(request: SipRequest, field: string, from: ClientAddress): Proof | RefusalCause | number {
     const claim = this.#claimIn(request, field);
     if (typeof claim === "string") return claim;
     if (!isForRequest(claim.uri, request.uri)) return "other-uri";
@@ -161,7 +174,7 @@ class Authenticator implements DigestAuthenticator {
     const count = claim.qop === undefined ? 1 : Number.parseInt(claim.qop.nc, 16);
     if (!this.#counts.use(claim.nonce, nonce.issuedAtMs, count)) return "replayed";
     this.#guesses.right(claim.username, source, monotonicMs);
-    return user;
+    return { user, count };
   }
 
   /** The credentials for our realm, by an algorithm that was offered: a request may carry others for proxies further on. @see RFC 3261 §22.3 */

@@ -143,6 +143,28 @@ describe("a watched user who moves", () => {
     expect(joe.news().at(-1)?.note).to.contain("welcome again");
   });
 
+  it("may be brought by a device that was told 412 while nobody had her: it was not left behind", async () => {
+    const { world, two, three, alice } = await joeWatchesAlice();
+    await world.time.until(alice.publish(undefined, { expires: 0 }));
+    await world.time.advance(10_000);
+    expect(world.directory.ownerOf(alice.aor)).to.equal(undefined);
+    expect((await world.time.until(alice.publish("on two", { ifMatch: "invented" }))).status).to.equal(412);
+    await world.time.until(world.phone("alice", three).publish("on three"));
+    expect((await world.time.until(alice.publish("on two", { initial: true }))).status).to.equal(200);
+    expect(world.directory.ownerOf(alice.aor)?.owner).to.equal(two.locator);
+  });
+
+  it("is not looked for in vain: a refresh gets 503 while it cannot be known where she is", async () => {
+    const { world, two, three, alice } = await joeWatchesAlice();
+    await world.time.until(world.phone("alice", three).publish("on three"));
+    two.locator.cutOff();
+    const answer = await world.time.until(alice.publish(undefined));
+    expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([503, "2"]);
+    two.locator.reconnect();
+    expect((await world.time.until(alice.publish(undefined))).status).to.equal(412);
+    expect((await world.time.until(alice.publish("by itself", { initial: true }))).status).to.equal(403);
+  });
+
   it("may be had by an old device where nobody has her any more", async () => {
     const { world, two, three, alice } = await joeWatchesAlice();
     const moved = world.phone("alice", three);

@@ -1,7 +1,20 @@
 import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { ClientAuthenticator } from "../../../node/federation/edge.ts";
 import type { SipResponse } from "../../../node/sip/message/message.ts";
 import type { RegistrationPolicy } from "../../../node/registrar/claim-policy.ts";
+import type { Device } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+/** Asks for credentials each time; stands for digest, which has its own tests. */
+const CHALLENGES: ClientAuthenticator = {
+  authenticate({ headers }) {
+    const user = headers.get("Authorization");
+    return user === undefined
+      ? { kind: "refused", refusal: { status: 401, reason: "Who Are You" } }
+      : { kind: "user", aor: user as Aor, wasChallenged: true };
+  },
+};
 
 const statusOf = ({ status }: SipResponse) => status;
 
@@ -113,39 +126,62 @@ describe("registration when the user may be on another server", () => {
       expect(one.locator.owned(old.aor)).to.not.equal(undefined);
     });
 
-    it("is not the user's where one client keeps itself registered at two servers, each counted for itself, and takes a 403 for an answer: they settle", async () => {
-      const domain = new SimulatedDomain();
-      const [one, two] = [domain.server("one"), domain.server("two")];
-      const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
-      second.callId = first.callId;
-      const answers: number[] = [];
-      for (let round = 0; round < 6; round++)
-        for (const device of [first, second]) answers.push(statusOf(await device.register()));
-      // Whose registration it is stays so; the other one is told.
-      expect(answers.slice(-8).filter((status) => status === 200)).to.have.length(4);
-      const moves = one.counters.get("registrar.shed") + two.counters.get("registrar.shed");
-      expect(moves).to.be.below(3);
-    });
+    for (const isChallenged of [false, true]) {
+      const how = isChallenged ? ", and is challenged each time" : "";
+      const options = isChallenged ? { authenticator: CHALLENGES } : {};
+      const statusAt = async (device: Device) => {
+        const { status } = await device.register();
+        return status === 401 ? statusOf(await device.register(3600, [["Authorization", device.aor]])) : status;
+      };
 
-    it("is the user's where the same client has gone there and back, as between a first server and a second", async () => {
-      const domain = new SimulatedDomain();
-      const [one, two] = [domain.server("one"), domain.server("two")];
-      const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
-      // One Call-ID and a CSeq that rises: it is one client, whichever server it asks.
-      second.continues(first);
-      for (const [device, server] of [
-        [first, one],
-        [second, two],
-        [first, one],
-        [second, two],
-      ] as const) {
-        expect(statusOf(await device.register()), server.name).to.equal(200);
-        expect(domain.contactsAt(server, first.aor)).to.have.length(1);
-        expect(one.registrar.status().contacts + two.registrar.status().contacts).to.equal(1);
+      it(`is not the user's where one client keeps itself registered at two servers, each counted for itself${how}: they settle`, async () => {
+        for (const tries of [1, 2, 3]) {
+          for (const ahead of [0, 1, 2, 3]) {
+            const domain = new SimulatedDomain();
+            const [one, two] = [domain.server("one", options), domain.server("two", options)];
+            const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
+            second.callId = first.callId;
+            for (let i = 0; i < ahead; i++) second.registration();
+            const statuses: number[] = [];
+            for (let round = 0; round < 8; round++) {
+              for (const device of [first, second]) {
+                for (let left = tries; left > 0; left--) {
+                  statuses.push(await statusAt(device));
+                  if (statuses.at(-1) === 200) break;
+                }
+              }
+            }
+            const refused = Array.from({ length: 7 }, () => [...Array<number>(tries).fill(403), 200]).flat();
+            expect(statuses, `${tries} tries, ${ahead} ahead`).to.deep.equal([200, 200, ...refused]);
+            expect(domain.contactsAt(two, first.aor)).to.deep.equal([second.client.contact]);
+            domain.kill(two);
+            await domain.time.advance(15_000);
+            expect(await statusAt(first), "the other server is gone").to.equal(200);
+          }
+        }
+      });
+
+      it(`is the user's where the same client has gone there and back${how}, as between a first server and a second`, async () => {
+        const domain = new SimulatedDomain();
+        const [one, two] = [domain.server("one", options), domain.server("two", options)];
+        const [first, second] = [domain.device("alice", one), domain.device("alice", two)];
+        // One Call-ID and a CSeq that rises: it is one client, whichever server it asks.
         second.continues(first);
-        first.continues(second);
-      }
-    });
+        for (const [device, server] of [
+          [first, one],
+          [second, two],
+          [first, one],
+          [first, one],
+          [second, two],
+        ] as const) {
+          expect(await statusAt(device), server.name).to.equal(200);
+          expect(domain.contactsAt(server, first.aor)).to.have.length(1);
+          expect(one.registrar.status().contacts + two.registrar.status().contacts).to.equal(1);
+          second.continues(first);
+          first.continues(second);
+        }
+      });
+    }
 
     it("is a choice again after the person has signed off or started anew", async () => {
       const domain = new SimulatedDomain();

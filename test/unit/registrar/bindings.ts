@@ -30,6 +30,7 @@ export function bindOrder(
     kind: "bind",
     callId: "call-1",
     cseq: 1,
+    firstCSeq: 1,
     flow: FLOW,
     path: [],
     outbound: false,

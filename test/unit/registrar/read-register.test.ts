@@ -36,6 +36,7 @@ describe("reading a REGISTER", () => {
       kind: "bind",
       callId: "c",
       cseq: 7,
+      firstCSeq: 7,
       flow: FLOW,
       path: [],
       outbound: false,
@@ -46,6 +47,14 @@ describe("reading a REGISTER", () => {
         { uri: "sip:c@127.0.0.1:3", expiresSeconds: 0, q: 1000, instance: "", regId: 0 },
       ],
     });
+  });
+
+  it("knows that a client that was challenged came first with the CSeq before", () => {
+    const request = createRequest({
+      ...{ method: "REGISTER", uri: "sip:b", from: "<sip:a@b>", to: "<sip:a@b>", cseq: 7 },
+      headers: [["Contact", "<sip:a@c>"]],
+    });
+    expect(readRegister(request, FLOW, RULES, { wasChallenged: true })).to.include({ cseq: 7, firstCSeq: 6 });
   });
 
   it("reads the path to the device, and whether the device knows RFC 5626 and nobody is on the way to it", () => {

@@ -14,6 +14,18 @@ describe("memory of shed registrations", () => {
     expect(shed.has("sip:bob@example.com" as Aor, "one", 0)).to.equal(false);
   });
 
+  it("knows the last CSeq of a registration, however often and in whatever order it was noted; long Call-IDs too", () => {
+    const shed = new ShedRegistrations(10);
+    const long = "x".repeat(8000);
+    for (const callId of ["one", long]) {
+      expect(shed.lastCSeq(ALICE, callId)).to.equal(0);
+      for (const cseq of [3, 7, 5]) shed.add(ALICE, [{ callId, cseq, expiresAtMs: 5000 }]);
+      shed.add(ALICE, [{ callId, expiresAtMs: 5000 }]);
+      expect(shed.lastCSeq(ALICE, callId)).to.equal(7);
+    }
+    expect(shed.has(ALICE, `${long}y`, 0)).to.equal(false);
+  });
+
   it("forgets what the client took back", () => {
     const shed = new ShedRegistrations(10);
     shed.add(ALICE, [{ callId: "one", expiresAtMs: 5000 }]);

@@ -148,6 +148,18 @@ describe("digest authentication", () => {
     });
   }
 
+  it("tells whether credentials answer a challenge, or use its nonce again", () => {
+    const { authenticator } = setUp();
+    const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
+    const nonce = first?.get("nonce") as string;
+    for (const nc of ["00000001", "00000002"]) {
+      const given = request([["Authorization", credentials(nonce, { nc })]]);
+      expect(authenticator.authenticate(given, "registrar", SOURCE), nc).to.deep.include({
+        ...{ kind: "user", wasChallenged: nc === "00000001" },
+      });
+    }
+  });
+
   it("takes MD5 when no algorithm is named", () => {
     const { authenticator } = setUp();
     const [first] = challenges(authenticator.authenticate(request(), "registrar", SOURCE));
