@@ -26,6 +26,7 @@ import { readRegister } from "./read-register.ts";
 import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";
 import { serverAnswer } from "./server-answer.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
+import { PatientClaims } from "./patient-claims.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import { changesOf } from "./registration-changes.ts";
 import type { RegisteredContact, RegisteredContacts, RegistrationChange } from "./registered-contacts.ts";
@@ -56,6 +57,7 @@ class RegistrarDriver implements Registrar {
   readonly #table = new BindingTable();
   readonly #shed: ShedJournal;
   readonly #options: Required<RegistrarOptions> & { readonly expiry: ExpiryRules };
+  readonly #claims: PatientClaims;
   readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   readonly #listeners = new Set<(aor: Aor) => void>();
@@ -67,6 +69,7 @@ class RegistrarDriver implements Registrar {
   constructor(components: RegistrarComponents, options: RegistrarOptions) {
     this.#parts = components;
     this.#locator = components.locator;
+    this.#claims = new PatientClaims(components);
     this.#clock = components.clock;
     this.#timers = components.timers;
     this.#logger = components.logger;
@@ -122,8 +125,12 @@ class RegistrarDriver implements Registrar {
     return promise;
   }
 
+  isResting(aor: Aor): boolean {
+    return this.#rests(aor) && !this.#isServed(aor);
+  }
+
   settle(aor: Aor): Promise<boolean> {
-    if (this.#isServed(aor) || !this.#rests(aor)) return Promise.resolve(true);
+    if (!this.isResting(aor)) return Promise.resolve(true);
     if (this.#state !== "running" || this.#queue.waiting(aor) >= limits.registrar.pendingPerAor)
       return Promise.resolve(false);
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -168,7 +175,7 @@ class RegistrarDriver implements Registrar {
     if (refusal !== undefined) return this.#refuse(incoming, refusal);
     if (this.#isMoveWithin(aor, order)) return this.#moveWithin(incoming, aor, order);
     // What rests here may be out of date: that comes to light before something new is said.
-    if (binds(order) && !this.#isServed(aor) && this.#rests(aor)) return this.#settleAndRegister(incoming, aor, order);
+    if (binds(order) && this.isResting(aor)) return this.#settleAndRegister(incoming, aor, order);
     return this.#admit(incoming, aor, order);
   }
 
@@ -222,13 +229,13 @@ class RegistrarDriver implements Registrar {
     const isRefresh = this.#shed.has(aor, order.callId, this.#clock.monotonicMs());
     if (isRefresh || this.#options.policy !== "takeover") return this.#refuse(incoming, MOVED);
     this.#counters.add("registrar.moved_within");
-    await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
+    await this.#claims.release(aor);
     return this.#claimAndApply(incoming, aor, order, "take-over");
   }
 
   async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {
-    let outcome = await this.#claim(aor, mode);
-    if (await this.#hasComeBack(outcome, aor, order)) outcome = await this.#claim(aor, "take-over");
+    let outcome = await this.#claims.claim(aor, mode);
+    if (await this.#hasComeBack(outcome, aor, order)) outcome = await this.#claims.claim(aor, "take-over");
     if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     const verdict = judgeClaim(outcome.kind, {
       owned: this.#isServed(aor),
@@ -263,7 +270,7 @@ class RegistrarDriver implements Registrar {
 
   /** A query at a server that does not own the user. */
   async #answerFromOwner(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
-    const location = await this.#locator.locate(aor).catch((error: unknown) => this.#failed("locate", aor, error));
+    const location = await this.#claims.locate(aor);
     switch (location.kind) {
       case "here":
       case "nobody":
@@ -407,7 +414,7 @@ class RegistrarDriver implements Registrar {
     this.#queue.run(aor, async () => {
       if (this.#state !== "running" || this.#table.has(aor) || this.#parts.hasPublications(aor)) return;
       this.#counters.add("registrar.released");
-      await this.#locator.release(aor).catch((error: unknown) => void this.#failed("release", aor, error));
+      await this.#claims.release(aor);
     });
   }
 
@@ -445,10 +452,10 @@ class RegistrarDriver implements Registrar {
    */
   async #settle(aor: Aor): Promise<boolean> {
     let outcome: ClaimOutcome | undefined;
-    if (!this.#isServed(aor) && this.#rests(aor)) {
-      outcome = await this.#claim(aor, "if-free", this.#newestEpoch(aor));
+    if (this.isResting(aor)) {
+      outcome = await this.#claims.claim(aor, "if-free", this.#newestEpoch(aor));
       if (outcome.kind === "owned-elsewhere" && (await this.#isNewerThan(outcome.owner, aor)))
-        outcome = await this.#claim(aor, "take-over");
+        outcome = await this.#claims.claim(aor, "take-over");
       if (outcome.kind === "unavailable") return false;
     }
     this.#reclaims.done(aor);
@@ -474,26 +481,8 @@ class RegistrarDriver implements Registrar {
     return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
   }
 
-  async #claim(aor: Aor, mode: ClaimMode, since?: Epoch): Promise<ClaimOutcome> {
-    const abort = new AbortController();
-    const cancel = this.#timers.after(limits.registrar.claimMs, () => abort.abort());
-    try {
-      return await this.#locator.claim(aor, { mode, since, signal: abort.signal });
-    } catch (error) {
-      return this.#failed("claim", aor, error);
-    } finally {
-      cancel();
-    }
-  }
-
   #isServed(aor: Aor): boolean {
     return servingEpoch(this.#locator, aor) !== undefined;
-  }
-
-  #failed(what: string, aor: Aor, error: unknown): { readonly kind: "unavailable"; readonly reason: string } {
-    this.#counters.add("registrar.locator_failures");
-    this.#logger.warn({ aor, err: error }, `${what} failed`);
-    return { kind: "unavailable", reason: String(error) };
   }
 
   #now(): Instant {

@@ -1,7 +1,10 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { Scheduled } from "../runtime/deadline-queue.ts";
+import { DeadlineQueue } from "../runtime/deadline-queue.ts";
+import { QueueMap } from "../runtime/queue-map.ts";
 
-interface Waiting {
-  readonly dueMs: number;
+interface Waiting extends Scheduled {
+  readonly aor: Aor;
   readonly attempts: number;
 }
 
@@ -10,13 +13,15 @@ const LONGEST_DELAY_MS = 30_000;
 
 /**
  * Users who have contacts here but are not owned (after a restart, or when the leases ran out), to be claimed again:
- * at most so many at a time, and with a growing delay while the directory is unavailable.
+ * at most so many at a time, and with a growing delay while the directory is unavailable. It may be all users of a server: each
+ * operation costs the same however many there are.
  */
 export class ReclaimQueue {
   /** Attempts made so far, by AoR; first come, first served. */
-  readonly #ready = new Map<Aor, number>();
+  readonly #ready = new QueueMap<Aor, number>();
   readonly #inFlight = new Map<Aor, number>();
   readonly #waiting = new Map<Aor, Waiting>();
+  readonly #due = new DeadlineQueue<Waiting>();
   readonly #concurrency: number;
 
   constructor(concurrency: number) {
@@ -31,21 +36,21 @@ export class ReclaimQueue {
   /** nothing, waiting → ready */
   add(aor: Aor): void {
     if (this.#ready.has(aor) || this.#inFlight.has(aor)) return;
-    this.#waiting.delete(aor);
+    this.#wakeUp(aor);
     this.#ready.set(aor, 0);
   }
 
   /** ready → in flight, as many as may be. Waiting users that are due become ready first. */
   take(nowMs: number): readonly Aor[] {
-    for (const [aor, { dueMs, attempts }] of this.#waiting) {
-      if (dueMs > nowMs) continue;
-      this.#waiting.delete(aor);
-      this.#ready.set(aor, attempts);
+    for (let due = this.#due.takeDue(nowMs); due !== undefined; due = this.#due.takeDue(nowMs)) {
+      this.#waiting.delete(due.aor);
+      this.#ready.set(due.aor, due.attempts);
     }
     const taken: Aor[] = [];
-    for (const [aor, attempts] of this.#ready) {
-      if (this.#inFlight.size >= this.#concurrency) break;
-      this.#ready.delete(aor);
+    while (this.#inFlight.size < this.#concurrency) {
+      const first = this.#ready.shift();
+      if (first === undefined) break;
+      const [aor, attempts] = first;
       this.#inFlight.set(aor, attempts);
       taken.push(aor);
     }
@@ -57,14 +62,22 @@ export class ReclaimQueue {
     const attempts = this.#inFlight.get(aor);
     if (attempts === undefined) return;
     this.#inFlight.delete(aor);
-    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempts, 16), LONGEST_DELAY_MS);
-    this.#waiting.set(aor, { dueMs: nowMs + delayMs, attempts: attempts + 1 });
+    const waiting = { aor, attempts: attempts + 1, dueMs: Infinity, place: -1 };
+    this.#waiting.set(aor, waiting);
+    this.#due.schedule(waiting, nowMs + Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempts, 16), LONGEST_DELAY_MS));
   }
 
   /** any → nothing */
   done(aor: Aor): void {
     this.#ready.delete(aor);
     this.#inFlight.delete(aor);
+    this.#wakeUp(aor);
+  }
+
+  #wakeUp(aor: Aor): void {
+    const waiting = this.#waiting.get(aor);
+    if (waiting === undefined) return;
     this.#waiting.delete(aor);
+    this.#due.remove(waiting);
   }
 }

@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { QueueMap } from "../runtime/queue-map.ts";
 import { shortName } from "../runtime/short-name.ts";
 import type { Binding } from "./binding.ts";
 
@@ -15,9 +16,7 @@ export interface ShedNote extends Pick<Binding, "callId" | "expiresAtMs"> {
  */
 export class ShedRegistrations {
   /** By AoR and Call-ID; oldest note first. */
-  readonly #notes = new Map<string, Required<Omit<ShedNote, "callId">>>();
-  /** One iterator for good: one begun anew would pass over all that were deleted before it. */
-  readonly #oldest = this.#notes.keys();
+  readonly #notes = new QueueMap<string, Required<Omit<ShedNote, "callId">>>();
   readonly #capacity: number;
 
   /** @param capacity the oldest note is forgotten above it */
@@ -40,7 +39,7 @@ export class ShedRegistrations {
         cseq: Math.max(cseq, known.cseq),
       });
     }
-    while (this.#notes.size > this.#capacity) this.#notes.delete(this.#oldest.next().value as string);
+    while (this.#notes.size > this.#capacity) this.#notes.shift();
   }
 
   has(aor: Aor, callId: string, nowMs: number): boolean {
@@ -61,7 +60,7 @@ export class ShedRegistrations {
   /** Forgets notes that have run out; true when there were any. */
   expire(nowMs: number): boolean {
     const before = this.#notes.size;
-    for (const [key, { expiresAtMs }] of this.#notes) if (expiresAtMs <= nowMs) this.#notes.delete(key);
+    for (const [key, { expiresAtMs }] of this.#notes.entries()) if (expiresAtMs <= nowMs) this.#notes.delete(key);
     return this.#notes.size < before;
   }
 }

@@ -252,8 +252,8 @@ export const limits = {
     pendingPerAor: 16,
     /** Remembered registrations whose user went to another server, about 200 B each. Above it the oldest is forgotten. */
     shedRegistrations: 50_000,
-    /** Claims at a time while contacts of an earlier run are taken back, so that clients' own claims find room. The rest waits. */
-    reclaims: 64,
+    /** Claims at a time while contacts of an earlier run are taken back: as many as a loaded server ends in a tenth of a second or two, so that it is busy, and hears others in between. The rest waits. */
+    reclaims: 256,
     /** How often it is looked at whose turn it is to be pinged behind a NAT, and how many users are pinged at once: 10,000 a second, at some 10 µs each. With more, each waits longer. */
     natPings: { tickMs: 100, atOnce: 1000 },
     /** A claim that has not ended after it is answered 503, before the client's own transaction gives up at 32 s (RFC 3261 Timer F). */

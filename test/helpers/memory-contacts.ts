@@ -15,6 +15,10 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
+  isResting(): boolean {
+    return false;
+  }
+
   settle(): Promise<boolean> {
     return Promise.resolve(true);
   }

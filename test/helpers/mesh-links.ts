@@ -97,6 +97,13 @@ export class MeshLinks {
     for (const { to, fail } of this.#awaited) if (to === server) fail();
   }
 
+  /** Another run of a server has begun: the others find it, and have links to it again. */
+  startedAnew(server: string, others: readonly string[]): void {
+    this.#time.after(RELINK_MS, () => {
+      for (const other of others) for (const listener of this.#upListeners) listener(pairOf(server, other));
+    });
+  }
+
   /** All links break, and are up again at once: who waits for an answer gets none. */
   breakAll(): void {
     for (const { fail } of this.#awaited) fail();

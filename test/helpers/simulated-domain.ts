@@ -109,7 +109,7 @@ export class SimulatedDomain {
       ...shared,
       contacts: registrar,
       storage: disk.storage,
-      links: { onUp: () => () => {} },
+      links: this.network.links.linksOf(locator.self),
       random: () => 0.5,
       contactFor: () => "sip:127.0.0.1:5060",
     });

@@ -50,6 +50,8 @@ export class SipNetwork {
   /** The stack of a server, to be given to what is under test. */
   server(id: ServerId): ServerStack {
     const stack = new ServerStack(this, id, 5060 + this.#servers.size);
+    const others = [...this.#servers.keys()].filter((other) => other !== id);
+    if (this.#servers.has(id)) this.links.startedAnew(id, others);
     this.#servers.set(id, stack);
     return stack;
   }

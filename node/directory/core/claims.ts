@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot } from "../../../dht-schema/ballot.ts";
 import { compareBallots } from "../../../dht-schema/ballot.ts";
+import { QueueMap } from "../../runtime/queue-map.ts";
 import type { ClaimInit } from "./claim.ts";
 import { Claim } from "./claim.ts";
 import type { ClaimResult, Context } from "./context.ts";
@@ -27,7 +28,7 @@ export class Claims {
   readonly #onEnd: ClaimsHook;
   /** Never empty; the first is under way. */
   readonly #queues = new Map<Aor, Claim[]>();
-  readonly #reclaims = new Set<Aor>();
+  readonly #reclaims = new QueueMap<Aor, true>();
   #reclaimsUnderWay = 0;
 
   constructor(
@@ -92,7 +93,7 @@ export class Claims {
 
   /** A replica refuses our ballot: only a higher one can be accepted there. */
   reclaim(nowMs: number, aor: Aor): void {
-    this.#reclaims.add(aor);
+    this.#reclaims.set(aor, true);
     this.#reclaimNext(nowMs);
   }
 
@@ -136,9 +137,10 @@ export class Claims {
 
   #reclaimNext(nowMs: number): void {
     const { roster, tuning } = this.#context;
-    for (const aor of this.#reclaims) {
-      if (this.#reclaimsUnderWay >= tuning.catchUpWindow) return;
-      this.#reclaims.delete(aor);
+    while (this.#reclaimsUnderWay < tuning.catchUpWindow) {
+      const first = this.#reclaims.shift();
+      if (first === undefined) return;
+      const [aor] = first;
       if (this.has(aor) || this.#ownerships.epoch(nowMs, aor) === undefined) continue;
       this.#reclaimsUnderWay++;
       this.start(nowMs, { id: RECLAIM, aor, purpose: "reclaim", deadlineMs: nowMs + roster().leaseMs });

@@ -65,6 +65,7 @@ export class DirectoryCore {
   readonly #stewardReports: ReadonlyMap<number, Report>;
   #outgoing = new Map<number, DirectoryMessage[]>();
   readonly #toSelf: DirectoryMessage[] = [];
+  #toSelfDelivered = 0;
   #events: DirectoryEvent[] = [];
 
   constructor(nowMs: number, init: CoreInit) {
@@ -360,9 +361,11 @@ export class DirectoryCore {
 
   /** A server is a replica like the others, for itself too. */
   #deliverToSelf(nowMs: number): void {
-    for (let message = this.#toSelf.shift(); message !== undefined; message = this.#toSelf.shift()) {
-      this.#dispatch(nowMs, this.self, message);
-    }
+    // Not by taking out the first one each time, which moves all others: there may be one for each watch of this server.
+    while (this.#toSelfDelivered < this.#toSelf.length)
+      this.#dispatch(nowMs, this.self, this.#toSelf[this.#toSelfDelivered++] as DirectoryMessage);
+    this.#toSelfDelivered = 0;
+    this.#toSelf.length = 0;
   }
 
   #dispatch(nowMs: number, from: number, message: DirectoryMessage): void {

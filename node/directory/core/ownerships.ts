@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Ballot, Epoch } from "../../../dht-schema/ballot.ts";
 import { compareBallots, sameBallot } from "../../../dht-schema/ballot.ts";
+import { QueueMap } from "../../runtime/queue-map.ts";
 import type { Context, LossReason } from "./context.ts";
 import type { Leases, LeaseSnapshot } from "./leases.ts";
 import type { Quorum } from "./quorum.ts";
@@ -29,7 +30,7 @@ interface Ownership {
 
 /** Catch-up with one replica: it is told of the ballots it lacks, some at a time. */
 interface CatchUp {
-  readonly waiting: Set<Aor>;
+  readonly waiting: QueueMap<Aor, true>;
   readonly underWay: Map<number, Aor>;
 }
 
@@ -184,7 +185,7 @@ export class Ownerships {
     const ownership = this.#owned.get(aor);
     if (ownership === undefined) return;
     for (const [at, member] of ownership.quorum.members.entries()) {
-      if (!this.#holds(nowMs, ownership, at, member)) this.#queue(member).waiting.add(aor);
+      if (!this.#holds(nowMs, ownership, at, member)) this.#queue(member).waiting.set(aor, true);
     }
     for (const member of ownership.quorum.members) this.#pump(nowMs, member);
   }
@@ -200,7 +201,7 @@ export class Ownerships {
       // Where leases lapsed and began anew between two looks for lapses, only this tells of the loss.
       if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
       // What was won just now is caught up when the answers that are on their way are in.
-      else if (nowMs - ownership.sinceMs >= attemptMs) catchUp.waiting.add(ownership.aor);
+      else if (nowMs - ownership.sinceMs >= attemptMs) catchUp.waiting.set(ownership.aor, true);
     }
     this.#pump(nowMs, member);
   }
@@ -290,7 +291,7 @@ export class Ownerships {
 
   #queue(member: number): CatchUp {
     let catchUp = this.#catchUps.get(member);
-    if (catchUp === undefined) this.#catchUps.set(member, (catchUp = { waiting: new Set(), underWay: new Map() }));
+    if (catchUp === undefined) this.#catchUps.set(member, (catchUp = { waiting: new QueueMap(), underWay: new Map() }));
     return catchUp;
   }
 
@@ -299,9 +300,10 @@ export class Ownerships {
     const { waiting, underWay } = this.#queue(member);
     const context = this.#context;
     if (this.#leases.generation(nowMs, member) === 0) return;
-    for (const aor of waiting) {
-      if (underWay.size >= context.tuning.catchUpWindow) return;
-      waiting.delete(aor);
+    while (underWay.size < context.tuning.catchUpWindow) {
+      const first = waiting.shift();
+      if (first === undefined) return;
+      const [aor] = first;
       const ownership = this.#owned.get(aor);
       const at = ownership?.quorum.members.indexOf(member) ?? -1;
       // What has lapsed must not be caught up: an answer would seem to bring it back.
@@ -324,7 +326,7 @@ export class Ownerships {
     });
     const again = (atMs: number) =>
       context.agenda.add(atMs + context.roster().leaseMs / 4, (laterMs) => {
-        this.#queue(member).waiting.add(aor);
+        this.#queue(member).waiting.set(aor, true);
         this.#pump(laterMs, member);
       });
     const finish = () => {
@@ -336,7 +338,7 @@ export class Ownerships {
     const patience = context.agenda.add(nowMs + context.roster().leaseMs / 4, (atMs) => {
       if (!underWay.has(op)) return;
       finish();
-      this.#queue(member).waiting.add(aor);
+      this.#queue(member).waiting.set(aor, true);
       this.#pump(atMs, member);
     });
     underWay.set(op, aor);

@@ -169,6 +169,8 @@ export class BackendView {
   linkUp(server: ServerId, at: Instant): readonly ViewEffect[] {
     const state = this.#state;
     if ((state.kind !== "subscribing" && state.kind !== "active") || state.owner.server !== server) return NONE;
+    // It may be another run of it, which has all its users to take up again.
+    this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
     this.#state = { kind: "moving", to: state.owner, atMs: this.#jittered(at), attempt: 0 };
     return forget(state);
   }
@@ -215,7 +217,9 @@ export class BackendView {
         this.#state = { ...state, atMs: at.nowMs + this.#backoffMs(state.attempt + 1, at) };
         return [{ kind: "locate", known: this.#epoch }];
       case "orphaned":
-        return this.#hold();
+        if (at.isExpected !== true) return this.#hold();
+        this.#state = { ...state, closeAtMs: at.nowMs + this.#times.orphanGraceMs };
+        return NONE;
       case "locating":
       case "held":
       case "here":

@@ -77,6 +77,8 @@ export type NotifyContent =
 export interface Instant {
   readonly nowMs: number;
   readonly random: number;
+  /** This server is about to take the user up again: "nobody" will not last. */
+  readonly isExpected?: boolean;
 }
 
 /** Times of a view, all in ms. */
@@ -85,7 +87,7 @@ export interface BackendTimes {
   readonly settleMs: number;
   /** How long the last document stands while the directory says "nobody". */
   readonly orphanGraceMs: number;
-  /** For how long after a restart of this server, or after the owner said that it restarts, "nobody" may mean that the user's server will be back: watchers are left with what they saw before. */
+  /** For how long after a restart of this server, after the owner said that it restarts, or after the link to it was lost and is back, "nobody" may mean that the user's server will be back: watchers are left with what they saw before. */
   readonly restoreGraceMs: number;
   /** How long what the user said earlier, on another server, waits behind what watchers have seen already. */
   readonly staleMs: number;

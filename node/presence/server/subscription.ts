@@ -69,6 +69,8 @@ export class Subscription implements Task, Watcher {
       this.localTag = localTag;
       this.#fields = fields;
       this.#core = new NotifierDialog({ expiry, saved, ...this.#pace() }, this.sinceMs);
+      // It is on disk as it is, and its CSeqs are used up: the next one sets more aside.
+      this.#cseqsUntil = saved.localCseq;
     } else {
       const { request, localTag, flow, expiresSeconds } = init;
       this.localTag = localTag;
@@ -82,7 +84,7 @@ export class Subscription implements Task, Watcher {
       this.#core = new NotifierDialog({ expiry, expiresSeconds, cseq: request.cseq, ...this.#pace() }, this.sinceMs);
     }
     this.#toldActive = this.#core.wasActive;
-    this.#keep();
+    if (!("restored" in init)) this.#keep();
     this.#schedule();
   }
 

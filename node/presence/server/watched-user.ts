@@ -163,7 +163,8 @@ export class WatchedUser implements Subject, CallOwner {
   }
 
   tick(): void {
-    this.#perform(this.#view.tick(this.#instant()));
+    const isExpected = this.#context.contacts.isResting(this.aor);
+    this.#perform(this.#view.tick({ ...this.#instant(), isExpected }));
   }
 
   #open(): void {

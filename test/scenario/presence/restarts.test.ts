@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import type { Dialog, Phone } from "../../helpers/phone.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -77,6 +78,33 @@ describe("a watcher whose server is killed and started again", () => {
     const seen = { state: "active", basic: "open", note: "on one" };
     expect(joe.news()).to.deep.equal([seen, seen]);
   });
+
+  for (const [where, watches, latencyMs, longMs] of [
+    ["that is the same server: however long", "one", 9_000, 22_000],
+    ["that is another one: longer than after a death", "two", 5_000, 13_000],
+  ] as const) {
+    it(`sees no closed while so many users are taken up again, and ${where}`, async () => {
+      const domain = new SimulatedDomain({ latencyMs });
+      const servers = { one: domain.server("one"), two: domain.server("two") };
+      const { one } = servers;
+      const [joe, zoe] = [domain.phone("joe", servers[watches]), domain.phone("zoe", one)];
+      const others = Array.from({ length: 2 * limits.registrar.reclaims }, (_, i) => domain.device(`other${i}`, one));
+      await domain.time.until(Promise.all([zoe.publish("on one"), ...others.map((other) => other.register())]));
+      await domain.time.until(joe.subscribe(zoe.aor));
+      await domain.time.advance(60_000);
+      joe.news();
+      domain.kill(one);
+      await domain.time.advance(4000);
+      const again = domain.restart(one);
+      await domain.time.advance(longMs);
+      expect(again.locator.owned(zoe.aor), "not yet").to.equal(undefined);
+      await domain.time.advance(60_000);
+      expect(again.locator.owned(zoe.aor)).to.not.equal(undefined);
+      const seen = joe.news();
+      expect(seen.length).to.be.at.least(watches === "one" ? 1 : 0);
+      for (const each of seen) expect(each).to.deep.equal({ state: "active", basic: "open", note: "on one" });
+    });
+  }
 
   it("is told the truth in the end when the watched user does not come back", async () => {
     const { domain, one, two, joe } = await joeWatchesAlice();

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { limits } from "../../../node/runtime/limits.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
@@ -163,13 +164,14 @@ describe("contacts across a restart of their server", () => {
   it("are claimed again a few at a time, all of them in the end", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");
-    const devices = Array.from({ length: 150 }, (_, i) => domain.device(`user${i}`, one));
+    const count = 2 * limits.registrar.reclaims + 10;
+    const devices = Array.from({ length: count }, (_, i) => domain.device(`user${i}`, one));
     for (const device of devices) await device.register();
     kill(domain, one);
     const again = domain.server("one", { storage: one.storage });
-    expect(again.locator.claims).to.have.length(64);
+    expect(again.locator.claims).to.have.length(limits.registrar.reclaims);
     await domain.time.advance(100);
-    expect(again.registrar.status()).to.deep.equal({ users: 150, contacts: 150, reclaiming: 0 });
+    expect(again.registrar.status()).to.deep.equal({ users: count, contacts: count, reclaiming: 0 });
     expect(devices.filter(({ aor }) => again.locator.owned(aor) === undefined)).to.deep.equal([]);
   });
 });

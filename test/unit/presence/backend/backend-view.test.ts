@@ -238,6 +238,24 @@ describe("a back-end view", () => {
     expect(kinds(view.tick(at(25)))).to.deep.equal(["subscribe"]);
   });
 
+  it("gives the owner time to take its users up again when the link to it was lost and is back: it may have been restarted", () => {
+    const view = active();
+    view.linkUp(TWO, at(100));
+    view.ownerChanged({ kind: "nobody" }, at(200));
+    expect(view.tick(at(20_099))).to.deep.equal([]);
+    expect(kinds(view.tick(at(20_100)))).to.deep.equal(["show-closed"]);
+  });
+
+  it("waits for as long as this server is about to take the user up again", () => {
+    const view = active();
+    view.ownerChanged({ kind: "nobody" }, at(0));
+    for (let ms = 2000; ms <= 100_000; ms += 2000) {
+      expect(view.nextWakeMs()).to.equal(ms);
+      expect(view.tick({ ...at(ms), isExpected: true })).to.deep.equal([]);
+    }
+    expect(kinds(view.tick(at(102_000)))).to.deep.equal(["show-closed"]);
+  });
+
   it("shows the own composition while this server is the owner, and keeps it when the user leaves", () => {
     const view = active();
     expect(kinds(view.ownedHere(epoch(2)))).to.deep.equal(["forget", "show-own"]);

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import type { Scheduled } from "../../../../node/sip/transaction/deadline-queue.ts";
-import { DeadlineQueue } from "../../../../node/sip/transaction/deadline-queue.ts";
+import type { Scheduled } from "../../../node/runtime/deadline-queue.ts";
+import { DeadlineQueue } from "../../../node/runtime/deadline-queue.ts";
 
 describe("the deadline queue", () => {
   it("does what a sorted list does", () => {
