@@ -165,6 +165,8 @@ export const limits = {
     leftBehindNames: 32,
     /** PUBLISH requests that wait for a claim of their user to end. Beyond: 503 with Retry-After. */
     publishesWaiting: 4096,
+    /** Users being looked up at once for their watchers; the rest waits. */
+    lookups: 256,
     /** Watchers of one user on this server. Beyond: 503 with Retry-After. */
     watchersPerUser: 20_000,
     /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */

@@ -106,7 +106,7 @@ export class BackendView {
   /** here → moving: what the own composition showed last, or the owner before, stands until the next owner's first document. */
   lostHere(at: Instant): readonly ViewEffect[] {
     if (this.#state.kind !== "here") return NONE;
-    this.#state = { kind: "moving", atMs: this.#jittered(at), attempt: 0 };
+    this.#state = { kind: "moving", atMs: this.#jittered(at), attempt: 0, lookups: 0 };
     this.#settleAtMs = this.#hasDocument ? undefined : at.nowMs + this.#times.settleMs;
     return NONE;
   }
@@ -171,7 +171,7 @@ export class BackendView {
     if ((state.kind !== "subscribing" && state.kind !== "active") || state.owner.server !== server) return NONE;
     // It may be another run of it, which has all its users to take up again.
     this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
-    this.#state = { kind: "moving", to: state.owner, atMs: this.#jittered(at), attempt: 0 };
+    this.#state = { kind: "moving", to: state.owner, atMs: this.#jittered(at), attempt: 0, lookups: 0 };
     return forget(state);
   }
 
@@ -213,8 +213,12 @@ export class BackendView {
         return [{ kind: "refresh", call: state.call }];
       case "moving":
         if (state.to !== undefined) return this.#subscribe(state.to, state.attempt, at);
-        // The delay is for the case that no answer comes.
-        this.#state = { ...state, atMs: at.nowMs + this.#backoffMs(state.attempt + 1, at) };
+        // In case that no answer comes, or none that helps: later each time, for it may be so for all users of this server.
+        this.#state = {
+          ...state,
+          lookups: state.lookups + 1,
+          atMs: at.nowMs + this.#backoffMs(state.attempt + state.lookups + 1, at),
+        };
         return [{ kind: "locate", known: this.#epoch }];
       case "orphaned":
         if (at.isExpected !== true) return this.#hold();
@@ -250,7 +254,7 @@ export class BackendView {
       case "active":
       case "orphaned":
         if (state.kind !== "orphaned" && !this.#isNewer(owner.epoch)) return NONE;
-        this.#state = { kind: "moving", to: owner, atMs: this.#jittered(at), attempt: 0 };
+        this.#state = { kind: "moving", to: owner, atMs: this.#jittered(at), attempt: 0, lookups: 0 };
         this.#epoch = owner.epoch;
         return forget(state);
     }
@@ -333,7 +337,7 @@ export class BackendView {
       this.#backoffMs(attempt, at),
       Math.min((retryAfterSeconds ?? 0) * 1000, this.#times.retryMaxMs),
     );
-    this.#state = { kind: "moving", atMs: at.nowMs + delayMs, attempt };
+    this.#state = { kind: "moving", atMs: at.nowMs + delayMs, attempt, lookups: 0 };
     return forget(state);
   }
 

@@ -27,8 +27,14 @@ export type ViewState =
       readonly expiresSeconds?: number;
     }
   | { readonly kind: "active"; readonly owner: Owner; readonly call: number; readonly refreshAtMs: number }
-  /** Between owners, or between two tries: at `atMs` subscribe to `to`, or ask where the user is when that is not known. */
-  | { readonly kind: "moving"; readonly to?: Owner; readonly atMs: number; readonly attempt: number }
+  /** Between owners, or between two tries: at `atMs` subscribe to `to`, or ask where the user is when that is not known; `lookups` have not told so far. */
+  | {
+      readonly kind: "moving";
+      readonly to?: Owner;
+      readonly atMs: number;
+      readonly attempt: number;
+      readonly lookups: number;
+    }
   /** Nobody owns the user any more; watchers still see the last document. */
   | { readonly kind: "orphaned"; readonly closeAtMs: number }
   /** This server is the owner. */

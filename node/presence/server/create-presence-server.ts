@@ -5,6 +5,7 @@ import { Scheduler } from "../../sip/transaction/scheduler.ts";
 import { unavailable } from "../answer.ts";
 import type { PresenceServer, PresenceStatus } from "../presence-server.ts";
 import { FanOut } from "./fan-out.ts";
+import { Lookups } from "./lookups.ts";
 import { NotifyHandler } from "./notify-handler.ts";
 import type { PresenceBounds, PresenceComponents, PresenceContext, PresenceTimes } from "./presence-context.ts";
 import { DEFAULT_PRESENCE_TIMES } from "./presence-context.ts";
@@ -37,6 +38,7 @@ export function createPresenceServer(
     bounds: { ...limits.presence, ...bounds },
     scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
+    lookups: new Lookups(components.locator),
     journal: new SubscriptionJournal({ ...components, store: storage.subscriptions }),
     publications: new PublicationJournal(
       { ...components, store: storage.publications },

@@ -16,6 +16,7 @@ import { DEFAULT_EXPIRY } from "../../runtime/expiry-rules.ts";
 import type { Pace } from "../subscription/pacer.ts";
 import type { Storage } from "../../storage/ports.ts";
 import type { FanOut } from "./fan-out.ts";
+import type { Lookups } from "./lookups.ts";
 import type { PublicationJournal } from "./publication-journal.ts";
 import type { SubscriptionJournal } from "./subscription-journal.ts";
 
@@ -103,6 +104,7 @@ export interface PresenceContext extends PresenceComponents {
   /** Everything that expires, on one timer. */
   readonly scheduler: Scheduler;
   readonly fanOut: FanOut;
+  readonly lookups: Lookups;
   readonly journal: SubscriptionJournal;
   readonly publications: PublicationJournal;
 }

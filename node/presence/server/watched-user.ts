@@ -211,7 +211,10 @@ export class WatchedUser implements Subject, CallOwner {
         this.#forgetCall();
         return;
       case "locate":
-        void this.#context.locator.locate(this.aor).then((location) => this.#located(location, effect.known));
+        this.#context.lookups.ask(this.aor, {
+          isWanted: () => this.#view.state.kind !== "closed" && this.#view.state.kind !== "here",
+          found: (location) => this.#located(location, effect.known),
+        });
         return;
       case "show":
         this.#show("active", effect.document);

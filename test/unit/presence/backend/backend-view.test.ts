@@ -238,6 +238,22 @@ describe("a back-end view", () => {
     expect(kinds(view.tick(at(25)))).to.deep.equal(["subscribe"]);
   });
 
+  it("asks where the user is ever more slowly while the directory does not say: it may be so for all users at once", () => {
+    const view = active();
+    let nowMs = 10;
+    view.notified(1, { kind: "terminated", reason: "deactivated" }, at(nowMs));
+    const pauses: number[] = [];
+    for (let i = 0; i < 14; i++) {
+      const nextMs = view.nextWakeMs() as number;
+      pauses.push(nextMs - nowMs);
+      nowMs = nextMs;
+      expect(kinds(view.tick(at(nowMs)))).to.deep.equal(["locate"]);
+      view.located({ kind: "unavailable", reason: "" }, at(nowMs));
+    }
+    for (const [i, pause] of pauses.entries()) if (i > 0) expect(pause).to.be.at.least(pauses[i - 1] as number);
+    expect(pauses.at(-1)).to.be.at.least(15_000);
+  });
+
   it("gives the owner time to take its users up again when the link to it was lost and is back: it may have been restarted", () => {
     const view = active();
     view.linkUp(TWO, at(100));
