@@ -69,6 +69,36 @@ describe("TLS at the SIP stack", () => {
     expect(server.requests.unread).to.equal(0);
   });
 
+  it("closes on who does not finish the handshake, and counts it", async () => {
+    class Impatient extends TlsCertificates {
+      override serverOptions() {
+        return { ...super.serverOptions(), handshakeTimeout: 100 };
+      }
+    }
+    const tls = new Impatient([folder.write("slow", await certificateFor(["slow.example.com"]))]);
+    const server = await start(["TLS", "WSS"], { tls });
+    for (const transport of ["TLS", "WSS"] as const) {
+      const { address, port } = server.address(transport);
+      const silent = connectTcp(port, address).resume();
+      // The head of a ClientHello, and then nothing.
+      silent.write(Buffer.from("16030100c8010000c40303", "hex"));
+      await once(silent, "close");
+    }
+    expect(server.counters.get("sip.tls_failures")).to.equal(2);
+  });
+
+  it("stops without waiting for who is in a handshake", async () => {
+    const server = await startStack(["TLS", "WSS"]);
+    const silent = (["TLS", "WSS"] as const).map((transport) => {
+      const { address, port } = server.address(transport);
+      return connectTcp(port, address).resume();
+    });
+    await Promise.all(silent.map((socket) => once(socket, "connect")));
+    const closed = silent.map((socket) => once(socket, "close"));
+    await server.stack.stop();
+    await Promise.all(closed);
+  });
+
   it("shows the certificate of the host that a client names, else the first", async () => {
     const [one, two] = await Promise.all([certificateFor(["one.example.com"]), certificateFor(["*.two.example.com"])]);
     const tls = new TlsCertificates([folder.write("one", one), folder.write("two", two)]);

@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import type { Server, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { connect, createServer, isIP } from "node:net";
 import { checkServerIdentity, connect as connectTls, createServer as createTlsServer } from "node:tls";
 import type { Server as TlsServer } from "node:tls";
@@ -10,7 +9,7 @@ import { formatHostPort } from "../message/uri.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { isWildcard, listenerName, plainAddress } from "./addresses.ts";
 import { StreamConnection } from "./stream-connection.ts";
-import type { Transport, TransportComponents } from "./transport.ts";
+import type { StreamListener, Transport, TransportComponents } from "./transport.ts";
 import { listenOn, ownEnd } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
@@ -42,7 +41,7 @@ export class StreamTransport implements Transport {
   readonly #byName = new Map<string, StreamConnection>();
   /** By the peer's name and address, to find a connection to reuse; over TLS only those whose peer has a certificate. */
   readonly #byPeer = new Map<string, StreamConnection>();
-  #server: Server | undefined;
+  #listener: StreamListener | undefined;
   #bound: ListenAddress | undefined;
   #forgetCertificates = (): void => {};
 
@@ -54,19 +53,17 @@ export class StreamTransport implements Transport {
 
   async start(): Promise<void> {
     const server = this.name === "TLS" ? this.#createTlsServer() : createServer((socket) => this.#accept(socket));
-    this.#bound = await listenOn(server, this.#listen, this.#components);
-    this.#server = server;
+    this.#listener = await listenOn(server, this.#listen, this.#components);
+    this.#bound = this.#listener.address;
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    this.#listener = undefined;
     this.#forgetCertificates();
-    const closed = once(server, "close");
-    server.close();
     for (const connection of this.#all) connection.close();
-    await closed;
+    await listener.close();
   }
 
   address(): ListenAddress | undefined {
@@ -74,7 +71,7 @@ export class StreamTransport implements Transport {
   }
 
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
-    if (flow.transport === "MESH" || this.#server === undefined) return failed("not listening");
+    if (flow.transport === "MESH" || this.#listener === undefined) return failed("not listening");
     if (flow.connection !== undefined) {
       const connection = this.#byName.get(flow.connection);
       if (connection === undefined) return failed("connection closed");
@@ -95,7 +92,11 @@ export class StreamTransport implements Transport {
     const { tls, counters } = this.#components;
     assert(tls !== undefined, "a TLS listener has certificates");
     const server = createTlsServer(tls.serverOptions(), (socket) => this.#accept(socket));
-    server.on("tlsClientError", () => counters.add("sip.tls_failures"));
+    server.on("tlsClientError", (_error, socket) => {
+      counters.add("sip.tls_failures");
+      // A handshake that takes too long is only told of: it is for the listener to end it.
+      socket.destroy();
+    });
     this.#forgetCertificates = tls.onLoaded(() => server.setSecureContext(tls.defaultOptions()));
     return server;
   }

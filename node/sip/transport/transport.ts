@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { Server, Socket } from "node:net";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -62,12 +63,20 @@ export function ownEnd(bound: ListenAddress, { localAddress }: Socket): ListenAd
     : bound;
 }
 
+/** A stream server that listens. */
+export interface StreamListener {
+  readonly address: ListenAddress;
+  /** Ends it and all connections that it has accepted, those too that are not yet of TLS or HTTP: else it would wait for them. */
+  close(): Promise<void>;
+}
+
 /** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */
 export async function listenOn(
   server: Server,
   listen: ListenAddress,
   { sources, counters }: Pick<TransportComponents, "sources" | "counters">,
-): Promise<ListenAddress> {
+): Promise<StreamListener> {
+  const accepted = new Set<Socket>();
   // Before TLS and HTTP have spent anything on the connection.
   server.prependListener("connection", (socket) => {
     const address = socket.remoteAddress;
@@ -76,7 +85,11 @@ export async function listenOn(
       socket.destroy();
       return;
     }
-    socket.once("close", () => sources.disconnect(plainAddress(address)));
+    accepted.add(socket);
+    socket.once("close", () => {
+      accepted.delete(socket);
+      sources.disconnect(plainAddress(address));
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -89,5 +102,13 @@ export async function listenOn(
   });
   // Errors after binding are of single connections that could not be accepted: the peer tries again.
   server.on("error", () => counters.add("sip.accept_failures"));
-  return { ...listen, port: (server.address() as { port: number }).port };
+  return {
+    address: { ...listen, port: (server.address() as { port: number }).port },
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      for (const socket of accepted) socket.destroy();
+      await closed;
+    },
+  };
 }

@@ -1,5 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import { once } from "node:events";
 import type { IncomingMessage, Server } from "node:http";
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -12,7 +11,7 @@ import { randomTag } from "../message/tags.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { listenerName, plainAddress } from "./addresses.ts";
 import { isKeepAlive } from "./keep-alive.ts";
-import type { Transport, TransportComponents } from "./transport.ts";
+import type { StreamListener, Transport, TransportComponents } from "./transport.ts";
 import { listenOn, ownEnd } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
@@ -35,7 +34,7 @@ export class WsTransport implements Transport {
     maxPayload: limits.sip.messageBytes,
     handleProtocols: () => "sip",
   });
-  #server: Server | undefined;
+  #listener: StreamListener | undefined;
   #bound: ListenAddress | undefined;
   #forgetCertificates = (): void => {};
 
@@ -53,20 +52,17 @@ export class WsTransport implements Transport {
         .end("SIP over WebSocket (RFC 7118) is spoken here.\n");
     });
     server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#bound = await listenOn(server, this.#listen, this.#components);
-    this.#server = server;
+    this.#listener = await listenOn(server, this.#listen, this.#components);
+    this.#bound = this.#listener.address;
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#server = undefined;
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    this.#listener = undefined;
     this.#forgetCertificates();
-    const closed = once(server, "close");
-    server.close();
-    server.closeAllConnections();
     for (const socket of this.#byName.values()) socket.terminate();
-    await closed;
+    await listener.close();
   }
 
   address(): ListenAddress | undefined {
