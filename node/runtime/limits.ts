@@ -39,8 +39,10 @@ export const limits = {
     keepAliveMs: 60_000,
     /** Establishing a TCP connection; then the requests that wait for it fail with 503. */
     connectMs: 5_000,
-    /** Octets that wait for a peer that does not read. Beyond, the connection is closed. */
-    unsentBytes: 1024 * 1024,
+    /** What waits for a peer that does not read, and for all such peers: octets, and 256 more for each message. Beyond, its connection is closed; beyond the second, those for whom the most waits. */
+    unread: { perConnection: 1024 * 1024, inAll: 512 * 1024 * 1024 },
+    /** Frames of one message over WebSocket: clients send one. Each is kept until the last has come, with 100 B beside its octets. More, and the connection is closed (1008). */
+    messageFrames: 64,
     /** Requests being served at one time. Beyond, 503 with Retry-After. */
     pendingRequests: 10_000,
     /** Of these, for requests within a dialog only: who is being served already goes on being served. */

@@ -35,6 +35,7 @@ import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
+import { Backlogs } from "./transport/backlog.ts";
 import { KEEP_ALIVE } from "./transport/keep-alive.ts";
 import { MachineAddresses } from "./transport/machine-addresses.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
@@ -113,6 +114,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
       logger,
       machine: this.#machine,
       sources: new Sources(options.sources ?? sourceRules()),
+      backlogs: new Backlogs(limits.sip.unread),
       isTrusted: options.isTrusted ?? (() => false),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
       events: {

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { limits } from "../../runtime/limits.ts";
 import { StreamFramer } from "../message/framer.ts";
 import type { Flow } from "../stack.ts";
+import type { Backlog } from "./backlog.ts";
 import type { TransportComponents } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
@@ -16,6 +17,7 @@ export class StreamConnection {
   readonly flow: SocketFlow;
   readonly #socket: Socket;
   readonly #components: TransportComponents;
+  readonly #backlog: Backlog;
   readonly #framer = new StreamFramer();
   /** Whoever is to be told when the connection is not made; `undefined` once it is. */
   #unsent: ((reason: string) => void)[] | undefined;
@@ -27,12 +29,17 @@ export class StreamConnection {
     this.#socket = socket;
     this.flow = flow;
     this.#components = components;
+    this.#backlog = components.backlogs.open(() => {
+      components.counters.add("sip.connections_unread");
+      this.close();
+    });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.sip.keepAliveMs);
     socket.setTimeout(limits.sip.idleConnectionMs, () => socket.destroy());
     socket.on("data", (chunk) => this.#receive(chunk));
     socket.on("close", () => {
       this.#endDeadline();
+      this.#backlog.end();
       for (const failed of this.#unsent ?? []) failed("no connection");
     });
   }
@@ -57,13 +64,10 @@ export class StreamConnection {
   send(bytes: Uint8Array, failed: (reason: string) => void): void {
     const socket = this.#socket;
     if (!this.isOpen) return failed("connection closed");
-    if (socket.writableLength + bytes.length > limits.sip.unsentBytes) {
-      // The peer does not read: what waits for it would fill the memory.
-      socket.destroy();
-      return failed("peer does not read");
-    }
+    const written = this.#backlog.add(bytes.length);
+    if (written === undefined) return failed("peer does not read");
     this.#unsent?.push(failed);
-    socket.write(bytes);
+    socket.write(bytes, written);
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { SipParseError } from "../message/sip-parse-error.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
+import type { Backlogs } from "./backlog.ts";
 import { bindError, isWildcard, plainAddress } from "./addresses.ts";
 import type { MachineAddresses } from "./machine-addresses.ts";
 import type { Sources } from "./sources.ts";
@@ -32,6 +33,7 @@ export interface TransportComponents {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly sources: Sources;
+  readonly backlogs: Backlogs;
   /** Whether a server that the operator trusts is at the other end of a flow. */
   readonly isTrusted: (flow: Flow) => boolean;
   /** What wildcard listeners stand for. */

@@ -10,13 +10,14 @@ import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../message/tags.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { listenerName, plainAddress } from "./addresses.ts";
+import type { Backlog } from "./backlog.ts";
 import { isKeepAlive } from "./keep-alive.ts";
 import type { StreamListener, Transport, TransportComponents } from "./transport.ts";
 import { listenOn, ownEnd } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
-const PONG = "\r\n";
+const PONG = Buffer.from("\r\n");
 
 /**
  * SIP over WebSocket: sub-protocol `sip`, one message a frame, text or binary. Clients connect; a server never does.
@@ -26,12 +27,13 @@ export class WsTransport implements Transport {
   readonly name: "WS" | "WSS";
   readonly #listen: ListenAddress;
   readonly #components: TransportComponents;
-  readonly #byName = new Map<string, WebSocket>();
+  readonly #byName = new Map<string, WsConnection>();
   readonly #upgrades = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: limits.sip.messageBytes,
+    maxFragments: limits.sip.messageFrames,
     handleProtocols: () => "sip",
   });
   #listener: StreamListener | undefined;
@@ -61,7 +63,7 @@ export class WsTransport implements Transport {
     if (listener === undefined) return;
     this.#listener = undefined;
     this.#forgetCertificates();
-    for (const socket of this.#byName.values()) socket.terminate();
+    for (const connection of this.#byName.values()) connection.close();
     await listener.close();
   }
 
@@ -70,15 +72,10 @@ export class WsTransport implements Transport {
   }
 
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
-    const socket =
+    const connection =
       flow.transport === "MESH" || flow.connection === undefined ? undefined : this.#byName.get(flow.connection);
-    if (socket === undefined || socket.readyState !== socket.OPEN) return failed("connection closed");
-    if (socket.bufferedAmount + bytes.length > limits.sip.unsentBytes) {
-      socket.terminate();
-      return failed("peer does not read");
-    }
-    // Text frames hold UTF-8 only; browsers' clients expect text where it can be.
-    socket.send(bytes, { binary: !isUtf8(bytes) });
+    if (connection === undefined) failed("connection closed");
+    else connection.send(bytes, failed);
   }
 
   #createServer(): Server {
@@ -112,11 +109,11 @@ export class WsTransport implements Transport {
       listener: listenerName(ownEnd(this.#bound as ListenAddress, request.socket)),
       connection: name,
     };
-    this.#byName.set(name, socket);
     request.socket.setKeepAlive(true, limits.sip.keepAliveMs);
     request.socket.setTimeout(limits.sip.idleConnectionMs, () => socket.terminate());
     socket.binaryType = "nodebuffer";
     const connection = new WsConnection(socket, flow, this.#components);
+    this.#byName.set(name, connection);
     // Before the one by which `ws` reads: what it makes of the octets comes after.
     request.socket.prependListener("data", () => connection.expectMessage());
     connection.expectMessage();
@@ -134,20 +131,42 @@ class WsConnection {
   readonly #socket: WebSocket;
   readonly #flow: SocketFlow;
   readonly #components: TransportComponents;
+  readonly #backlog: Backlog;
   #cancelDeadline: (() => void) | undefined;
 
   constructor(socket: WebSocket, flow: SocketFlow, components: TransportComponents) {
     this.#socket = socket;
     this.#flow = flow;
     this.#components = components;
-    const whole = (): void => this.#endDeadline();
+    this.#backlog = components.backlogs.open(() => {
+      components.counters.add("sip.connections_unread");
+      this.close();
+    });
+    const count = (): void => this.#count();
     socket.on("message", (data) => this.#receive(data as Buffer));
-    socket.on("ping", whole).on("pong", whole).on("close", whole);
+    socket.on("ping", count).on("pong", count);
+    socket.on("close", () => {
+      this.#endDeadline();
+      this.#backlog.end();
+    });
   }
 
   /** Octets have come: the message that they begin has a deadline, unless it is whole in a moment. */
   expectMessage(): void {
     this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => this.#socket.terminate());
+  }
+
+  send(bytes: Uint8Array, failed: (reason: string) => void): void {
+    const socket = this.#socket;
+    if (socket.readyState !== socket.OPEN) return failed("connection closed");
+    const written = this.#backlog.add(bytes.length);
+    if (written === undefined) return failed("peer does not read");
+    // Text frames hold UTF-8 only; browsers' clients expect text where it can be.
+    socket.send(bytes, { binary: !isUtf8(bytes) }, written);
+  }
+
+  close(): void {
+    this.#socket.terminate();
   }
 
   #endDeadline(): void {
@@ -156,12 +175,17 @@ class WsConnection {
   }
 
   #receive(bytes: Buffer): void {
-    const { events, sources, clock } = this.#components;
+    this.#count();
+    if (!isKeepAlive(bytes)) this.#components.events.received(bytes, this.#flow);
+    // Browsers cannot send WebSocket pings, so clients use those of RFC 5626 §3.5.1.
+    else if (bytes.length === 4) this.send(PONG, () => {});
+  }
+
+  /** A message, a ping or a pong is whole. */
+  #count(): void {
+    const { sources, clock } = this.#components;
     this.#endDeadline();
     const waitMs = sources.message(this.#flow.address, clock.monotonicMs());
-    if (!isKeepAlive(bytes)) events.received(bytes, this.#flow);
-    // Browsers cannot send WebSocket pings, so clients use those of RFC 5626 §3.5.1.
-    else if (bytes.length === 4) this.#socket.send(PONG, { binary: false });
     if (waitMs > 0) this.#rest(waitMs);
   }
 
@@ -179,5 +203,7 @@ class WsConnection {
 }
 
 function refuse(socket: Duplex, status: string): void {
+  // HTTP leaves its sockets open for the peer to end, and nobody waits for that here.
+  socket.once("finish", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
