@@ -242,7 +242,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     let message: SipMessage | undefined;
     try {
       message = parseMessage(bytes);
-      if (message.kind === "response") return this.#receiveResponse(message);
+      if (message.kind === "response") return this.#receiveResponse(message, flow);
       const { via } = validateRequest(message);
       this.#counters.add("sip.requests_in");
       noteSource(message.headers, via, flow);
@@ -255,11 +255,11 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     }
   }
 
-  #receiveResponse(response: SipResponse): void {
+  #receiveResponse(response: SipResponse, flow: Flow): void {
     this.#counters.add("sip.responses_in");
     // Only this node may say that a response is its own.
     response.headers.delete(AORTA_LOCAL);
-    if (!this.#clients.receive(response)) this.#counters.add("sip.stray_responses");
+    if (!this.#clients.receive(response, flow)) this.#counters.add("sip.stray_responses");
   }
 
   /** Answers what is wrong with a message if it was a request that names its way back; drops it otherwise. */

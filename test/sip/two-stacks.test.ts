@@ -8,6 +8,7 @@ import { parseMessage } from "../../node/sip/message/parse-message.ts";
 import type { SipRequest } from "../../node/sip/message/message.ts";
 import { serializeMessage } from "../../node/sip/message/serialize-message.ts";
 import { topVia } from "../../node/sip/message/validate-request.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { Inbox, outgoing, rawClient, rawRequest, startStack } from "./harness.ts";
 
 /** Containers often have no IPv6: tests that need it are skipped there by name. */
@@ -194,6 +195,34 @@ describe("two SIP stacks", () => {
     expect(closed.unread).to.equal(0);
     await a.stack.stop();
     expect((await answers[1])?.status).to.equal(503);
+  });
+
+  it("believe of another server only what comes from it", async () => {
+    let arrive: (from: ServerId, message: Uint8Array) => void = () => {};
+    const sent = new Inbox<string>();
+    const mesh = {
+      self: "a" as ServerId,
+      send: (_server: ServerId, message: Uint8Array) => (sent.put(Buffer.from(message).toString()), true),
+      receive: (receiver: typeof arrive) => (arrive = receiver),
+    };
+    const a = await startStack(["UDP"], { mesh });
+    const answer = a.stack.send(outgoing(), { transport: "MESH", server: "b" as ServerId });
+    const request = await sent.next();
+    const response = (status: number) => request.replace(/^.*\r\n/, `SIP/2.0 ${status} Whatever\r\n`);
+    // A device to which the request was sent on has seen its Via.
+    const device = await rawClient(a.address("UDP"));
+    device.send(response(404));
+    arrive("c" as ServerId, Buffer.from(response(603)));
+    await eventually(() => a.counters.get("sip.stray_responses") === 2, "both are passed over");
+    arrive("b" as ServerId, Buffer.from(response(200)));
+    expect((await answer).status).to.equal(200);
+    const toDevice = a.stack.send(outgoing(), { transport: "UDP", address: "127.0.0.1", port: device.port });
+    const asked = await device.received.next();
+    arrive("b" as ServerId, Buffer.from(asked.replace(/^.*\r\n/, "SIP/2.0 403 Whatever\r\n")));
+    device.send(asked.replace(/^.*\r\n/, "SIP/2.0 200 OK\r\n"));
+    expect((await toDevice).status).to.equal(200);
+    device.close();
+    await a.stack.stop();
   });
 
   it("cannot send over a transport that has no listener", async () => {

@@ -1,3 +1,4 @@
+import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import { limits } from "../../runtime/limits.ts";
 import { isShareLeft } from "../../runtime/share.ts";
@@ -80,11 +81,16 @@ export class ClientTransactions {
     return promise;
   }
 
-  /** A response from the network; false when it belongs to no transaction. @see RFC 3261 §17.1.3 */
-  receive(response: SipResponse): boolean {
+  /**
+   * A response from the network; false when it belongs to no transaction. Devices see in Via how servers have named their requests to each
+   * other, so that what one says of its own accord would be believed as another server's.
+   * @see RFC 3261 §17.1.3
+   */
+  receive(response: SipResponse, from: Flow): boolean {
     const transaction = this.#byKey.get(clientKey(response));
-    transaction?.receive(response, this.#components.scheduler.nowMs());
-    return transaction !== undefined;
+    if (transaction === undefined || serverOf(transaction.flow) !== serverOf(from)) return false;
+    transaction.receive(response, this.#components.scheduler.nowMs());
+    return true;
   }
 
   /** A connection or link has closed. */
@@ -367,6 +373,11 @@ function clientKey(message: SipRequest | SipResponse): string {
 
 function flowKey(flow: Flow): string {
   return flow.transport === "MESH" ? flow.server : `${flow.transport} ${flow.address} ${flow.port}`;
+}
+
+/** The server of the mesh at the other end; `undefined` where there is none. */
+function serverOf(flow: Flow): ServerId | undefined {
+  return flow.transport === "MESH" ? flow.server : undefined;
 }
 
 /** The response that stands for a peer's that never came, as of a request whose Via was still to be added. */

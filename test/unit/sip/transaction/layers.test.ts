@@ -52,7 +52,8 @@ function pair(
   const servers = new ServerTransactions({
     ...shared,
     capacity: CAPACITY,
-    transmit: (_path, bytes) => carry(bytes, (octets) => void clients.receive(parseMessage(octets) as SipResponse)),
+    transmit: (_path, bytes) =>
+      carry(bytes, (octets) => void clients.receive(parseMessage(octets) as SipResponse, flow)),
     sheds: () => false,
     deliver: (incoming) => {
       handled.push(incoming);
