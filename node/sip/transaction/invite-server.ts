@@ -80,15 +80,20 @@ export class InviteServerTransaction {
     }
   }
 
-  /** proceeding → completed, on 300–699 */
+  /**
+   * proceeding → completed, on 300–699. Timer G is for clients that have stopped repeating their INVITE at a provisional response. Who has had none asks again,
+   * and is answered again; a third party in whose name somebody else asks hears one answer, and not eleven.
+   * @see RFC 3261 §8.2.7, §26.3.2.4
+   */
   failure(response: Uint8Array, nowMs: number): readonly ServerEffect[] {
     if (this.#state.kind !== "proceeding") return NOTHING;
     const { t1Ms } = this.#options.timers;
+    const isRepeated = !this.#options.reliable && this.#state.response !== undefined;
     this.#state = {
       kind: "completed",
       response,
       // Timer G on unreliable transports only; timer H always.
-      retransmitAtMs: this.#options.reliable ? Number.POSITIVE_INFINITY : nowMs + t1Ms,
+      retransmitAtMs: isRepeated ? nowMs + t1Ms : Number.POSITIVE_INFINITY,
       intervalMs: t1Ms,
       timeoutAtMs: nowMs + lifetimeMs(this.#options.timers),
     };

@@ -186,15 +186,22 @@ describe("the INVITE server transaction", () => {
   });
 
   it("retransmits a final response at timer G, doubled up to T2, until timer H", () => {
-    const times = runTimers(after("6xx")());
+    const times = runTimers(after("1xx", "6xx")());
     expect(times.map(([ms]) => ms)).to.deep.equal([
       510, 1510, 3510, 7510, 11_510, 15_510, 19_510, 23_510, 27_510, 31_510, 32_010,
     ]);
     expect(times.at(-1)?.[1]).to.equal("unacknowledged");
   });
 
+  it("leaves it to a client that has had no provisional response to ask again", () => {
+    const machine = after("6xx")();
+    expect(machine.request()).to.have.length(1);
+    expect(runTimers(machine)).to.deep.equal([[32_010, "unacknowledged"]]);
+  });
+
   it("only waits for the ACK over a reliable transport, and ends with it", () => {
     const machine = new InviteServerTransaction(START, reliable);
+    machine.provisional(bytes("180"));
     machine.failure(bytes("603"), START);
     expect(runTimers(machine)).to.deep.equal([[LIFETIME, "unacknowledged"]]);
     const acknowledged = new InviteServerTransaction(START, reliable);
