@@ -300,6 +300,39 @@ describe("INVITE transactions together", () => {
   });
 });
 
+describe("requests to which their client gives one branch", () => {
+  function alike(method: string, cseq: number, callId = "c"): SipRequest {
+    return createRequest({
+      method,
+      uri: "sip:alice@example.com",
+      from: "<sip:joe@example.com>;tag=1",
+      to: "<sip:alice@example.com>",
+      callId,
+      cseq,
+      headers: [["Via", "SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-always"]],
+    });
+  }
+
+  it("are told apart by Call-ID and CSeq, and an ACK and a CANCEL find their INVITE", () => {
+    const { servers, handled, counters, onWire } = pair();
+    const receive = (each: SipRequest) => servers.receive(each, topVia(each), UDP);
+    receive(alike("REGISTER", 1));
+    handled[0]?.respond(createResponse(alike("REGISTER", 1), 401));
+    receive(alike("REGISTER", 2));
+    receive(alike("REGISTER", 2, "d"));
+    expect(handled).to.have.length(3);
+    expect(counters.get("sip.retransmissions_absorbed")).to.equal(0);
+    receive(alike("REGISTER", 1));
+    expect(handled).to.have.length(3);
+    expect(onWire).to.deep.equal(["SIP/2.0 401 Unauthorized", "SIP/2.0 401 Unauthorized"]);
+    receive(alike("INVITE", 3));
+    receive(alike("CANCEL", 3));
+    receive(alike("ACK", 3));
+    expect(handled.map((each) => each.request.method)).to.deep.equal(["REGISTER", "REGISTER", "REGISTER", "INVITE"]);
+    expect(onWire.slice(2)).to.have.members(["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]);
+  });
+});
+
 describe("requests of RFC 2543, without branches of RFC 3261", () => {
   function old(method: string, changes: { cseq?: number; to?: string } = {}): SipRequest {
     return createRequest({
