@@ -272,7 +272,7 @@ class ServerTransaction implements Task, Answered {
           transmit(this.#path, effect.response, () => this.#carryOut(this.#machine.transportError()));
           break;
         case "make-trying":
-          if (this.#request !== undefined) this.respond(createResponse(this.#request, 100));
+          if (this.#request !== undefined) this.respond(trying(this.#request));
           break;
         case "unanswered":
           counters.add("sip.unanswered");
@@ -309,6 +309,12 @@ class ServerTransaction implements Task, Answered {
     this.#surroundings.scheduler.remove(this);
     this.#surroundings.ended(this.#key);
   }
+}
+
+/** @see RFC 3261 §8.2.6.1 */
+function trying(request: SipRequest): SipResponse {
+  const timestamp = request.headers.get("Timestamp");
+  return createResponse(request, 100, timestamp === undefined ? {} : { headers: [["Timestamp", timestamp]] });
 }
 
 const COPIED = ["Via", "From", "To", "Call-ID", "CSeq"];

@@ -265,6 +265,18 @@ describe("INVITE transactions together", () => {
     }
   });
 
+  it("copy Timestamp into the 100, by which clients measure the round trip", async () => {
+    const { time, clients } = pair();
+    const invite = request("INVITE");
+    invite.headers.append("Timestamp", "54.2");
+    const heard: (string | undefined)[] = [];
+    void clients.send(invite, UDP, {
+      onProvisional: ({ status, headers }) => heard.push(`${status}`, headers.get("Timestamp")),
+    });
+    await time.advance(300);
+    expect(heard).to.deep.equal(["100", "54.2"]);
+  });
+
   it("hand up every reason of a CANCEL, in one field or several", () => {
     const { servers, handled } = pair();
     const invite = request("INVITE");
