@@ -137,12 +137,16 @@ export class InviteServerTransaction {
     }
   }
 
-  /** proceeding | completed → terminated; accepted → accepted: another 2xx may get through. @see RFC 6026 §8.8 */
+  /**
+   * proceeding | completed → terminated; accepted → accepted: another 2xx may get through. A datagram that the machine could not send is as one that was lost on
+   * the way: the client asks again, for which the INVITE has to be known, or it would be a second call.
+   * @see RFC 3261 §17.2.4; RFC 6026 §8.8
+   */
   transportError(): readonly ServerEffect[] {
     switch (this.#state.kind) {
       case "proceeding":
       case "completed":
-        this.#state = { kind: "terminated" };
+        if (this.#options.reliable) this.#state = { kind: "terminated" };
         return [{ kind: "failed" }];
       case "accepted":
         return [{ kind: "failed" }];

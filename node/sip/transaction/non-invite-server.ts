@@ -97,10 +97,14 @@ export class NonInviteServerTransaction {
     return [{ kind: "make-trying" }];
   }
 
-  /** → terminated. @see RFC 3261 §17.2.4 */
+  /**
+   * → terminated. A datagram that the machine could not send is as one that was lost on the way: the client asks again, for which the request has to be known, or it
+   * would be served twice.
+   * @see RFC 3261 §17.2.4
+   */
   transportError(): readonly ServerEffect[] {
     if (this.#state.kind === "terminated") return NOTHING;
-    this.#state = { kind: "terminated" };
+    if (this.#options.reliable) this.#state = { kind: "terminated" };
     return [{ kind: "failed" }];
   }
 }

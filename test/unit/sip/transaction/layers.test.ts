@@ -107,6 +107,35 @@ describe("client and server transactions together", () => {
     );
   });
 
+  it("serve a request once, though the answers to it could not be sent for a while", () => {
+    for (const method of ["INVITE", "MESSAGE"]) {
+      const time = new VirtualTime();
+      const handled: IncomingRequest[] = [];
+      const sent: string[] = [];
+      let isBlocked = true;
+      const servers = new ServerTransactions({
+        scheduler: new Scheduler(time, time),
+        counters: createCounters(),
+        timers: RFC3261_TIMERS,
+        isReliable: () => false,
+        capacity: CAPACITY,
+        transmit: (_path, bytes, failed) =>
+          isBlocked ? failed("EPERM") : void sent.push(Buffer.from(bytes).toString().slice(0, 11)),
+        sheds: () => false,
+        deliver: (incoming) => void handled.push(incoming),
+        answerStateless: () => {},
+      });
+      const one = request(method);
+      servers.receive(one, topVia(one), UDP);
+      handled[0]?.respond(createResponse(one, 486));
+      isBlocked = false;
+      servers.receive(one, topVia(one), UDP);
+      expect(handled).to.have.length(1);
+      expect(sent).to.deep.equal(["SIP/2.0 486"]);
+      servers.stop();
+    }
+  });
+
   it("forget everything 64·T1 after the answer", async () => {
     const { time, clients, servers, handled } = pair();
     const answer = clients.send(request(), UDP);

@@ -78,7 +78,7 @@ describe("the non-INVITE server transaction", () => {
           final: ["completed", "send 200"],
           abandon: ["terminated", "unanswered"],
           "last timer": ["terminated", "unanswered"],
-          "transport error": ["terminated", "failed"],
+          "transport error": ["trying", "failed"],
         },
       },
       proceeding: {
@@ -89,7 +89,7 @@ describe("the non-INVITE server transaction", () => {
           final: ["completed", "send 200"],
           abandon: ["terminated", "unanswered"],
           "last timer": ["terminated", "unanswered"],
-          "transport error": ["terminated", "failed"],
+          "transport error": ["proceeding", "failed"],
         },
       },
       completed: {
@@ -97,7 +97,7 @@ describe("the non-INVITE server transaction", () => {
         on: {
           "request again": ["completed", "send 200"],
           "last timer": ["terminated"],
-          "transport error": ["terminated", "failed"],
+          "transport error": ["completed", "failed"],
         },
       },
       terminated: { make: after("abandon"), on: {} },
@@ -118,6 +118,12 @@ describe("the non-INVITE server transaction", () => {
     const sure = new NonInviteServerTransaction(START, reliable);
     sure.final(bytes("200"), START);
     expect(sure.state.kind).to.equal("terminated");
+  });
+
+  it("ends where a reliable transport fails, as nobody asks again there", () => {
+    const machine = new NonInviteServerTransaction(START, reliable);
+    expect(words(machine.transportError())).to.deep.equal(["failed"]);
+    expect(machine.state.kind).to.equal("terminated");
   });
 });
 
@@ -144,7 +150,7 @@ describe("the INVITE server transaction", () => {
     "1xx": ["proceeding", "send 180"],
     "2xx": ["accepted", "send 200"],
     "6xx": ["completed", "send 603"],
-    "transport error": ["terminated", "failed"],
+    "transport error": ["proceeding", "failed"],
   } as const;
   describe("before any response", () => {
     checkTable(
@@ -162,7 +168,7 @@ describe("the INVITE server transaction", () => {
             "INVITE again": ["completed", "send 603"],
             ACK: ["confirmed"],
             "last timer": ["terminated", "unacknowledged"],
-            "transport error": ["terminated", "failed"],
+            "transport error": ["completed", "failed"],
           },
         },
         accepted: {
@@ -175,7 +181,7 @@ describe("the INVITE server transaction", () => {
           },
         },
         confirmed: { make: after("6xx", "ACK"), on: { "last timer": ["terminated"] } },
-        terminated: { make: after("transport error"), on: {} },
+        terminated: { make: after("6xx", "last timer"), on: {} },
       },
       EVENTS,
     );
@@ -208,6 +214,15 @@ describe("the INVITE server transaction", () => {
     acknowledged.failure(bytes("603"), START);
     acknowledged.ack(START);
     expect(acknowledged.state.kind).to.equal("terminated");
+  });
+
+  it("ends where a reliable transport fails, as nobody asks again there", () => {
+    for (const events of [[], ["1xx"], ["6xx"]]) {
+      const machine = new InviteServerTransaction(START, reliable);
+      for (const event of events) EVENTS[event]?.(machine);
+      expect(words(machine.transportError())).to.deep.equal(["failed"]);
+      expect(machine.state.kind).to.equal("terminated");
+    }
   });
 
   it("absorbs ACKs for T4, and INVITEs after a 2xx for 64·T1", () => {
