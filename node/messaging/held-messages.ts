@@ -229,7 +229,7 @@ export class HeldMessages {
 
   /** delivering → waiting or resting, or gone when nothing is left */
   async #deliver(recipient: Recipient): Promise<void> {
-    const { store, contacts, clock, logger } = this.#components;
+    const { store, contacts, clock, counters, logger } = this.#components;
     // Nothing waits but what was refused: once more, from the first on.
     if (recipient.aside.messages >= recipient.messages) recipient.aside = NONE_ASIDE;
     let refusedInRow = 0;
@@ -242,6 +242,11 @@ export class HeldMessages {
           break;
         }
         if (this.#isStopping()) break;
+        if (held.expiresAtMs <= clock.wallMs()) {
+          counters.add("messaging.held_expired");
+          this.#remove(recipient, held);
+          continue;
+        }
         const outcome = await this.#deliverNow(recipient, held);
         if (outcome === "done") {
           refusedInRow = 0;
@@ -275,8 +280,9 @@ export class HeldMessages {
    * @see RFC 3261 §18.1.1
    */
   async #takeAnother(recipient: Recipient, { id }: KeptMessage): Promise<boolean> {
-    const shortest = this.#components.store.shortest(recipient.aor, id);
-    if (shortest === undefined || this.#isStopping()) return false;
+    const { store, clock } = this.#components;
+    const shortest = store.shortest(recipient.aor, id);
+    if (shortest === undefined || shortest.expiresAtMs <= clock.wallMs() || this.#isStopping()) return false;
     return (await this.#deliverNow(recipient, shortest)) === "done";
   }
 
@@ -284,14 +290,18 @@ export class HeldMessages {
     return this.#state !== "running";
   }
 
-  async #deliverNow(recipient: Recipient, { id, key, message }: KeptMessage): Promise<Outcome> {
+  async #deliverNow(recipient: Recipient, held: KeptMessage): Promise<Outcome> {
+    const { key, message } = held;
     this.#underWay.add(key);
     const outcome = await this.#deliverOne(recipient.aor, message).finally(() => this.#underWay.delete(key));
-    if (outcome !== "done") return outcome;
+    if (outcome === "done") this.#remove(recipient, held);
+    return outcome;
+  }
+
+  #remove(recipient: Recipient, { id, message }: KeptMessage): void {
     this.#components.store.remove(id);
     recipient.messages--;
     recipient.bytes -= message.length;
-    return outcome;
   }
 
   /** `done`: it is delivered, held by another server now, or refused for good. `refused`: by devices, for what they are. */
