@@ -24,6 +24,7 @@ import { createPresenceServer } from "./presence/server/create-presence-server.t
 import { NatPings } from "./registrar/nat-pings.ts";
 import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/create-registrar.ts";
+import type { DeviceForkComponents } from "./session/device-fork.ts";
 import { createDeviceFork } from "./session/device-fork.ts";
 import { createSessionProxy } from "./session/session-proxy.ts";
 import { createFlowTokens } from "./sip/flow-tokens.ts";
@@ -201,11 +202,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     keepMs: config.historyMs,
     domain,
   });
-  const toDevices = createDeviceFork({
-    ...shared,
-    contacts: registrar,
-    send: (branch, to, _from, options) => stack.send(branch, to, options),
-  });
+  const send: DeviceForkComponents["send"] = (branch, to, _from, options) => stack.send(branch, to, options);
+  const toDevices = createDeviceFork({ ...shared, contacts: registrar, send }, { canWait: true });
   const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
   mesh.on((event) => event.kind === "link-down" && delivered.keep());
   const once = createOnceDelivery({

@@ -1,3 +1,4 @@
+import type { ForkAnswerOptions } from "../federation/fork-answer.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { answerOfDevice } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
@@ -22,10 +23,11 @@ export interface DeviceForkComponents extends BranchComponents {
  * first success, or the best of what they answered.
  * @see RFC 3261 §16.6, §16.7; RFC 3428 §5
  */
-export function createDeviceFork(components: DeviceForkComponents): DeviceDelivery {
+export function createDeviceFork(components: DeviceForkComponents, options?: ForkAnswerOptions): DeviceDelivery {
   return (request, aor, from) => {
     const branches = forkedTo(request, aor, from, components);
-    return "status" in branches ? Promise.resolve(branches) : fork(components, request, from, branches);
+    if ("status" in branches) return Promise.resolve(branches);
+    return fork(components, request, from, branches, new ForkAnswer(branches.length, options));
   };
 }
 
@@ -34,10 +36,10 @@ function fork(
   request: SipRequest,
   from: Flow,
   branches: readonly Branch[],
+  answer: ForkAnswer,
 ): Promise<SipResponse> {
   const { send, counters } = components;
   const { promise, resolve } = Promise.withResolvers<SipResponse>();
-  const answer = new ForkAnswer(branches.length);
   const { deliveryMs: withinMs } = limits.federation;
   for (const branch of branches) {
     counters.add("federation.branches");

@@ -10,6 +10,7 @@ import { createOnceDelivery } from "../../node/messaging/deliver-once.ts";
 import { DeliveredNames, nameMessage } from "../../node/messaging/delivered-names.ts";
 import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
+import type { DeviceForkComponents } from "../../node/session/device-fork.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
 import { createNobody, createPager } from "../../node/messaging/pager.ts";
 import { DomainLists, LISTS_METHOD } from "../../node/presence/lists/domain-lists.ts";
@@ -119,12 +120,9 @@ export class SimulatedDomain {
     const lists = new DomainLists({ ...shared, store, users, domain: DOMAIN, others, logger });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
     this.network.links.onDown(locator.self, () => delivered.keep());
-    const deliver = createDeviceFork({
-      ...shared,
-      contacts: registrar,
-      isTrusted: () => false,
-      send: (branch, to, _from, options) => stack.send(branch, to, options),
-    });
+    const send: DeviceForkComponents["send"] = (branch, to, _from, within) => stack.send(branch, to, within);
+    const devices = { ...shared, contacts: registrar, isTrusted: () => false, send };
+    const deliver = createDeviceFork(devices, { canWait: true });
     const once = createOnceDelivery({ ...shared, deliver, delivered });
     const routing = {
       ...shared,

@@ -234,7 +234,7 @@ describe("a message to a user who is not there", () => {
   it("that their device refuses for good is not tried again", async () => {
     const { domain, one, two } = twoServers();
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
-    bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 415)));
+    bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 403)));
     for (const text of ["odd", "odder"]) expect((await joe.message(BOB, text)).status).to.equal(202);
     await bob.register();
     await domain.time.advance(600_000);
@@ -242,8 +242,8 @@ describe("a message to a user who is not there", () => {
     expect(one.held.status.messages).to.equal(0);
   });
 
-  for (const status of [302, 401, 404, 405, 407, 410, 486, 500, 501, 600, 604]) {
-    it(`waits for another device when the first one answers ${status}: that is not about the message`, async () => {
+  for (const status of [302, 401, 404, 405, 407, 410, 413, 415, 486, 488, 500, 501, 600, 604, 606]) {
+    it(`waits for another device when the first one answers ${status}: that is not about the message alone`, async () => {
       const { domain, one, two } = twoServers();
       const [joe, desk, mobile] = [domain.device("joe", one), domain.device("bob", two), domain.device("bob", two)];
       desk.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, status)));

@@ -57,7 +57,7 @@ const mannerArb: fc.Arbitrary<Manner> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("refuses" as const),
-      status: fc.constantFrom(405, 415, 480, 486, 500, 503),
+      status: fc.constantFrom(403, 405, 415, 480, 486, 500, 503),
     }),
   },
 );

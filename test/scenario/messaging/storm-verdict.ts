@@ -34,7 +34,7 @@ export function verdictOn(storm: MessageStorm): string[] {
 function lost({ nowMs }: StormRecord, { answer }: Written, copies: readonly Copy[]): string[] {
   if (answer === undefined) return [`its sender still waits at ${nowMs}`];
   if (answer.status < 200 || answer.status >= 300) return [];
-  return copies.some((copy) => [200, 415].includes(copy.answer?.status ?? 0)) ? [] : ["lost"];
+  return copies.some((copy) => [200, 403].includes(copy.answer?.status ?? 0)) ? [] : ["lost"];
 }
 
 /** What was refused no device has taken, or is given later. 504 says that nobody knows. */
