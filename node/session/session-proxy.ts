@@ -48,6 +48,12 @@ const METHODS: ReadonlySet<string> = new Set([
   ...["INVITE", "ACK", "BYE", "PRACK", "UPDATE", "INFO", "REFER", "OPTIONS", "MESSAGE"],
 ]);
 
+/**
+ * Of these devices show people who From says they are of, as outside of sessions, where it has been proven: so it has to be who began or answered the session.
+ * What carries the session itself may name another (RFC 4916 §4), and is not to fail for a name.
+ */
+const SHOWN: ReadonlySet<string> = new Set(["MESSAGE", "REFER"]);
+
 export function createSessionProxy(components: SessionProxyComponents): SessionProxy {
   return new Proxy(components);
 }
@@ -141,7 +147,7 @@ class Proxy implements SessionProxy {
     const way = this.#routes.wayOf(headers);
     switch (way.of) {
       case "session":
-        return isOfSession(request);
+        return isOfSession(request) && (way.isOfEnds || !SHOWN.has(request.method));
       case "subscription":
         return way.only === undefined ? isOfSubscription : method === way.only;
       case "unknown":

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
 import { parseContacts } from "../sip/message/contact.ts";
@@ -12,6 +14,11 @@ import type { Flow } from "../sip/stack.ts";
 /** Host of the URIs that name servers of the mesh, whose name is the user part: a peer id tells upper from lower case. */
 const MESH_HOST = "mesh.invalid";
 
+/** Between a token and what follows of the ends of the session: no token has one. */
+const BEFORE_ENDS = ".";
+/** 84 bits, as few as a MAC may have: nobody finds another address that gives the same. */
+const ENDS_CHARS = 14;
+
 export interface SessionRoutesComponents {
   readonly self: ServerId;
   readonly tokens: FlowTokens;
@@ -24,13 +31,19 @@ type OwnRoute =
   | "mesh"
   | {
       readonly flow: SocketFlow;
+      /** Whether From and To name who they named when the session began. */
+      readonly isOfEnds: () => boolean;
       /** The only method that may go there: the way is one of a subscription. */
       readonly only?: "NOTIFY" | "SUBSCRIBE";
     };
 
 /** What a request is on the way of. */
 export type Way =
-  | { readonly of: "session" }
+  | {
+      readonly of: "session";
+      /** Whether From is who began or answered it, and To the other. */
+      readonly isOfEnds: boolean;
+    }
   | {
       readonly of: "subscription";
       /** The method that alone may go on from here. */
@@ -57,14 +70,15 @@ export class SessionRoutes {
   recorded(request: SipRequest, from: Flow, to: Flow): SipRequest {
     const headers = request.headers.clone();
     const isSubscription = request.method === "SUBSCRIBE";
+    const ends = isSubscription ? undefined : endsOf(headers, "From");
     const [back, forth] = (["NOTIFY", "SUBSCRIBE"] as const).map((only) =>
-      isSubscription ? subscriptionOf(headers, "From", only) : dialogOf(headers, "From"),
+      isSubscription ? subscriptionOf(headers, "From", only) : sessionOf(headers, "From", ends),
     ) as [string, string];
     // What goes back comes to the first of these, what goes forth to the device as it registered.
     const backward = withListener(from, contactOf(headers), headers.all("Record-Route"));
     const forward = withListener(to, request.uri, headers.all("Route"));
-    headers.prepend("Record-Route", this.#nameTowards(backward, back));
-    headers.prepend("Record-Route", this.#nameTowards(forward, forth));
+    headers.prepend("Record-Route", this.#nameTowards(backward, back, ends));
+    headers.prepend("Record-Route", this.#nameTowards(forward, forth, ends));
     return { ...request, headers };
   }
 
@@ -83,7 +97,9 @@ export class SessionRoutes {
     for (const route of headers.all("Route")) {
       const own = this.#own(route, headers);
       if (own === undefined) return way;
-      if (own !== "mesh") way = own.only === undefined ? { of: "session" } : { of: "subscription", only: own.only };
+      if (own !== "mesh")
+        way =
+          own.only === undefined ? { of: "session", isOfEnds: own.isOfEnds() } : { of: "subscription", only: own.only };
       // What may go to the other end, the server there knows.
       else if (way.of === "subscription") way = { of: "subscription" };
     }
@@ -107,11 +123,13 @@ export class SessionRoutes {
     }
   }
 
-  #nameTowards(flow: Flow, dialog: string): string {
+  #nameTowards(flow: Flow, scope: string, ends: string | undefined): string {
     const { self, tokens, addressFor } = this.#components;
     if (flow.transport === "MESH") return `<sip:${self}@${MESH_HOST};lr>`;
     const address = parseUri(addressFor(flow));
-    return `<${formatUri({ ...address, user: tokens.tokenOf(flow, dialog), params: new Map([...address.params, ["lr", ""]]) })}>`;
+    const token = tokens.tokenOf(flow, scope);
+    const user = ends === undefined ? token : `${token}${BEFORE_ENDS}${ends}`;
+    return `<${formatUri({ ...address, user, params: new Map([...address.params, ["lr", ""]]) })}>`;
   }
 
   #own(route: string, headers: SipHeaders): OwnRoute | undefined {
@@ -120,14 +138,15 @@ export class SessionRoutes {
     const { user } = parseUri(parseNameAddr(route).uri);
     if (user === undefined) return undefined;
     const { tokens } = this.#components;
+    const [token = "", ends] = user.split(BEFORE_ENDS, 2);
     // The caller, whose tag the token is bound to, is the one or the other end.
     for (const caller of ["From", "To"] as const) {
-      const flow = tokens.flowOf(user, dialogOf(headers, caller));
-      if (flow !== undefined) return { flow };
+      const flow = tokens.flowOf(token, sessionOf(headers, caller, ends));
+      if (flow !== undefined) return { flow, isOfEnds: () => ends === endsOf(headers, caller) };
       if (!headers.has("Event")) continue;
       for (const only of ["NOTIFY", "SUBSCRIBE"] as const) {
-        const subscribed = tokens.flowOf(user, subscriptionOf(headers, caller, only));
-        if (subscribed !== undefined) return { flow: subscribed, only };
+        const subscribed = tokens.flowOf(token, subscriptionOf(headers, caller, only));
+        if (subscribed !== undefined) return { flow: subscribed, isOfEnds: () => false, only };
       }
     }
     return undefined;
@@ -151,6 +170,24 @@ function withListener(flow: Flow, contactUri: string | undefined, path: readonly
 /** What a way is good for: the dialog, by its Call-ID and the caller's tag, which is all that an INVITE knows of it. */
 function dialogOf(headers: SipHeaders, caller: "From" | "To"): string {
   return `${headers.get("Call-ID") ?? ""}\n${dialogTag(headers, caller) ?? ""}`;
+}
+
+/**
+ * What a way of a session is good for: the dialog, and what the name says of its ends, which so cannot be changed. In a name of an earlier
+ * release there is nothing of them.
+ */
+function sessionOf(headers: SipHeaders, caller: "From" | "To", ends: string | undefined): string {
+  return ends === undefined ? dialogOf(headers, caller) : `${dialogOf(headers, caller)}\n${ends}`;
+}
+
+/** Stands for the addresses of both, caller first, in one spelling each. @throws {SipParseError} */
+function endsOf(headers: SipHeaders, caller: "From" | "To"): string {
+  const named = (["From", "To"] as const).map((field) => {
+    const { uri } = parseNameAddr(headers.get(field) ?? "");
+    return tryParseAor(uri) ?? uri;
+  });
+  const text = (caller === "From" ? named : named.toReversed()).join("\n");
+  return createHash("sha256").update(text).digest("base64url").slice(0, ENDS_CHARS);
 }
 
 /** What a way of a subscription is good for: its event package besides, and one method. */

@@ -86,4 +86,35 @@ describe("who a client says it is (RFC 3325)", function () {
     expect((await joes.send("BYE")).status).to.equal(200);
     await alice.register(0);
   });
+
+  it("is within a session who began or answered it, where that is shown to people (MESSAGE, REFER), by whatever spelling", async () => {
+    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
+    await alice.register();
+    const invite = joe.invitation(ALICE);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    joes.ack();
+    const alices = await alice.confirmed();
+    const inNameOf = (request: SipRequest, uri: string): SipRequest => {
+      const headers = request.headers.clone();
+      const [tag] = /;tag=.*$/.exec(headers.get("From")!)!;
+      return { ...request, headers: headers.set("From", `"Boss" <${uri}>${tag}`) };
+    };
+    for (const method of ["MESSAGE", "REFER"]) {
+      for (const [agent, dialog] of [
+        [joe, joes],
+        [alice, alices],
+      ] as const) {
+        const other = agent === joe ? alice : joe;
+        const before = other.received.length;
+        const send = async (uri: string) => (await agent.send(inNameOf(dialog.request(method), uri))).status;
+        for (const uri of ["sip:boss@example.com", other.aor, "tel:+1"]) expect(await send(uri), uri).to.equal(403);
+        expect(other.received).to.have.lengthOf(before);
+        expect(await send(agent.aor.replace("example.com", "EXAMPLE.com;user=ip"))).to.equal(200);
+      }
+    }
+    // What only carries the session on may say that another is speaking now (RFC 4916).
+    expect((await alice.send(inNameOf(alices.request("UPDATE"), "sip:boss@example.com"))).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    await alice.register(0);
+  });
 });
