@@ -305,6 +305,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
 
   #closed(flow: Flow): void {
     this.#clients.flowClosed(flow);
+    this.#servers.flowClosed(flow);
     // Flows name stream connections, not links of the mesh; and those that end because we stop were not left by their clients.
     if (flow.transport === "MESH" || this.#stopping) return;
     for (const handler of this.#flowClosed) handler(flow);

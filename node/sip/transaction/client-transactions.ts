@@ -13,6 +13,7 @@ import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
+import { ByFlow, flowKey } from "./by-flow.ts";
 import type { Place, WindowRules } from "./send-windows.ts";
 import { SendWindows } from "./send-windows.ts";
 import type { ClientEffect, TimerSettings, TransactionOptions } from "./timer-settings.ts";
@@ -38,7 +39,7 @@ export class ClientTransactions {
   readonly #unreliable: TransactionOptions;
   readonly #byKey = new Map<string, ClientTransaction>();
   /** Those that wait on a connection or link, to fail at once when it closes. */
-  readonly #byFlow = new Map<string, Set<ClientTransaction>>();
+  readonly #byFlow = new ByFlow<ClientTransaction>();
   readonly #windows: SendWindows;
   readonly #waiting = new Set<WaitingRequest>();
   /** Requests that nobody has answered yet, by where they go: one destination that is silent leaves room for the others. */
@@ -55,7 +56,7 @@ export class ClientTransactions {
       cancel: (request, flow) => void this.send(request, flow),
       ended: (transaction) => {
         this.#byKey.delete(transaction.key);
-        if (components.isReliable(transaction.flow)) this.#unlink(flowKey(transaction.flow), transaction);
+        if (components.isReliable(transaction.flow)) this.#byFlow.delete(transaction.flow, transaction);
       },
     };
   }
@@ -95,7 +96,7 @@ export class ClientTransactions {
 
   /** A connection or link has closed. */
   flowClosed(flow: Flow): void {
-    for (const transaction of this.#byFlow.get(flowKey(flow)) ?? []) transaction.cutOff();
+    for (const transaction of this.#byFlow.of(flow)) transaction.cutOff();
   }
 
   /** Ends all with a local 503. */
@@ -159,20 +160,8 @@ export class ClientTransactions {
         : new NonInviteClientTransaction(nowMs, options, user.withinMs);
     const transaction = new ClientTransaction(request, flow, machine, user, this.#surroundings, heardOf);
     this.#byKey.set(transaction.key, transaction);
-    if (reliable) this.#link(flowKey(flow), transaction);
+    if (reliable) this.#byFlow.add(flow, transaction);
     transaction.start();
-  }
-
-  #link(key: string, transaction: ClientTransaction): void {
-    const waiting = this.#byFlow.get(key);
-    if (waiting === undefined) this.#byFlow.set(key, new Set([transaction]));
-    else waiting.add(transaction);
-  }
-
-  #unlink(key: string, transaction: ClientTransaction): void {
-    const waiting = this.#byFlow.get(key);
-    waiting?.delete(transaction);
-    if (waiting?.size === 0) this.#byFlow.delete(key);
   }
 }
 
@@ -369,10 +358,6 @@ class ClientTransaction implements Task {
 function clientKey(message: SipRequest | SipResponse): string {
   const method = message.kind === "request" ? message.method : parseCSeq(message.headers.get("cseq") ?? "").method;
   return `${branchOf(message.headers.get("via") ?? "") ?? ""} ${method}`;
-}
-
-function flowKey(flow: Flow): string {
-  return flow.transport === "MESH" ? flow.server : `${flow.transport} ${flow.address} ${flow.port}`;
 }
 
 /** The server of the mesh at the other end; `undefined` where there is none. */

@@ -7,6 +7,7 @@ import type { Via } from "../message/via.ts";
 import type { Flow, IncomingRequest } from "../stack.ts";
 import type { ResponsePath } from "../transport/response-path.ts";
 import { responsePath } from "../transport/response-path.ts";
+import { ByFlow } from "./by-flow.ts";
 import type { Answered } from "./answered-queue.ts";
 import { AnsweredQueue } from "./answered-queue.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
@@ -48,6 +49,8 @@ export class ServerTransactions {
   readonly #byKey = new Map<string, ServerTransaction>();
   /** Those kept only for retransmissions of a request other than INVITE. */
   readonly #answered = new AnsweredQueue<ServerTransaction>();
+  /** INVITEs over connections and links that have no final answer yet. */
+  readonly #ringing = new ByFlow<ServerTransaction>();
   #pending = 0;
 
   constructor(components: Components) {
@@ -56,7 +59,10 @@ export class ServerTransactions {
     this.#unreliable = { reliable: false, timers: components.timers };
     this.#surroundings = {
       ...components,
-      answered: () => this.#pending--,
+      answered: (transaction) => {
+        this.#pending--;
+        if (transaction.isInvite) this.#ringing.delete(transaction.flow, transaction);
+      },
       kept: (transaction) => this.#answered.push(transaction),
       ended: (key) => {
         this.#byKey.delete(key);
@@ -87,6 +93,11 @@ export class ServerTransactions {
     }
     if (method === "CANCEL") return this.#receiveCancel(key, request, via, flow);
     this.#start(key, request, via, flow);
+  }
+
+  /** A connection or link has closed. An INVITE over it whose sender cannot be reached otherwise is cancelled: nobody would hear the answer. */
+  flowClosed(flow: Flow): void {
+    for (const transaction of this.#ringing.of(flow)) transaction.findWayBack();
   }
 
   /** Forgets all, answered or not. */
@@ -125,6 +136,7 @@ export class ServerTransactions {
     const transaction = new ServerTransaction(key, request, path, machine, this.#surroundings);
     this.#byKey.set(key, transaction);
     this.#pending++;
+    if (transaction.isInvite && isReliable(flow)) this.#ringing.add(flow, transaction);
     transaction.start();
     if (internal) return transaction;
     deliver({
@@ -153,7 +165,8 @@ export class ServerTransactions {
 }
 
 interface Surroundings extends Components {
-  readonly answered: () => void;
+  /** Told of the final answer. */
+  readonly answered: (transaction: ServerTransaction) => void;
   /** Told of one other than INVITE that was answered, and is kept for its retransmissions. */
   readonly kept: (transaction: ServerTransaction) => void;
   readonly ended: (key: string) => void;
@@ -200,6 +213,14 @@ class ServerTransaction implements Task, Answered {
     return (this.#toTag ??= randomTag());
   }
 
+  get isInvite(): boolean {
+    return this.#machine instanceof InviteServerTransaction;
+  }
+
+  get flow(): Flow {
+    return this.#path.flow;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -218,6 +239,13 @@ class ServerTransaction implements Task, Answered {
     const effects = this.#machine.ack(this.#surroundings.scheduler.nowMs());
     this.#settle();
     return effects.length > 0;
+  }
+
+  /** Says once more that it rings, as far as it does, now that the way of the INVITE is gone: by another, or it fails. @see RFC 3261 §18.2.2 */
+  findWayBack(): void {
+    const again = this.#machine.request();
+    if (again.length > 0) this.#carryOut(again);
+    else if (this.#request !== undefined) this.respond(createResponse(this.#request, 100));
   }
 
   onCancel(listener: (reason: string | undefined) => void): void {
@@ -282,6 +310,8 @@ class ServerTransaction implements Task, Answered {
           break;
         case "failed":
           counters.add("sip.responses_failed");
+          // Nobody waits for the answer any more.
+          if (this.#request !== undefined) this.#onCancel?.(undefined);
           break;
         case "deliver-ack":
           break;
@@ -293,7 +323,7 @@ class ServerTransaction implements Task, Answered {
   #finished(): void {
     if (this.#request === undefined) return;
     this.#request = undefined;
-    this.#surroundings.answered();
+    this.#surroundings.answered(this);
   }
 
   /** Follows what the machine has become: its next deadline, or its end. */

@@ -98,6 +98,11 @@ export class SessionWorld {
     this.sides[server] = side;
   }
 
+  /** A server's links to all others end, and its clients are still connected to it. */
+  cutOff(server: number): Promise<void> {
+    return this.#directories.servers[server]!.mesh.stop();
+  }
+
   /** A user agent at a server. */
   /** @param at its port, where it has to be known before */
   async agent(user: string, server: number, transport: "UDP" | "TCP" = "UDP", at = 0): Promise<Agent> {
