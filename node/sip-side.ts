@@ -344,7 +344,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       knownSources.stop();
       lists.stop();
       inputs.stop();
-      await Promise.all([held.stop(), presence.stop(options)]);
+      await Promise.all([held.stop(), presence.stop(options), sessions.stop()]);
       if (options?.forGood === true)
         await handOnHeld({
           ...shared,

@@ -338,6 +338,8 @@ export const limits = {
     ringing: 5000,
     /** A device that rings in silence for this long is given up: Timer C of RFC 3261 §16.6 step 11, more than 3 minutes. */
     ringMs: 185_000,
+    /** How long a server that stops waits for devices that ring to say that they have stopped; then their callers are told all the same. */
+    stopMs: 1_000,
   },
   admin: {
     /** A request to the admin API; the largest is a user with secrets. A larger one is answered 413. */

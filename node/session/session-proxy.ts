@@ -1,7 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { stripCredentials } from "../federation/challenges.ts";
 import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
-import { fromDevice, localFailure, maxForwardsOf } from "../federation/forward.ts";
+import { fromDevice, localFailure, maxForwardsOf, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
@@ -16,6 +16,7 @@ import type { BranchComponents } from "./branches.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
+import { RingingCalls } from "./ringing-calls.ts";
 import type { SessionRoutesComponents } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
 
@@ -38,6 +39,8 @@ export interface SessionProxy {
   handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
   follow(incoming: IncomingRequest): boolean;
+  /** Ends what rings: callers hear 480, and devices get CANCEL. Resolves when that is done, or after a moment. Sessions go on. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -64,11 +67,12 @@ class Proxy implements SessionProxy {
   readonly #invitations: OwnerRouter;
   readonly #others: OwnerRouter;
   readonly #subscriptions: OwnerRouter;
-  #ringing = 0;
+  readonly #calls: RingingCalls;
 
   constructor(components: SessionProxyComponents) {
     const { stack } = components;
     this.#components = components;
+    this.#calls = new RingingCalls(components.timers);
     this.#routes = new SessionRoutes(components);
     const invite = (request: SipRequest, to: Flow, from: Flow, progress: InviteProgress = {}) =>
       stack.invite(this.#routes.recorded(request, from, to), to, progress);
@@ -92,20 +96,26 @@ class Proxy implements SessionProxy {
     const { counters } = this.#components;
     const { request, flow } = incoming;
     if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
-    if (this.#ringing >= limits.session.ringing) {
+    if (this.#calls.size >= limits.session.ringing) {
       counters.add("session.overload");
       const headers = [["Retry-After", String(limits.sip.retryAfterSeconds)]] as const;
       return incoming.respond(createResponse(request, 503, { headers }));
     }
     counters.add("session.invites");
-    this.#ringing++;
+    const call = this.#calls.begin(() => incoming.respond(unreachable(request)));
     const relay = (response: SipResponse) =>
       incoming.respond(identity.from === "client" ? forClient(response) : response);
-    void this.#invitations.route(request, to, identity, flow, followed(incoming, relay)).then((response) => {
-      this.#ringing--;
-      counters.add(response.status < 300 ? "session.answered" : "session.failed");
-      relay(response);
-    });
+    void this.#invitations
+      .route(request, to, identity, flow, followed(incoming, relay, call.cancelled))
+      .then((response) => {
+        counters.add(response.status < 300 ? "session.answered" : "session.failed");
+        relay(call.isStopped && response.status === 487 ? unreachable(request) : response);
+        call.end();
+      });
+  }
+
+  stop(): Promise<void> {
+    return this.#calls.stop();
   }
 
   handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
@@ -201,8 +211,11 @@ function isOfSession({ method, headers }: SipRequest): boolean {
 }
 
 /** An INVITE's provisional and further answers go back; its CANCEL goes on. */
-function followed(incoming: IncomingRequest, relay: (response: SipResponse) => void): InviteProgress {
-  const cancelled = new AbortController();
+function followed(
+  incoming: IncomingRequest,
+  relay: (response: SipResponse) => void,
+  cancelled = new AbortController(),
+): InviteProgress {
   incoming.onCancel((reason) => cancelled.abort(reason));
   return {
     signal: cancelled.signal,

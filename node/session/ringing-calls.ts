@@ -1,0 +1,62 @@
+import { limits } from "../runtime/limits.ts";
+import type { Timers } from "../runtime/timers.ts";
+
+/** One INVITE that waits for a person to answer. */
+export interface RingingCall {
+  /** Cancels it. */
+  readonly cancelled: AbortController;
+  /** Whether it is cancelled because this server stops, and not by its caller. */
+  readonly isStopped: boolean;
+  /** It is answered. */
+  end(): void;
+}
+
+/** Reason of the CANCEL that devices get then. @see RFC 3326 §2 */
+const STOPPING = 'SIP;cause=480;text="Server stopping"';
+
+/**
+ * The INVITEs that a server has taken and not answered yet. It is they that do not outlive the server: what it knows of them is in its memory
+ * alone, so that callers would wait for ever, and devices ring for nobody.
+ */
+export class RingingCalls {
+  readonly #timers: Timers;
+  readonly #calls = new Map<RingingCall, () => void>();
+  #allEnded = (): void => {};
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** @param giveUp answers the caller where no device has answered when the server stops */
+  begin(giveUp: () => void): RingingCall {
+    const cancelled = new AbortController();
+    const call: RingingCall = {
+      cancelled,
+      get isStopped() {
+        return cancelled.signal.reason === STOPPING;
+      },
+      end: () => {
+        this.#calls.delete(call);
+        if (this.#calls.size === 0) this.#allEnded();
+      },
+    };
+    this.#calls.set(call, giveUp);
+    return call;
+  }
+
+  /** Ends all. Resolves when the devices have said so, or after a moment. */
+  async stop(): Promise<void> {
+    if (this.#calls.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#allEnded = resolve;
+    for (const { cancelled } of this.#calls.keys()) cancelled.abort(STOPPING);
+    const forget = this.#timers.after(limits.session.stopMs, resolve);
+    await promise;
+    forget();
+    for (const giveUp of this.#calls.values()) giveUp();
+  }
+}
