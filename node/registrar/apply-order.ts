@@ -1,6 +1,6 @@
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { Binding, ContactOrder, RegisterOrder } from "./binding.ts";
-import { sameUri, tryParseUri } from "../sip/message/uri.ts";
+import { areSameUris } from "../sip/message/uri.ts";
 
 export type OrderResult =
   /** The bindings afterwards. */
@@ -30,7 +30,7 @@ export function applyOrder(
   }
   let result: readonly Binding[] = bindings;
   for (const contact of order.contacts) {
-    const bound = bindings.find((binding) => sameContact(binding.uri, contact.uri));
+    const bound = bindings.find((binding) => areSameUris(binding.uri, contact.uri));
     if (bound !== undefined && isLate(bound, order)) return { kind: "out-of-order" };
     result = result.filter((binding) => !isReplaced(binding, contact, order.callId));
     if (contact.expiresSeconds > 0) {
@@ -56,13 +56,6 @@ export function applyOrder(
   return result.length > contactsPerAor ? { kind: "too-many-contacts" } : { kind: "applied", bindings: result };
 }
 
-/** @see RFC 3261 §19.1.4 */
-function sameContact(a: string, b: string): boolean {
-  if (a === b) return true;
-  const [left, right] = [tryParseUri(a), tryParseUri(b)];
-  return left !== undefined && right !== undefined && sameUri(left, right);
-}
-
 /** RFC 3261 §10.3: the same Call-ID with a CSeq that is not higher aborts the whole request. */
 function isLate(binding: Binding, order: RegisterOrder): boolean {
   return binding.callId === order.callId && order.cseq <= binding.cseq;
@@ -74,7 +67,7 @@ function isLate(binding: Binding, order: RegisterOrder): boolean {
  */
 function isReplaced(binding: Binding, contact: ContactOrder, callId: string): boolean {
   return (
-    sameContact(binding.uri, contact.uri) ||
+    areSameUris(binding.uri, contact.uri) ||
     (contact.instance !== "" &&
       contact.expiresSeconds > 0 &&
       binding.instance === contact.instance &&

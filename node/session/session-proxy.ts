@@ -16,8 +16,9 @@ import type { BranchComponents } from "./branches.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
+import { registeredAgain } from "./registered-again.ts";
 import { RingingCalls } from "./ringing-calls.ts";
-import type { SessionRoutesComponents } from "./session-routes.ts";
+import type { SessionRoutesComponents, Way } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
 
 export interface SessionProxyComponents
@@ -133,7 +134,8 @@ class Proxy implements SessionProxy {
     if (request.method === "CANCEL" || dialogTag(headers, "To") === undefined) return false;
     if (!this.#routes.isRecorded(headers, flow)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
-    if (!this.#mayGo(request)) {
+    const way = this.#routes.wayOf(headers);
+    if (!mayGo(request, way)) {
       this.#components.counters.add("session.refused");
       refuse(403);
       return true;
@@ -145,31 +147,17 @@ class Proxy implements SessionProxy {
     else {
       const onward = toNext(request, maxForwards - 1, this.#components.realm);
       if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
-      this.#pass(incoming, onward, refuse);
+      this.#pass(incoming, onward, way, refuse);
     }
     return true;
   }
 
-  /** Whether a request is of what made its way. */
-  #mayGo(request: SipRequest): boolean {
-    const { method, headers } = request;
-    const isOfSubscription = method === "NOTIFY" || method === "SUBSCRIBE";
-    const way = this.#routes.wayOf(headers);
-    switch (way.of) {
-      case "session":
-        return isOfSession(request) && (way.isOfEnds || !SHOWN.has(request.method));
-      case "subscription":
-        return way.only === undefined ? isOfSubscription : method === way.only;
-      case "unknown":
-        return isOfSubscription || isOfSession(request);
-    }
-  }
-
-  #pass(incoming: IncomingRequest, request: SipRequest, refuse: (status: number) => void): void {
+  #pass(incoming: IncomingRequest, request: SipRequest, way: Way, refuse: (status: number) => void): void {
     const { stack, counters } = this.#components;
-    const to = this.#routes.follow(request.headers);
+    const next = this.#routes.follow(request.headers);
     // Its way leads here and no further: the client has left out a part of it.
-    if (to === undefined) return refuse(404);
+    if (next === undefined) return refuse(404);
+    const to = way.of === "session" && way.isOfEnds ? registeredAgain(request, next, this.#components) : next;
     counters.add("session.followed");
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
@@ -195,6 +183,20 @@ class Proxy implements SessionProxy {
 /** What this node answers by itself to a SUBSCRIBE of a package that it does not serve, where nobody can be asked. @see RFC 6665 §4.2.1.1 */
 function badEvent(request: SipRequest): SipResponse {
   return createResponse(request, 489, { reason: "Bad Event", headers: [["Allow-Events", ALLOW_EVENTS]] });
+}
+
+/** Whether a request is of what made its way. */
+function mayGo(request: SipRequest, way: Way): boolean {
+  const { method } = request;
+  const isOfSubscription = method === "NOTIFY" || method === "SUBSCRIBE";
+  switch (way.of) {
+    case "session":
+      return isOfSession(request) && (way.isOfEnds || !SHOWN.has(method));
+    case "subscription":
+      return way.only === undefined ? isOfSubscription : method === way.only;
+    case "unknown":
+      return isOfSubscription || isOfSession(request);
+  }
 }
 
 /** Whether a request brings more than this server carries to a device. @see RFC 3261 §21.4.11 */

@@ -218,6 +218,10 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     );
   }
 
+  hasClosed(flow: Flow): boolean {
+    return flow.transport !== "MESH" && this.#transports.hasClosed(flow);
+  }
+
   keepAlive(contactUri: string, to: Flow): void {
     assert(to.transport === "UDP", "streams keep themselves alive");
     this.#transports.send(this.#wayOf(contactUri, [], to), KEEP_ALIVE, () => {});

@@ -122,6 +122,8 @@ export interface SipSessions {
    * the ACK to a 2xx is the caller's.
    */
   invite(request: SipRequest, to: Flow, options?: InviteProgress): Promise<SipResponse>;
+  /** Whether a flow names a connection that is gone. */
+  hasClosed(flow: Flow): boolean;
   /** Sends an ACK to a 2xx: it has no transaction and no answer. @see RFC 3261 §13.2.2.4 */
   acknowledge(ack: SipRequest, to: Flow): void;
 }

@@ -212,6 +212,13 @@ export function sameUri(a: SipUri, b: SipUri): boolean {
   return headerList(a) === headerList(b);
 }
 
+/** Whether two texts are the same URI; what cannot be read is only the same as itself. */
+export function areSameUris(a: string, b: string): boolean {
+  if (a === b) return true;
+  const [left, right] = [tryParseUri(a), tryParseUri(b)];
+  return left !== undefined && right !== undefined && sameUri(left, right);
+}
+
 /** An IPv6 address is the same however it is written. @see RFC 5954 §4.2 */
 function isSameHost(a: string, b: string): boolean {
   if (a === b) return true;

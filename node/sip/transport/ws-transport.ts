@@ -71,6 +71,12 @@ export class WsTransport implements Transport {
     return this.#bound;
   }
 
+  hasClosed(flow: Flow): boolean {
+    if (flow.transport === "MESH" || flow.connection === undefined) return false;
+    const socket = this.#byName.get(flow.connection);
+    return socket === undefined || socket.readyState !== socket.OPEN;
+  }
+
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
     const connection =
       flow.transport === "MESH" || flow.connection === undefined ? undefined : this.#byName.get(flow.connection);

@@ -1,0 +1,89 @@
+import { expect } from "chai";
+import type { TcpRelay } from "../../helpers/tcp-relay.ts";
+import { startTcpRelay } from "../../helpers/tcp-relay.ts";
+import { Agent, SessionWorld } from "./session-world.ts";
+
+/** A client that cannot be called, as one behind a WebSocket or a NAT. */
+class Unreachable extends Agent {
+  device = "device";
+  override get contact(): string {
+    return `sip:${this.device}@client.invalid;transport=tcp`;
+  }
+}
+
+describe("a client that nobody can call, and whose connection was lost within a session", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+  let relay: TcpRelay;
+  let joe: Agent;
+  let alice: Unreachable;
+
+  before(async () => {
+    world = await SessionWorld.of(2);
+  });
+  beforeEach(async () => {
+    relay = await startTcpRelay(world.sides[1]!.stack.listening().find(({ transport }) => transport === "TCP")!);
+    alice = new Unreachable("alice", { transport: "TCP", address: "127.0.0.1", port: relay.port });
+    await alice.start();
+    await alice.register();
+    joe = await world.agent("joe", 0);
+    await joe.register();
+  });
+  afterEach(async () => {
+    await world.endAgents();
+    await alice.register(0);
+    await alice.stop();
+    await relay.stop();
+  });
+  after(() => world.stop());
+
+  async function session(caller: Agent, callee: Agent) {
+    const invite = caller.invitation(callee.aor);
+    const callers = caller.dialogOf(invite, await caller.call(invite));
+    callers.ack();
+    return { callers, callees: await callee.confirmed() };
+  }
+
+  it("is reached once it has registered again from the same Contact, whoever has called", async () => {
+    for (const calls of ["joe", "alice"] as const) {
+      const { callers, callees } = await (calls === "joe" ? session(joe, alice) : session(alice, joe));
+      const joes = calls === "joe" ? callers : callees;
+      await relay.cut();
+      expect((await joes.send("INFO")).status, "as long as it is away (RFC 5626 §5.3)").to.equal(430);
+      await alice.register();
+      expect((await joes.send("INFO")).status, calls).to.equal(200);
+      expect((await joes.send("BYE")).status, calls).to.equal(200);
+      for (const { received } of [joe, alice]) received.splice(0);
+    }
+  });
+
+  it("is reached after a restart of its server, too", async () => {
+    const { callers } = await session(joe, alice);
+    await world.restart(1, () => relay.cut());
+    await alice.register();
+    expect((await callers.send("BYE")).status).to.equal(200);
+  });
+
+  it("gets the ACK of a session that it has accepted before", async () => {
+    const invite = joe.invitation(alice.aor);
+    const joes = joe.dialogOf(invite, await joe.call(invite));
+    await relay.cut();
+    await alice.register();
+    joes.ack();
+    await alice.confirmed();
+    expect((await joes.send("BYE")).status).to.equal(200);
+  });
+
+  it("is not another device of its user, nor whoever the request names instead", async () => {
+    const { callers: joes } = await session(joe, alice);
+    await relay.cut();
+    alice.device = "another";
+    await alice.register();
+    const before = alice.received.length;
+    expect((await joes.send("INFO")).status).to.equal(430);
+    const elsewhere = joes.request("INFO", { target: joe.contact });
+    elsewhere.headers.set("To", elsewhere.headers.get("To")!.replace("alice", "joe"));
+    expect((await joe.send(elsewhere)).status).to.equal(430);
+    expect([alice.received.length - before, joe.received.length]).to.deep.equal([0, 0]);
+  });
+});
