@@ -135,18 +135,24 @@ export class HeldMessages {
   }
 
   /**
-   * Keeps a message until it can be delivered.
-   * @returns false when there is no room, the disk fails, its sender wants it to be delivered at once or not at all, it says what is true at this moment only, or it is of a
-   * dialog: only the device whose tag is in To knows whether there is one, and by 202 this server would say so in its place
+   * Whether a message is of use later, too: not where its sender wants it to be delivered at once or not at all, where it says what is true at this moment only, or where it is of a
+   * dialog: only the device whose tag is in To knows whether there is one, and by 202 this server would say so in its place.
    * @see RFC 3261 §12.2.2
+   */
+  canWait(request: SipRequest): boolean {
+    if (lifeMsOf(request) === 0) return false;
+    // What another server has held, of an earlier release too, goes on being held.
+    const isNew = !request.headers.has(AORTA_HOLD);
+    return !isNew || !(hasTag(request.headers.get("To") ?? "") || isTypingNotice(request));
+  }
+
+  /**
+   * Keeps a message until it can be delivered.
+   * @returns false when it cannot wait, there is no room, or the disk fails
    */
   hold(request: SipRequest, to: Aor): boolean {
     const { store, clock, counters, logger } = this.#components;
-    const lifeMs = lifeMsOf(request);
-    if (this.#state === "closed" || lifeMs === 0) return false;
-    // What another server has held, of an earlier release too, goes on being held.
-    const isNew = !request.headers.has(AORTA_HOLD);
-    if (isNew && (hasTag(request.headers.get("To") ?? "") || isTypingNotice(request))) return false;
+    if (this.#state === "closed" || !this.canWait(request)) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
     // Our own delivery has come back to us, sent on by a server that the user had left: taken for held elsewhere, it would be held nowhere.
@@ -167,7 +173,7 @@ export class HeldMessages {
       return false;
     }
     try {
-      if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMs, message })) return true;
+      if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMsOf(request), message })) return true;
     } catch (error) {
       counters.add("messaging.held_failed");
       logger.error({ err: error, recipient: to }, "a message could not be held");

@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { AORTA_HOLD } from "../federation/aorta-headers.ts";
 import { localFailure, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
+import { assertedIn } from "../federation/edge-identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
@@ -16,6 +17,7 @@ import type { IncomingRequest } from "../sip/stack.ts";
 import type { OnceDelivery } from "./deliver-once.ts";
 import { messageNameIn } from "./delivered-names.ts";
 import type { HeldMessages } from "./held-messages.ts";
+import { Turns } from "./turns.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
 
 export interface PagerComponents {
@@ -51,6 +53,7 @@ export function createPager({
   logger,
   counters,
 }: PagerComponents): Pager {
+  const turns = new Turns();
   return {
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
@@ -83,24 +86,37 @@ export function createPager({
       const hold = () => mayHold() && held.hold(request, to);
       const again = name && once.underWay(name);
       if (again !== undefined) counters.add("messaging.repeated");
-      else if (mayHold() && held.isToQueue(request, to) && !(identity.from === "client" && isUnknown(to)))
-        return answer(hold() ? createResponse(request, 202) : unreachable(request));
-      const answered = (again ?? router.route(request, to, identity, flow)).then((response) => {
+      const isToQueue = () =>
+        again === undefined &&
+        mayHold() &&
+        held.isToQueue(request, to) &&
+        !(identity.from === "client" && isUnknown(to));
+      const queue = () => answer(hold() ? createResponse(request, 202) : unreachable(request));
+      const turn = turns.begin(`${assertedIn(request.headers) ?? ""} ${to}`);
+      const serve = async (): Promise<void> => {
+        if (isToQueue()) {
+          if (turn.earlier === undefined) return queue();
+          await turn.earlier;
+          if (isToQueue()) return queue();
+        }
+        const response = await (again ?? router.route(request, to, identity, flow));
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
           isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
+        if (isToWait && mayHold() && held.canWait(request)) await turn.earlier;
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
         answer(isCutOff ? createResponse(request, response.status) : response);
-      });
+      };
       // A fault of ours that a message brings to light costs that message, not the node.
-      answered.catch((error: unknown) => {
+      const failed = (error: unknown): void => {
         counters.add("messaging.faults");
         logger.error({ err: error, to }, "a message could not be handled");
         incoming.respond(createResponse(request, 500));
-      });
+      };
+      void serve().catch(failed).finally(turn.end);
     },
   };
 }

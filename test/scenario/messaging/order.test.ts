@@ -1,0 +1,56 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
+
+const BOB = "sip:bob@example.com" as Aor;
+const { deliveryMs } = limits.federation;
+
+describe("messages of one sender to a user whose device falls silent", () => {
+  it("are held in the order in which they were written, though the first is still waited for when the last comes", async () => {
+    for (const isElsewhere of [true, false]) {
+      const domain = new SimulatedDomain();
+      const [one, two] = [domain.server("one"), domain.server("two")];
+      const [joe, bob] = [domain.device("joe", one), domain.device("bob", isElsewhere ? two : one)];
+      await bob.register();
+      bob.client.onRequest(() => {});
+      const answers: Promise<unknown>[] = [];
+      for (const [text, pauseMs] of [
+        ["1", deliveryMs / 4],
+        ["2", deliveryMs],
+        ["3", 1_000],
+        ["4", deliveryMs],
+      ] as const) {
+        answers.push(joe.message(BOB, text).then(({ status }) => expect(status, text).to.equal(202)));
+        await domain.time.advance(pauseMs);
+      }
+      await domain.time.advance(deliveryMs);
+      await Promise.all(answers);
+      const taken: string[] = [];
+      bob.client.onRequest(({ request, respond }) => {
+        taken.push(Buffer.from(request.body).toString());
+        respond(createResponse(request, 200));
+      });
+      await domain.time.advance(limits.messaging.heldRetryMaxMs + deliveryMs);
+      expect(taken).to.deep.equal(["1", "2", "3", "4"]);
+    }
+  });
+
+  it("are not kept from their refusal by those before them, where they are for now or never", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    await bob.register();
+    bob.client.onRequest(() => {});
+    const startMs = domain.time.monotonicMs();
+    const first = joe.message(BOB, "1");
+    await domain.time.advance(1_000);
+    bob.client.onRequest(({ request, respond }) => respond(createResponse(request, 480)));
+    const now = await domain.time.until(joe.message(BOB, "now", [["Expires", "0"]]));
+    expect(now.status).to.equal(480);
+    expect(domain.time.monotonicMs() - startMs).to.be.below(deliveryMs);
+    await domain.time.advance(deliveryMs);
+    expect((await first).status).to.equal(202);
+  });
+});
