@@ -81,19 +81,26 @@ class InviteFork {
     if (this.#cancelAll.signal.aborted) abort();
     this.#cancelAll.signal.addEventListener("abort", abort);
     // Timer C, anew at each sign of life: RFC 3261 §16.7 step 2.
-    let endTimerC = timers.after(limits.session.ringMs, abort);
+    let isUnanswered = false;
+    const timerC = (): void => {
+      isUnanswered = !giveUp.signal.aborted;
+      abort();
+    };
+    let endTimerC = timers.after(limits.session.ringMs, timerC);
     const response = await invite(request, flow, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
         if (provisional.status === 100) return;
         endTimerC();
-        endTimerC = timers.after(limits.session.ringMs, abort);
+        endTimerC = timers.after(limits.session.ringMs, timerC);
         onProvisional?.(fromDevice(provisional));
       },
       onSuccess: (success) => onSuccess?.(fromDevice(success)),
     });
     endTimerC();
     this.#cancelAll.signal.removeEventListener("abort", abort);
+    // §16.8: its caller has not given up, and who would send the call elsewhere where nobody answers is to know.
+    if (isUnanswered && response.status >= 300) return createResponse(this.#request, 408);
     switch (localFailure(response)) {
       case "not-sent":
       case "cut-off":
