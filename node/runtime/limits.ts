@@ -151,6 +151,8 @@ export const limits = {
     settingBytes: 4 * 1024 * 1024,
     /** How long a write waits for a backup tool that holds the database before it fails. The node stands still meanwhile: below the 2 s after which peers miss it. */
     busyMs: 500,
+    /** In the log, that writes fail or succeed again. */
+    problemLinesPerSecond: 2,
   },
   presence: {
     /** One published document; real ones are 0.5 to 4 KiB. Beyond: 413. */

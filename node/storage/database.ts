@@ -42,14 +42,16 @@ export interface DatabaseOptions {
   readonly bytesMax: number;
   /** Whether all of it is read before it is opened: not where a whole answer matters less than a quick start. @default true */
   readonly isChecked?: boolean;
+  /** Told when writes begin to fail, and when they succeed again; what is refused meanwhile says to its sender only that it was. */
+  readonly onProblem?: (problem: StorageProblem | undefined) => void;
 }
 
 /** A database in memory, for tests and for a node that is to forget. */
-export function openMemoryDatabase({ schema, bytesMax }: DatabaseOptions): Database {
+export function openMemoryDatabase(options: DatabaseOptions): Database {
   const database = new DatabaseSync(":memory:");
-  migrate(database, ":memory:", schema);
-  bound(database, bytesMax);
-  return wrap(database, ":memory:", bytesMax);
+  migrate(database, ":memory:", options.schema);
+  bound(database, options.bytesMax);
+  return wrap(database, ":memory:", options);
 }
 
 /**
@@ -58,7 +60,8 @@ export function openMemoryDatabase({ schema, bytesMax }: DatabaseOptions): Datab
  * @throws {OperationalError} `DATABASE_DAMAGED`, `DISK_FULL`, `STORAGE_FAILED`
  * @throws {ConfigurationError} `DATABASE_NEWER`, `DATABASE_FOREIGN`, `DATA_UNUSABLE`
  */
-export function openDatabase(file: string, { schema, bytesMax, isChecked = true }: DatabaseOptions): Database {
+export function openDatabase(file: string, options: DatabaseOptions): Database {
+  const { schema, bytesMax, isChecked = true } = options;
   return mapErrors(file, () => {
     if (!existsSync(file)) createApart(file, schema);
     else if (isChecked) checkIntegrity(file);
@@ -66,7 +69,7 @@ export function openDatabase(file: string, { schema, bytesMax, isChecked = true 
     try {
       migrate(database, file, schema);
       bound(database, bytesMax);
-      return wrap(database, file, bytesMax);
+      return wrap(database, file, options);
     } catch (error) {
       database.close();
       throw error;
@@ -127,12 +130,17 @@ function checkIntegrity(file: string): void {
   }
 }
 
-function wrap(database: DatabaseSync, file: string, bytesMax: number): Database {
+function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: DatabaseOptions): Database {
   let problem: StorageProblem | undefined;
   let isDurable = false;
-  const note = (error: AortaError): void => void (problem = { code: error.code, message: error.message });
+  const turn = (to: StorageProblem | undefined): void => {
+    const isNews = to?.code !== problem?.code;
+    problem = to;
+    if (isNews) onProblem?.(to);
+  };
+  const note = ({ code, message }: AortaError): void => turn({ code, message });
   const group = new GroupCommit(database, (error) => {
-    if (error === undefined) problem = undefined;
+    if (error === undefined) turn(undefined);
     else note(storageError(file, error));
   });
   const write = (work: () => number): number => {
@@ -175,7 +183,7 @@ function wrap(database: DatabaseSync, file: string, bytesMax: number): Database 
         execute("BEGIN IMMEDIATE");
         const result = work();
         execute("COMMIT");
-        problem = undefined;
+        turn(undefined);
         return result;
       } catch (error) {
         if (database.isTransaction) database.exec("ROLLBACK");

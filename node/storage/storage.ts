@@ -11,6 +11,7 @@ import { createMessageStore } from "./message-store.ts";
 import { createOldHistory } from "./old-history.ts";
 import type { Storage } from "./ports.ts";
 import { createPresenceStores } from "./presence-stores.ts";
+import { logProblems } from "./problem-log.ts";
 import { createContactStore, createInviteStore, createSettings, createShedStore, createUserStore } from "./stores.ts";
 
 /** Name of the database in a data folder. */
@@ -38,7 +39,8 @@ export function openStorage(folder: string, options: StorageOptions): Storage {
   const lock = lockFolder(folder);
   try {
     const file = join(folder, DATABASE_NAME);
-    const database = openDatabase(file, { bytesMax: databaseBytesMax });
+    const onProblem = logProblems(file, logger.child({ part: "storage" }));
+    const database = openDatabase(file, { bytesMax: databaseBytesMax, onProblem });
     logger.debug({ file }, "database opened");
     const history = { schema: historySchema, bytesMax: historyBytesMax, isChecked: false };
     return createStorage(database, () => openDatabase(join(folder, HISTORY_NAME), history), lock);

@@ -50,5 +50,8 @@ describe("a node whose disk takes nothing more", function () {
     expect(await bob.register(node.sipPort)).to.equal(200);
     await until(status, ({ storageProblem, owned }) => storageProblem === undefined && owned === 2);
     bob.close();
+    await node.end("SIGTERM");
+    const lines = (await node.stderr()).split("\n").filter((line) => line.includes('"part":"storage"'));
+    expect(lines[0], "a 500 tells a phone nothing, the log tells why").to.match(/"code":"(DISK_FULL|STORAGE_FAILED)"/);
   });
 });

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { parseAor } from "../../../dht-schema/aor.ts";
+import type { Logger } from "../../../node/runtime/logger.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import type { StorageOptions } from "../../../node/storage/storage.ts";
 import { openStorage } from "../../../node/storage/storage.ts";
@@ -236,6 +237,20 @@ describe("a data folder", () => {
     expect(again.settings.get("small")).to.deep.equal(Uint8Array.of(2));
     expect(again.settings.get("large")).to.equal(undefined);
     again.close();
+  });
+
+  it("tells operators once when writes begin to fail, and when they succeed again", () => {
+    const lines: unknown[] = [];
+    const note = ({ code }: { code?: unknown }, text: string) => void lines.push([code, text.replace(/:.*/, "")]);
+    const logger: Logger = { ...silentLogger, info: note, error: note, child: () => logger };
+    const storage = openStorage(newFolder(), { logger, databaseBytesMax: 200_000 });
+    for (let n = 0; n < 3; n++) expect(() => storage.settings.set("large", new Uint8Array(400_000))).to.throw();
+    for (let n = 0; n < 3; n++) storage.settings.set("small", Uint8Array.of(n));
+    storage.close();
+    expect(lines).to.deep.equal([
+      ["DISK_FULL", "the database cannot be written, and what has to be kept is refused"],
+      [undefined, "the database is written again"],
+    ]);
   });
 
   it("tells of damage that shows only while it runs", () => {
