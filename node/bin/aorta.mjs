@@ -7,18 +7,20 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ensure, isNewEnough, nodeForOurCode } from "./ensure.mjs";
 
-const main = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/node/cli/main.js");
+const here = dirname(fileURLToPath(import.meta.url));
+const main = join(dirname(dirname(here)), "dist/node/cli/main.js");
 if (!existsSync(main)) ensure();
 
 if (isNewEnough()) {
   process.setSourceMapsEnabled(true);
   await import(pathToFileURL(main).href);
 } else {
-  const args = ["--enable-source-maps", main, ...process.argv.slice(2)];
-  const command = spawn(nodeForOurCode(), args, { stdio: "inherit" });
+  const lifeline = pathToFileURL(join(here, "lifeline.mjs")).href;
+  const args = ["--enable-source-maps", "--import", lifeline, main, ...process.argv.slice(2)];
+  const command = spawn(nodeForOurCode(), args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   // A terminal's Ctrl-C reaches the command by itself; passing it on as well would look like a second, impatient one.
   process.on("SIGINT", () => process.stdin.isTTY || command.kill("SIGINT"));
-  process.on("SIGTERM", () => command.kill("SIGTERM"));
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => command.kill(signal));
   command.on("exit", (code, signal) => {
     process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
   });
