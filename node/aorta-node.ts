@@ -163,6 +163,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
       counters,
     }));
     checkLease(config, mesh.roster().leaseMs);
+    checkName(config, mesh);
     const departure = new Departure(mesh, logger);
 
     const directory = (parts.directory = new Directory(
@@ -257,6 +258,17 @@ function checkLease({ leaseMs }: NodeConfig, domainLeaseMs: number): void {
   throw new ConfigurationError(
     "OTHER_LEASE",
     `the domain was founded with a lease of ${formatDuration(domainLeaseMs)}, not ${formatDuration(leaseMs)}: leave --lease out`,
+  );
+}
+
+/** A server keeps the name that it entered the domain with: under another one, this is the folder of another server. */
+function checkName({ name, isNameChosen, dataFolder }: NodeConfig, mesh: MeshNode): void {
+  const { domain, servers } = mesh.roster();
+  const present = servers.find(({ id }) => id === mesh.self)?.name;
+  if (isNameChosen !== true || present === undefined || present === name) return;
+  throw new ConfigurationError(
+    "OTHER_NAME",
+    `${dataFolder} is the folder of ${present}, a server of ${domain}, not of ${name}: choose another --data, or leave --name out`,
   );
 }
 

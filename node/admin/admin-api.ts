@@ -3,6 +3,7 @@ import { fastify } from "fastify";
 import { z } from "zod";
 import { domainOf } from "../../dht-schema/aor.ts";
 import { parseDuration } from "../config/values.ts";
+import { noSuchServer } from "../mesh/roster-changes.ts";
 import { AortaError, ConfigurationError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -144,9 +145,10 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
   api.get("/v1/peers", async () => view.peers());
   api.get<{ Params: { id: string } }>("/v1/peers/:id", async (request, reply) => {
     const { id } = request.params;
-    const server = view.roster().servers.find((one) => one.id === id || one.name === id || String(one.number) === id);
+    const roster = view.roster();
+    const server = roster.servers.find((one) => one.id === id || one.name === id || String(one.number) === id);
     const detail = server && view.peer(server.id);
-    return detail ?? refuse(reply, 404, "NO_SUCH_SERVER", `the roster has no server ${id}, by name, number or peer id`);
+    return detail ?? refuse(reply, 404, "NO_SUCH_SERVER", noSuchServer(roster, id));
   });
   api.get<AorParams>("/v1/lookup/:aor", async (request) =>
     view.lookup(parseUser(request.params.aor, view.roster().domain)),

@@ -44,7 +44,6 @@ export function createProgram(): Command {
     command
       .exitOverride()
       .showSuggestionAfterError()
-      .allowExcessArguments(false)
       .helpOption("--help", "show help")
       .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "aorta: ")) });
   }

@@ -23,6 +23,8 @@ export interface NodeConfig {
   /** Absolute. */
   readonly dataFolder: string;
   readonly name: string;
+  /** That `name` was chosen, and not made up from the host's: then the folder of a server of another name is a mistake. */
+  readonly isNameChosen?: true;
   /** Domain to found; a folder that has a domain already must have this one. */
   readonly domain?: string;
   /** Token of the domain to join; unused in a folder that has joined already. */
@@ -118,6 +120,7 @@ function complete(values: OptionValues): NodeConfig {
   return {
     dataFolder,
     name: values.name ?? defaultName(sip[0]),
+    ...(values.name !== undefined && { isNameChosen: true }),
     ...(values.domain !== undefined && { domain: values.domain }),
     ...(values.join !== undefined && { joinToken: values.join }),
     sip,

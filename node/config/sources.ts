@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
-import { suggestion } from "./did-you-mean.ts";
+import { suggestion } from "../runtime/did-you-mean.ts";
 import type { OptionValues } from "./option-schemas.ts";
 import { optionSchemas } from "./option-schemas.ts";
 import type { OptionName } from "./options.ts";

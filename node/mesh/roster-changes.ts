@@ -1,6 +1,7 @@
 import { replicaGroupSize } from "../../dht-schema/replica-group.ts";
 import type { Roster, RosterServer } from "../../dht-schema/roster.ts";
 import { isJoint } from "../../dht-schema/roster.ts";
+import { suggestion } from "../runtime/did-you-mean.ts";
 import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 
 /** Whether the server with a number is linked, or this one. */
@@ -12,7 +13,13 @@ export function findServer(roster: Roster, named: string): RosterServer {
     ({ id, name, number }) => id === named || name === named || String(number) === named,
   );
   if (found !== undefined) return found;
-  throw new ConfigurationError("NO_SUCH_SERVER", `the roster has no server ${named}, by name, number or peer id`);
+  throw new ConfigurationError("NO_SUCH_SERVER", noSuchServer(roster, named));
+}
+
+/** What operators are told of a server that is not there. */
+export function noSuchServer({ servers }: { readonly servers: readonly { name: string }[] }, named: string): string {
+  const names = servers.map(({ name }) => name);
+  return `the roster has no server ${named}, by name, number or peer id${suggestion(named, names)}`;
 }
 
 /**

@@ -73,6 +73,8 @@ describe("a domain of two nodes, run by the aorta command", function () {
     const unknown = await aorta.run(["peer", "rome", ...at("berlin")]);
     expect(unknown.code).to.equal(1);
     expect(unknown.stderr).to.match(/^aorta: the roster has no server rome/);
+    const misspelt = await aorta.run(["roster", "remove", "Pariss", ...at("berlin")]);
+    expect(misspelt.stderr).to.match(/^aorta: the roster has no server Pariss, .* \(did you mean paris\?\)$/m);
   });
 
   it("shows the roster", async () => {
@@ -349,7 +351,7 @@ describe("a domain of two nodes, run by the aorta command", function () {
     expect(users.map(({ username }) => username)).to.deep.equal(["bob", "erin"]);
   });
 
-  it("refuses another domain or lease term for a folder that has one", async () => {
+  it("refuses another domain, lease term or name for a folder that has one", async () => {
     const up = ["up", ...at("berlin"), "--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0", "--log-level", "silent"];
     const domain = await aorta.run([...up, "--domain", "example.org"]);
     expect(domain).to.include({ code: 2 });
@@ -357,6 +359,9 @@ describe("a domain of two nodes, run by the aorta command", function () {
     const lease = await aorta.run([...up, "--lease", "9s"]);
     expect(lease).to.include({ code: 2 });
     expect(lease.stderr).to.contain("founded with a lease of 2s, not 9s");
+    const name = await aorta.run([...up, "--name", "wien"]);
+    expect(name).to.include({ code: 2 });
+    expect(name.stderr).to.contain("is the folder of berlin, a server of example.com, not of wien");
   });
 
   it("comes back as the same server, with its users and contacts, whatever way it ended", async () => {

@@ -24,6 +24,10 @@ describe("the aorta command", () => {
 
   const misused: Record<string, [string[], RegExp]> = {
     "a command that is misspelt": [["lokup", "alice"], /unknown command 'lokup'\n\(Did you mean lookup\?\)/],
+    "a command below another that is misspelt": [
+      ["roster", "remov", "s2"],
+      /unknown command 'remov' \(did you mean remove\?\)/,
+    ],
     "an option that is misspelt": [
       ["up", "--domian", "example.com"],
       /unknown option '--domian'\n\(Did you mean --domain\?\)/,
@@ -73,6 +77,24 @@ describe("the aorta command", () => {
     expect(code).to.equal(2);
     expect(stderr).to.match(/^aorta: this server belongs to no domain yet/);
   });
+
+  it("takes rm and remove for the same, whatever is removed", async () => {
+    for (const [what, ...whom] of [
+      ["user", "alice"],
+      ["contacts", "alice"],
+      ["list", "team"],
+      ["roster", "s2"],
+    ]) {
+      for (const word of ["rm", "remove"]) {
+        const { code, stderr } = await aorta.run([what!, word, ...whom]);
+        expect({ code, stderr }, `${what} ${word}`).to.deep.equal({
+          code: 1,
+          stderr:
+            "aorta: no node is running with data folder ./aorta-data (choose another with --data or AORTA_DATA)\n",
+        });
+      }
+    }
+  }).timeout(30_000);
 
   it("says which node it looked for when none is running, and exits with 1", async () => {
     const byFlag = await aorta.run(["status", "--data", "./here"]);

@@ -14,6 +14,7 @@ export function contactsCommand(): Command {
       (await import("./handler.ts")).showContacts(...given),
     );
   const remove = nodeCommand("rm", "remove a contact of a user, or all of them, as if their device had signed off")
+    .alias("remove")
     .argument("<user>", WHO)
     .argument("[contact]", "its URI, as aorta contacts shows it; all without it")
     .addHelpText("after", REMOVE + WHERE);

@@ -17,6 +17,7 @@ export function listCommand(): Command {
     )
     .addCommand(
       nodeCommand("remove", "remove a list; who is subscribed to it learns so at the next refresh")
+        .alias("rm")
         .argument("<list>", LIST)
         .action(async (...given: Parameters<typeof removeList>) => (await import("./handler.ts")).removeList(...given)),
     )

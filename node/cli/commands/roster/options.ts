@@ -1,6 +1,7 @@
 import type { Command } from "commander";
+import { suggestion } from "../../../runtime/did-you-mean.ts";
+import type { NodeOptions } from "../../find-node.ts";
 import { changeOptions, nodeCommand, withParent } from "../../find-node.ts";
-import type * as handler from "./handler.ts";
 
 const WHO = "its name, number or peer id";
 const TAKES_CHANGES =
@@ -10,15 +11,19 @@ const TAKES_CHANGES =
 export function rosterCommand(): Command {
   const command = nodeCommand("roster", "show the signed list of the domain's servers, or change it")
     .enablePositionalOptions()
-    .action(async (...given: Parameters<typeof handler.showRoster>) =>
-      (await import("./handler.ts")).showRoster(...given),
-    );
+    // What is no command below it would otherwise be an argument too many, though it is most often a slip.
+    .allowExcessArguments()
+    .action(async (options: NodeOptions, { args: [unknown] }: Command) => {
+      if (unknown !== undefined) refuseCommand(command, unknown);
+      await (await import("./handler.ts")).showRoster(options);
+    });
   const add = nodeCommand("add", "print a token that lets one server join; or let one that has joined hold replicas")
     .argument("[server]", `a server that has joined: ${WHO}`)
     .option("--ttl <duration>", "how long the token is good for", "1h")
     .option("--steward", "give the new server a copy of the domain's key, as a spare")
     .addHelpText("after", ADD + TAKES_CHANGES);
   const remove = nodeCommand("remove", "take servers out of the domain")
+    .alias("rm")
     .argument("<server...>", WHO)
     .option("--force", "they are switched off for good: wait for nothing but their leases")
     .addHelpText("after", REMOVE + TAKES_CHANGES);
@@ -40,6 +45,11 @@ export function rosterCommand(): Command {
   );
   steward.action(async (server: string) => (await import("./handler.ts")).steward(server, withParent(steward)));
   return command;
+}
+
+function refuseCommand(command: Command, unknown: string): never {
+  const known = command.commands.map((sub) => sub.name());
+  return command.error(`error: unknown command '${unknown}'${suggestion(unknown, known)}`);
 }
 
 const ADD = `

@@ -20,6 +20,7 @@ export function userCommand(): Command {
     )
     .addCommand(
       nodeCommand("remove", "let a user register no longer; registrations last until they expire")
+        .alias("rm")
         .argument("<user>", WHO)
         .action(async (...given: Parameters<typeof removeUser>) => (await import("./handler.ts")).removeUser(...given)),
     )

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { editDistance, nearest, suggestion } from "../../../node/config/did-you-mean.ts";
+import { editDistance, nearest, suggestion } from "../../../node/runtime/did-you-mean.ts";
 
 /** The definition, slow and obvious. */
 function slowDistance(a: string, b: string): number {
