@@ -12,7 +12,7 @@ import type { ResourceList, User } from "../storage/ports.ts";
 import type { NodeView, ServerRef, UserView } from "./node-view.ts";
 import { parseUser } from "./parse-user.ts";
 import { formatMetrics, PROMETHEUS_TYPE } from "./prometheus.ts";
-import { checkNoList, checkNotServed, checkNoUser } from "./user-or-list.ts";
+import { checkNoLists, checkNotServed, checkNoUser } from "./user-or-list.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
 export interface AdminApiOptions {
@@ -35,6 +35,7 @@ const userBody = z.strictObject({
   ha1Md5: z.string().regex(/^[0-9a-f]{32}$/),
   ha1Sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
+const usersBody = z.strictObject({ users: z.array(userBody).min(1).max(limits.admin.usersPerImport) });
 const listBody = z.strictObject({
   uri: z.string(),
   owner: z.string(),
@@ -204,10 +205,20 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
   api.post("/v1/users", async (request, reply) => {
     const body = userBody.parse(request.body);
     const aor = parseUser(body.aor, view.roster().domain);
-    checkNoList(aor, view.lists);
     const user = { ...body, aor, realm: domainOf(aor) };
+    checkNoLists([user], view.lists);
     view.users.put(user);
     return reply.status(201).send(withoutSecrets(user));
+  });
+  api.post("/v1/users/import", { bodyLimit: limits.admin.usersBytes }, async (request, reply) => {
+    const { domain } = view.roster();
+    const users = usersBody.parse(request.body).users.map((user) => {
+      const aor = parseUser(user.aor, domain);
+      return { ...user, aor, realm: domainOf(aor) };
+    });
+    checkNoLists(users, view.lists);
+    view.users.putAll(users);
+    return reply.status(204).send();
   });
   api.delete<AorParams>("/v1/users/:aor", async (request, reply) => {
     const aor = parseUser(request.params.aor, view.roster().domain);

@@ -280,7 +280,7 @@ export interface NodeView {
   /** @param everywhere whether the other servers of the domain are asked too */
   history(query: HistoryQuery, everywhere: boolean): Promise<HistoryView>;
   /** Secrets never leave by the API. */
-  readonly users: Pick<UserStore, "put" | "remove" | "list" | "has">;
+  readonly users: Pick<UserStore, "put" | "putAll" | "remove" | "list" | "has">;
   /** Buddy lists of the domain. */
   readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
 }

@@ -20,7 +20,9 @@ export function checkNotServed({ aor, owner }: LookupView): void {
 }
 
 /** @throws {ConfigurationError} `IS_LIST` */
-export function checkNoList(aor: Aor, lists: Pick<ResourceListStore, "list">): void {
-  if (lists.list().some((list) => list.uri === aor))
-    throw new ConfigurationError("IS_LIST", `${aor} is a list: nobody could watch a user of that address`);
+export function checkNoLists(users: readonly { readonly aor: Aor }[], lists: Pick<ResourceListStore, "list">): void {
+  const uris = new Set(lists.list().map(({ uri }) => uri));
+  const list = users.find(({ aor }) => uris.has(aor));
+  if (list !== undefined)
+    throw new ConfigurationError("IS_LIST", `${list.aor} is a list: nobody could watch a user of that address`);
 }

@@ -344,8 +344,12 @@ export const limits = {
     stopMs: 1_000,
   },
   admin: {
-    /** A request to the admin API; the largest is a user with secrets. A larger one is answered 413. */
+    /** A request to the admin API, where it does not bring users. A larger one is answered 413. */
     bodyBytes: 16 * 1024,
+    /** Users in one request: written in one transaction, during which the node does nothing else. */
+    usersPerImport: 500,
+    /** A request that brings users; the largest has some 700 octets each. */
+    usersBytes: 512 * 1024,
     /** Bindings in one answer; more are counted, not listed. */
     bindings: 100_000,
     /** `aorta watch` at once. Another is answered 503. */

@@ -24,6 +24,8 @@ export interface UserStore {
   find(username: string, realm: string): User | undefined;
   has(aor: Aor): boolean;
   put(user: User): void;
+  /** All of them or none. */
+  putAll(users: readonly User[]): void;
   remove(aor: Aor): boolean;
   list(): readonly User[];
 }

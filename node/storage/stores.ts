@@ -38,22 +38,22 @@ export function createUserStore(database: Database): UserStore {
   );
   const remove = database.prepare("DELETE FROM user WHERE aor = ?");
   const list = database.prepare("SELECT * FROM user ORDER BY aor");
+  const putOne = ({ aor, username, realm, ha1Md5, ha1Sha256 }: User): void => {
+    const holder = find.get(username, realm);
+    if (holder !== undefined && holder["aor"] !== aor) {
+      const message = `${username} is the user name of ${String(holder["aor"])} already`;
+      throw new ConfigurationError("USERNAME_TAKEN", message);
+    }
+    put.run(aor, username, realm, ha1Md5, ha1Sha256);
+  };
   return {
     find(username, realm) {
       const row = find.get(username, realm);
       return row && userOf(row);
     },
     has: (aor) => has.get(aor) !== undefined,
-    put(user) {
-      const holder = find.get(user.username, user.realm);
-      if (holder !== undefined && holder["aor"] !== user.aor) {
-        throw new ConfigurationError(
-          "USERNAME_TAKEN",
-          `${user.username} is the user name of ${String(holder["aor"])} already`,
-        );
-      }
-      database.durably(() => put.run(user.aor, user.username, user.realm, user.ha1Md5, user.ha1Sha256));
-    },
+    put: (user) => database.durably(() => putOne(user)),
+    putAll: (users) => database.durably(() => users.forEach(putOne)),
     remove: (aor) => database.durably(() => remove.run(aor)) > 0,
     list: () => list.all().map(userOf),
   };

@@ -172,6 +172,20 @@ describe("the admin API", () => {
     expect((await call({ method: "DELETE", url: "/v1/users/alice" }))[0]).to.equal(404);
   });
 
+  it("adds many users by one request, or none of them", async () => {
+    const post = (names: readonly string[]) => {
+      const users = names.map((name) => ({ aor: name, username: name, ...ha1 }));
+      return call({ method: "POST", url: "/v1/users/import", payload: { users } });
+    };
+    const names = Array.from({ length: 500 }, (_, index) => `${"long-name-".repeat(9)}${index}`);
+    expect(await post(names)).to.deep.equal([204, undefined]);
+    expect(view.users.list().map(({ username }) => username)).to.have.members(names);
+    expect((await post([...names, "one-more"]))[1]).to.satisfy(refusal("BAD_REQUEST", /users/));
+    expect((await post(["alice", "alice@example.org"]))[1]).to.satisfy(refusal("FOREIGN_DOMAIN", /no user/));
+    expect(view.users.list()).to.have.length(500);
+    for (const name of names) view.users.remove(parseAor(`sip:${name}@example.com`));
+  });
+
   it("refuses a user by the name of a list, whom nobody could watch", async () => {
     const friends = { uri: "joe-friends", owner: "joe", members: ["alice"] };
     expect((await call({ method: "POST", url: "/v1/lists", payload: friends }))[0]).to.equal(201);

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { once } from "node:events";
-import { readFileSync, statSync, truncateSync } from "node:fs";
+import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
@@ -321,6 +321,30 @@ describe("a domain of two nodes, run by the aorta command", function () {
     const { code, stderr } = await aorta.run(["status", ...at("later"), "--wait", "100ms"]);
     expect(code).to.equal(1);
     expect(stderr).to.match(/^aorta: no node is running/);
+  });
+
+  it("imports the users of a file, all or none, into a node that runs and into one that does not", async () => {
+    const file = (lines: readonly string[]) => {
+      writeFileSync(aorta.path("users"), lines.join("\n"));
+      return ["user", "import", aorta.path("users")];
+    };
+    const wrong = await aorta.run([...file(["walter:fish", "custer"]), ...at("paris")]);
+    expect(wrong).to.deep.equal({
+      code: 2,
+      stdout: "",
+      stderr: "aorta: no user was stored:\n  line 2: expected user:password\n",
+    });
+    const many = Array.from({ length: 1200 }, (_, index) => `u${index}:p${index}`);
+    expect(await aorta.run([...file(many), ...at("paris")])).to.deep.equal({
+      code: 0,
+      stdout: "1200 users may register in realm example.com.\n",
+      stderr: "",
+    });
+    expect(await aorta.json<UserView[]>("user", "list", ...at("paris"))).to.have.length(1200);
+    expect(await aorta.run(["user", "import", "nowhere", ...at("paris")])).to.include({ code: 2 });
+    expect((await aorta.run(["user", "import", "-", ...at("paris")], { input: "dora:cat\n" })).stdout).to.match(
+      /^1 user/,
+    );
   });
 
   it("keeps the socket, the keys and the users from other users of the machine", () => {

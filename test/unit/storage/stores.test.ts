@@ -7,6 +7,7 @@ import { useFolders } from "./folders.ts";
 
 const alice = parseAor("sip:alice@example.com");
 const bob = parseAor("sip:bob@example.com");
+const carol = parseAor("sip:carol@example.com");
 
 const user = (over: Partial<User> = {}): User => ({
   aor: alice,
@@ -70,6 +71,10 @@ for (const kind of ["disk", "memory"] as const) {
 
     it("refuse a user name that is another user's", () => {
       storage.users.put(user());
+      expect(() => storage.users.putAll([user({ aor: carol, username: "carol" }), user({ aor: bob })]))
+        .to.throw("alice is the user name of")
+        .with.property("code", "USERNAME_TAKEN");
+      expect(storage.users.has(carol), "all or none").to.equal(false);
       expect(() => storage.users.put(user({ aor: bob })))
         .to.throw("alice is the user name of sip:alice@example.com already")
         .with.property("code", "USERNAME_TAKEN");

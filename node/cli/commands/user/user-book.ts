@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Aor } from "../../../../dht-schema/aor.ts";
 import type { RosterView, UserView } from "../../../admin/node-view.ts";
-import { checkNoList } from "../../../admin/user-or-list.ts";
+import { checkNoLists } from "../../../admin/user-or-list.ts";
 import { RosterKeeper } from "../../../mesh/roster-keeper.ts";
 import { AortaError, ConfigurationError } from "../../../runtime/errors.ts";
 import { silentLogger } from "../../../runtime/logger.ts";
@@ -15,8 +15,10 @@ import { clientOf } from "../../find-node.ts";
 /** The users of a node, wherever they can be reached. */
 export interface UserBook {
   readonly domain: string;
-  /** @throws {ConfigurationError} `IS_LIST` */
+  /** @throws {ConfigurationError} `IS_LIST`, `USERNAME_TAKEN` */
   put(user: User): Promise<void>;
+  /** All of them or none; as {@link put}. */
+  putAll(users: readonly User[]): Promise<void>;
   /** Whether there was such a user. */
   remove(aor: Aor): Promise<boolean>;
   list(): Promise<readonly UserView[]>;
@@ -41,6 +43,7 @@ async function onlineBook(options: NodeOptions): Promise<UserBook> {
   return {
     domain,
     put: ({ realm: _realm, ...user }) => client.post("/v1/users", user),
+    putAll: (users) => client.post("/v1/users/import", { users: users.map(({ realm: _realm, ...user }) => user) }),
     remove: (aor) =>
       client.delete(`/v1/users/${encodeURIComponent(aor)}`).then(
         () => true,
@@ -66,8 +69,12 @@ async function offlineBook(folder: string): Promise<UserBook> {
     return {
       domain: roster.roster.domain,
       async put(user) {
-        checkNoList(user.aor, lists);
+        checkNoLists([user], lists);
         users.put(user);
+      },
+      async putAll(added) {
+        checkNoLists(added, lists);
+        users.putAll(added);
       },
       remove: async (aor) => users.remove(aor),
       list: async () => users.list().map(({ aor, username, realm }) => ({ aor, username, realm })),
