@@ -1,6 +1,7 @@
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { DAMAGE_ADVICE } from "../runtime/damage-advice.ts";
 import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import type { Settings } from "../storage/ports.ts";
 import { setting } from "./settings-names.ts";
@@ -72,10 +73,7 @@ export function readCounter(settings: Settings, name: string): number {
   if (stored === undefined) return 0;
   const text = new TextDecoder().decode(stored);
   if (!/^\d{1,15}$/.test(text)) {
-    throw new OperationalError(
-      "DAMAGED_SETTING",
-      `the stored setting ${name} is damaged: restore the data folder from a backup`,
-    );
+    throw new OperationalError("DAMAGED_SETTING", `the stored setting ${name} is damaged. ${DAMAGE_ADVICE}`);
   }
   return Number(text);
 }
@@ -86,11 +84,5 @@ export function writeCounter(settings: Settings, name: string, value: number): v
 }
 
 function damaged(what: string, cause: unknown): OperationalError {
-  return new OperationalError(
-    "DAMAGED_KEY",
-    `${what} is stored but damaged: restore the data folder from a backup, or join anew with an empty one`,
-    {
-      cause,
-    },
-  );
+  return new OperationalError("DAMAGED_KEY", `${what} is stored but damaged. ${DAMAGE_ADVICE}`, { cause });
 }

@@ -4,6 +4,7 @@ import { decode, encode, flag, list, struct, text, uint } from "../../dht-schema
 import { INVITE_SECRET_BYTES, inviteSecretHash } from "../../dht-schema/invite-token.ts";
 import type { JoinRefusal } from "../../dht-schema/join-messages.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { DAMAGE_ADVICE } from "../runtime/damage-advice.ts";
 import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { InviteStore, Settings } from "../storage/ports.ts";
@@ -89,7 +90,7 @@ export class InviteBook {
     } catch (cause) {
       throw new OperationalError(
         "DAMAGED_SETTING",
-        `the stored setting ${setting.redeemed} is damaged: restore the data folder from a backup`,
+        `the stored setting ${setting.redeemed} is damaged. ${DAMAGE_ADVICE}`,
         { cause },
       );
     }

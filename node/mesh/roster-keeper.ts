@@ -2,6 +2,7 @@ import { generateKeyPair, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import type { Roster } from "../../dht-schema/roster.ts";
 import { isNewerRoster, openRoster, rosterDigest, signRoster } from "../../dht-schema/roster.ts";
+import { DAMAGE_ADVICE } from "../runtime/damage-advice.ts";
 import { OperationalError, assert } from "../runtime/errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -68,13 +69,7 @@ export class RosterKeeper {
       this.#hold({ domainPublicKey, domainKey: loadDomainKey(this.#settings), roster, signed });
     } catch (cause) {
       if (cause instanceof OperationalError) throw cause;
-      throw new OperationalError(
-        "DAMAGED_ROSTER",
-        "the stored roster is damaged: restore the data folder from a backup, or join anew with an empty one",
-        {
-          cause,
-        },
-      );
+      throw new OperationalError("DAMAGED_ROSTER", `the stored roster is damaged. ${DAMAGE_ADVICE}`, { cause });
     }
     return true;
   }

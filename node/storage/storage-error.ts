@@ -1,3 +1,4 @@
+import { DAMAGE_ADVICE } from "../runtime/damage-advice.ts";
 import { AortaError, OperationalError } from "../runtime/errors.ts";
 
 // Primary result codes: https://www.sqlite.org/rescode.html
@@ -19,12 +20,7 @@ export function isBusy(error: unknown): boolean {
 
 /** The error for a file whose content SQLite cannot trust. Nothing has been changed in it. */
 export function damaged(file: string, detail: string, cause?: unknown): OperationalError {
-  return new OperationalError(
-    "DATABASE_DAMAGED",
-    `${file} is damaged (${detail}). Nothing was changed. Restore it from a backup, ` +
-      "or move the data folder away and let this server join anew with an invite.",
-    { cause },
-  );
+  return new OperationalError("DATABASE_DAMAGED", `${file} is damaged (${detail}). ${DAMAGE_ADVICE}`, { cause });
 }
 
 /** Ours for an error of SQLite: `DISK_FULL`, `DATABASE_DAMAGED`, or `STORAGE_FAILED` for the rest; what is ours already stays. */

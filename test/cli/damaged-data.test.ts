@@ -1,4 +1,4 @@
-import { cpSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
@@ -31,6 +31,19 @@ describe("a node whose data is not what it left", function () {
     expect(code).to.equal(1);
     expect(stderr).to.match(/ballot ceiling is damaged.*join anew/s);
     expect(stderr).to.not.contain("    at ");
+  });
+
+  it("does not start on a damaged database, and sends nobody to a backup whom it would give a second owner", async () => {
+    const node = await aorta.up("turin", "--domain", "example.com");
+    await node.end("SIGTERM");
+    truncateSync(join(aorta.path("turin"), "aorta.db"), 20_000);
+    const listeners = ["--sip", "127.0.0.1:0", "--mesh", "127.0.0.1:0"];
+    const { code, stderr } = await aorta.run(["up", "--data", aorta.path("turin"), ...listeners]);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(
+      /aorta\.db is damaged \(.*\)\. Nothing was changed\. Where other servers .* join anew with an invite/,
+    );
+    expect(stderr).to.match(/A backup is for a domain that has no other server$/m);
   });
 
   it("goes on without its history when that is damaged, says so, and keeps messages again in a new one", async () => {
