@@ -254,10 +254,10 @@ function checkList({ uri, members }: ResourceList, { users, lists }: NodeView): 
   checkNoUser(uri, users);
   const others = new Map(lists.list().map((list) => [list.uri, list.members]));
   if (expandList(members, (member) => others.get(member), uri).kind === "too-large") {
-    const { members: most, depth } = limits.presence.lists;
+    const { members: most, depth, uriBytes } = limits.presence.lists;
     throw new ConfigurationError(
       "LIST_TOO_LARGE",
-      `with the lists on it, it has more than ${most} users or ${depth} levels`,
+      `with the lists on it, it has more than ${most} users, addresses of more than ${uriBytes} octets in all, or more than ${depth} levels`,
     );
   }
 }

@@ -104,11 +104,9 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
         { cause },
       );
     }
-    throw new ConfigurationError(
-      "CANNOT_LISTEN",
-      `the mesh cannot listen on ${listen.join(", ")}: ${(cause as Error).message}`,
-      { cause },
-    );
+    // libp2p's own message has advice for programmers, and a stack.
+    const [, why = (cause as Error).message] = /Error: (listen [^\n]*)/.exec(text) ?? [];
+    throw new ConfigurationError("CANNOT_LISTEN", `the mesh cannot listen on ${listen.join(", ")}: ${why}`, { cause });
   }
 }
 

@@ -1,8 +1,8 @@
 /** The candidate that `word` is most likely a slip of, or `undefined` when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // A third of the letters may be wrong, two at least.
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  // A third of the letters may be wrong, two at least; but not all of them.
+  let bestDistance = Math.min(Math.max(2, Math.floor(word.length / 3)), word.length - 1) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {

@@ -344,8 +344,8 @@ export const limits = {
     stopMs: 1_000,
   },
   admin: {
-    /** A request to the admin API, where it does not bring users. A larger one is answered 413. */
-    bodyBytes: 16 * 1024,
+    /** A request to the admin API, where it does not bring users; the largest is a list of 200 with the longest addresses, which is then told why it is none. A larger one is answered 413. */
+    bodyBytes: 64 * 1024,
     /** Users in one request: written in one transaction, during which the node does nothing else. */
     usersPerImport: 500,
     /** A request that brings users; the largest has some 700 octets each. */

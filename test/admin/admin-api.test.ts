@@ -148,6 +148,10 @@ describe("the admin API", () => {
     const many = (prefix: string) => Array.from({ length: 150 }, (_, index) => `${prefix}${index}`);
     expect((await post({ uri: "half", members: many("a") }))[0]).to.equal(201);
     expect((await post({ members: [...many("b"), "half"] }))[1]).to.satisfy(refusal("LIST_TOO_LARGE", /200 users/));
+    const longNames = Array.from({ length: 200 }, (_, index) => `sip:${"n".repeat(230)}${100 + index}@example.com`);
+    expect((await post({ members: longNames }))[1]).to.satisfy(
+      refusal("LIST_TOO_LARGE", /addresses of more than 8192 octets/),
+    );
     expect((await post({ members: [] }))[1]).to.satisfy(refusal("BAD_REQUEST", /members/));
     expect((await post({ owner: "joe@example.org" }))[1]).to.satisfy(refusal("FOREIGN_DOMAIN", /no user/));
     view.users.put({ aor: parseAor("sip:ann@example.com"), username: "ann", realm: "example.com", ...ha1 });
@@ -249,7 +253,7 @@ describe("the admin API", () => {
   it("refuses bodies that are malformed or too large, and paths that are not there", async () => {
     const headers = { "content-type": "application/json" };
     expect((await call({ method: "POST", url: "/v1/invites", headers, payload: "{" }))[0]).to.equal(400);
-    expect((await call({ method: "POST", url: "/v1/users", headers, payload: `"${"x".repeat(20_000)}"` }))[0]).to.equal(
+    expect((await call({ method: "POST", url: "/v1/users", headers, payload: `"${"x".repeat(70_000)}"` }))[0]).to.equal(
       413,
     );
     expect((await call("/v1/nothing"))[1]).to.satisfy(refusal("NO_SUCH_PATH", /GET \/v1\/nothing/));

@@ -96,6 +96,15 @@ describe("the aorta command", () => {
     }
   }).timeout(30_000);
 
+  it("says in a line why the mesh cannot listen", async () => {
+    const listeners = ["--sip", "127.0.0.1:0", "--mesh", "192.0.2.77:4060"];
+    const { code, stderr } = await aorta.run(["up", "--domain", "example.com", "--data", "unheard", ...listeners]);
+    expect(code).to.equal(2);
+    expect(stderr).to.match(
+      /^aorta: the mesh cannot listen on \/ip4\/192\.0\.2\.77\/tcp\/4060: listen EADDRNOTAVAIL: .*\n$/,
+    );
+  });
+
   it("says which node it looked for when none is running, and exits with 1", async () => {
     const byFlag = await aorta.run(["status", "--data", "./here"]);
     expect(byFlag).to.include({ code: 1, stdout: "" });

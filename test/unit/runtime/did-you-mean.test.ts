@@ -27,6 +27,11 @@ describe("a suggestion", () => {
     expect(suggestion("LOGLEVEL", names)).to.equal(" (did you mean log-level?)");
   });
 
+  it("has a letter in common with the word, however short that is", () => {
+    expect(nearest("s4", ["m1", "s1"])).to.equal("s1");
+    expect(nearest("zz", ["m1", "s1"])).to.equal(undefined);
+  });
+
   it("is not made when nothing is near", () => {
     expect(nearest("colour", names)).to.equal(undefined);
     expect(suggestion("xyz", names)).to.equal("");
