@@ -1,5 +1,7 @@
 import type { Connection, ConnectionGater, Libp2p, Stream, StreamHandler } from "@libp2p/interface";
+import { systemClock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
+import { LineLimit } from "../runtime/line-limit.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Admission, Standing } from "./admission.ts";
@@ -16,6 +18,7 @@ export class Guard {
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #strangers = new Map<Connection, NodeJS.Timeout>();
+  readonly #lines = new LineLimit(limits.mesh.strangerLinesPerSecond);
 
   constructor(admission: Admission, counters: Counters, logger: Logger) {
     this.#admission = admission;
@@ -131,7 +134,8 @@ export class Guard {
 
   #refuse(peer: string, what: string): void {
     this.#counters.add(meshCounter.strangersRefused);
-    this.#logger.warn({ peer }, `stranger ${what}`);
+    const leftOut = this.#lines.take(systemClock.monotonicMs());
+    if (leftOut !== undefined) this.#logger.warn({ peer, ...leftOut }, `stranger ${what}`);
   }
 }
 

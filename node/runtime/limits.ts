@@ -126,6 +126,8 @@ export const limits = {
     strangers: 8,
     /** How long a stranger may stay without having joined. */
     strangerMs: 2000,
+    /** In the log, of strangers that were refused: anybody can be as many of them as they like. All are counted. */
+    strangerLinesPerSecond: 5,
     /** A whole join, dial included; beyond, it fails with `JOIN_UNREACHABLE` and can be repeated. */
     joinMs: 10_000,
     /** Longest life of an invite. A longer one is refused when it is made. */
