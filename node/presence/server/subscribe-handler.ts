@@ -116,8 +116,14 @@ export class SubscribeHandler {
     });
     this.#registry.subscriptionStarted(subscription);
     // The 200 leaves before the first NOTIFY is thought of.
-    this.#accept(incoming, subscription, { expiresSeconds, suppressed: false });
-    admission.join(subscription);
+    const begin = (isKept: boolean) => {
+      if (!isKept) this.#context.counters.add("presence.disk_failures");
+      this.#accept(incoming, subscription, { expiresSeconds, suppressed: false });
+      if (!subscription.isOver) admission.join(subscription);
+    };
+    // And after what has to outlive the process is on disk, or cannot be: nobody would miss a NOTIFY before the next refresh.
+    if (subscription.isKept) this.#context.storage.group.join({ done: begin });
+    else begin(true);
   }
 
   #accept(

@@ -125,6 +125,11 @@ export class Subscription implements Task, Watcher {
     return this.#core.wasActive;
   }
 
+  /** Whether it is to be on disk. */
+  get isKept(): boolean {
+    return this.#cseqsUntil > 0;
+  }
+
   get expiresAtMs(): number {
     return this.#core.expiresAtMs;
   }
