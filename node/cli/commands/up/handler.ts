@@ -30,6 +30,7 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   // Loaded only now: it brings libp2p along, which a mistake in the settings need not wait for.
   const { createAortaNode } = await import("../../../aorta-node.ts");
   const logger = createLogger(config.logLevel);
+  outliveReaders(process.stdout, process.stderr);
   const node = createAortaNode(config, { logger });
   const stopAsked = signalled();
   const start = withProgress(config.joinToken === undefined ? "starting" : "joining", node.start());
@@ -58,6 +59,11 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   if (!json && departed === undefined) print(`${status.server.name} has let go of its users and stopped.`);
   // Nothing is left to do; what libraries still wait for is of no interest.
   process.exit(departed === undefined || departed.inOrder ? exitCode.ok : exitCode.failure);
+}
+
+/** Other commands end with whoever reads what they print. A node does not, nor does it when that goes to a full disk. */
+function outliveReaders(...streams: readonly NodeJS.WriteStream[]): void {
+  for (const stream of streams) stream.removeAllListeners("error").on("error", () => {});
 }
 
 /** An operator who has just renewed a certificate must not lose the node over a mistake in it. */
