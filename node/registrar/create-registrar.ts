@@ -326,7 +326,7 @@ class RegistrarDriver implements Registrar {
   }
 
   #refuse(incoming: IncomingRequest, why: Refusal): void {
-    this.#counters.add("registrar.refused");
+    this.#counters.add(`registrar.refused.${why.status}`);
     incoming.respond(refusal(incoming.request, why));
   }
 

@@ -182,7 +182,7 @@ export class PublishHandler {
   }
 
   #answer(incoming: IncomingRequest, answer: Answer): void {
-    this.#context.counters.add("presence.publish_refused");
+    this.#context.counters.add(`presence.publish_refused.${answer.status}`);
     respond(incoming, answer);
   }
 }

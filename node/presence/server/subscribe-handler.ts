@@ -145,7 +145,7 @@ export class SubscribeHandler {
   }
 
   #refuse(incoming: IncomingRequest, answer: Answer): void {
-    this.#context.counters.add("presence.subscribe_refused");
+    this.#context.counters.add(`presence.subscribe_refused.${answer.status}`);
     respond(incoming, answer);
   }
 }

@@ -82,6 +82,7 @@ describe("a PUBLISH that breaks a rule", () => {
       const { server, alice, send } = alone();
       const response = await send(request(alice, "PUBLISH", fields, body));
       expect(response.status).to.equal(status);
+      expect(server.counters.get(`presence.publish_refused.${status}`)).to.equal(1);
       if (header !== undefined) expect(response.headers.get(header[0])).to.equal(header[1]);
       expect(server.presence.hasPublications(alice.aor)).to.equal(false);
     });

@@ -31,6 +31,7 @@ describe("as many devices of one user as the operator allows", () => {
     const phones = Array.from({ length: 20 }, (_, at) => `<sip:phone${at}@192.0.2.${at + 1}>`);
     expect((await register(phones)).status).to.equal(200);
     expect((await register(["<sip:one-more@192.0.2.99>"])).status).to.equal(403);
+    expect(node.counters.get("registrar.refused.403"), "an operator sees of what kind it was").to.equal(1);
     const { status, headers } = await register([]);
     expect([status, headers.all("Contact").length]).to.deep.equal([200, 20]);
   });
