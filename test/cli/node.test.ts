@@ -342,6 +342,13 @@ describe("a domain of two nodes, run by the aorta command", function () {
     });
     expect(await aorta.json<UserView[]>("user", "list", ...at("paris"))).to.have.length(1200);
     expect(await aorta.run(["user", "import", "nowhere", ...at("paris")])).to.include({ code: 2 });
+    writeFileSync(aorta.path("latin1"), Buffer.from("m\u00fcller:brot", "latin1"));
+    const latin1 = await aorta.run(["user", "import", aorta.path("latin1"), ...at("paris")]);
+    expect(`${latin1.code},${latin1.stderr}`).to.match(/^2,aorta: .*latin1 cannot be read: .*utf-8/);
+    const marked = ["user", "import", "-", "--json", ...at("paris")];
+    expect((await aorta.run(marked, { input: "\uFEFFmarked:x\n" })).code).to.equal(0);
+    const usernames = (await aorta.json<UserView[]>("user", "list", ...at("paris"))).map(({ username }) => username);
+    expect(usernames).to.include("marked");
     expect((await aorta.run(["user", "import", "-", ...at("paris")], { input: "dora:cat\n" })).stdout).to.match(
       /^1 user/,
     );

@@ -40,10 +40,10 @@ async function putAll(book: UserBook, users: readonly User[]): Promise<void> {
   }
 }
 
-/** @throws {ConfigurationError} `NO_FILE` */
+/** Without the mark that some editors begin a file with. In another encoding names and passwords would be others. @throws {ConfigurationError} `NO_FILE` */
 function read(file: string): string {
   try {
-    return readFileSync(file === "-" ? process.stdin.fd : file, "utf8");
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file === "-" ? process.stdin.fd : file));
   } catch (cause) {
     throw new ConfigurationError("NO_FILE", `${file} cannot be read: ${(cause as Error).message}`, { cause });
   }
