@@ -4,6 +4,7 @@ import { request } from "node:http";
 import { createInterface } from "node:readline";
 import type { ErrorBody } from "../admin/admin-api.ts";
 import { AortaError } from "../runtime/errors.ts";
+import { limits } from "../runtime/limits.ts";
 
 /** Where a node's admin API is. */
 export type AdminEndpoint = { readonly socketPath: string } | { readonly host: string; readonly port: number };
@@ -31,10 +32,15 @@ export class AdminClient {
   /**
    * One request; the body of its answer, `undefined` when it has none.
    * @throws {AdminRefusal} when the answer is no success
-   * @throws {NodeJS.ErrnoException} when there is nobody to ask
+   * @throws {NodeJS.ErrnoException} when there is nobody to ask; `ABORT_ERR` when who is there does not answer
    */
-  async call<Answer>(method: "GET" | "POST" | "DELETE", path: string, body?: object): Promise<Answer> {
-    const response = await this.#send(method, path, body, undefined);
+  async call<Answer>(
+    method: "GET" | "POST" | "DELETE",
+    path: string,
+    body?: object,
+    answerMs: number = limits.admin.answerMs,
+  ): Promise<Answer> {
+    const response = await this.#send(method, path, body, AbortSignal.timeout(answerMs));
     return JSON.parse((await textOf(response)) || "null") as Answer;
   }
 

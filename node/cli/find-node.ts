@@ -69,7 +69,7 @@ async function untilUp(client: NodeClient, waitMs: number): Promise<void> {
   const deadlineMs = performance.now() + waitMs;
   for (;;) {
     try {
-      await client.get("/healthz");
+      await client.get("/healthz", Math.max(1, Math.ceil(deadlineMs - performance.now())));
       return;
     } catch (error) {
       if (performance.now() > deadlineMs) throw error;
@@ -95,9 +95,9 @@ export class NodeClient {
       admin === undefined ? `with data folder ${data} (choose another with --data or AORTA_DATA)` : `at ${admin}`;
   }
 
-  /** @throws {OperationalError} `NODE_DOWN` @throws {AdminRefusal} */
-  get<Answer>(path: string): Promise<Answer> {
-    return this.#client.call<Answer>("GET", path).catch((error: unknown) => this.#explain(error));
+  /** @throws {OperationalError} `NODE_DOWN`, `NODE_SILENT` @throws {AdminRefusal} */
+  get<Answer>(path: string, answerMs?: number): Promise<Answer> {
+    return this.#client.call<Answer>("GET", path, undefined, answerMs).catch((error: unknown) => this.#explain(error));
   }
 
   /** Errors as {@link get}. */
@@ -123,6 +123,9 @@ export class NodeClient {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ECONNREFUSED") {
       throw new OperationalError("NODE_DOWN", `no node is running ${this.#where}`, { cause: error });
+    }
+    if (code === "ABORT_ERR") {
+      throw new OperationalError("NODE_SILENT", `the node ${this.#where} does not answer`, { cause: error });
     }
     if (code === "EACCES") {
       throw new OperationalError("NODE_FOREIGN", `the node ${this.#where} belongs to another user`, { cause: error });

@@ -348,6 +348,8 @@ export const limits = {
   admin: {
     /** A request to the admin API, where it does not bring users; the largest is a list of 200 with the longest addresses, which is then told why it is none. A larger one is answered 413. */
     bodyBytes: 64 * 1024,
+    /** How long a command waits for an answer: a node that stands still would keep it for ever. */
+    answerMs: 60_000,
     /** Users in one request: written in one transaction, during which the node does nothing else. */
     usersPerImport: 500,
     /** A request that brings users; the largest has some 700 octets each. */

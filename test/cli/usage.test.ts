@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { version } from "../../node/runtime/version.ts";
 import { Aorta } from "./aorta.ts";
@@ -113,6 +115,19 @@ describe("the aorta command", () => {
     expect((await aorta.run(["roster"])).stderr).to.contain("data folder ./aorta-data ");
     expect((await aorta.run(["roster", "--admin", "127.0.0.1:1"])).stderr).to.equal(
       "aorta: no node is running at 127.0.0.1:1\n",
+    );
+  });
+
+  it("waits for a node that stands still no longer than it was told to", async () => {
+    const mute = createServer();
+    mkdirSync(aorta.path("mute"));
+    mute.listen(aorta.path("mute/admin.sock"));
+    await once(mute, "listening");
+    const { code, stderr } = await aorta.run(["status", "--data", "mute", "--wait", "300ms"]);
+    mute.close();
+    expect(code).to.equal(1);
+    expect(stderr).to.contain(
+      "aorta: the node with data folder mute (choose another with --data or AORTA_DATA) does not answer\n",
     );
   });
 
