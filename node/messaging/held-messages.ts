@@ -7,6 +7,7 @@ import type { OwnerRouter } from "../federation/route-to-owner.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
+import { LineLimit } from "../runtime/line-limit.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -76,6 +77,8 @@ export class HeldMessages {
   /** Names of the messages that are being delivered. */
   readonly #underWay = new Set<string>();
   readonly #deliveries = new Set<Promise<void>>();
+  /** Where the disk is full, every message is one: what there is to say of it would fill the disk of the log as well. */
+  readonly #failures = new LineLimit(limits.messaging.failureLinesPerSecond);
   #endSweep = () => {};
   #stopListening = () => {};
   #state: "new" | "running" | "stopping" | "closed" = "new";
@@ -176,7 +179,8 @@ export class HeldMessages {
       if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMsOf(request), message })) return true;
     } catch (error) {
       counters.add("messaging.held_failed");
-      logger.error({ err: error, recipient: to }, "a message could not be held");
+      const leftOut = this.#failures.take(clock.monotonicMs());
+      if (leftOut !== undefined) logger.error({ err: error, recipient: to, ...leftOut }, "a message could not be held");
       return false;
     }
     counters.add("messaging.held");

@@ -272,6 +272,8 @@ export const limits = {
     bodyBytes: 32 * 1024,
     /** How long a message waits for its recipient, where its sender does not want less: a holiday. Then it is dropped. */
     heldMs: 14 * 24 * 3600 * 1000,
+    /** In the log, of messages that could not be held because the disk failed. All are counted. */
+    failureLinesPerSecond: 1,
     /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */
     heldPerUser: 1000,
     heldBytesPerUser: 2 * 1024 * 1024,

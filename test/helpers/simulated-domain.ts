@@ -92,7 +92,8 @@ export class SimulatedDomain {
     const storage = options.storage ?? openMemoryStorage();
     const disk = diskOf(storage);
     const counters = createCounters();
-    const shared = { stack, locator, counters, clock: this.time, timers: this.time, logger: silentLogger };
+    const { logger = silentLogger } = options;
+    const shared = { stack, locator, counters, clock: this.time, timers: this.time, logger };
     const registrar: Registrar = createRegistrar(
       {
         ...shared,
@@ -115,9 +116,8 @@ export class SimulatedDomain {
       contactFor: () => "sip:127.0.0.1:5060",
     });
     const others = () => this.#others(locator.self);
-    const logger = options.logger ?? silentLogger;
     const { lists: store, users } = storage;
-    const lists = new DomainLists({ ...shared, store, users, domain: DOMAIN, others, logger });
+    const lists = new DomainLists({ ...shared, store, users, domain: DOMAIN, others });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
     this.network.links.onDown(locator.self, () => delivered.keep());
     const send: DeviceForkComponents["send"] = (branch, to, _from, within) => stack.send(branch, to, within);
