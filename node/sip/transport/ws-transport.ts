@@ -73,8 +73,7 @@ export class WsTransport implements Transport {
 
   hasClosed(flow: Flow): boolean {
     if (flow.transport === "MESH" || flow.connection === undefined) return false;
-    const socket = this.#byName.get(flow.connection);
-    return socket === undefined || socket.readyState !== socket.OPEN;
+    return this.#byName.get(flow.connection)?.isOpen !== true;
   }
 
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
@@ -155,6 +154,10 @@ class WsConnection {
       this.#endDeadline();
       this.#backlog.end();
     });
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
   }
 
   /** Octets have come: the message that they begin has a deadline, unless it is whole in a moment. */
