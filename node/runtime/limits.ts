@@ -171,8 +171,12 @@ export const limits = {
     leftBehindNames: 32,
     /** PUBLISH requests that wait for a claim of their user to end. Beyond: 503 with Retry-After. */
     publishesWaiting: 4096,
-    /** Users being looked up at once for their watchers; the rest waits. */
+    /**
+     * Users being looked up at once for their watchers, and SUBSCRIBEs under way to owners; the rest waits. Where leases run out, or another server is started anew, it is all
+     * users at once, of a directory or a server that has much to do itself. Most of them learn by their watch meanwhile.
+     */
     lookups: 256,
+    backendSubscribes: 256,
     /** Watchers of one user on this server. Beyond: 503 with Retry-After. */
     watchersPerUser: 20_000,
     /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */

@@ -124,6 +124,11 @@ export class BackendView {
       return NONE;
     }
     const attempt = state.kind === "subscribing" ? state.attempt + 1 : 1;
+    // The owner of before is there, and is busy: after a restart with taking its users up again.
+    if (result.kind === "failed" && result.retryAfterSeconds !== undefined) {
+      const afterMs = Math.min(result.retryAfterSeconds * 1000, this.#times.retryMaxMs);
+      this.#graceUntilMs = Math.max(this.#graceUntilMs, at.nowMs + afterMs + this.#times.restoreGraceMs);
+    }
     if (
       result.kind === "not-owner" &&
       result.owner !== undefined &&

@@ -48,6 +48,9 @@ const OVER_SHARE: Answer = {
 };
 const FORBIDDEN: Answer = { status: 403, reason: "Forbidden" };
 
+/** How long another server is told to wait for a user who is about to be taken up again. */
+const RESTING_SECONDS = 10;
+
 /** How long a subscriber is told to wait when this server is full. */
 const RETRY_SECONDS = 30;
 
@@ -178,6 +181,8 @@ export class Admissions {
     const epoch = presentity.check();
     if (epoch === undefined) {
       presentity.settle();
+      // It need not ask again and again: its watch tells when the user is owned here.
+      if (this.#context.contacts.isResting(aor)) return { refuse: unavailable(RESTING_SECONDS) };
       return { refuse: notOwner(aor, locator) };
     }
     const { served } = presentity;

@@ -1,11 +1,11 @@
 import type { RequestIdentity } from "../../federation/identity.ts";
 import { limits } from "../../runtime/limits.ts";
+import { Turns } from "../../runtime/turns.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import { Scheduler } from "../../sip/transaction/scheduler.ts";
 import { unavailable } from "../answer.ts";
 import type { PresenceServer, PresenceStatus } from "../presence-server.ts";
 import { FanOut } from "./fan-out.ts";
-import { Lookups } from "./lookups.ts";
 import { NotifyHandler } from "./notify-handler.ts";
 import type { PresenceBounds, PresenceComponents, PresenceContext, PresenceTimes } from "./presence-context.ts";
 import { DEFAULT_PRESENCE_TIMES } from "./presence-context.ts";
@@ -38,7 +38,8 @@ export function createPresenceServer(
     bounds: { ...limits.presence, ...bounds },
     scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
-    lookups: new Lookups(components.locator),
+    lookups: new Turns(limits.presence.lookups),
+    backendSubscribes: new Turns(limits.presence.backendSubscribes),
     journal: new SubscriptionJournal({ ...components, store: storage.subscriptions }),
     publications: new PublicationJournal(
       { ...components, store: storage.publications },

@@ -8,6 +8,7 @@ import type { limits } from "../../runtime/limits.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
+import type { Turns } from "../../runtime/turns.ts";
 import type { Flow, SipStack } from "../../sip/stack.ts";
 import type { Scheduler } from "../../sip/transaction/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
@@ -16,7 +17,6 @@ import { DEFAULT_EXPIRY } from "../../runtime/expiry-rules.ts";
 import type { Pace } from "../subscription/pacer.ts";
 import type { Storage } from "../../storage/ports.ts";
 import type { FanOut } from "./fan-out.ts";
-import type { Lookups } from "./lookups.ts";
 import type { PublicationJournal } from "./publication-journal.ts";
 import type { SubscriptionJournal } from "./subscription-journal.ts";
 
@@ -104,7 +104,10 @@ export interface PresenceContext extends PresenceComponents {
   /** Everything that expires, on one timer. */
   readonly scheduler: Scheduler;
   readonly fanOut: FanOut;
-  readonly lookups: Lookups;
+  /** For lookups of watched users. */
+  readonly lookups: Turns<Aor>;
+  /** For SUBSCRIBEs that begin a dialog with an owner. */
+  readonly backendSubscribes: Turns<Aor>;
   readonly journal: SubscriptionJournal;
   readonly publications: PublicationJournal;
 }

@@ -4,7 +4,7 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Location, OwnerChange, OwnerWatch } from "../../federation/locator.ts";
 import { PRESENCE_EVENT } from "../answer.ts";
 import { BackendView } from "../backend/backend-view.ts";
-import type { Instant, NotifyContent, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
+import type { Instant, NotifyContent, Owner, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
 import { compose } from "../pidf/compose.ts";
 import { PIDF_CONTENT_TYPE, serializePidf } from "../pidf/pidf-document.ts";
 import type { CallOwner } from "./backend-call.ts";
@@ -196,10 +196,7 @@ export class WatchedUser implements Subject, CallOwner {
   #carryOut(effect: ViewEffect): void {
     switch (effect.kind) {
       case "subscribe":
-        this.#call = new BackendCall(this.#context, { view: this, call: effect.call, owner: effect.owner });
-        this.#host.callStarted(this.#call);
-        void this.#call.subscribe();
-        return;
+        return this.#startCall(effect.call, effect.owner);
       case "refresh":
         void this.#call?.subscribe();
         return;
@@ -213,7 +210,7 @@ export class WatchedUser implements Subject, CallOwner {
       case "locate":
         this.#context.lookups.ask(this.aor, {
           isWanted: () => this.#view.state.kind !== "closed" && this.#view.state.kind !== "here",
-          found: (location) => this.#located(location, effect.known),
+          take: () => this.#context.locator.locate(this.aor).then((location) => this.#located(location, effect.known)),
         });
         return;
       case "show":
@@ -228,6 +225,16 @@ export class WatchedUser implements Subject, CallOwner {
         return;
       }
     }
+  }
+
+  #startCall(number: number, owner: Owner): void {
+    const call = new BackendCall(this.#context, { view: this, call: number, owner });
+    this.#call = call;
+    this.#host.callStarted(call);
+    this.#context.backendSubscribes.ask(this.aor, {
+      isWanted: () => this.#call === call,
+      take: () => call.subscribe(),
+    });
   }
 
   #forgetCall(): void {

@@ -262,6 +262,17 @@ describe("a back-end view", () => {
     expect(kinds(view.tick(at(20_100)))).to.deep.equal(["show-closed"]);
   });
 
+  it("gives an owner that says when to come again that time too", () => {
+    const view = active();
+    view.linkUp(TWO, at(0));
+    view.tick(at(25));
+    view.subscribeAnswered(2, { kind: "failed", retryAfterSeconds: 10 }, at(30));
+    expect(view.nextWakeMs()).to.equal(10_030);
+    view.ownerChanged({ kind: "nobody" }, at(5000));
+    expect(view.tick(at(30_029))).to.deep.equal([]);
+    expect(kinds(view.tick(at(30_030)))).to.deep.equal(["show-closed"]);
+  });
+
   it("waits for as long as this server is about to take the user up again", () => {
     const view = active();
     view.ownerChanged({ kind: "nobody" }, at(0));
