@@ -211,7 +211,11 @@ export class SimulatedLocator implements Locator {
   }
 
   async locate(aor: Aor, options: { certain?: boolean; signal?: AbortSignal } = {}): Promise<Location> {
+    this.lookups += 1;
+    this.#lookupsUnderWay += 1;
+    this.mostLookups = Math.max(this.mostLookups, this.#lookupsUnderWay);
     await this.#wait(this.#directory.options.latencyMs);
+    this.#lookupsUnderWay -= 1;
     if (this.#state !== "up") return { kind: "unavailable", reason: "no majority" };
     const stale = this.#stale.get(aor);
     if (stale !== undefined && options.certain === false) {
@@ -232,6 +236,11 @@ export class SimulatedLocator implements Locator {
     this.#directory.time.after(this.#directory.options.latencyMs, () => this.#tell(watch));
     return { close: () => void this.#watches.delete(watch) };
   }
+
+  /** How many lookups there were, and how many at one time at most, for tests that count them. */
+  lookups = 0;
+  mostLookups = 0;
+  #lookupsUnderWay = 0;
 
   /** Watches that are open, for tests that count them. */
   get watches(): number {
