@@ -173,6 +173,10 @@ export class BackendView {
   /** The link to a server is back: what it sent meanwhile is lost, and it may have given the dialog up. subscribing | active → moving */
   linkUp(server: ServerId, at: Instant): readonly ViewEffect[] {
     const state = this.#state;
+    if (state.kind === "orphaned" && state.former === server) {
+      this.#state = { ...state, closeAtMs: Math.max(state.closeAtMs, at.nowMs + this.#times.restoreGraceMs) };
+      return NONE;
+    }
     if ((state.kind !== "subscribing" && state.kind !== "active") || state.owner.server !== server) return NONE;
     // It may be another run of it, which has all its users to take up again.
     this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
@@ -283,7 +287,8 @@ export class BackendView {
         if (!this.#hasDocument) return [...forget(state), ...this.#hold()];
         this.#state = {
           kind: "orphaned",
-          closeAtMs: Math.max(at.nowMs + this.#times.orphanGraceMs, this.#graceUntilMs),
+          closeAtMs: Math.max(at.nowMs + this.#times.orphanGraceMs, this.#graceUntilMs, at.restartUntilMs ?? 0),
+          former: ownerIn(state),
         };
         return forget(state);
       case "held":
@@ -367,6 +372,12 @@ export class BackendView {
   #backoffMs(attempt: number, { random }: Instant): number {
     return Math.min(this.#times.retryMaxMs, this.#times.retryMs * 2 ** Math.min(attempt - 1, 30)) * (0.5 + random / 2);
   }
+}
+
+/** The server that is, or was last, taken for the owner. */
+function ownerIn(state: ViewState): ServerId | undefined {
+  if (state.kind === "subscribing" || state.kind === "active") return state.owner.server;
+  return state.kind === "moving" ? state.to?.server : undefined;
 }
 
 function dueAtMs(state: ViewState): number {

@@ -36,7 +36,7 @@ export type ViewState =
       readonly lookups: number;
     }
   /** Nobody owns the user any more; watchers still see the last document. */
-  | { readonly kind: "orphaned"; readonly closeAtMs: number }
+  | { readonly kind: "orphaned"; readonly closeAtMs: number; readonly former: ServerId | undefined }
   /** This server is the owner. */
   | { readonly kind: "here"; readonly epoch: Epoch }
   /** The last watcher has left. */
@@ -85,6 +85,8 @@ export interface Instant {
   readonly random: number;
   /** This server is about to take the user up again: "nobody" will not last. */
   readonly isExpected?: boolean;
+  /** Until then the server that was asked last may be restarting, as it has said of other users. */
+  readonly restartUntilMs?: number;
 }
 
 /** Times of a view, all in ms. */

@@ -1,6 +1,6 @@
 import type { RequestIdentity } from "../../federation/identity.ts";
 import { limits } from "../../runtime/limits.ts";
-import { Turns } from "../../runtime/turns.ts";
+import { WorkWindow } from "../../runtime/work-window.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import { Scheduler } from "../../sip/transaction/scheduler.ts";
 import { unavailable } from "../answer.ts";
@@ -38,8 +38,9 @@ export function createPresenceServer(
     bounds: { ...limits.presence, ...bounds },
     scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
-    lookups: new Turns(limits.presence.lookups),
-    backendSubscribes: new Turns(limits.presence.backendSubscribes),
+    restarts: new Map(),
+    lookups: new WorkWindow(limits.presence.lookups),
+    backendSubscribes: new WorkWindow(limits.presence.backendSubscribes),
     journal: new SubscriptionJournal({ ...components, store: storage.subscriptions }),
     publications: new PublicationJournal(
       { ...components, store: storage.publications },

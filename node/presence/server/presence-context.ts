@@ -8,7 +8,7 @@ import type { limits } from "../../runtime/limits.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
-import type { Turns } from "../../runtime/turns.ts";
+import type { WorkWindow } from "../../runtime/work-window.ts";
 import type { Flow, SipStack } from "../../sip/stack.ts";
 import type { Scheduler } from "../../sip/transaction/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
@@ -104,10 +104,12 @@ export interface PresenceContext extends PresenceComponents {
   /** Everything that expires, on one timer. */
   readonly scheduler: Scheduler;
   readonly fanOut: FanOut;
+  /** Servers that have said of a user that they restart, and until when they may be back with all of theirs. */
+  readonly restarts: Map<ServerId, number>;
   /** For lookups of watched users. */
-  readonly lookups: Turns<Aor>;
+  readonly lookups: WorkWindow<Aor>;
   /** For SUBSCRIBEs that begin a dialog with an owner. */
-  readonly backendSubscribes: Turns<Aor>;
+  readonly backendSubscribes: WorkWindow<Aor>;
   readonly journal: SubscriptionJournal;
   readonly publications: PublicationJournal;
 }

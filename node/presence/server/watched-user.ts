@@ -151,6 +151,10 @@ export class WatchedUser implements Subject, CallOwner {
   }
 
   notified(call: number, content: NotifyContent): void {
+    const { restarts, clock, times } = this.#context;
+    // There may be no time to say so of each.
+    if (content.kind === "terminated" && content.reason === "probation" && this.#call !== undefined)
+      restarts.set(this.#call.owner.server, clock.monotonicMs() + times.backend.restoreGraceMs);
     this.#perform(this.#view.notified(call, content, this.#instant()));
   }
 
@@ -210,7 +214,7 @@ export class WatchedUser implements Subject, CallOwner {
       case "locate":
         this.#context.lookups.ask(this.aor, {
           isWanted: () => this.#view.state.kind !== "closed" && this.#view.state.kind !== "here",
-          take: () => this.#context.locator.locate(this.aor).then((location) => this.#located(location, effect.known)),
+          begin: () => this.#lookUp(effect.known),
         });
         return;
       case "show":
@@ -227,13 +231,22 @@ export class WatchedUser implements Subject, CallOwner {
     }
   }
 
+  async #lookUp(known: Epoch | undefined): Promise<void> {
+    const { locator, logger } = this.#context;
+    const location = await locator.locate(this.aor).catch((error: unknown): Location => {
+      logger.warn({ aor: this.aor, err: error }, "a watched user could not be looked up");
+      return { kind: "unavailable", reason: String(error) };
+    });
+    this.#located(location, known);
+  }
+
   #startCall(number: number, owner: Owner): void {
     const call = new BackendCall(this.#context, { view: this, call: number, owner });
     this.#call = call;
     this.#host.callStarted(call);
     this.#context.backendSubscribes.ask(this.aor, {
       isWanted: () => this.#call === call,
-      take: () => call.subscribe(),
+      begin: () => call.subscribe(),
     });
   }
 
@@ -253,6 +266,8 @@ export class WatchedUser implements Subject, CallOwner {
   }
 
   #instant(): Instant {
-    return { nowMs: this.#context.clock.monotonicMs(), random: this.#context.random() };
+    const restartUntilMs = this.#call && this.#context.restarts.get(this.#call.owner.server);
+    const nowMs = this.#context.clock.monotonicMs();
+    return { nowMs, random: this.#context.random(), ...(restartUntilMs !== undefined && { restartUntilMs }) };
   }
 }

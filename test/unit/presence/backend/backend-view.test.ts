@@ -109,7 +109,7 @@ describe("a back-end view", () => {
   it("keeps the last document through the grace when nobody owns the user any more, then shows closed and is held", () => {
     const view = active();
     expect(kinds(view.ownerChanged({ kind: "nobody" }, at(1000)))).to.deep.equal(["forget"]);
-    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 3000 });
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 3000, former: TWO });
     expect(kinds(view.tick(at(2999)))).to.deep.equal([]);
     expect(kinds(view.tick(at(3000)))).to.deep.equal(["show-closed"]);
     expect(view.state).to.deep.equal({ kind: "held" });
@@ -128,7 +128,7 @@ describe("a back-end view", () => {
     const view = active();
     view.notified(1, { kind: "terminated", reason: "probation" }, at(1000));
     view.ownerChanged({ kind: "nobody" }, at(1010));
-    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 21_000 });
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 21_000, former: undefined });
     view.ownerChanged(owner(TWO, 2), at(15_000));
     expect(kinds(view.tick(at(15_025)))).to.deep.equal(["subscribe"]);
   });
@@ -138,7 +138,7 @@ describe("a back-end view", () => {
     view.ownedHere(epoch(1));
     view.lostHere(at(1));
     expect(kinds(view.ownerChanged({ kind: "nobody" }, at(2)))).to.deep.equal([]);
-    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 20_000 });
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 20_000, former: undefined });
   });
 
   it("ignores owners of older epochs, wherever the word comes from", () => {
@@ -260,6 +260,17 @@ describe("a back-end view", () => {
     view.ownerChanged({ kind: "nobody" }, at(200));
     expect(view.tick(at(20_099))).to.deep.equal([]);
     expect(kinds(view.tick(at(20_100)))).to.deep.equal(["show-closed"]);
+  });
+
+  it("gives the owner the time that it asked for when it said of another user that it restarts, and more when it is there again", () => {
+    const view = active();
+    view.ownerChanged({ kind: "nobody" }, { ...at(1000), restartUntilMs: 18_000 });
+    expect(view.tick(at(17_999))).to.deep.equal([]);
+    expect(view.linkUp(THREE, at(17_999))).to.deep.equal([]);
+    expect(view.nextWakeMs()).to.equal(18_000);
+    expect(view.linkUp(TWO, at(17_999))).to.deep.equal([]);
+    expect(view.tick(at(37_998))).to.deep.equal([]);
+    expect(kinds(view.tick(at(37_999)))).to.deep.equal(["show-closed"]);
   });
 
   it("gives an owner that says when to come again that time too", () => {

@@ -1,20 +1,20 @@
 import { expect } from "chai";
-import { Turns } from "../../../node/runtime/turns.ts";
+import { WorkWindow } from "../../../node/runtime/work-window.ts";
 
-/** Asks for turns by name, and ends them by hand. */
-function turnsOf(atOnce: number) {
-  const turns = new Turns<string>(atOnce);
+/** Work that has names, and is ended by hand. */
+function windowOf(atOnce: number) {
+  const window = new WorkWindow<string>(atOnce);
   const under: string[] = [];
   const ends = new Map<string, () => void>();
   const unwanted = new Set<string>();
   return {
-    turns,
+    window,
     under,
     unwanted,
     ask: (key: string, name = key) =>
-      turns.ask(key, {
+      window.ask(key, {
         isWanted: () => !unwanted.has(name),
-        take() {
+        begin() {
           under.push(name);
           return new Promise((resolve) => ends.set(name, resolve));
         },
@@ -26,12 +26,12 @@ function turnsOf(atOnce: number) {
   };
 }
 
-describe("turns", () => {
-  it("are taken by as many at once as there is room for, first come, first served", async () => {
-    const { ask, end, under, turns } = turnsOf(2);
+describe("a window of work", () => {
+  it("does as much at once as there is room for, first come, first served", async () => {
+    const { ask, end, under, window } = windowOf(2);
     for (const name of ["a", "b", "c", "d"]) ask(name);
     expect(under).to.deep.equal(["a", "b"]);
-    expect(turns.waiting).to.equal(2);
+    expect(window.waiting).to.equal(2);
     await end("b");
     expect(under).to.deep.equal(["a", "b", "c"]);
     await end("a");
@@ -41,8 +41,8 @@ describe("turns", () => {
     expect(under).to.deep.equal(["a", "b", "c", "d", "e"]);
   });
 
-  it("are passed over where they are wanted no more, and a new one of a key takes the place of the one that waits", async () => {
-    const { ask, end, under, unwanted } = turnsOf(1);
+  it("passes over what is wanted no more, and a new one of a key takes the place of the one that waits", async () => {
+    const { ask, end, under, unwanted } = windowOf(1);
     for (const name of ["a", "b", "c", "d"]) ask(name);
     unwanted.add("b");
     ask("c", "c again");

@@ -1,16 +1,16 @@
 import { QueueMap } from "./queue-map.ts";
 
-/** Something that is to be done when its turn comes. */
-export interface Turn {
+/** Something that is to be done when there is room for it. */
+export interface Work {
   /** Asked then: it may have become needless. */
   isWanted(): boolean;
-  /** Never rejects. */
-  take(): Promise<void>;
+  /** Does it; never rejects. */
+  begin(): Promise<void>;
 }
 
 /** Lets so many things be under way at once; the rest waits, first come, first served. */
-export class Turns<Key> {
-  readonly #waiting = new QueueMap<Key, Turn>();
+export class WorkWindow<Key> {
+  readonly #waiting = new QueueMap<Key, Work>();
   readonly #atOnce: number;
   #underWay = 0;
 
@@ -23,8 +23,8 @@ export class Turns<Key> {
   }
 
   /** At once where there is room. One of a key waits: a new one takes the place of the other. */
-  ask(key: Key, turn: Turn): void {
-    this.#waiting.set(key, turn);
+  ask(key: Key, work: Work): void {
+    this.#waiting.set(key, work);
     this.#goOn();
   }
 
@@ -32,10 +32,10 @@ export class Turns<Key> {
     while (this.#underWay < this.#atOnce) {
       const first = this.#waiting.shift();
       if (first === undefined) return;
-      const [, turn] = first;
-      if (!turn.isWanted()) continue;
+      const [, work] = first;
+      if (!work.isWanted()) continue;
       this.#underWay += 1;
-      void turn.take().finally(() => {
+      void work.begin().finally(() => {
         this.#underWay -= 1;
         this.#goOn();
       });
