@@ -310,8 +310,8 @@ class ServerTransaction implements Task, Answered {
           break;
         case "failed":
           counters.add("sip.responses_failed");
-          // Nobody waits for the answer any more.
-          if (this.#request !== undefined) this.#onCancel?.(undefined);
+          // Nobody waits for the answer any more; of a datagram that was lost that is not known.
+          if (this.#request !== undefined && this.#machine.state.kind === "terminated") this.#onCancel?.(undefined);
           break;
         case "deliver-ack":
           break;

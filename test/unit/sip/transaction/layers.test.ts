@@ -306,6 +306,34 @@ describe("INVITE transactions together", () => {
     expect(heard).to.deep.equal(["100", "54.2"]);
   });
 
+  it("go on ringing though a datagram could not be sent, and end where a connection is gone", () => {
+    for (const [flow, isCancelled] of [
+      [UDP, false],
+      [TCP, true],
+    ] as const) {
+      const time = new VirtualTime();
+      const handled: IncomingRequest[] = [];
+      const servers = new ServerTransactions({
+        scheduler: new Scheduler(time, time),
+        counters: createCounters(),
+        timers: RFC3261_TIMERS,
+        isReliable: ({ transport }) => transport !== "UDP",
+        capacity: CAPACITY,
+        transmit: (_path, _bytes, failed) => failed("ENETUNREACH"),
+        sheds: () => false,
+        deliver: (incoming) => void handled.push(incoming),
+        answerStateless: () => {},
+      });
+      const invite = request("INVITE");
+      servers.receive(invite, topVia(invite), flow);
+      let cancels = 0;
+      handled[0]?.onCancel(() => cancels++);
+      handled[0]?.respond(createResponse(invite, 180));
+      expect([cancels, servers.pending]).to.deep.equal(isCancelled ? [1, 0] : [0, 1]);
+      servers.stop();
+    }
+  });
+
   it("hand up every reason of a CANCEL, in one field or several", () => {
     const { servers, handled } = pair();
     const invite = request("INVITE");
