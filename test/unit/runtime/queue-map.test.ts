@@ -1,3 +1,6 @@
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import fc from "fast-check";
 import { QueueMap } from "../../../node/runtime/queue-map.ts";
@@ -33,5 +36,22 @@ describe("the queue map", () => {
         }
       }),
     );
+  });
+
+  it("does not keep what was deleted, though nothing is taken", async () => {
+    setFlagsFromString("--expose-gc");
+    const collectGarbage = runInNewContext("gc") as () => void;
+    const map = new QueueMap<number, object>();
+    const values: WeakRef<object>[] = [];
+    for (let key = 0; key < 10_000; key++) {
+      const value = {};
+      values.push(new WeakRef(value));
+      map.set(key, value);
+      map.delete(key - 100);
+    }
+    await setImmediate();
+    collectGarbage();
+    expect(map.size).to.equal(100);
+    expect(values.filter((value) => value.deref() !== undefined).length).to.be.lessThan(1000);
   });
 });
