@@ -92,7 +92,9 @@ export function createPager({
         held.isToQueue(request, to) &&
         !(identity.from === "client" && isUnknown(to));
       const queue = () => answer(hold() ? createResponse(request, 202) : unreachable(request));
-      const turn = turns.begin(`${assertedIn(request.headers) ?? ""} ${to}`);
+      // Each way has its own: one that is sent back here, because the user has moved here meanwhile, would wait for itself.
+      const way = identity.from === "client" ? "" : identity.from.server;
+      const turn = turns.begin(`${way} ${assertedIn(request.headers) ?? ""} ${to}`);
       const serve = async (): Promise<void> => {
         if (isToQueue()) {
           if (turn.earlier === undefined) return queue();

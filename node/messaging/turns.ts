@@ -11,7 +11,7 @@ export interface Turn {
  * before it, whichever is given up first.
  */
 export class Turns {
-  /** By sender and recipient; resolves with the last that is on its way, and all before it. */
+  /** By way, sender and recipient; resolves with the last that is on its way, and all before it. */
   readonly #last = new Map<string, Promise<void>>();
 
   begin(key: string): Turn {

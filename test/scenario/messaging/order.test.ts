@@ -37,6 +37,19 @@ describe("messages of one sender to a user whose device falls silent", () => {
     }
   });
 
+  it("do not wait for themselves, where one is sent back to the server that it came from", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [joe, bob, moved] = [domain.device("joe", one), domain.device("bob", two), domain.device("bob", one)];
+    await bob.register();
+    moved.client.onRequest(() => {});
+    const answer = joe.message(BOB, "1");
+    await moved.register();
+    await domain.time.advance(2 * deliveryMs);
+    expect(two.counters.get("federation.forwarded_after_move")).to.equal(1);
+    expect((await answer).status).to.equal(202);
+  });
+
   it("are not kept from their refusal by those before them, where they are for now or never", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");
