@@ -89,7 +89,7 @@ export interface SipSide {
   drain(options?: { readonly forGood?: boolean }): Promise<void>;
   /** Reads certificates again; those of before stay when they cannot be used. @throws {ConfigurationError} why not */
   reload(): void;
-  /** Closes all sockets. */
+  /** Ends what still rings, and closes all sockets. */
   stop(): Promise<void>;
   /** When the first of the TLS certificates runs out, wall clock; infinite where there is none. */
   certificatesExpireAtMs(): number;
@@ -355,10 +355,12 @@ export function createSipSide(components: SipSideComponents): SipSide {
           logger: part("messaging"),
         });
     },
-    stop() {
+    async stop() {
       expiry.stop();
       delivered.keep();
-      return stack.stop();
+      // Calls came as long as the rest was let go of.
+      await sessions.stop();
+      await stack.stop();
     },
     certificatesExpireAtMs: () => tls.expiresAtMs,
     stack,

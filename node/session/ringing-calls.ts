@@ -48,15 +48,16 @@ export class RingingCalls {
     return call;
   }
 
-  /** Ends all. Resolves when the devices have said so, or after a moment. */
+  /** Ends all that there are. Resolves when the devices have said so, or after a moment. */
   async stop(): Promise<void> {
-    if (this.#calls.size === 0) return;
+    const calls = [...this.#calls];
+    if (calls.length === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#allEnded = resolve;
-    for (const { cancelled } of this.#calls.keys()) cancelled.abort(STOPPING);
+    for (const [{ cancelled }] of calls) cancelled.abort(STOPPING);
     const forget = this.#timers.after(limits.session.stopMs, resolve);
     await promise;
     forget();
-    for (const giveUp of this.#calls.values()) giveUp();
+    for (const [call, giveUp] of calls) if (this.#calls.delete(call)) giveUp();
   }
 }

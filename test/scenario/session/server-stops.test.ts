@@ -45,4 +45,16 @@ describe("a call that rings while a server of its way stops", function () {
       expect((await answer).status).to.equal(480);
     });
   }
+
+  it("ends, too, when it began after all that the server had to do before its end but the last", async () => {
+    const { answer: before } = await ringing();
+    const side = world.sides[0]!;
+    await side.drain();
+    expect((await before).status).to.equal(480);
+    const { alice, answer } = await ringing();
+    await side.stop();
+    expect((await answer).status).to.equal(480);
+    await eventually(() => alice.cancelled.length === 1, "a CANCEL");
+    await world.restart(0);
+  });
 });
