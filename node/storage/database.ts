@@ -42,7 +42,7 @@ export interface DatabaseOptions {
   readonly bytesMax: number;
   /** Whether all of it is read before it is opened: not where a whole answer matters less than a quick start. @default true */
   readonly isChecked?: boolean;
-  /** Told when writes begin to fail, and when they succeed again; what is refused meanwhile says to its sender only that it was. */
+  /** Told after each write that reaches the disk, or should have, why it failed; what is refused says to its sender only that it was. */
   readonly onProblem?: (problem: StorageProblem | undefined) => void;
 }
 
@@ -134,9 +134,8 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
   let problem: StorageProblem | undefined;
   let isDurable = false;
   const turn = (to: StorageProblem | undefined): void => {
-    const isNews = to?.code !== problem?.code;
     problem = to;
-    if (isNews) onProblem?.(to);
+    onProblem?.(to);
   };
   const note = ({ code, message }: AortaError): void => turn({ code, message });
   const group = new GroupCommit(database, (error) => {

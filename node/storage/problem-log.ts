@@ -1,3 +1,4 @@
+import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import { LineLimit } from "../runtime/line-limit.ts";
@@ -6,13 +7,21 @@ import type { StorageProblem } from "./storage-problem.ts";
 
 /**
  * Tells operators when a database cannot be written any more, and when it can be again. A disk that is nearly full takes one write and refuses
- * the next: then not each change is a line.
+ * the next: then not each change is a line, but the last line says in the end what is so.
+ * @returns to be told after each write
  */
-export function logProblems(file: string, logger: Logger): (problem: StorageProblem | undefined) => void {
+export function logProblems(
+  file: string,
+  logger: Logger,
+  clock: Pick<Clock, "monotonicMs"> = systemClock,
+): (problem: StorageProblem | undefined) => void {
   const lines = new LineLimit(limits.storage.problemLinesPerSecond);
+  let told: string | undefined;
   return (problem) => {
-    const leftOut = lines.take(systemClock.monotonicMs());
+    if (problem?.code === told) return;
+    const leftOut = lines.take(clock.monotonicMs());
     if (leftOut === undefined) return;
+    told = problem?.code;
     if (problem === undefined) logger.info({ file, ...leftOut }, "the database is written again");
     else
       logger.error(
