@@ -70,6 +70,8 @@ export class KamailioSystem implements SipSystem {
   }
 }
 
+const QUIET = ["--history", "off"];
+
 /** Aorta, each server a process, with its database on disk. */
 export class AortaSystem implements SipSystem {
   readonly name: string;
@@ -92,19 +94,28 @@ export class AortaSystem implements SipSystem {
     return this.#nodes.map(({ pid }) => pid);
   }
 
+  node(index: number): RunningNode {
+    return this.#nodes[index]!;
+  }
+
+  /** Ends a server and starts it again on the same folder, at another port. */
+  async restart(index: number, signal: NodeJS.Signals): Promise<RunningNode> {
+    await this.node(index).end(signal);
+    return (this.#nodes[index] = await this.#aorta!.up(String(index + 1), ...QUIET));
+  }
+
   get ports(): number[] {
     return this.#nodes.map(({ sipPort }) => sipPort);
   }
 
   async start(): Promise<void> {
     const aorta = (this.#aorta = new Aorta((args) => this.#environment(args)));
-    const quiet = ["--history", "off"];
     for (let i = 1; i <= this.#servers; i++) {
       const membership =
         i === 1
           ? ["--domain", "example.com"]
           : ["--join", (await aorta.run(["invite", "--data", aorta.path("1")])).stdout.trim()];
-      this.#nodes.push(await aorta.up(String(i), ...membership, ...quiet));
+      this.#nodes.push(await aorta.up(String(i), ...membership, ...QUIET));
     }
     for (;;) {
       const roster = await aorta.json<{ servers: { voter: boolean }[] }>("roster", "--data", aorta.path("1"));

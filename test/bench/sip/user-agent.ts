@@ -9,7 +9,9 @@ export interface Ask {
   /** UDP port of the server. */
   readonly port: number;
   readonly uri: string;
-  /** Value of To. @default the user itself */
+  /** Address in From. @default that of the agent */
+  readonly from?: string;
+  /** Value of To. @default the user in From */
   readonly to?: string;
   /** @default one of its own */
   readonly callId?: string;
@@ -72,8 +74,9 @@ export class UserAgent {
     method,
     port,
     uri,
-    to = `<${this.aor}>`,
-    callId = this.#id,
+    from = this.aor,
+    to = `<${from}>`,
+    callId = from === this.aor ? this.#id : `${this.#id}-${method}-${from}`,
     headers = [],
     body = "",
   }: Ask): Promise<Told> {
@@ -83,7 +86,7 @@ export class UserAgent {
       `${method} ${uri} SIP/2.0`,
       `Via: SIP/2.0/UDP 127.0.0.1:${own};branch=z9hG4bK${this.#id}x${cseq};rport`,
       "Max-Forwards: 70",
-      `From: <${this.aor}>;tag=${this.#id}`,
+      `From: <${from}>;tag=${this.#id}`,
       `To: ${to}`,
       `Call-ID: ${callId}`,
       `CSeq: ${cseq} ${method}`,
