@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { InviteView, NodeStatus, RosterView } from "../../node/admin/node-view.ts";
-import { freePorts } from "../../node/demo/ports.ts";
+import { ownPorts } from "../../node/demo/ports.ts";
 import type { ChildInit } from "./child.ts";
 import { ChaosFault, ServerChild } from "./child.ts";
 import type { Direction } from "./cut-transport.ts";
@@ -97,7 +97,7 @@ export class Swarm {
   /** Founds the domain and brings all servers up. @throws {ChaosFault} */
   async start(): Promise<void> {
     const { servers, leaseMs } = this.#options;
-    const ports = await freePorts(21_000 + (process.pid % 997) * 30, servers * 3);
+    const ports = await ownPorts(servers * 3);
     for (const place of placesOf(servers)) {
       const [sip, ws, mesh] = ports.slice((place - 1) * 3) as [number, number, number];
       const founding = { domain: DOMAIN, lease: `${leaseMs}ms` };

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { freePorts } from "../../node/demo/ports.ts";
+import { ownPorts } from "../../node/demo/ports.ts";
 import type { MeshNode } from "../../node/mesh/mesh-node.ts";
 import type { Direction } from "../../sim/chaos/cut-transport.ts";
 import { Cuts, cuttableTcp } from "../../sim/chaos/cut-transport.ts";
@@ -23,7 +23,7 @@ describe("TCP whose directions can be cut", function () {
     mesh(from).send(mesh(to).self, "sip", new TextEncoder().encode(text));
 
   before(async () => {
-    ports = await freePorts(24_000 + (process.pid % 10_000), 2);
+    ports = await ownPorts(2);
     for (const port of ports) {
       const options = { listen: [`/ip4/127.0.0.1/tcp/${port}`], transport: cuttableTcp(port, cuts) };
       const [founder] = domain.servers;

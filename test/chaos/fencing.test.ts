@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { freePorts } from "../../node/demo/ports.ts";
+import { ownPorts } from "../../node/demo/ports.ts";
 import type { AortaNode } from "../../node/index.ts";
 import { createAortaNode, loadConfig } from "../../node/index.ts";
 import type { Clock, MonotonicMs } from "../../node/runtime/clock.ts";
@@ -48,7 +48,7 @@ describe("a server whose clock runs at a quarter of its speed", function () {
   const ok = ({ status }: SipOutcome) => expect(status).to.equal(200);
 
   before(async () => {
-    ports = await freePorts(26_000 + (process.pid % 8_000), 3);
+    ports = await ownPorts(3);
     await start(0, { domain: "example.com", lease: "1s" });
     for (const index of [1, 2]) {
       await start(index, { join: (await view(0).invite({ ttlMs: 60_000, steward: false })).token });

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { BindingView, LookupView, NodeStatus } from "../../node/admin/node-view.ts";
-import { freePorts } from "../../node/demo/ports.ts";
+import { ownPorts } from "../../node/demo/ports.ts";
 import type { RunningNode } from "./aorta.ts";
 import { Aorta, until } from "./aorta.ts";
 import { Phone } from "./phone.ts";
@@ -49,7 +49,7 @@ describe("a domain of three processes, when some of them fail", function () {
     );
 
   before(async () => {
-    const ports = await freePorts(20_000 + (process.pid % 10_000), 3);
+    const ports = await ownPorts(3);
     for (const [index, name] of names.entries()) meshPorts.set(name, ports[index] as number);
     await up("berlin", "--domain", "example.com", "--lease", "3s");
     for (const name of names.slice(1)) {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { EventEmitter, once } from "node:events";
 import type { LookupView, NodeStatus } from "../../node/admin/node-view.ts";
-import { freePorts } from "../../node/demo/ports.ts";
+import { ownPorts } from "../../node/demo/ports.ts";
 import type { PresenceNotification } from "../../node/softphone/presence-subscription.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
 import type { RunningNode } from "./aorta.ts";
@@ -125,7 +125,7 @@ describe("a watcher with SIP.js in a domain of three processes", function () {
     );
 
   before(async () => {
-    const ports = await freePorts(20_000 + (process.pid % 10_000), 3);
+    const ports = await ownPorts(3);
     for (const [index, name] of ["berlin", "paris", "rome"].entries()) {
       const mesh = ["--mesh", `127.0.0.1:${ports[index]}`];
       addresses.set(name, mesh);

@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { expect } from "chai";
+import { ownPorts } from "../../node/demo/ports.ts";
 import { ConfigurationError } from "../../node/runtime/errors.ts";
 import type { Logger } from "../../node/runtime/logger.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
@@ -145,7 +146,7 @@ describe("a SIP stack on a wildcard of a machine with two addresses", () => {
   });
 
   it("does not start where the port of one address is taken, and leaves nothing open", async () => {
-    const port = await freePort();
+    const [port] = (await ownPorts(1)) as [number];
     const other = await bound("127.0.0.2", port);
     const error = await startServer({ ...WILDCARD, port }).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(ConfigurationError).that.includes({ code: "PORT_IN_USE" });
@@ -233,12 +234,4 @@ async function canBind(address: string, port: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const socket = await bound("0.0.0.0", 0);
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, "close");
-  return port;
 }

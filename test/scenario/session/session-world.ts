@@ -1,6 +1,6 @@
 import { parseAor } from "../../../dht-schema/aor.ts";
 import { digestSecrets } from "../../../node/cli/commands/user/digest-secrets.ts";
-import { freePorts } from "../../../node/demo/ports.ts";
+import { ownPorts } from "../../../node/demo/ports.ts";
 import type { SipName } from "../../../node/federation/own-addresses.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import { systemClock } from "../../../node/runtime/clock.ts";
@@ -60,7 +60,7 @@ export class SessionWorld {
   ): Promise<SessionWorld> {
     const world = new SessionWorld(await TestDirectories.of(servers, { leaseMs: LEASE_MS }));
     // For UDP and TCP alike, and not of those that the system hands out: while a server restarts, nobody is given one of its ports.
-    const ports = await freePorts(20_000 + (process.pid % 10_000), servers);
+    const ports = await ownPorts(servers);
     for (const [index, { mesh, directory, counters }] of world.#directories.servers.entries()) {
       const config = {
         sip: [{ ...ANY_PORT, port: ports[index]! }],

@@ -1,4 +1,4 @@
-import { freePorts } from "../../../node/demo/ports.ts";
+import { ownPorts } from "../../../node/demo/ports.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
 import { randomCallId } from "../../../node/sip/message/tags.ts";
@@ -54,7 +54,7 @@ export async function worldWithOther(
   authentication: "none" | "digest" = "digest",
   trusting = 1,
 ): Promise<{ readonly world: SessionWorld; readonly other: OtherServer }> {
-  const [port] = (await freePorts(10_000 + (process.pid % 10_000), 1)) as [number];
+  const [port] = (await ownPorts(1)) as [number];
   const world = await SessionWorld.of(servers, [{ address: "127.0.0.1", port }], [], authentication, trusting);
   const agent = await world.agent("other-server", 0, "UDP", port);
   return { world, other: new OtherServer(agent) };

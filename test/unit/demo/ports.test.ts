@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect } from "chai";
-import { freePorts } from "../../../node/demo/ports.ts";
+import { freePorts, ownPorts } from "../../../node/demo/ports.ts";
 
 describe("Free ports", () => {
   it("leave out what is taken by TCP or by UDP alone", async () => {
@@ -17,6 +17,13 @@ describe("Free ports", () => {
       tcp.close();
       udp.close();
     }
+  });
+
+  it("of a process are never those of connections that go out, nor those it was given just before", async () => {
+    const all = [...(await ownPorts(3)), ...(await ownPorts(3)), ...(await ownPorts(30)), ...(await ownPorts(27))];
+    expect(new Set(all)).to.have.lengthOf(63);
+    expect(Math.max(...all)).to.be.below(32_768);
+    expect(await ownPorts(2)).to.have.lengthOf(2); // more than its stretch holds: from the beginning
   });
 
   it("run out with an error", async () => {
