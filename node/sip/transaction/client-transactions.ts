@@ -11,6 +11,7 @@ import { branchOf } from "../message/via.ts";
 import type { Flow, InviteProgress, RequestOptions } from "../stack.ts";
 import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
+import { Kept } from "./kept.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
 import { ByFlow, flowKey } from "./by-flow.ts";
@@ -31,6 +32,8 @@ interface Components {
   readonly transmit: (flow: Flow, bytes: Uint8Array, failed: (reason: string) => void) => void;
 }
 
+const NO_OCTETS = new Uint8Array(0);
+
 /** All client transactions of a node: joins the machines to transports and timers. */
 export class ClientTransactions {
   readonly #components: Components;
@@ -38,6 +41,8 @@ export class ClientTransactions {
   readonly #reliable: TransactionOptions;
   readonly #unreliable: TransactionOptions;
   readonly #byKey = new Map<string, ClientTransaction>();
+  /** What is over, but its response may come again. */
+  readonly #completed: Kept;
   /** Those that wait on a connection or link, to fail at once when it closes. */
   readonly #byFlow = new ByFlow<ClientTransaction>();
   readonly #windows: SendWindows;
@@ -48,6 +53,7 @@ export class ClientTransactions {
 
   constructor(components: Components) {
     this.#components = components;
+    this.#completed = new Kept(components.scheduler, components.timers.t4Ms);
     this.#windows = new SendWindows(components.scheduler, components.window);
     this.#reliable = { reliable: true, timers: components.timers };
     this.#unreliable = { reliable: false, timers: components.timers };
@@ -58,11 +64,12 @@ export class ClientTransactions {
         this.#byKey.delete(transaction.key);
         if (components.isReliable(transaction.flow)) this.#byFlow.delete(transaction.flow, transaction);
       },
+      absorb: (key) => this.#completed.keep(key, NO_OCTETS),
     };
   }
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#byKey.size + this.#completed.size;
   }
 
   /** Sends a request that has its Via; resolves with the final response, top Via removed. Never rejects. A signal ends an INVITE only. */
@@ -88,8 +95,10 @@ export class ClientTransactions {
    * @see RFC 3261 §17.1.3
    */
   receive(response: SipResponse, from: Flow): boolean {
-    const transaction = this.#byKey.get(clientKey(response));
-    if (transaction === undefined || serverOf(transaction.flow) !== serverOf(from)) return false;
+    const key = clientKey(response);
+    const transaction = this.#byKey.get(key);
+    if (transaction === undefined) return from.transport !== "MESH" && this.#completed.get(key) !== undefined;
+    if (serverOf(transaction.flow) !== serverOf(from)) return false;
     transaction.receive(response, this.#components.scheduler.nowMs());
     return true;
   }
@@ -103,6 +112,7 @@ export class ClientTransactions {
   stop(): void {
     for (const waiting of this.#waiting) waiting.giveUp(503);
     for (const transaction of this.#byKey.values()) transaction.cutOff();
+    this.#completed.clear();
   }
 
   /** Counts a request to a destination until it is resolved. */
@@ -168,6 +178,8 @@ export class ClientTransactions {
 interface Surroundings extends Components {
   readonly cancel: (request: SipRequest, flow: Flow) => void;
   readonly ended: (transaction: ClientTransaction) => void;
+  /** Told of the key when the response may come again and the request was no INVITE. */
+  readonly absorb: (key: string) => void;
 }
 
 interface User extends RequestOptions, InviteProgress {
@@ -227,7 +239,7 @@ class ClientTransaction implements Task {
   readonly flow: Flow;
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction;
   readonly #surroundings: Surroundings;
-  /** Until the answer, where nothing is sent after it: answered ones are kept for seconds on UDP, and hold little then. */
+  /** Until the answer, where nothing is sent after it. */
   #open: OpenRequest | undefined;
   /** Told at the first sign that the request is not on its way any more. */
   #heardOf: (() => void) | undefined;
@@ -342,8 +354,12 @@ class ClientTransaction implements Task {
   /** Follows what the machine has become: its next deadline, or its end. */
   #settle(): void {
     if (this.#ended) return;
-    if (this.#machine.state.kind === "terminated") this.#end();
-    else this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+    const { kind } = this.#machine.state;
+    if (kind === "terminated") this.#end();
+    else if (kind === "completed" && this.#machine instanceof NonInviteClientTransaction) {
+      this.#end();
+      this.#surroundings.absorb(this.key);
+    } else this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
   }
 
   #end(): void {

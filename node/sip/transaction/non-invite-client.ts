@@ -8,8 +8,12 @@ export type NonInviteClientState =
       readonly intervalMs: number;
       readonly timeoutAtMs: number;
     }
-  | { readonly kind: "completed"; readonly endAtMs: number }
+  /** The response that comes again is absorbed for timer K, in `kept.ts`: this machine has nothing more to do. */
+  | { readonly kind: "completed" }
   | { readonly kind: "terminated" };
+
+const COMPLETED: NonInviteClientState = { kind: "completed" };
+const TERMINATED: NonInviteClientState = { kind: "terminated" };
 
 /**
  * Client side of a transaction other than INVITE. The request was sent just before it is made.
@@ -44,37 +48,29 @@ export class NonInviteClientTransaction {
       case "proceeding":
         return Math.min(state.retransmitAtMs, state.timeoutAtMs);
       case "completed":
-        return state.endAtMs;
       case "terminated":
         return Number.POSITIVE_INFINITY;
     }
   }
 
-  /** trying | proceeding → proceeding, on 1xx; trying | proceeding → completed, on a final response */
-  response(status: number, nowMs: number): readonly ClientEffect[] {
+  /** trying | proceeding → proceeding, on 1xx; → completed, on a final response, or terminated where that cannot come again */
+  response(status: number): readonly ClientEffect[] {
     const state = this.#state;
     if (state.kind !== "trying" && state.kind !== "proceeding") return NOTHING;
     if (status < 200) {
       this.#state = { ...state, kind: "proceeding" };
       return ["deliver"];
     }
-    // Timer K: T4 to absorb retransmissions of the response, none where there can be none.
-    this.#state = this.#options.reliable
-      ? { kind: "terminated" }
-      : { kind: "completed", endAtMs: nowMs + this.#options.timers.t4Ms };
+    this.#state = this.#options.reliable ? TERMINATED : COMPLETED;
     return ["deliver"];
   }
 
-  /** trying | proceeding → the same, at timer E; → terminated, at timers F and K */
+  /** trying | proceeding → the same, at timer E; → terminated, at timer F */
   timeout(nowMs: number): readonly ClientEffect[] {
     const state = this.#state;
-    if (state.kind === "terminated" || nowMs < this.deadlineMs) return NOTHING;
-    if (state.kind === "completed") {
-      this.#state = { kind: "terminated" };
-      return NOTHING;
-    }
+    if ((state.kind !== "trying" && state.kind !== "proceeding") || nowMs < this.deadlineMs) return NOTHING;
     if (nowMs >= state.timeoutAtMs) {
-      this.#state = { kind: "terminated" };
+      this.#state = TERMINATED;
       return ["timed-out"];
     }
     const { t2Ms } = this.#options.timers;
@@ -86,7 +82,7 @@ export class NonInviteClientTransaction {
   /** trying | proceeding → terminated. @see RFC 3261 §17.1.4 */
   transportError(): readonly ClientEffect[] {
     if (this.#state.kind !== "trying" && this.#state.kind !== "proceeding") return NOTHING;
-    this.#state = { kind: "terminated" };
+    this.#state = TERMINATED;
     return ["failed"];
   }
 }

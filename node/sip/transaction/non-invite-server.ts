@@ -4,9 +4,12 @@ import { lifetimeMs, NOTHING } from "./timer-settings.ts";
 export type NonInviteServerState =
   | { readonly kind: "trying"; readonly tryingAtMs: number; readonly giveUpAtMs: number }
   | { readonly kind: "proceeding"; readonly response: Uint8Array; readonly giveUpAtMs: number }
-  /** `octets`: the response, a character each. */
-  | { readonly kind: "completed"; readonly octets: string; readonly endAtMs: number }
+  /** The answer is kept for timer J, in `kept.ts`: this machine has nothing more to do. */
+  | { readonly kind: "completed" }
   | { readonly kind: "terminated" };
+
+const COMPLETED: NonInviteServerState = { kind: "completed" };
+const TERMINATED: NonInviteServerState = { kind: "terminated" };
 
 /**
  * Server side of a transaction other than INVITE.
@@ -39,23 +42,15 @@ export class NonInviteServerTransaction {
       case "proceeding":
         return state.giveUpAtMs;
       case "completed":
-        return state.endAtMs;
       case "terminated":
         return Number.POSITIVE_INFINITY;
     }
   }
 
-  /** The same request again: absorbed, or answered as before. */
+  /** The same request again, before its final answer: absorbed, or answered as before. */
   request(): readonly ServerEffect[] {
     const state = this.#state;
-    switch (state.kind) {
-      case "proceeding":
-        return [{ kind: "send", response: state.response }];
-      case "completed":
-        return [{ kind: "send", response: Buffer.from(state.octets, "latin1") }];
-      default:
-        return NOTHING;
-    }
+    return state.kind === "proceeding" ? [{ kind: "send", response: state.response }] : NOTHING;
   }
 
   /** trying | proceeding → proceeding */
@@ -66,32 +61,24 @@ export class NonInviteServerTransaction {
     return [{ kind: "send", response }];
   }
 
-  /** trying | proceeding → completed; later final responses are ignored */
-  final(response: Uint8Array, nowMs: number): readonly ServerEffect[] {
+  /** trying | proceeding → completed, or terminated where the request cannot come again; later final responses are ignored */
+  final(response: Uint8Array): readonly ServerEffect[] {
     if (this.#state.kind !== "trying" && this.#state.kind !== "proceeding") return NOTHING;
-    // Timer J: 64·T1 to answer retransmissions of the request, none where there can be none.
-    this.#state = this.#options.reliable
-      ? { kind: "terminated" }
-      : { kind: "completed", octets: textOf(response), endAtMs: nowMs + lifetimeMs(this.#options.timers) };
+    this.#state = this.#options.reliable ? TERMINATED : COMPLETED;
     return [{ kind: "send", response }];
   }
 
   /** trying | proceeding → terminated without an answer: RFC 4320 §4.2 forbids to answer 408 */
   abandon(): readonly ServerEffect[] {
     if (this.#state.kind !== "trying" && this.#state.kind !== "proceeding") return NOTHING;
-    this.#state = { kind: "terminated" };
+    this.#state = TERMINATED;
     return [{ kind: "unanswered" }];
   }
 
-  /** trying → trying with a 100 to make; trying | proceeding → terminated after 64·T1; completed → terminated at timer J */
+  /** trying → trying with a 100 to make; trying | proceeding → terminated after 64·T1 */
   timeout(nowMs: number): readonly ServerEffect[] {
     const state = this.#state;
-    if (nowMs < this.deadlineMs) return NOTHING;
-    if (state.kind === "completed") {
-      this.#state = { kind: "terminated" };
-      return NOTHING;
-    }
-    if (state.kind === "terminated") return NOTHING;
+    if ((state.kind !== "trying" && state.kind !== "proceeding") || nowMs < this.deadlineMs) return NOTHING;
     if (nowMs >= state.giveUpAtMs) return this.abandon();
     this.#state = { kind: "trying", tryingAtMs: Number.POSITIVE_INFINITY, giveUpAtMs: state.giveUpAtMs };
     return [{ kind: "make-trying" }];
@@ -104,14 +91,9 @@ export class NonInviteServerTransaction {
    */
   transportError(): readonly ServerEffect[] {
     if (this.#state.kind === "terminated") return NOTHING;
-    if (this.#options.reliable) this.#state = { kind: "terminated" };
+    if (this.#options.reliable) this.#state = TERMINATED;
     return [{ kind: "failed" }];
   }
-}
-
-/** Octets are a view on memory that they share with others, and would keep all of that: 1.3 kB an answer, for 32 s each. */
-function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
 }
 
 /** When the client's timer E has reached T2: a 100 before that would not save messages. @see RFC 4320 §4.1 */

@@ -8,12 +8,12 @@ import type { Flow, IncomingRequest } from "../stack.ts";
 import type { ResponsePath } from "../transport/response-path.ts";
 import { responsePath } from "../transport/response-path.ts";
 import { ByFlow } from "./by-flow.ts";
-import type { Answered } from "./answered-queue.ts";
-import { AnsweredQueue } from "./answered-queue.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
+import { Kept } from "./kept.ts";
 import { NonInviteServerTransaction } from "./non-invite-server.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
 import type { ServerEffect, TimerSettings, TransactionOptions } from "./timer-settings.ts";
+import { lifetimeMs } from "./timer-settings.ts";
 import { serverTransactionKey } from "./transaction-key.ts";
 
 interface Components {
@@ -47,14 +47,15 @@ export class ServerTransactions {
   readonly #reliable: TransactionOptions;
   readonly #unreliable: TransactionOptions;
   readonly #byKey = new Map<string, ServerTransaction>();
-  /** Those kept only for retransmissions of a request other than INVITE. */
-  readonly #answered = new AnsweredQueue<ServerTransaction>();
+  /** To requests other than INVITE that may come again. */
+  readonly #answers: Kept;
   /** INVITEs over connections and links that have no final answer yet. */
   readonly #ringing = new ByFlow<ServerTransaction>();
   #pending = 0;
 
   constructor(components: Components) {
     this.#components = components;
+    this.#answers = new Kept(components.scheduler, lifetimeMs(components.timers));
     this.#reliable = { reliable: true, timers: components.timers };
     this.#unreliable = { reliable: false, timers: components.timers };
     this.#surroundings = {
@@ -63,17 +64,14 @@ export class ServerTransactions {
         this.#pending--;
         if (transaction.isInvite) this.#ringing.delete(transaction.flow, transaction);
       },
-      kept: (transaction) => this.#answered.push(transaction),
-      ended: (key) => {
-        this.#byKey.delete(key);
-        this.#answered.skipEnded();
-      },
+      ended: (key) => void this.#byKey.delete(key),
+      keep: (key, response) => this.#answers.keep(key, response),
     };
   }
 
   /** Transactions in memory, answered ones included. */
   get size(): number {
-    return this.#byKey.size;
+    return this.#byKey.size + this.#answers.size;
   }
 
   /** Requests not yet answered. */
@@ -91,6 +89,8 @@ export class ServerTransactions {
       this.#components.counters.add("sip.retransmissions_absorbed");
       return known.retransmitted();
     }
+    const answer = this.#answers.get(key);
+    if (answer !== undefined) return this.#answerAgain(answer, responsePath(flow, via));
     if (method === "CANCEL") return this.#receiveCancel(key, request, via, flow);
     this.#start(key, request, via, flow);
   }
@@ -103,6 +103,14 @@ export class ServerTransactions {
   /** Forgets all, answered or not. */
   stop(): void {
     for (const transaction of this.#byKey.values()) transaction.end();
+    this.#answers.clear();
+  }
+
+  /** To where the request came from this time: it may be behind a NAT that has forgotten its port. @see RFC 3261 §18.2.2 */
+  #answerAgain(answer: Uint8Array, path: ResponsePath): void {
+    const { counters, transmit } = this.#components;
+    counters.add("sip.retransmissions_absorbed");
+    transmit(path, answer, () => counters.add("sip.responses_failed"));
   }
 
   #receiveAck(invite: ServerTransaction | undefined, request: SipRequest, flow: Flow): void {
@@ -154,22 +162,20 @@ export class ServerTransactions {
    * @see RFC 3261 §17.1.2.2
    */
   #hasRoom(): boolean {
-    const { capacity, counters, scheduler, timers } = this.#components;
-    if (this.#byKey.size < capacity.kept) return true;
-    const oldest = this.#answered.oldest(scheduler.nowMs() - 2 * timers.t2Ms);
-    if (oldest === undefined) return false;
-    counters.add("sip.forgotten_early");
-    oldest.end();
-    return true;
+    const { capacity, counters, timers } = this.#components;
+    if (this.size < capacity.kept) return true;
+    const isForgotten = this.#answers.forgetAfter(2 * timers.t2Ms);
+    if (isForgotten) counters.add("sip.forgotten_early");
+    return isForgotten;
   }
 }
 
 interface Surroundings extends Components {
   /** Told of the final answer. */
   readonly answered: (transaction: ServerTransaction) => void;
-  /** Told of one other than INVITE that was answered, and is kept for its retransmissions. */
-  readonly kept: (transaction: ServerTransaction) => void;
   readonly ended: (key: string) => void;
+  /** Told of the answer, when the request may come again and is no INVITE. */
+  readonly keep: (key: string, response: Uint8Array) => void;
 }
 
 /** Whether a request belongs to what is there already: a dialog, a call that is to end, a publication. */
@@ -177,8 +183,7 @@ function continues({ method, headers }: SipRequest): boolean {
   return method === "CANCEL" || hasTag(headers.get("to") ?? "") || headers.has("sip-if-match");
 }
 
-/** Kept for 32 s after its answer on UDP, so it holds little then: the octets of the answer and where they go. */
-class ServerTransaction implements Task, Answered {
+class ServerTransaction implements Task {
   dueMs = 0;
   place = -1;
   /** Made when an answer has none of its own. */
@@ -190,8 +195,6 @@ class ServerTransaction implements Task, Answered {
   /** Until the final response. */
   #request: SipRequest | undefined;
   #onCancel: ((reason: string | undefined) => void) | undefined;
-  answeredAtMs = Number.POSITIVE_INFINITY;
-  nextAnswered: this | undefined;
   #ended = false;
 
   constructor(
@@ -219,10 +222,6 @@ class ServerTransaction implements Task, Answered {
 
   get flow(): Flow {
     return this.#path.flow;
-  }
-
-  get ended(): boolean {
-    return this.#ended;
   }
 
   start(): void {
@@ -270,15 +269,16 @@ class ServerTransaction implements Task, Answered {
         this.#carryOut(this.#machine.provisional(serializeMessage(response)));
       return;
     }
-    const nowMs = this.#surroundings.scheduler.nowMs();
     const bytes = serializeMessage(response);
     const machine = this.#machine;
     this.#finished();
     if (machine instanceof NonInviteServerTransaction) {
-      this.#carryOut(status === 408 ? machine.abandon() : machine.final(bytes, nowMs));
-      this.answeredAtMs = nowMs;
-      if (!this.#ended) this.#surroundings.kept(this);
-    } else this.#carryOut(status < 300 ? machine.success(bytes, nowMs) : machine.failure(bytes, nowMs));
+      this.#carryOut(status === 408 ? machine.abandon() : machine.final(bytes));
+      if (machine.state.kind === "completed") this.#surroundings.keep(this.#key, bytes);
+      return;
+    }
+    const nowMs = this.#surroundings.scheduler.nowMs();
+    this.#carryOut(status < 300 ? machine.success(bytes, nowMs) : machine.failure(bytes, nowMs));
   }
 
   /** A 2xx of another fork, or one repeated, goes out as long as the INVITE is remembered. @see RFC 3261 §16.7 step 5 */
@@ -329,8 +329,13 @@ class ServerTransaction implements Task, Answered {
   /** Follows what the machine has become: its next deadline, or its end. */
   #settle(): void {
     if (this.#ended) return;
-    if (this.#machine.state.kind === "terminated") this.end();
+    if (this.#isOver()) this.end();
     else this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+  }
+
+  #isOver(): boolean {
+    const { kind } = this.#machine.state;
+    return kind === "terminated" || (kind === "completed" && !this.isInvite);
   }
 
   end(): void {

@@ -136,6 +136,26 @@ describe("client and server transactions together", () => {
     }
   });
 
+  it("answer again to where the request comes from this time, as a NAT may have forgotten the port of before", () => {
+    const time = new VirtualTime();
+    const ports: unknown[] = [];
+    const servers = new ServerTransactions({
+      scheduler: new Scheduler(time, time),
+      counters: createCounters(),
+      timers: RFC3261_TIMERS,
+      isReliable: () => false,
+      capacity: CAPACITY,
+      transmit: ({ flow }) => void ports.push("port" in flow && flow.port),
+      sheds: () => false,
+      deliver: (incoming) => incoming.respond(createResponse(incoming.request, 200)),
+      answerStateless: () => {},
+    });
+    const one = request();
+    for (const port of [5060, 5060, 7777]) servers.receive(one, topVia(one), { ...UDP, port });
+    expect(ports).to.deep.equal([5060, 5060, 7777]);
+    servers.stop();
+  });
+
   it("forget everything 64·T1 after the answer", async () => {
     const { time, clients, servers, handled } = pair();
     const answer = clients.send(request(), UDP);
