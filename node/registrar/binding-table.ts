@@ -1,5 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Binding } from "./binding.ts";
+import { ContactIndex } from "./contact-index.ts";
 
 interface Entry {
   bindings: readonly Binding[];
@@ -15,6 +16,7 @@ export class BindingTable {
   readonly #entries = new Map<Aor, Entry>();
   readonly #byExpirySecond = new Map<number, Set<Aor>>();
   readonly #byConnection = new Map<string, Set<Aor>>();
+  readonly #byContact = new ContactIndex();
   #contacts = 0;
 
   /** AoRs with a binding, expired ones included until they are swept. */
@@ -42,6 +44,7 @@ export class BindingTable {
   set(aor: Aor, bindings: readonly Binding[]): void {
     const entry = this.#entries.get(aor);
     if (entry !== undefined) this.#unlist(aor, entry);
+    this.#byContact.change(aor, urisOf(entry?.bindings ?? []), urisOf(bindings));
     if (bindings.length === 0) return void this.#entries.delete(aor);
     const expirySecond = secondOf(Math.min(...bindings.map((binding) => binding.expiresAtMs)));
     // Changed where it is: a key that is taken out of a map and put in anew leaves a hole each time, which every later look-up of it passes.
@@ -74,6 +77,11 @@ export class BindingTable {
     return [...(this.#byConnection.get(connection) ?? [])];
   }
 
+  /** AoRs with a binding to a Contact, expired ones included until they are swept. */
+  aorsAt(contactUri: string): Iterable<Aor> {
+    return this.#byContact.usersAt(contactUri);
+  }
+
   /** AoRs listed at or before a second. */
   #dueBy(second: number): readonly Aor[] {
     const due: Aor[] = [];
@@ -97,6 +105,10 @@ function list<Key>(index: Map<Key, Set<Aor>>, key: Key, aor: Aor): void {
 function unlist<Key>(index: Map<Key, Set<Aor>>, key: Key, aor: Aor): void {
   const listed = index.get(key);
   if (listed?.delete(aor) === true && listed.size === 0) index.delete(key);
+}
+
+function urisOf(bindings: readonly Binding[]): readonly string[] {
+  return bindings.map(({ uri }) => uri);
 }
 
 function connectionsOf(bindings: readonly Binding[]): ReadonlySet<string> {

@@ -32,6 +32,7 @@ import { changesOf } from "./registration-changes.ts";
 import type { RegisteredContact, RegisteredContacts, RegistrationChange } from "./registered-contacts.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
+import { isSamePlace } from "./contact-index.ts";
 import type { StoredOrder } from "./contact-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
@@ -102,6 +103,11 @@ class RegistrarDriver implements Registrar {
 
   contactsOf(aor: Aor): readonly RegisteredContact[] {
     return this.#isServed(aor) ? this.#table.get(aor, this.#clock.monotonicMs()) : [];
+  }
+
+  *usersAt(contactUri: string): Iterable<Aor> {
+    for (const aor of this.#table.aorsAt(contactUri))
+      if (this.contactsOf(aor).some(({ uri }) => isSamePlace(uri, contactUri))) yield aor;
   }
 
   onChange(listener: (aor: Aor) => void): () => void {

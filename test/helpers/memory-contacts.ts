@@ -15,6 +15,10 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
+  *usersAt(contactUri: string): Iterable<Aor> {
+    for (const [aor, contacts] of this.#contacts) if (contacts.some(({ uri }) => uri === contactUri)) yield aor;
+  }
+
   isResting(): boolean {
     return false;
   }

@@ -219,11 +219,21 @@ export function areSameUris(a: string, b: string): boolean {
   return left !== undefined && right !== undefined && sameUri(left, right);
 }
 
+/** User, host and port, in one spelling. */
+export function userAndHost({ user, host, port }: SipUri): string {
+  return `${user === undefined ? "" : `${plain(user)}@`}${formatHostPort(canonicalHost(host), port)}`;
+}
+
 /** An IPv6 address is the same however it is written. @see RFC 5954 §4.2 */
 function isSameHost(a: string, b: string): boolean {
   if (a === b) return true;
   if (!a.includes(":") || !b.includes(":")) return false;
-  return new URL(`sip://[${a}]`).hostname === new URL(`sip://[${b}]`).hostname;
+  return canonicalHost(a) === canonicalHost(b);
+}
+
+/** Without brackets. */
+function canonicalHost(host: string): string {
+  return host.includes(":") ? new URL(`sip://[${host}]`).hostname.slice(1, -1) : host;
 }
 
 function headerList(uri: SipUri): string {

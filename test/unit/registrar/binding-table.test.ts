@@ -64,4 +64,17 @@ describe("table of bindings", () => {
     table.set(BOB, []);
     expect(table.aorsOn("c1")).to.deep.equal([]);
   });
+
+  it("finds the users of a Contact, for as long as they have it", () => {
+    const table = new BindingTable();
+    const [desk, mobile] = [binding(), binding({ uri: "sip:b@127.0.0.1", expiresAtMs: 5000 })];
+    table.set(ALICE, [desk, mobile]);
+    table.set(BOB, [mobile]);
+    table.set(ALICE, [desk, { ...mobile, expiresAtMs: 9000 }]);
+    expect([...table.aorsAt("sip:b@127.0.0.1")]).to.have.members([ALICE, BOB]);
+    table.expire(6000);
+    expect([...table.aorsAt("sip:b@127.0.0.1")]).to.deep.equal([ALICE]);
+    table.set(ALICE, []);
+    expect([...table.aorsAt("sip:b@127.0.0.1"), ...table.aorsAt(desk.uri)]).to.deep.equal([]);
+  });
 });
