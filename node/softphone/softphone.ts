@@ -1,4 +1,4 @@
-import { type Message, Messager, Registerer, RegistererState, type URI, UserAgent } from "sip.js";
+import { type Message, Messager, Registerer, RegistererState, SIPExtension, type URI, UserAgent } from "sip.js";
 import { type ImInvitation, type ImSession, invitationOf, inviteSession, msrpDescriptions } from "./im-session.ts";
 import { isSuccess, PendingOutcome, type SipOutcome } from "./outcome.ts";
 import { type PresenceState, renderPidf } from "./pidf.ts";
@@ -77,10 +77,11 @@ export class Softphone {
       delegate: {
         onMessage: (message) => this.#receiveMessage(message),
         onInvite: (invitation) => {
-          for (const listener of this.#invited) listener(invitationOf(invitation));
+          for (const listener of this.#invited) listener(invitationOf(invitation, this.#closing.signal));
           if (this.#invited.size === 0) void invitation.reject({ statusCode: 480 });
         },
       },
+      sipExtensionReplaces: SIPExtension.Supported,
       sessionDescriptionHandlerFactory: msrpDescriptions(() => this.#transport.local()?.address ?? "127.0.0.1"),
       // SIP.js makes branches of 23 bits; a sent-by that no other client has keeps two of them apart. The server
       // answers to where the request came from: RFC 3581.
