@@ -24,6 +24,7 @@ import { createPresenceServer } from "./presence/server/create-presence-server.t
 import { NatPings } from "./registrar/nat-pings.ts";
 import type { Registrar } from "./registrar/registrar.ts";
 import { createRegistrar } from "./registrar/create-registrar.ts";
+import { CONTACTS_METHOD, ContactSearch } from "./session/contact-search.ts";
 import type { DeviceForkComponents } from "./session/device-fork.ts";
 import { createDeviceFork } from "./session/device-fork.ts";
 import { createSessionProxy } from "./session/session-proxy.ts";
@@ -239,9 +240,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
     onSent: (request, from, to) => history.sent(request, from, to),
     logger: part("messaging"),
   });
+  const search = new ContactSearch({ ...shared, contacts: registrar, stack, others, domain });
   const sessions = createSessionProxy({
     ...shared,
     stack,
+    search,
     contacts: registrar,
     self: mesh.self,
     realm: domain,
@@ -297,13 +300,16 @@ export function createSipSide(components: SipSideComponents): SipSide {
       notify: (incoming, identity) => inputs.notified(incoming) || presence.handleNotify(incoming, identity),
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
       invite: (incoming, identity, to) => sessions.handleInvite(incoming, identity, to),
+      replace: (incoming, identity) => sessions.handleReplacement(incoming, identity),
       proxy: (incoming, identity, to) => sessions.handleOther(incoming, identity, to),
       follow: (incoming) => sessions.follow(incoming),
       asked(incoming) {
         const { method } = incoming.request;
         if (method === HISTORY_METHOD) historySearch.handleQuery(incoming);
         else if (method === LISTS_METHOD) lists.handle(incoming);
-        return method === HISTORY_METHOD || method === LISTS_METHOD;
+        else if (method === CONTACTS_METHOD) search.handleQuestion(incoming);
+        else return false;
+        return true;
       },
     },
   });

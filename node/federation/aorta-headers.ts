@@ -29,6 +29,11 @@ export const AORTA_NOBODY = "Aorta-Nobody";
 /** Of a REGISTER between servers: two CSeqs and the Call-ID of a registration. Of its answer, the same: that this registration is one of the user's there, with a CSeq between the two. */
 export const AORTA_REGISTRATION = "Aorta-Registration";
 
+/** Of an INVITE: the Contact of the one device of its user that it is for. Of a question between servers: the Contact whose users are asked for. */
+export const AORTA_CONTACT = "Aorta-Contact";
+/** Of the answer to that question: a user who has registered it there; as many fields as users. */
+export const AORTA_USER = "Aorta-User";
+
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */
 export function epochIn(
   headers: SipHeaders,
@@ -87,6 +92,8 @@ const BETWEEN_SERVERS: ReadonlySet<string> = new Set(
     AORTA_HOLD,
     AORTA_NOBODY,
     AORTA_REGISTRATION,
+    AORTA_CONTACT,
+    AORTA_USER,
   ].map(headerKey),
 );
 

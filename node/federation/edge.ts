@@ -13,7 +13,15 @@ import type { MachineAddresses } from "../sip/transport/machine-addresses.ts";
 import { stripCredentials } from "./challenges.ts";
 import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
-import { ALLOW, examineRequest, isProxied, NO_SUCH_DIALOG, NOT_ALLOWED, SUPPORTED } from "./examine-request.ts";
+import {
+  ALLOW,
+  examineRequest,
+  isProxied,
+  NO_SUCH_DIALOG,
+  NOT_A_RELAY,
+  NOT_ALLOWED,
+  SUPPORTED,
+} from "./examine-request.ts";
 import type { RequestIdentity } from "./identity.ts";
 import { identityProblem } from "./identity-problem.ts";
 import { isLoop, LOOP_DETECTED, loopPartOf } from "./loops.ts";
@@ -50,6 +58,8 @@ export interface EdgeServices {
   message(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** An INVITE for a user's devices. */
   invite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** An INVITE with Replaces of a client, for the device at the Contact that is its Request-URI. */
+  replace(incoming: IncomingRequest, identity: RequestIdentity & { readonly asserted: Aor }): void;
   /** Whatever else is for a user's devices: OPTIONS, REFER, methods that the node does not know, a NOTIFY of no subscription by a server. */
   proxy(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
@@ -228,10 +238,18 @@ class Edge {
       case "MESSAGE":
       case "INVITE":
       case "other":
+        if (target.kind === "contact") return this.#toContact(incoming, identity);
         if (target.kind !== "user") return this.#unserved(incoming, identity, NOT_ALLOWED);
     }
     if (this.#components.isList(target.aor)) return this.#unserved(incoming, identity, ONLY_WATCHED);
     services[PROXIED[examined.method]](incoming, identity, target.aor);
+  }
+
+  /** A server of the mesh has found out whose device it is, and sends to that user. */
+  #toContact(incoming: IncomingRequest, identity: RequestIdentity): void {
+    const { asserted, from } = identity;
+    if (from !== "client" || asserted === undefined) return this.#refuse(incoming, NOT_A_RELAY);
+    this.#components.services.replace(incoming, { ...identity, asserted });
   }
 
   /** What has no device to go to. A SUBSCRIBE is told which packages there are. */

@@ -38,6 +38,8 @@ export const NOT_ALLOWED: Refusal = { status: 405, reason: "Method Not Allowed",
 export type RequestTarget =
   /** A user of the domain. */
   | { readonly kind: "user"; readonly aor: Aor }
+  /** The device at the Contact that is its Request-URI, whoever's it is. */
+  | { readonly kind: "contact" }
   /** This node, or the domain as such. */
   | { readonly kind: "node" }
   /** Within a subscription: its dialog says what it is about, not the Request-URI. */
@@ -53,6 +55,9 @@ export interface Examined {
   /** The same of To. */
   readonly to: Aor | undefined;
 }
+
+/** A node serves its domain and relays to no other. */
+export const NOT_A_RELAY: Refusal = { status: 403, reason: "Not A Relay To Other Domains" };
 
 /** @see RFC 3261 §12.2.2 */
 export const NO_SUCH_DIALOG: Refusal = { status: 481, reason: "Call/Transaction Does Not Exist" };
@@ -103,7 +108,7 @@ function examineFields(
   const uri = parseUri(request.uri);
   if (uri.scheme === "sips" && !context.secure) return { status: 403, reason: "SIPS Over An Insecure Transport" };
   const isInDialog = (method === "SUBSCRIBE" || method === "NOTIFY") && hasTag(toField);
-  const target = targetOf(uri, request.uri, method, isInDialog, context);
+  const target = targetOf(uri, request, method, isInDialog, context);
   // The dialogs of this node are subscriptions; one between others, whose way does not lead here, nobody here knows.
   if (method === "OPTIONS" && hasTag(toField) && !("kind" in target && target.kind === "node")) return NO_SUCH_DIALOG;
   if ("status" in target) return target;
@@ -116,7 +121,7 @@ function examineFields(
 
 function targetOf(
   uri: SipUri,
-  text: string,
+  { uri: text, headers }: SipRequest,
   method: ServedMethod,
   isInDialog: boolean,
   { domain, own, fromServer }: ExaminationContext,
@@ -125,8 +130,9 @@ function targetOf(
   // A server may tell devices what they have not subscribed to, such as that there is voice mail.
   const isUnasked = fromServer && isDomain && uri.user !== undefined;
   if (isInDialog || (method === "NOTIFY" && !isUnasked)) return { kind: "dialog" };
-  // A node serves its domain and relays to no other.
-  if (!isDomain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Domains" };
+  if (!isDomain && !own.isOwnUri(uri))
+    // RFC 5589 §7: what is to replace a session has to reach the very device that has it, which the other end knows by its Contact alone.
+    return method === "INVITE" && headers.has("Replaces") ? { kind: "contact" } : NOT_A_RELAY;
   const mayBeForNode = method === "OPTIONS" || method === "other";
   if (method === "REGISTER" || (mayBeForNode && uri.user === undefined)) return { kind: "node" };
   const aor = isDomain && uri.user !== undefined ? tryParseAor(text) : undefined;
@@ -142,7 +148,7 @@ function forwardsProblem(
 ): Refusal | undefined {
   const maxForwards = maxForwardsOf(request);
   if (maxForwards === undefined) return bad("malformed Max-Forwards");
-  if (target.kind !== "user" || !isProxied(method)) return undefined;
+  if (!isForDevices(target) || !isProxied(method)) return undefined;
   if (maxBreadthOf(request.headers) === undefined) return bad("malformed Max-Breadth");
   if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
   // RFC 3261 §16.4: a Route that names this node has led here and is done; another would make it a relay.
@@ -151,6 +157,10 @@ function forwardsProblem(
     if (uri.host !== domain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Servers" };
   }
   return undefined;
+}
+
+function isForDevices({ kind }: RequestTarget): boolean {
+  return kind === "user" || kind === "contact";
 }
 
 /** Whether requests of a method go on to the devices of their user. */
@@ -176,10 +186,10 @@ export const SUPPORTED = ["path", "outbound", "eventlist", "recipient-list-subsc
 /** Extensions that a request may require are those of what serves it here. @see RFC 3261 §8.2.2.3, §16.3 step 5 */
 function extensionProblem({ headers, method }: SipRequest, target: RequestTarget): Refusal | undefined {
   // What a device has to support is its own affair.
-  const isForDevices = target.kind === "user" && method !== "SUBSCRIBE" && method !== "PUBLISH";
+  const isPassedOn = isForDevices(target) && method !== "SUBSCRIBE" && method !== "PUBLISH";
   const required = [
     ...headers.all("Proxy-Require"),
-    ...(isForDevices ? [] : headers.all("Require").filter((option) => !isSupported(option))),
+    ...(isPassedOn ? [] : headers.all("Require").filter((option) => !isSupported(option))),
   ];
   if (required.length === 0) return undefined;
   return { status: 420, reason: "Bad Extension", headers: [["Unsupported", required.join(", ")]] };

@@ -348,6 +348,13 @@ export const limits = {
     ringing: 5000,
     /** A device that rings in silence for this long is given up: Timer C of RFC 3261 §16.6 step 11, more than 3 minutes. */
     ringMs: 185_000,
+    /** Users who are asked one after the other where several have registered the same Contact. One phone with several lines is one device; two devices are there by accident. */
+    contactUsers: 4,
+    /**
+     * Searches for a Contact of which all servers are asked, a small message each, in all and of one user: a person transfers one call at a time, a switchboard a few. Beyond, 480
+     * with Retry-After. A server that has not answered within `askMs` does not say. One that finds nobody counts for `inVainMs` longer.
+     */
+    contactSearches: { atOnce: 256, perUser: 8, askMs: 2_000, inVainMs: 1_000 },
     /** How long a server that stops waits for devices that ring to say that they have stopped; then their callers are told all the same. */
     stopMs: 1_000,
   },

@@ -1,12 +1,15 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { AORTA_CONTACT } from "../federation/aorta-headers.ts";
 import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { assertedIn } from "../federation/edge-identity.ts";
 import { branchesOf, isSameFlow, toDevice } from "../federation/forward.ts";
 import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
+import { isSamePlace } from "../registrar/contact-index.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { areSameUris } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 
 /** The copy of a request for one device, and the way there. */
@@ -36,7 +39,7 @@ export function forkedTo(
   // One socket is several users': of a telephone with several lines, of a proxy at the edge, of another server.
   const isSenders = ({ flow, path }: RegisteredContact) =>
     isSameFlow(flow, from) && path === undefined && assertedIn(request.headers) === aor && !isTrusted(from);
-  const contacts = branchesOf(request, registered.contactsOf(aor), isSenders);
+  const contacts = branchesOf(request, soughtOf(request, registered.contactsOf(aor)), isSenders);
   if ("status" in contacts) {
     if (contacts.status === LOOP_DETECTED.status) counters.add(LOOPS);
     return contacts;
@@ -48,4 +51,12 @@ export function forkedTo(
     branch.headers.set("Max-Breadth", String(shares[at]));
     return { request: branch, flow: contact.flow };
   });
+}
+
+/** All, or those at the one Contact that the request is for; parameters count where they tell apart. */
+function soughtOf({ headers }: SipRequest, contacts: readonly RegisteredContact[]): readonly RegisteredContact[] {
+  const sought = headers.get(AORTA_CONTACT);
+  if (sought === undefined) return contacts;
+  const same = contacts.filter(({ uri }) => areSameUris(uri, sought));
+  return same.length > 0 ? same : contacts.filter(({ uri }) => isSamePlace(uri, sought));
 }

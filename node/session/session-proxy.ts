@@ -13,20 +13,25 @@ import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, InviteProgress, RequestOptions, SipSessions, SipStack } from "../sip/stack.ts";
 import type { BranchComponents } from "./branches.ts";
+import type { ContactSearch } from "./contact-search.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
+import type { RegisteredAgainComponents } from "./registered-again.ts";
 import { registeredAgain } from "./registered-again.ts";
 import { RingingCalls } from "./ringing-calls.ts";
 import type { SessionRoutesComponents, Way } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
+import { toContact } from "./to-contact.ts";
 
 export interface SessionProxyComponents
   extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents, BranchComponents {
+  readonly contacts: RegisteredAgainComponents["contacts"];
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   /** Of the credentials that are for this server. */
   readonly realm: string;
   readonly timers: Timers;
+  readonly search: Pick<ContactSearch, "find">;
 }
 
 /**
@@ -36,6 +41,8 @@ export interface SessionProxyComponents
 export interface SessionProxy {
   /** An INVITE that begins a session with a user of the domain. */
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** A client's INVITE that is to take the place of a session (RFC 3891): to the device at the Contact that is its Request-URI, on whatever server, if it is registered. */
+  handleReplacement(incoming: IncomingRequest, identity: RequestIdentity & { readonly asserted: Aor }): void;
   /** Any other request for a user's devices that the node does not serve itself. A dialog that comes of it, as of REFER, has its way as a session has. */
   handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
@@ -94,8 +101,27 @@ class Proxy implements SessionProxy {
   }
 
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
-    const { counters } = this.#components;
     const { request, flow } = incoming;
+    this.#ring(incoming, identity, (progress) => this.#invitations.route(request, to, identity, flow, progress));
+  }
+
+  handleReplacement(incoming: IncomingRequest, identity: RequestIdentity & { readonly asserted: Aor }): void {
+    const { request, flow } = incoming;
+    this.#ring(incoming, identity, (progress) => {
+      const users = this.#components.search.find(request.uri, identity.asserted);
+      const route = (toUser: SipRequest, aor: Aor) => this.#invitations.route(toUser, aor, identity, flow, progress);
+      return toContact(request, users, route, progress.signal);
+    });
+  }
+
+  /** Follows an INVITE on its way, if there is room for one more. */
+  #ring(
+    incoming: IncomingRequest,
+    identity: RequestIdentity,
+    route: (progress: InviteProgress & { readonly signal: AbortSignal }) => Promise<SipResponse>,
+  ): void {
+    const { counters } = this.#components;
+    const { request } = incoming;
     if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
     if (this.#calls.size >= limits.session.ringing) {
       counters.add("session.overload");
@@ -106,13 +132,11 @@ class Proxy implements SessionProxy {
     const call = this.#calls.begin(() => incoming.respond(unreachable(request)));
     const relay = (response: SipResponse) =>
       incoming.respond(identity.from === "client" ? forClient(response) : response);
-    void this.#invitations
-      .route(request, to, identity, flow, followed(incoming, relay, call.cancelled))
-      .then((response) => {
-        counters.add(response.status < 300 ? "session.answered" : "session.failed");
-        relay(call.isStopped && response.status === 487 ? unreachable(request) : response);
-        call.end();
-      });
+    void route(followed(incoming, relay, call.cancelled)).then((response) => {
+      counters.add(response.status < 300 ? "session.answered" : "session.failed");
+      relay(call.isStopped && response.status === 487 ? unreachable(request) : response);
+      call.end();
+    });
   }
 
   stop(): Promise<void> {
@@ -217,7 +241,7 @@ function followed(
   incoming: IncomingRequest,
   relay: (response: SipResponse) => void,
   cancelled = new AbortController(),
-): InviteProgress {
+): InviteProgress & { readonly signal: AbortSignal } {
   incoming.onCancel((reason) => cancelled.abort(reason));
   return {
     signal: cancelled.signal,

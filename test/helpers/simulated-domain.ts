@@ -173,6 +173,7 @@ export class SimulatedDomain {
         message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
         // Sessions, and what else goes to devices, are tested on real stacks: test/scenario/session.
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        replace: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         proxy: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
         asked(incoming) {

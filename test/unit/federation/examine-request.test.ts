@@ -126,6 +126,22 @@ describe("examination of a request at the edge", () => {
     });
   }
 
+  it("takes an INVITE with Replaces to elsewhere to be for the device at that Contact, and nothing else (RFC 5589 §7)", () => {
+    const replaces: [string, string] = ["Replaces", "a;to-tag=b;from-tag=c"];
+    const contacts = ["sip:carol@192.0.2.7:5062;transport=udp", "sip:192.0.2.7", "sip:a1b2@xyz.invalid;transport=ws"];
+    for (const contact of contacts) {
+      const to = (method: string, ...headers: [string, string][]) => statusOf(request(method, contact, { headers }));
+      expect(to("INVITE", replaces), contact).to.deep.equal({ kind: "contact" });
+      expect(to("INVITE"), contact).to.equal(403);
+      for (const method of ["MESSAGE", "OPTIONS", "REFER"]) expect(to(method, replaces), contact).to.equal(403);
+      expect(to("INVITE", replaces, ["Max-Forwards", "0"])).to.equal(483);
+      expect(to("INVITE", replaces, ["Route", "<sip:10.0.0.9;lr>"])).to.equal(403);
+      expect(to("INVITE", replaces, ["Require", "replaces"])).to.deep.equal({ kind: "contact" });
+    }
+    expect(statusOf(request("INVITE", BOB, { headers: [replaces] }))).to.deep.include({ kind: "user" });
+    expect(statusOf(request("INVITE", "sip:bob@127.0.0.1:5060", { headers: [replaces] }))).to.equal(404);
+  });
+
   it("serves a request without a hop left that needs none", () => {
     expect(statusOf(request("REGISTER", "sip:example.com", { headers: [["Max-Forwards", "0"]] }))).to.deep.equal({
       kind: "node",

@@ -1,0 +1,136 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { tryParseAor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import { AORTA_CONTACT, AORTA_USER } from "../federation/aorta-headers.ts";
+import type { Refusal } from "../federation/refusal.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
+import { limits } from "../runtime/limits.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import { Tally } from "../runtime/tally.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createRequest, createResponse } from "../sip/message/build.ts";
+import { randomTag } from "../sip/message/tags.ts";
+import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+
+/** Method of the request by which servers of the mesh ask each other whose device is at a Contact; from anybody else it is 405. */
+export const CONTACTS_METHOD = "AORTA-CONTACTS";
+
+export interface ContactSearchComponents {
+  readonly contacts: Pick<RegisteredContacts, "usersAt">;
+  readonly stack: Pick<SipStack, "send">;
+  /** The other servers of the domain. */
+  readonly others: () => readonly ServerId[];
+  readonly domain: string;
+  readonly timers: Timers;
+  readonly counters: Counters;
+}
+
+const UNKNOWN: Refusal = { status: 404, reason: "No Device At That Contact" };
+const NOT_ALL_ASKED: Refusal = {
+  status: 480,
+  reason: "Not All Servers Could Be Asked For That Contact",
+  headers: [["Retry-After", "10"]],
+};
+const TOO_MANY: Refusal = {
+  status: 480,
+  reason: "Too Many Contacts Searched",
+  headers: [["Retry-After", String(limits.sip.retryAfterSeconds)]],
+};
+
+/** Finds whose device is at a Contact: here, or else by asking all other servers, as no directory knows Contacts. */
+export class ContactSearch {
+  readonly #components: ContactSearchComponents;
+  /** Searches of other servers that take up room, by who asked. */
+  readonly #underWay = new Tally<Aor>();
+
+  constructor(components: ContactSearchComponents) {
+    this.#components = components;
+  }
+
+  /**
+   * The users, each once, as they are found; who has seen enough asks for no more. Other servers are asked when more than those here are wanted.
+   * @returns the answer to a request that none of them took
+   */
+  async *find(contact: string, asker: Aor): AsyncGenerator<Aor, Refusal> {
+    const found = new Set<Aor>();
+    for (const aor of this.#components.contacts.usersAt(contact)) {
+      if (found.size >= limits.session.contactUsers) return UNKNOWN;
+      found.add(aor);
+      yield aor;
+    }
+    const elsewhere = this.#ask(contact, asker);
+    for (;;) {
+      const { done, value } = await elsewhere.next();
+      if (done === true) return value;
+      if (found.size >= limits.session.contactUsers) return UNKNOWN;
+      if (found.has(value)) continue;
+      found.add(value);
+      yield value;
+    }
+  }
+
+  /** Answers another server. */
+  handleQuestion({ request, respond }: IncomingRequest): void {
+    const contact = request.headers.get(AORTA_CONTACT);
+    if (contact === undefined) return respond(createResponse(request, 400));
+    const headers: [string, string][] = [];
+    for (const aor of this.#components.contacts.usersAt(contact)) {
+      if (headers.length >= limits.session.contactUsers) break;
+      headers.push([AORTA_USER, aor]);
+    }
+    respond(createResponse(request, 200, { headers }));
+  }
+
+  async *#ask(contact: string, asker: Aor): AsyncGenerator<Aor, Refusal> {
+    const { counters, others } = this.#components;
+    const { atOnce, perUser } = limits.session.contactSearches;
+    if (this.#underWay.total >= atOnce || this.#underWay.of(asker) >= perUser) {
+      counters.add("session.contact_searches_refused");
+      return TOO_MANY;
+    }
+    counters.add("session.contact_searches");
+    this.#underWay.add(asker, 1);
+    const servers = others();
+    const found: Aor[] = [];
+    let [waiting, silent] = [servers.length, 0];
+    let news = Promise.withResolvers<void>();
+    for (const server of servers) {
+      void this.#usersAt(server, contact).then((users) => {
+        if (users === undefined) silent += 1;
+        else found.push(...users);
+        waiting -= 1;
+        if (waiting === 0) this.#end(asker, found.length > 0);
+        news.resolve();
+      });
+    }
+    if (waiting === 0) this.#end(asker, false);
+    for (let at = 0; ;) {
+      for (; at < found.length; at++) yield found[at]!;
+      if (waiting === 0) break;
+      await news.promise;
+      news = Promise.withResolvers<void>();
+    }
+    if (found.length === 0) counters.add("session.contacts_unknown");
+    return silent > 0 ? NOT_ALL_ASKED : UNKNOWN;
+  }
+
+  /** A search that finds nobody keeps its room for a while: so nobody has all servers asked as often as they answer. */
+  #end(asker: Aor, hasFound: boolean): void {
+    const end = (): void => this.#underWay.add(asker, -1);
+    if (hasFound) end();
+    else this.#components.timers.after(limits.session.contactSearches.inVainMs, end);
+  }
+
+  /** `undefined` where a server does not say. */
+  async #usersAt(server: ServerId, contact: string): Promise<readonly Aor[] | undefined> {
+    const { stack, domain } = this.#components;
+    const uri = `sip:${domain}`;
+    const request = createRequest({
+      ...{ method: CONTACTS_METHOD, uri, from: `<${uri}>;tag=${randomTag()}`, to: `<${uri}>` },
+      headers: [[AORTA_CONTACT, contact]],
+    });
+    const { askMs: withinMs } = limits.session.contactSearches;
+    const { status, headers } = await stack.send(request, { transport: "MESH", server }, { withinMs });
+    return status === 200 ? headers.all(AORTA_USER).flatMap((aor) => tryParseAor(aor) ?? []) : undefined;
+  }
+}

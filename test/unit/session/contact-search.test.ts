@@ -1,0 +1,145 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { createCounters } from "../../../node/runtime/metrics.ts";
+import { ContactSearch } from "../../../node/session/contact-search.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
+import type { Flow } from "../../../node/sip/stack.ts";
+import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
+import { request } from "../federation/requests.ts";
+
+const PHONE = "sip:phone@192.0.2.1:5062";
+const [ALICE, BOB, CAROL] = ["alice", "bob", "carol"].map((user) => `sip:${user}@example.com` as Aor) as [
+  Aor,
+  Aor,
+  Aor,
+];
+const { perUser, atOnce, inVainMs } = limits.session.contactSearches;
+
+/** A search at a server with two others, which answer when the test lets them. */
+function searching(here: readonly Aor[] = []) {
+  const time = new VirtualTime();
+  const counters = createCounters();
+  const asked: { server: string; request: SipRequest; answer(users?: readonly string[]): void }[] = [];
+  const search = new ContactSearch({
+    contacts: { usersAt: (uri) => (uri === PHONE ? here : []) },
+    others: () => ["one", "two"] as ServerId[],
+    domain: "example.com",
+    timers: time,
+    counters,
+    stack: {
+      send(question: SipRequest, to: Flow) {
+        const { promise, resolve } = Promise.withResolvers<SipResponse>();
+        const server = (to as { server: string }).server;
+        const answer = (users?: readonly string[]) => {
+          const headers = (users ?? []).map((user) => ["Aorta-User", user] as const);
+          resolve(createResponse(question, users === undefined ? 405 : 200, { headers }));
+        };
+        asked.push({ server, request: question, answer });
+        return promise;
+      },
+    },
+  });
+  return { search, asked, counters, time };
+}
+
+describe("search for a Contact", () => {
+  it("asks nobody as long as those here are enough", async () => {
+    const { search, asked } = searching([ALICE]);
+    expect(await search.find(PHONE, BOB).next()).to.deep.equal({ done: false, value: ALICE });
+    expect(asked).to.have.length(0);
+  });
+
+  it("asks all other servers at once, and waits for none when one knows", async () => {
+    const { search, asked } = searching();
+    const found = search.find(PHONE, BOB);
+    const first = found.next();
+    await settle();
+    expect(asked.map(({ server }) => server)).to.deep.equal(["one", "two"]);
+    expect(asked[0]!.request.headers.get("Aorta-Contact")).to.equal(PHONE);
+    asked[1]!.answer([CAROL]);
+    expect(await first).to.deep.equal({ done: false, value: CAROL });
+    const second = found.next();
+    asked[0]!.answer([CAROL, ALICE, "not an address"]);
+    expect(await second).to.deep.equal({ done: false, value: ALICE });
+    expect(await found.next()).to.deep.include({ done: true });
+  });
+
+  it("says whether nobody knows, or whether somebody did not say", async () => {
+    for (const [answers, status] of [
+      [[[], []], 404],
+      [[[], undefined], 480],
+    ] as const) {
+      const { search, asked, counters } = searching();
+      const end = search.find(PHONE, BOB).next();
+      await settle();
+      asked.forEach(({ answer }, at) => answer(answers[at]));
+      expect((await end).value).to.deep.include({ status });
+      expect(counters.get("session.contacts_unknown")).to.equal(1);
+    }
+  });
+
+  it("tells no more users than are tried, of what one server says or all together", async () => {
+    const { search, asked } = searching();
+    const crowd = Array.from({ length: 20 }, (_, at) => `sip:user${at}@example.com`);
+    const found = search.find(PHONE, BOB);
+    const first = found.next();
+    await settle();
+    for (const { answer } of asked) answer(crowd);
+    await first;
+    for (let at = 1; at < limits.session.contactUsers; at++) expect((await found.next()).done).to.equal(false);
+    expect(await found.next()).to.deep.include({ done: true });
+  });
+
+  it("lets one user, and all together, have so many servers asked at a time, and no more often where it is in vain", async () => {
+    const { search, asked, time, counters } = searching();
+    const ask = (asker: Aor) => search.find(PHONE, asker).next();
+    const searches = Array.from({ length: perUser }, () => ask(BOB));
+    await settle();
+    const refused = async (asker: Aor) => {
+      const before = asked.length;
+      const end = ask(asker);
+      await settle();
+      if (asked.length > before) return false;
+      expect((await end).value).to.deep.include({ status: 480 });
+      return true;
+    };
+    expect(await refused(BOB)).to.equal(true);
+    for (const { answer } of asked) answer([]);
+    await Promise.all(searches);
+    await time.advance(inVainMs - 1);
+    expect(await refused(BOB)).to.equal(true);
+    expect(counters.get("session.contact_searches_refused")).to.equal(2);
+    await time.advance(1);
+    expect(await refused(BOB)).to.equal(false);
+    for (let at = 1; at < atOnce; at++) void ask(`sip:user${at}@example.com` as Aor);
+    await settle();
+    expect(await refused(CAROL)).to.equal(true);
+    // A search that has found somebody makes room at once.
+    for (const { answer } of asked.slice(2 * perUser)) answer([ALICE]);
+    await settle();
+    expect(await refused(CAROL)).to.equal(false);
+  });
+
+  it("answers another server with the users who have it, as many as are tried", async () => {
+    const crowd = Array.from({ length: 20 }, (_, at) => `sip:user${at}@example.com` as Aor);
+    const { search } = searching(crowd);
+    const answerTo = (headers: [string, string][]) => {
+      let answer: SipResponse | undefined;
+      search.handleQuestion({
+        request: request("AORTA-CONTACTS", "sip:example.com", { headers }),
+        flow: { transport: "MESH", server: "one" as ServerId },
+        respond: (response) => (answer = response),
+        onCancel() {},
+      });
+      return answer!;
+    };
+    expect(answerTo([["Aorta-Contact", PHONE]]).headers.all("Aorta-User")).to.deep.equal(
+      crowd.slice(0, limits.session.contactUsers),
+    );
+    expect(answerTo([["Aorta-Contact", "sip:nobody@192.0.2.9"]]).status).to.equal(200);
+    expect(answerTo([]).status).to.equal(400);
+  });
+});
