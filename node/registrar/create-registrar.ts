@@ -105,9 +105,13 @@ class RegistrarDriver implements Registrar {
     return this.#isServed(aor) ? this.#table.get(aor, this.#clock.monotonicMs()) : [];
   }
 
-  *usersAt(contactUri: string): Iterable<Aor> {
-    for (const aor of this.#table.aorsAt(contactUri))
-      if (this.contactsOf(aor).some(({ uri }) => isSamePlace(uri, contactUri))) yield aor;
+  usersAt(contactUri: string): readonly Aor[] {
+    const users: Aor[] = [];
+    for (const aor of this.#table.aorsAt(contactUri)) {
+      if (users.length >= limits.registrar.usersAtContact) break;
+      if (this.contactsOf(aor).some(({ uri }) => isSamePlace(uri, contactUri))) users.push(aor);
+    }
+    return users;
   }
 
   onChange(listener: (aor: Aor) => void): () => void {

@@ -40,8 +40,8 @@ export type RegistrationChange = "registered" | "refreshed" | "shortened" | "exp
 export interface RegisteredContacts {
   /** Unexpired contacts; empty when there are none. */
   contactsOf(aor: Aor): readonly RegisteredContact[];
-  /** Users who have a device here with this Contact, whatever its parameters; mostly one, and no more than anybody asks for. */
-  usersAt(contactUri: string): Iterable<Aor>;
+  /** Users who have a device here with this Contact, whatever its parameters; mostly one, and no more than `limits.registrar.usersAtContact`. */
+  usersAt(contactUri: string): readonly Aor[];
   /** Calls `listener` after a contact was added, removed or has expired; not for a mere refresh. Returns how to stop it. */
   onChange(listener: (aor: Aor) => void): () => void;
   /** Whether anything is kept here of a user who is not owned, until it is found out whether they can be taken back. */

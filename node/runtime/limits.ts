@@ -260,6 +260,8 @@ export const limits = {
     pathHops: 10,
     /** Users with contacts on one server: about 1 kB each. One more gets 503 with Retry-After. */
     aors: 200_000,
+    /** Users who are found by one Contact: as many as an INVITE with Replaces goes to, one after the other. One phone with several lines is one device; two devices are there by accident. */
+    usersAtContact: 4,
     /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */
     pendingPerAor: 16,
     /** Remembered registrations whose user went to another server, about 200 B each. Above it the oldest is forgotten. */
@@ -348,8 +350,6 @@ export const limits = {
     ringing: 5000,
     /** A device that rings in silence for this long is given up: Timer C of RFC 3261 §16.6 step 11, more than 3 minutes. */
     ringMs: 185_000,
-    /** Users who are asked one after the other where several have registered the same Contact. One phone with several lines is one device; two devices are there by accident. */
-    contactUsers: 4,
     /**
      * Searches for a Contact of which all servers are asked, a small message each, in all and of one user: a person transfers one call at a time, a switchboard a few. Beyond, 480
      * with Retry-After. A server that has not answered within `askMs` does not say. One that finds nobody counts for `inVainMs` longer.

@@ -52,17 +52,14 @@ export class ContactSearch {
    * @returns the answer to a request that none of them took
    */
   async *find(contact: string, asker: Aor): AsyncGenerator<Aor, Refusal> {
-    const found = new Set<Aor>();
-    for (const aor of this.#components.contacts.usersAt(contact)) {
-      if (found.size >= limits.session.contactUsers) return UNKNOWN;
-      found.add(aor);
-      yield aor;
-    }
+    const here = this.#components.contacts.usersAt(contact);
+    yield* here;
+    const found = new Set(here);
     const elsewhere = this.#ask(contact, asker);
     for (;;) {
       const { done, value } = await elsewhere.next();
       if (done === true) return value;
-      if (found.size >= limits.session.contactUsers) return UNKNOWN;
+      if (found.size >= limits.registrar.usersAtContact) return UNKNOWN;
       if (found.has(value)) continue;
       found.add(value);
       yield value;
@@ -73,11 +70,7 @@ export class ContactSearch {
   handleQuestion({ request, respond }: IncomingRequest): void {
     const contact = request.headers.get(AORTA_CONTACT);
     if (contact === undefined) return respond(createResponse(request, 400));
-    const headers: [string, string][] = [];
-    for (const aor of this.#components.contacts.usersAt(contact)) {
-      if (headers.length >= limits.session.contactUsers) break;
-      headers.push([AORTA_USER, aor]);
-    }
+    const headers = this.#components.contacts.usersAt(contact).map((aor) => [AORTA_USER, aor] as const);
     respond(createResponse(request, 200, { headers }));
   }
 

@@ -1,4 +1,3 @@
-import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { SipRequest } from "../sip/message/message.ts";
@@ -24,17 +23,13 @@ export function registeredAgain(
   { contacts, stack }: RegisteredAgainComponents,
 ): Flow {
   if (!stack.hasClosed(to)) return to;
-  for (const aor of usersOf(parseNameAddr(headers.get("To") ?? "").uri, contacts)) {
+  const end = parseNameAddr(headers.get("To") ?? "").uri;
+  const user = tryParseAor(end);
+  for (const aor of [...(user === undefined ? [] : [user]), ...contacts.usersAt(end)]) {
     const again = contacts
       .contactsOf(aor)
       .find((contact) => contact.path === undefined && areSameUris(contact.uri, uri) && !stack.hasClosed(contact.flow));
     if (again !== undefined) return again.flow;
   }
   return to;
-}
-
-function* usersOf(end: string, contacts: Pick<RegisteredContacts, "usersAt">): Iterable<Aor> {
-  const user = tryParseAor(end);
-  if (user !== undefined) yield user;
-  yield* contacts.usersAt(end);
 }

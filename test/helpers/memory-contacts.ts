@@ -15,8 +15,10 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
-  *usersAt(contactUri: string): Iterable<Aor> {
-    for (const [aor, contacts] of this.#contacts) if (contacts.some(({ uri }) => uri === contactUri)) yield aor;
+  usersAt(contactUri: string): readonly Aor[] {
+    return [...this.#contacts].flatMap(([aor, contacts]) =>
+      contacts.some(({ uri }) => uri === contactUri) ? aor : [],
+    );
   }
 
   isResting(): boolean {

@@ -140,6 +140,31 @@ describe("an INVITE with Replaces to the Contact of a device", function () {
     }
   });
 
+  it("reaches who calls, where it is to pick up a call that rings elsewhere (RFC 3891 §7.2)", async () => {
+    const alice = await registered(2);
+    alice.rings();
+    await joe.register();
+    there.push(joe);
+    const giveUp = new AbortController();
+    joe.onInvite((incoming) => {
+      giveUp.abort();
+      joe.answer(incoming);
+    });
+    const call = joe.call(joe.invitation(alice.aor), { signal: giveUp.signal });
+    await eventually(() => alice.methods().includes("INVITE"), "the call to ring");
+    const barry = await world.agent("barry", 1);
+    const [ringing] = invites(alice);
+    const callId = ringing!.headers.get("Call-ID")!;
+    const pickUp = barry.invitation(joe.contact, [["Replaces", `${callId};to-tag=1;from-tag=2;early-only`]]);
+    const answer = await barry.call(pickUp);
+    expect(answer.status).to.equal(200);
+    expect((await call).status).to.equal(487);
+    await eventually(() => alice.cancelled.includes(callId), "the other device to stop ringing");
+    const dialog = barry.dialogOf(pickUp, answer);
+    dialog.ack();
+    expect((await dialog.send("BYE")).status).to.equal(200);
+  });
+
   it("goes on to the next device with the same Contact, of another user or at another server, where one knows nothing of the session", async () => {
     const twins = [await unreachable("sipp", 0), await unreachable("barry", 2)];
     try {
