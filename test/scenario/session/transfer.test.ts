@@ -3,7 +3,8 @@ import { createRequest, createResponse } from "../../../node/sip/message/build.t
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
-import { Agent, SessionWorld } from "./session-world.ts";
+import { worldWithOther } from "../sidecar/other-server.ts";
+import { Agent, DOMAIN, SessionWorld } from "./session-world.ts";
 
 /** A client that nobody can call, as one behind a WebSocket. */
 class Unreachable extends Agent {
@@ -184,6 +185,29 @@ describe("an INVITE with Replaces to the Contact of a device", function () {
     }
   });
 
+  it("takes the path that the device registered by (RFC 3327)", async () => {
+    const proxy = await world.agent("alice", 2);
+    const [path, contact] = [proxy.contact.replace("device@", "edge@"), "sip:inside@10.1.2.3:5060"];
+    const address = `<${proxy.aor}>`;
+    const register = (expires: string) =>
+      proxy.call(
+        createRequest({
+          ...{ method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address },
+          headers: [
+            ["Contact", `<${contact}>`],
+            ["Path", `<${path};lr>`],
+            ["Supported", "path"],
+            ["Expires", expires],
+          ],
+        }),
+      );
+    expect((await register("600")).status).to.equal(200);
+    expect((await joe.call(replacing(contact))).status).to.equal(200);
+    const [arrived] = invites(proxy);
+    expect([arrived!.uri, arrived!.headers.get("Route")]).to.deep.equal([contact, `<${path};lr>`]);
+    await register("0");
+  });
+
   describe("is refused, and nothing is sent anywhere,", () => {
     let bystander: Agent;
 
@@ -294,5 +318,29 @@ describe("an INVITE with Replaces to a Contact, of another server", () => {
     });
     const answer = await domain.time.until(one.stack.send(invite, { transport: "MESH", server: two.id }));
     expect(answer.status).to.equal(403);
+  });
+});
+
+describe("an INVITE with Replaces to a Contact, of a server without a node", function () {
+  this.timeout(60_000);
+
+  it("is brought there for the user whom that server names, and for nobody", async () => {
+    const { world, other } = await worldWithOther(2);
+    try {
+      const alice = await world.agent("alice", 1);
+      await alice.register();
+      const invite = (headers: [string, string][], from: string) => {
+        const request = other.agent.invitation(alice.contact, [["Replaces", "a;to-tag=b;from-tag=c"], ...headers]);
+        request.headers.set("From", `<${from}>;tag=1`);
+        return other.agent.send(request);
+      };
+      const kate = `sip:kate@${DOMAIN}`;
+      expect((await invite([["P-Asserted-Identity", `<${kate}>`]], kate)).status).to.equal(200);
+      expect(alice.received[0]!.request.headers.get("P-Asserted-Identity")).to.equal(`<${kate}>`);
+      expect((await invite([], "sip:somebody@elsewhere.example")).status).to.equal(403);
+      await alice.register(0);
+    } finally {
+      await world.stop();
+    }
   });
 });
