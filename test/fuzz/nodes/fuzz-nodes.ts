@@ -133,6 +133,7 @@ function say(party: Party, port: number, random: Random): void {
     case 4:
       return party.ask(port, "MESSAGE", [from, to], ["Content-Type: text/plain"], "hello");
     case 5:
+      if (random.below(3) === 0) return party.replace(port, from, random.pick(USERS));
       return party.ask(port, "INVITE", [from, to], [contact, "Content-Type: application/sdp"], "v=0");
     case 6:
       return party.ask(port, "SUBSCRIBE", [from, to], [contact, "Event: presence", "Expires: 120"]);

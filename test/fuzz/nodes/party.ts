@@ -71,6 +71,12 @@ export class Party {
     this.#transmit(nodePort, Buffer.from(this.#request(method, parties, fields, ""), "latin1"));
   }
 
+  /** Calls a device of this party, at whatever node it is, so that one session takes the place of another. */
+  replace(nodePort: number, from: string, to: string): void {
+    const fields = [`Contact: <${this.contactOf(from)}>`, "Replaces: a;to-tag=b;from-tag=c"];
+    this.#send(nodePort, this.#request("INVITE", [from, to], fields, "", this.contactOf(to)));
+  }
+
   contactOf(user: string): string {
     return `sip:${user}@127.0.0.1:${this.port}`;
   }
@@ -97,8 +103,13 @@ export class Party {
     this.#send(nodePort, message(`${method} ${target} SIP/2.0`, fields));
   }
 
-  #request(method: string, [from, to]: readonly [string, string], fields: readonly string[], body: string): string {
-    const uri = method === "REGISTER" ? "sip:example.com" : `sip:${to}@example.com`;
+  #request(
+    method: string,
+    [from, to]: readonly [string, string],
+    fields: readonly string[],
+    body: string,
+    uri = method === "REGISTER" ? "sip:example.com" : `sip:${to}@example.com`,
+  ): string {
     const own = [
       this.#via(),
       "Max-Forwards: 70",
