@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { ImSession } from "../../node/softphone/im-session.ts";
+import type { SipOutcome } from "../../node/softphone/outcome.ts";
 import type { PresenceNotification } from "../../node/softphone/presence-subscription.ts";
 import type { ReceivedMessage } from "../../node/softphone/softphone.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
@@ -155,6 +156,32 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
       stop();
     }
   });
+
+  for (const [who, at] of [
+    ["another of its users", "kamailio"],
+    ["a client of Aorta", 1],
+  ] as const) {
+    it(`has one of its users transferred to the device of ${who} (RFC 5589 §7)`, async () => {
+      const [anna, karl, target] = [await open("anna", 1), await open("karl", "kamailio"), await open("tess", at)];
+      for (const phone of [anna, karl, target]) expect((await phone.register()).status).to.equal(200);
+      const taken = new Map<Softphone, ImSession[]>([karl, target].map((phone) => [phone, []]));
+      for (const [phone, sessions] of taken)
+        phone.onInvitation((invitation) => void invitation.accept().then((session) => sessions.push(session)));
+      const [withKarl, withTarget] = [await anna.openSession(karl.aor), await anna.openSession(target.aor)];
+      if ("status" in withKarl || "status" in withTarget) throw new Error("no sessions to begin with");
+      await eventually(() => [...taken.values()].every(({ length }) => length === 1), "both to have answered");
+      const transferred = Promise.withResolvers<ImSession | SipOutcome>();
+      taken.get(karl)![0]!.onTransferred(transferred.resolve);
+      expect(await withKarl.transferTo(withTarget)).to.equal(200);
+      const session = await transferred.promise;
+      if ("status" in session) throw new Error(`refused with ${session.status}`);
+      await withTarget.ended;
+      expect(await session.send("it is me now")).to.equal(200);
+      await session.close();
+      await withKarl.close();
+      await Promise.all([...taken.values()].flat().map(({ ended }) => ended));
+    });
+  }
 
   it("passes on what neither of the two serves: OPTIONS, and REFER with the dialog that comes of it", async () => {
     const atKamailio = { transport: "UDP", address: "127.0.0.1", port: kamailio.port } as const;
