@@ -77,9 +77,9 @@ export class BindingTable {
     return [...(this.#byConnection.get(connection) ?? [])];
   }
 
-  /** AoRs with a binding to a Contact, expired ones included until they are swept. */
-  aorsAt(contactUri: string): Iterable<Aor> {
-    return this.#byContact.usersAt(contactUri);
+  /** AoRs with a binding to a Contact of that user and host, expired ones included until they are swept. */
+  aorsNear(contactUri: string): Iterable<Aor> {
+    return this.#byContact.usersNear(contactUri);
   }
 
   /** AoRs listed at or before a second. */

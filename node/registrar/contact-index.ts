@@ -2,8 +2,8 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseUri, userAndHost } from "../sip/message/uri.ts";
 
 /**
- * Who has registered a Contact. It is told by its user, host and port: what else a device writes there (`transport`, `ob`) need not be the same in its
- * registration and in its sessions.
+ * Who has registered a Contact, or one of the same user and host. What else a device writes there (`transport`, `ob`; over TCP the port, too) need not be
+ * the same in its registration and in its sessions.
  */
 export class ContactIndex {
   /** Nearly always one user, who takes the least memory without a set. */
@@ -18,8 +18,8 @@ export class ContactIndex {
     for (const place of present) if (!old.has(place)) this.#add(place, aor);
   }
 
-  /** In no order. */
-  *usersAt(uri: string): Iterable<Aor> {
+  /** Who has registered that Contact or one that is near, in no order. */
+  *usersNear(uri: string): Iterable<Aor> {
     const place = placeOf(uri);
     const users = place === undefined ? undefined : this.#users.get(place);
     if (typeof users === "string") yield users;
@@ -40,16 +40,21 @@ export class ContactIndex {
   }
 }
 
-/** Whether two texts name the same device, whatever is said of the way to it. */
-export function isSamePlace(a: string, b: string): boolean {
-  return a === b || (placeOf(a) !== undefined && placeOf(a) === placeOf(b));
+/** How alike two Contacts are: the same whatever is said of the way there; of the same user and host, but another port; or not. */
+export function likenessOf(a: string, b: string): "same" | "near" | undefined {
+  if (a === b) return "same";
+  const [left, right] = [tryParseUri(a), tryParseUri(b)];
+  if (left === undefined || right === undefined || userAndHost(left) !== userAndHost(right)) return undefined;
+  if (left.port === right.port) return "same";
+  // Without a user it is the port alone that tells devices behind one address apart.
+  return left.user === undefined ? undefined : "near";
+}
+
+function placesIn(uris: readonly string[]): ReadonlySet<string> {
+  return new Set(uris.flatMap((uri) => placeOf(uri) ?? []));
 }
 
 function placeOf(uri: string): string | undefined {
   const parsed = tryParseUri(uri);
   return parsed && userAndHost(parsed);
-}
-
-function placesIn(uris: readonly string[]): ReadonlySet<string> {
-  return new Set(uris.flatMap((uri) => placeOf(uri) ?? []));
 }

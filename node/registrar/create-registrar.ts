@@ -29,10 +29,15 @@ import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus 
 import { PatientClaims } from "./patient-claims.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
 import { changesOf } from "./registration-changes.ts";
-import type { RegisteredContact, RegisteredContacts, RegistrationChange } from "./registered-contacts.ts";
+import type {
+  RegisteredContact,
+  RegisteredContacts,
+  RegistrationChange,
+  UsersAtContact,
+} from "./registered-contacts.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
-import { isSamePlace } from "./contact-index.ts";
+import { usersAt } from "./users-at.ts";
 import type { StoredOrder } from "./contact-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
@@ -105,13 +110,8 @@ class RegistrarDriver implements Registrar {
     return this.#isServed(aor) ? this.#table.get(aor, this.#clock.monotonicMs()) : [];
   }
 
-  usersAt(contactUri: string): readonly Aor[] {
-    const users: Aor[] = [];
-    for (const aor of this.#table.aorsAt(contactUri)) {
-      if (users.length >= limits.registrar.usersAtContact) break;
-      if (this.contactsOf(aor).some(({ uri }) => isSamePlace(uri, contactUri))) users.push(aor);
-    }
-    return users;
+  usersAt(contactUri: string): UsersAtContact {
+    return usersAt(contactUri, this.#table.aorsNear(contactUri), (aor) => this.contactsOf(aor));
   }
 
   onChange(listener: (aor: Aor) => void): () => void {

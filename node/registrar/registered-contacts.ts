@@ -36,12 +36,20 @@ export interface Registration {
 /** What happened to a contact. `deactivated`: this server gave it up. @see RFC 3680 §5.3.1 */
 export type RegistrationChange = "registered" | "refreshed" | "shortened" | "expired" | "deactivated" | "unregistered";
 
+/** Mostly one user; of each kind no more than `limits.registrar.usersAtContact`. */
+export interface UsersAtContact {
+  /** Have registered it, whatever its parameters. */
+  readonly same: readonly Aor[];
+  /** Have registered one of the same user and host, but another port: clients that connect over TCP may write one there and another one in sessions. */
+  readonly near: readonly Aor[];
+}
+
 /** What presence and messaging see of the registrar: the contacts that live on this server at this instant. */
 export interface RegisteredContacts {
   /** Unexpired contacts; empty when there are none. */
   contactsOf(aor: Aor): readonly RegisteredContact[];
-  /** Users who have a device here with this Contact, whatever its parameters; mostly one, and no more than `limits.registrar.usersAtContact`. */
-  usersAt(contactUri: string): readonly Aor[];
+  /** Users who have a device here with this Contact. */
+  usersAt(contactUri: string): UsersAtContact;
   /** Calls `listener` after a contact was added, removed or has expired; not for a mere refresh. Returns how to stop it. */
   onChange(listener: (aor: Aor) => void): () => void;
   /** Whether anything is kept here of a user who is not owned, until it is found out whether they can be taken back. */

@@ -4,7 +4,7 @@ import { maxBreadthOf, shareBreadth } from "../federation/breadth.ts";
 import { assertedIn } from "../federation/edge-identity.ts";
 import { branchesOf, isSameFlow, toDevice } from "../federation/forward.ts";
 import { LOOP_DETECTED, LOOPS } from "../federation/loops.ts";
-import { isSamePlace } from "../registrar/contact-index.ts";
+import { likenessOf } from "../registrar/contact-index.ts";
 import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse } from "../sip/message/build.ts";
@@ -53,10 +53,14 @@ export function forkedTo(
   });
 }
 
-/** All, or those at the one Contact that the request is for; parameters count where they tell apart. */
+/** All, or those that are most like the one Contact that the request is for: parameters, and the port, count where they tell apart. */
 function soughtOf({ headers }: SipRequest, contacts: readonly RegisteredContact[]): readonly RegisteredContact[] {
   const sought = headers.get(AORTA_CONTACT);
   if (sought === undefined) return contacts;
-  const same = contacts.filter(({ uri }) => areSameUris(uri, sought));
-  return same.length > 0 ? same : contacts.filter(({ uri }) => isSamePlace(uri, sought));
+  const very = contacts.filter(({ uri }) => areSameUris(uri, sought));
+  if (very.length > 0) return very;
+  const [same, near] = (["same", "near"] as const).map((likeness) =>
+    contacts.filter(({ uri }) => likenessOf(uri, sought) === likeness),
+  );
+  return same!.length > 0 ? same! : near!;
 }

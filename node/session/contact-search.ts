@@ -1,9 +1,9 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import { tryParseAor } from "../../dht-schema/aor.ts";
+import { domainOf, tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { AORTA_CONTACT, AORTA_USER } from "../federation/aorta-headers.ts";
 import type { Refusal } from "../federation/refusal.ts";
-import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
+import type { RegisteredContacts, UsersAtContact } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { Tally } from "../runtime/tally.ts";
@@ -24,6 +24,9 @@ export interface ContactSearchComponents {
   readonly timers: Timers;
   readonly counters: Counters;
 }
+
+/** Behind a user in an answer: the port is another one. */
+const NEAR = ";near";
 
 const UNKNOWN: Refusal = { status: 404, reason: "No Device At That Contact" };
 const NOT_ALL_ASKED: Refusal = {
@@ -48,14 +51,15 @@ export class ContactSearch {
   }
 
   /**
-   * The users, each once, as they are found; who has seen enough asks for no more. Other servers are asked when more than those here are wanted.
+   * The users, each once, as they are found, those with nothing but the same user and host in their Contact last; who has seen enough asks for no
+   * more. Other servers are asked when more are wanted than those who have it here.
    * @returns the answer to a request that none of them took
    */
   async *find(contact: string, asker: Aor): AsyncGenerator<Aor, Refusal> {
     const here = this.#components.contacts.usersAt(contact);
-    yield* here;
-    const found = new Set(here);
-    const elsewhere = this.#ask(contact, asker);
+    yield* here.same;
+    const found = new Set(here.same);
+    const elsewhere = this.#ask(contact, asker, here.near);
     for (;;) {
       const { done, value } = await elsewhere.next();
       if (done === true) return value;
@@ -70,11 +74,13 @@ export class ContactSearch {
   handleQuestion({ request, respond }: IncomingRequest): void {
     const contact = request.headers.get(AORTA_CONTACT);
     if (contact === undefined) return respond(createResponse(request, 400));
-    const headers = this.#components.contacts.usersAt(contact).map((aor) => [AORTA_USER, aor] as const);
-    respond(createResponse(request, 200, { headers }));
+    const { same, near } = this.#components.contacts.usersAt(contact);
+    const users = [...same, ...near.map((aor) => aor + NEAR)];
+    respond(createResponse(request, 200, { headers: users.map((user) => [AORTA_USER, user] as const) }));
   }
 
-  async *#ask(contact: string, asker: Aor): AsyncGenerator<Aor, Refusal> {
+  /** @param nearHere who comes after those who have the very Contact elsewhere */
+  async *#ask(contact: string, asker: Aor, nearHere: readonly Aor[]): AsyncGenerator<Aor, Refusal> {
     const { counters, others } = this.#components;
     const { atOnce, perUser } = limits.session.contactSearches;
     if (this.#underWay.total >= atOnce || this.#underWay.of(asker) >= perUser) {
@@ -84,26 +90,30 @@ export class ContactSearch {
     counters.add("session.contact_searches");
     this.#underWay.add(asker, 1);
     const servers = others();
-    const found: Aor[] = [];
+    const [found, near]: [Aor[], Aor[]] = [[], [...nearHere]];
     let [waiting, silent] = [servers.length, 0];
     let news = Promise.withResolvers<void>();
     for (const server of servers) {
       void this.#usersAt(server, contact).then((users) => {
         if (users === undefined) silent += 1;
-        else found.push(...users);
+        else {
+          found.push(...users.same);
+          near.push(...users.near);
+        }
         waiting -= 1;
-        if (waiting === 0) this.#end(asker, found.length > 0);
+        if (waiting === 0) this.#end(asker, found.length + near.length > 0);
         news.resolve();
       });
     }
-    if (waiting === 0) this.#end(asker, false);
+    if (waiting === 0) this.#end(asker, near.length > 0);
     for (let at = 0; ;) {
       for (; at < found.length; at++) yield found[at]!;
       if (waiting === 0) break;
       await news.promise;
       news = Promise.withResolvers<void>();
     }
-    if (found.length === 0) counters.add("session.contacts_unknown");
+    yield* near;
+    if (found.length + near.length === 0) counters.add("session.contacts_unknown");
     return silent > 0 ? NOT_ALL_ASKED : UNKNOWN;
   }
 
@@ -115,7 +125,7 @@ export class ContactSearch {
   }
 
   /** `undefined` where a server does not say. */
-  async #usersAt(server: ServerId, contact: string): Promise<readonly Aor[] | undefined> {
+  async #usersAt(server: ServerId, contact: string): Promise<UsersAtContact | undefined> {
     const { stack, domain } = this.#components;
     const uri = `sip:${domain}`;
     const request = createRequest({
@@ -124,6 +134,13 @@ export class ContactSearch {
     });
     const { askMs: withinMs } = limits.session.contactSearches;
     const { status, headers } = await stack.send(request, { transport: "MESH", server }, { withinMs });
-    return status === 200 ? headers.all(AORTA_USER).flatMap((aor) => tryParseAor(aor) ?? []) : undefined;
+    if (status !== 200) return undefined;
+    const users = headers.all(AORTA_USER);
+    const read = (texts: readonly string[]) =>
+      texts.flatMap((text) => tryParseAor(text) ?? []).filter((aor) => domainOf(aor) === domain);
+    return {
+      same: read(users.filter((text) => !text.endsWith(NEAR))),
+      near: read(users.filter((text) => text.endsWith(NEAR))),
+    };
   }
 }

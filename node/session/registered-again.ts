@@ -25,7 +25,7 @@ export function registeredAgain(
   if (!stack.hasClosed(to)) return to;
   const end = parseNameAddr(headers.get("To") ?? "").uri;
   const user = tryParseAor(end);
-  for (const aor of [...(user === undefined ? [] : [user]), ...contacts.usersAt(end)]) {
+  for (const aor of [...(user === undefined ? [] : [user]), ...contacts.usersAt(end).same]) {
     const again = contacts
       .contactsOf(aor)
       .find((contact) => contact.path === undefined && areSameUris(contact.uri, uri) && !stack.hasClosed(contact.flow));

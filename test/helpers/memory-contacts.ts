@@ -1,5 +1,10 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import type { RegisteredContact, RegisteredContacts } from "../../node/registrar/registered-contacts.ts";
+import type {
+  RegisteredContact,
+  RegisteredContacts,
+  UsersAtContact,
+} from "../../node/registrar/registered-contacts.ts";
+import { usersAt } from "../../node/registrar/users-at.ts";
 
 /** Registered contacts that a test puts there. */
 export class MemoryContacts implements RegisteredContacts {
@@ -15,10 +20,8 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
-  usersAt(contactUri: string): readonly Aor[] {
-    return [...this.#contacts].flatMap(([aor, contacts]) =>
-      contacts.some(({ uri }) => uri === contactUri) ? aor : [],
-    );
+  usersAt(contactUri: string): UsersAtContact {
+    return usersAt(contactUri, this.#contacts.keys(), (aor) => this.contactsOf(aor));
   }
 
   isResting(): boolean {

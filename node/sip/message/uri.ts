@@ -219,9 +219,9 @@ export function areSameUris(a: string, b: string): boolean {
   return left !== undefined && right !== undefined && sameUri(left, right);
 }
 
-/** User, host and port, in one spelling. */
-export function userAndHost({ user, host, port }: SipUri): string {
-  return `${user === undefined ? "" : `${plain(user)}@`}${formatHostPort(canonicalHost(host), port)}`;
+/** User and host, in one spelling. */
+export function userAndHost({ user, host }: SipUri): string {
+  return `${user === undefined ? "" : `${plain(user)}@`}${formatHostPort(canonicalHost(host))}`;
 }
 
 /** An IPv6 address is the same however it is written. @see RFC 5954 §4.2 */

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import type { Aor } from "../../../dht-schema/aor.ts";
-import { ContactIndex, isSamePlace } from "../../../node/registrar/contact-index.ts";
+import { ContactIndex, likenessOf } from "../../../node/registrar/contact-index.ts";
 
 const [ALICE, BOB, CAROL] = ["alice", "bob", "carol"].map((user) => `sip:${user}@example.com` as Aor) as [
   Aor,
@@ -19,24 +19,27 @@ describe("index of contacts", () => {
       "sip:alice@[2001:db8:0::1]:5062;transport=udp",
       "sips:alice@[2001:db8::1]:5062",
     ])
-      expect([...index.usersAt(same)], same).to.deep.equal([ALICE]);
+      expect([...index.usersNear(same)], same).to.deep.equal([ALICE]);
   });
 
-  it("tells users, hosts and ports apart", () => {
+  it("tells users and hosts apart, and what differs by its port alone", () => {
     const index = new ContactIndex();
-    index.change(ALICE, [], [PHONE]);
+    index.change(ALICE, [], [PHONE, "sip:192.0.2.7:5062"]);
     for (const other of [
-      "sip:alice@192.0.2.1",
-      "sip:alice@192.0.2.1:5063",
       "sip:alice@192.0.2.2:5062",
       "sip:Alice@192.0.2.1:5062",
       "sip:192.0.2.1:5062",
       "tel:+123",
       "sip:",
     ]) {
-      expect([...index.usersAt(other)], other).to.deep.equal([]);
-      expect(isSamePlace(PHONE, other), other).to.equal(false);
+      expect([...index.usersNear(other)], other).to.deep.equal([]);
+      expect(likenessOf(PHONE, other), other).to.equal(undefined);
     }
+    for (const near of ["sip:alice@192.0.2.1", "sip:alice@192.0.2.1:5063;transport=tcp"]) {
+      expect([...index.usersNear(near)], near).to.deep.equal([ALICE]);
+      expect(likenessOf(PHONE, near), near).to.equal("near");
+    }
+    expect(likenessOf("sip:192.0.2.7:5062", "sip:192.0.2.7:5063")).to.equal(undefined);
   });
 
   it("knows at any time exactly who has a Contact", () => {
@@ -52,11 +55,11 @@ describe("index of contacts", () => {
         for (const { aor, after } of changes) {
           index.change(aor, bound.get(aor) ?? [], after);
           bound.set(aor, after);
-          for (const uri of [PHONE, "sip:192.0.2.1", "sip:a@xyz.invalid"]) {
+          for (const uri of [PHONE, "sip:192.0.2.1", "sip:a@xyz.invalid:5060"]) {
             const expected = [...bound].flatMap(([user, uris]) =>
-              uris.some((each) => isSamePlace(each, uri)) ? user : [],
+              uris.some((each) => likenessOf(each, uri) !== undefined) ? user : [],
             );
-            expect([...index.usersAt(uri)]).to.have.members(expected);
+            expect([...index.usersNear(uri)]).to.have.members(expected);
           }
         }
       }),

@@ -27,6 +27,11 @@ describe("a request for one device of its user", () => {
     expect(reached("sip:bob@192.0.2.1:5062;ob", [desk, mobile])).to.deep.equal([mobile]);
   });
 
+  it("goes to that one, whatever port it writes in sessions, as baresip does over TCP", () => {
+    const over = "sip:bob-0x55e5@192.0.2.1:38237;transport=tcp";
+    expect(reached("sip:bob-0x55e5@192.0.2.1:51476;transport=tcp", [desk, over])).to.deep.equal([over]);
+  });
+
   it("goes to the very one where parameters are all that tells two apart, and to both where they do not", () => {
     const lines = ["sip:bob@192.0.2.1:5060;line=a", "sip:bob@192.0.2.1:5060;line=b"];
     expect(reached("sip:bob@192.0.2.1:5060;line=b", lines)).to.deep.equal([lines[1]]);
@@ -34,7 +39,7 @@ describe("a request for one device of its user", () => {
   });
 
   it("goes to none of the others when that one is gone (480)", () => {
-    expect(reached(desk, [mobile])).to.equal(480);
+    expect(reached(desk, ["sip:bob@192.0.2.2:5060", "sip:192.0.2.1:5060"])).to.equal(480);
     expect(reached(desk, [])).to.equal(480);
   });
 });

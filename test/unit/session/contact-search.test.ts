@@ -19,12 +19,12 @@ const [ALICE, BOB, CAROL] = ["alice", "bob", "carol"].map((user) => `sip:${user}
 const { perUser, atOnce, inVainMs } = limits.session.contactSearches;
 
 /** A search at a server with two others, which answer when the test lets them. */
-function searching(here: readonly Aor[] = []) {
+function searching(here: readonly Aor[] = [], near: readonly Aor[] = []) {
   const time = new VirtualTime();
   const counters = createCounters();
   const asked: { server: string; request: SipRequest; answer(users?: readonly string[]): void }[] = [];
   const search = new ContactSearch({
-    contacts: { usersAt: (uri) => (uri === PHONE ? here : []) },
+    contacts: { usersAt: (uri) => (uri === PHONE ? { same: here, near } : { same: [], near: [] }) },
     others: () => ["one", "two"] as ServerId[],
     domain: "example.com",
     timers: time,
@@ -62,9 +62,23 @@ describe("search for a Contact", () => {
     asked[1]!.answer([CAROL]);
     expect(await first).to.deep.equal({ done: false, value: CAROL });
     const second = found.next();
-    asked[0]!.answer([CAROL, ALICE, "not an address"]);
+    asked[0]!.answer([CAROL, ALICE, "not an address", "sip:eve@elsewhere.example"]);
     expect(await second).to.deep.equal({ done: false, value: ALICE });
     expect(await found.next()).to.deep.include({ done: true });
+  });
+
+  it("comes last to those whose Contact differs by its port, wherever they are", async () => {
+    const { search, asked, counters } = searching([], [BOB]);
+    const found = search.find(PHONE, BOB);
+    const first = found.next();
+    await settle();
+    asked[0]!.answer([`${ALICE};near`]);
+    await settle();
+    asked[1]!.answer([CAROL]);
+    const users = [await first, await found.next(), await found.next()].map(({ value }) => value as Aor);
+    expect(users).to.deep.equal([CAROL, BOB, ALICE]);
+    expect((await found.next()).value).to.deep.include({ status: 404 });
+    expect(counters.get("session.contacts_unknown")).to.equal(0);
   });
 
   it("says whether nobody knows, or whether somebody did not say", async () => {
@@ -124,7 +138,7 @@ describe("search for a Contact", () => {
   });
 
   it("answers another server with the users who have it here", () => {
-    const { search } = searching([ALICE, CAROL]);
+    const { search } = searching([ALICE, CAROL], [BOB]);
     const answerTo = (headers: [string, string][]) => {
       let answer: SipResponse | undefined;
       search.handleQuestion({
@@ -135,7 +149,7 @@ describe("search for a Contact", () => {
       });
       return answer!;
     };
-    expect(answerTo([["Aorta-Contact", PHONE]]).headers.all("Aorta-User")).to.deep.equal([ALICE, CAROL]);
+    expect(answerTo([["Aorta-Contact", PHONE]]).headers.all("Aorta-User")).to.deep.equal([ALICE, CAROL, `${BOB};near`]);
     const none = answerTo([["Aorta-Contact", "sip:nobody@192.0.2.9"]]);
     expect([none.status, none.headers.has("Aorta-User")]).to.deep.equal([200, false]);
     expect(answerTo([]).status).to.equal(400);
