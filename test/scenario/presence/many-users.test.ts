@@ -39,6 +39,24 @@ describe("the many watched users of one server", () => {
     for (const watcher of watchers) expect(watcher.news().filter(({ basic }) => basic !== "open")).to.deep.equal([]);
   });
 
+  it("are looked up again, and shown, after lookups that ended with an error", async () => {
+    const domain = new SimulatedDomain({ latencyMs: 20 });
+    const one = domain.server("one");
+    const { watchers } = await manyWatched(domain, one, one);
+    const { locator } = one;
+    const locate = locator.locate.bind(locator);
+    let failed = 0;
+    locator.locate = () => Promise.reject(new Error(`no directory, ${(failed += 1)}`));
+    locator.cutOff();
+    domain.directory.expire(locator);
+    await domain.time.advance(60_000);
+    expect(failed / COUNT, "each of them, with others between").to.be.within(1, 15);
+    locator.locate = locate;
+    locator.reconnect();
+    await domain.time.advance(40_000);
+    for (const watcher of watchers) expect(watcher.news().filter(({ basic }) => basic !== "open")).to.deep.equal([]);
+  });
+
   it("are not asked for again and again while their server, which has been started anew, cannot take them up yet", async () => {
     const domain = new SimulatedDomain({ latencyMs: 20 });
     const [one, two] = [domain.server("one"), domain.server("two")];
