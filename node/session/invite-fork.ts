@@ -8,6 +8,7 @@ import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
 import type { Branch, BranchComponents } from "./branches.ts";
 import { forkedTo } from "./branches.ts";
+import { unlessSilent } from "./unless-silent.ts";
 
 export interface InviteForkComponents extends BranchComponents {
   /** Sends a branch so that what follows in its dialog comes by this server. */
@@ -58,7 +59,7 @@ class InviteFork {
     const answer = new ForkAnswer(branches.length);
     branches.forEach((branch) => {
       void this.#branch(branch).then((response) => {
-        const isAnswered = response.status >= 200 && response.status < 300;
+        const isAnswered = isSuccess(response);
         // A device that declines for its user everywhere (6xx) ends the ringing as one that answers does: §16.7 step 5.
         if (isAnswered) this.#cancelAll.abort(ELSEWHERE);
         else if (response.status >= 600) this.#cancelAll.abort(`SIP;cause=${response.status}`);
@@ -87,16 +88,21 @@ class InviteFork {
       abort();
     };
     let endTimerC = timers.after(limits.session.ringMs, timerC);
-    const response = await invite(request, flow, this.#from, {
+    const answer = invite(request, flow, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
-        if (provisional.status === 100) return;
+        // Nobody hears of what rings after its end.
+        if (provisional.status === 100 || giveUp.signal.aborted) return;
         endTimerC();
         endTimerC = timers.after(limits.session.ringMs, timerC);
         onProvisional?.(fromDevice(provisional));
       },
       onSuccess: (success) => onSuccess?.(fromDevice(success)),
     });
+    const late = (response: SipResponse): void => {
+      if (isSuccess(response)) onSuccess?.(fromDevice(response));
+    };
+    const response = await unlessSilent({ invite: request, answer, giveUp: giveUp.signal, onLate: late }, timers);
     endTimerC();
     this.#cancelAll.signal.removeEventListener("abort", abort);
     // §16.8: its caller has not given up, and who would send the call elsewhere where nobody answers is to know.
@@ -111,4 +117,8 @@ class InviteFork {
         return fromDevice(response);
     }
   }
+}
+
+function isSuccess({ status }: SipResponse): boolean {
+  return status >= 200 && status < 300;
 }
