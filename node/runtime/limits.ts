@@ -355,6 +355,8 @@ export const limits = {
      * with Retry-After. A server that has not answered within `askMs` does not say. One that finds nobody counts for `inVainMs` longer.
      */
     contactSearches: { atOnce: 256, perUser: 8, askMs: 2_000, inVainMs: 1_000 },
+    /** How long the INVITE waits for a device whose connection broke while it rang to be there again: clients notice within a second or two, and register then. */
+    awayMs: 8_000,
     /** A device that says nothing for this long after it was cancelled, and after three or four CANCELs over UDP, is taken for dead: others do not wait for it. */
     cancelMs: 2_500,
     /** How long a server that stops waits for devices that ring to say that they have stopped; then their callers are told all the same. */

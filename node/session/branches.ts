@@ -12,10 +12,10 @@ import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 
-/** The copy of a request for one device, and the way there. */
+/** The copy of a request for one device, and how it is registered. */
 export interface Branch {
   readonly request: SipRequest;
-  readonly flow: Flow;
+  readonly device: RegisteredContact;
 }
 
 export interface BranchComponents {
@@ -49,7 +49,7 @@ export function forkedTo(
   return contacts.map((contact, at) => {
     const branch = toDevice(request, contact);
     branch.headers.set("Max-Breadth", String(shares[at]));
-    return { request: branch, flow: contact.flow };
+    return { request: branch, device: contact };
   });
 }
 

@@ -43,7 +43,7 @@ function fork(
   const { deliveryMs: withinMs } = limits.federation;
   for (const branch of branches) {
     counters.add("federation.branches");
-    void send(branch.request, branch.flow, from, { withinMs }).then((response) => {
+    void send(branch.request, branch.device.flow, from, { withinMs }).then((response) => {
       const final = answer.received(answerOfDevice(request, response));
       if (final !== undefined) resolve(final);
     });

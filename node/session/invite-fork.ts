@@ -1,16 +1,18 @@
+import type { Aor } from "../../dht-schema/aor.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { fromDevice, localFailure, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
 import type { Branch, BranchComponents } from "./branches.ts";
 import { forkedTo } from "./branches.ts";
+import type { ReachedAgainComponents } from "./reached-again.ts";
+import { reachedAgain } from "./reached-again.ts";
 import { unlessSilent } from "./unless-silent.ts";
 
-export interface InviteForkComponents extends BranchComponents {
+export interface InviteForkComponents extends Omit<BranchComponents, "contacts">, ReachedAgainComponents {
   /** Sends a branch so that what follows in its dialog comes by this server. */
   readonly invite: (
     request: SipRequest,
@@ -18,7 +20,6 @@ export interface InviteForkComponents extends BranchComponents {
     from: Flow,
     progress: Required<InviteProgress>,
   ) => Promise<SipResponse>;
-  readonly timers: Timers;
 }
 
 /**
@@ -29,7 +30,7 @@ export function createInviteFork(components: InviteForkComponents): DeviceDelive
   return (request, aor, from, progress = {}) => {
     const branches = forkedTo(request, aor, from, components);
     if ("status" in branches) return Promise.resolve(branches);
-    return new InviteFork(components, request, from, progress).ring(branches);
+    return new InviteFork(components, { request, aor, from }, progress).ring(branches);
   };
 }
 
@@ -39,13 +40,19 @@ const ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"';
 class InviteFork {
   readonly #components: InviteForkComponents;
   readonly #request: SipRequest;
+  readonly #aor: Aor;
   readonly #from: Flow;
   readonly #progress: InviteProgress;
   readonly #cancelAll = new AbortController();
 
-  constructor(components: InviteForkComponents, request: SipRequest, from: Flow, progress: InviteProgress) {
+  constructor(
+    components: InviteForkComponents,
+    { request, aor, from }: { readonly request: SipRequest; readonly aor: Aor; readonly from: Flow },
+    progress: InviteProgress,
+  ) {
     this.#components = components;
     this.#request = request;
+    this.#aor = aor;
     this.#from = from;
     this.#progress = progress;
   }
@@ -73,7 +80,7 @@ class InviteFork {
     return promise;
   }
 
-  async #branch({ request, flow }: Branch): Promise<SipResponse> {
+  async #branch({ request, device }: Branch): Promise<SipResponse> {
     const { invite, timers, counters } = this.#components;
     const { onProvisional, onSuccess } = this.#progress;
     counters.add("session.branches");
@@ -88,7 +95,7 @@ class InviteFork {
       abort();
     };
     let endTimerC = timers.after(limits.session.ringMs, timerC);
-    const answer = invite(request, flow, this.#from, {
+    const answer = invite(request, device.flow, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
         // Nobody hears of what rings after its end.
@@ -98,6 +105,7 @@ class InviteFork {
         onProvisional?.(fromDevice(provisional));
       },
       onSuccess: (success) => onSuccess?.(fromDevice(success)),
+      reachedAgain: (closed) => reachedAgain(this.#aor, device, closed, this.#components),
     });
     const late = (response: SipResponse): void => {
       if (isSuccess(response)) onSuccess?.(fromDevice(response));

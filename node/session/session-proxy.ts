@@ -17,6 +17,7 @@ import type { ContactSearch } from "./contact-search.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
+import type { ReachedAgainComponents } from "./reached-again.ts";
 import type { RegisteredAgainComponents } from "./registered-again.ts";
 import { registeredAgain } from "./registered-again.ts";
 import { RingingCalls } from "./ringing-calls.ts";
@@ -25,8 +26,11 @@ import { dialogTag, SessionRoutes } from "./session-routes.ts";
 import { toContact } from "./to-contact.ts";
 
 export interface SessionProxyComponents
-  extends Pick<OwnerRouterComponents, "locator" | "logger" | "counters">, SessionRoutesComponents, BranchComponents {
-  readonly contacts: RegisteredAgainComponents["contacts"];
+  extends
+    Pick<OwnerRouterComponents, "locator" | "logger" | "counters">,
+    SessionRoutesComponents,
+    Omit<BranchComponents, "contacts"> {
+  readonly contacts: ReachedAgainComponents["contacts"] & RegisteredAgainComponents["contacts"];
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   /** Of the credentials that are for this server. */
   readonly realm: string;

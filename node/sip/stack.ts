@@ -72,6 +72,11 @@ export interface InviteProgress {
   /** Cancels it, as soon as a provisional response allows that; its reason, where that is a text, becomes the CANCEL's Reason. @see RFC 3261 §9.1, RFC 3326 */
   readonly signal?: AbortSignal;
   readonly onProvisional?: (response: SipResponse) => void;
+  /**
+   * Asked where the INVITE goes on, a retransmission to whoever has it already, when the connection has closed by which it was sent and no final answer
+   * has come; without it, or with `undefined`, the INVITE has failed.
+   */
+  readonly reachedAgain?: (closed: Flow) => Promise<Flow | undefined>;
   /** Further 2xx after the first: repeated until their ACK, or of other devices. @see RFC 6026 §7.2 */
   readonly onSuccess?: (response: SipResponse) => void;
 }

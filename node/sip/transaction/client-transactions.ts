@@ -2,7 +2,6 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import { limits } from "../../runtime/limits.ts";
 import { isShareLeft } from "../../runtime/share.ts";
-import { createHeaders } from "../message/headers.ts";
 import { createResponse } from "../message/build.ts";
 import { parseCSeq } from "../message/cseq.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
@@ -13,6 +12,7 @@ import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { Kept } from "./kept.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
+import { acknowledgement, cancellation } from "./same-hop.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
 import { ByFlow, flowKey } from "./by-flow.ts";
 import type { Place, WindowRules } from "./send-windows.ts";
@@ -60,6 +60,10 @@ export class ClientTransactions {
     this.#surroundings = {
       ...components,
       cancel: (request, flow) => void this.send(request, flow),
+      moved: (transaction, from) => {
+        this.#byFlow.delete(from, transaction);
+        this.#byFlow.add(transaction.flow, transaction);
+      },
       ended: (transaction) => {
         this.#byKey.delete(transaction.key);
         if (components.isReliable(transaction.flow)) this.#byFlow.delete(transaction.flow, transaction);
@@ -105,7 +109,7 @@ export class ClientTransactions {
 
   /** A connection or link has closed. */
   flowClosed(flow: Flow): void {
-    for (const transaction of this.#byFlow.of(flow)) transaction.cutOff();
+    for (const transaction of this.#byFlow.of(flow)) transaction.flowClosed();
   }
 
   /** Ends all with a local 503. */
@@ -177,6 +181,8 @@ export class ClientTransactions {
 
 interface Surroundings extends Components {
   readonly cancel: (request: SipRequest, flow: Flow) => void;
+  /** Told when a transaction goes on over another connection. */
+  readonly moved: (transaction: ClientTransaction, from: Flow) => void;
   readonly ended: (transaction: ClientTransaction) => void;
   /** Told of the key when the response may come again and the request was no INVITE. */
   readonly absorb: (key: string) => void;
@@ -236,7 +242,7 @@ class ClientTransaction implements Task {
   dueMs = 0;
   place = -1;
   readonly key: string;
-  readonly flow: Flow;
+  #flow: Flow;
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction;
   readonly #surroundings: Surroundings;
   /** Until the answer, where nothing is sent after it. */
@@ -245,6 +251,10 @@ class ClientTransaction implements Task {
   #heardOf: (() => void) | undefined;
   #ended = false;
   #isCutOff = false;
+  /** Its connection has closed, and another is waited for. */
+  #isAway = false;
+  #hasMoved = false;
+  #isCancelled = false;
   #provisional = false;
   #answered = false;
 
@@ -258,10 +268,14 @@ class ClientTransaction implements Task {
   ) {
     this.#heardOf = heardOf;
     this.key = clientKey(request);
-    this.flow = flow;
+    this.#flow = flow;
     this.#open = { request, user, bytes: serializeMessage(request), onAbort: () => this.#abort() };
     this.#machine = machine;
     this.#surroundings = surroundings;
+  }
+
+  get flow(): Flow {
+    return this.#flow;
   }
 
   start(): void {
@@ -281,14 +295,46 @@ class ClientTransaction implements Task {
     this.#carryOut(this.#machine.timeout(nowMs));
   }
 
-  /** Its way has ended after it was sent. */
+  /** Its way has ended after it was sent: it goes on where its peer is reached again, or fails. */
+  flowClosed(): void {
+    const { user } = this.#open ?? {};
+    if (user?.reachedAgain === undefined || this.#answered || this.#hasGivenUp(user)) return this.cutOff();
+    if (this.#isAway) return;
+    this.#isAway = true;
+    void user.reachedAgain(this.flow).then((flow) => {
+      if (this.#ended || this.#answered) return;
+      this.#isAway = false;
+      if (flow === undefined || this.#hasGivenUp(user)) this.cutOff();
+      else this.#goOn(flow);
+    });
+  }
+
   cutOff(): void {
     this.#isCutOff = true;
     this.#carryOut(this.#machine.transportError());
   }
 
+  /** To a peer that has the request already it is a retransmission, as its Via is the same. @see RFC 3261 §17.2.3 */
+  #goOn(flow: Flow): void {
+    const { bytes } = this.#open as OpenRequest;
+    const from = this.flow;
+    this.#flow = flow;
+    this.#hasMoved = true;
+    this.#surroundings.moved(this, from);
+    if (this.#isCancelled) this.#sendCancel();
+    else this.#transmit(bytes);
+  }
+
+  /** Whether nobody waits for an answer to what may never have arrived. */
+  #hasGivenUp({ signal }: User): boolean {
+    return signal?.aborted === true && !this.#provisional;
+  }
+
   #transmit(bytes: Uint8Array): void {
-    this.#surroundings.transmit(this.flow, bytes, () => this.#carryOut(this.#machine.transportError()));
+    this.#surroundings.transmit(this.flow, bytes, () => {
+      if (this.#hasMoved) this.flowClosed();
+      else this.#carryOut(this.#machine.transportError());
+    });
   }
 
   #carryOut(effects: readonly ClientEffect[], response?: SipResponse): void {
@@ -336,10 +382,15 @@ class ClientTransaction implements Task {
   #cancel(): void {
     if (!(this.#machine instanceof InviteClientTransaction) || this.#open === undefined) return;
     this.#ignoreSignal();
-    const { request, user } = this.#open;
-    this.#surroundings.cancel(cancellation(request, user.signal?.reason), this.flow);
+    this.#isCancelled = true;
+    if (!this.#isAway) this.#sendCancel();
     this.#machine.cancelled(this.#surroundings.scheduler.nowMs());
     this.#settle();
+  }
+
+  #sendCancel(): void {
+    const { request, user } = this.#open as OpenRequest;
+    this.#surroundings.cancel(cancellation(request, user.signal?.reason), this.flow);
   }
 
   #ignoreSignal(): void {
@@ -391,30 +442,4 @@ function localResponse(
   const response = createResponse(request, status, { headers: [[AORTA_LOCAL, mark], ...headers] });
   response.headers.shift("via");
   return response;
-}
-
-/** @see RFC 3261 §17.1.1.3 */
-function acknowledgement(invite: SipRequest, response: SipResponse): SipRequest {
-  return sameHop(invite, "ACK", response.headers.get("to") ?? "");
-}
-
-/** @see RFC 3261 §9.1, RFC 3326 */
-function cancellation(invite: SipRequest, reason: unknown): SipRequest {
-  const cancel = sameHop(invite, "CANCEL", invite.headers.get("to") ?? "");
-  if (typeof reason === "string") cancel.headers.append("Reason", reason);
-  return cancel;
-}
-
-/** A request that follows an INVITE on its way through the next hop: same Request-URI, top Via, From, Call-ID, CSeq number and Route. */
-function sameHop({ uri, headers: of }: SipRequest, method: "ACK" | "CANCEL", to: string): SipRequest {
-  const headers = createHeaders([
-    ["Via", of.all("via")[0] ?? ""],
-    ["From", of.get("from") ?? ""],
-    ["To", to],
-    ["Call-ID", of.get("call-id") ?? ""],
-    ["CSeq", `${parseCSeq(of.get("cseq") ?? "").sequence} ${method}`],
-    ["Max-Forwards", "70"],
-  ]);
-  for (const route of of.all("route")) headers.append("Route", route);
-  return { kind: "request", method, uri, headers, body: new Uint8Array(0) };
 }

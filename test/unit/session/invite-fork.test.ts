@@ -22,7 +22,9 @@ function ringing(...everyMs: readonly number[]) {
   const fork = createInviteFork({
     contacts: {
       contactsOf: () => everyMs.map((_, at) => ({ uri: `sip:bob@192.0.2.1:${at}`, flow: flowOf(at) })),
+      onRegistration: () => () => {},
     },
+    stack: { hasClosed: () => false },
     isTrusted: () => false,
     counters: createCounters(),
     timers: time,

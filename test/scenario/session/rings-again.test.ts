@@ -1,0 +1,109 @@
+import { expect } from "chai";
+import { randomTag } from "../../../node/sip/message/tags.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { TcpRelay } from "../../helpers/tcp-relay.ts";
+import { startTcpRelay } from "../../helpers/tcp-relay.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { Agent, SessionWorld } from "./session-world.ts";
+
+/** A client that cannot be called, as one behind a WebSocket or a NAT. */
+class Unreachable extends Agent {
+  override get contact(): string {
+    return "sip:device@client.invalid;transport=tcp";
+  }
+}
+
+describe("a call to a client whose connection breaks while it rings", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+  let relay: TcpRelay;
+  let joe: Agent;
+  const alices: Agent[] = [];
+
+  before(async () => {
+    world = await SessionWorld.of(2);
+  });
+  beforeEach(async () => {
+    relay = await startTcpRelay(world.sides[1]!.stack.listening().find(({ transport }) => transport === "TCP")!);
+    joe = await world.agent("joe", 0);
+  });
+  afterEach(async () => {
+    await world.endAgents();
+    for (const alice of alices.splice(0)) await alice.stop();
+    await relay.stop();
+  });
+  after(() => world.stop());
+
+  async function alice(): Promise<Agent> {
+    const agent = new Unreachable("alice", { transport: "TCP", address: "127.0.0.1", port: relay.port });
+    alices.push(agent);
+    await agent.start();
+    agent.rings();
+    await agent.register();
+    return agent;
+  }
+
+  async function ringing(phone: Agent, signal?: AbortSignal) {
+    const invite = joe.invitation(phone.aor);
+    let rings = 0;
+    const onProvisional = ({ status }: { status: number }) => void (rings += status === 180 ? 1 : 0);
+    const answer = joe.send(invite, signal === undefined ? { onProvisional } : { onProvisional, signal });
+    await eventually(() => rings > 0, "a 180");
+    return { invite, answer, rings: () => rings };
+  }
+
+  it("goes on when the client has registered again: it has not to ring anew, and its answer counts", async () => {
+    const phone = await alice();
+    const { invite, answer } = await ringing(phone);
+    await relay.cut();
+    await phone.register();
+    phone.answer(phone.received[0]!);
+    const response = await answer;
+    expect(response.status).to.equal(200);
+    joe.dialogOf(invite, response).ack();
+    const session = await phone.confirmed();
+    expect((await session.send("BYE")).status).to.equal(200);
+    expect(phone.methods(), "the INVITE again was a retransmission").to.deep.equal(["INVITE", "ACK"]);
+    await phone.register(0);
+  });
+
+  it("rings at the client again where it has been started anew", async () => {
+    const before = await alice();
+    const { answer, rings } = await ringing(before);
+    await before.stop();
+    const after = await alice();
+    await eventually(() => after.methods().includes("INVITE") && rings() > 1, "the INVITE again");
+    after.answer(after.received[0]!);
+    expect((await answer).status).to.equal(200);
+    await after.register(0);
+  });
+
+  it("stops ringing at the client, when it is there again, where the caller has given up meanwhile", async () => {
+    const phone = await alice();
+    const hungUp = new AbortController();
+    const { answer } = await ringing(phone, hungUp.signal);
+    await relay.cut();
+    hungUp.abort();
+    await phone.register();
+    await eventually(() => phone.cancelled.length === 1, "a CANCEL");
+    expect((await answer).status).to.equal(487);
+    await phone.register(0);
+  });
+
+  it("is with another device that answers while the client is away, which hears that when it is back", async () => {
+    const phone = await alice();
+    const desk = await world.agent("alice", 1);
+    desk.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 180, { toTag: randomTag() })));
+    await desk.register();
+    const { answer } = await ringing(phone);
+    await eventually(() => desk.methods().length === 1 && phone.methods().length === 1, "both to ring");
+    await relay.cut();
+    desk.answer(desk.received[0]!);
+    expect((await answer).status).to.equal(200);
+    await phone.register();
+    await eventually(() => phone.cancelled.length === 1, "a CANCEL");
+    expect(phone.reasons).to.deep.equal(['SIP;cause=200;text="Call completed elsewhere"']);
+    await phone.register(0);
+    await desk.register(0);
+  });
+});
