@@ -181,9 +181,10 @@ class OwnerRouterDriver implements OwnerRouter {
     }
   }
 
-  #send({ request, from, progress }: Travel, { server, epoch }: OwnerHop): Promise<SipResponse> {
+  async #send({ request, from, progress }: Travel, { server, epoch }: OwnerHop): Promise<SipResponse> {
     this.#components.counters.add("federation.sent_to_owner");
-    return this.#components.send(toServer(request, epoch), { transport: "MESH", server }, from, progress);
+    const to = { transport: "MESH", server } as const;
+    return fromServer(await this.#components.send(toServer(request, epoch), to, from, progress));
   }
 
   /** Reads an answer, and learns the epoch in it. */
@@ -204,6 +205,12 @@ function isCancelled(response: SipResponse, progress: InviteProgress | undefined
 
 function refused(request: SipRequest, { status, reason, headers }: Refusal): SipResponse {
   return createResponse(request, status, { reason, ...(headers === undefined ? {} : { headers }) });
+}
+
+/** What another server answers: one that is overloaded says nothing of this one, which by 503 its client would leave. @see RFC 3261 §16.7 step 6 */
+function fromServer(response: SipResponse): SipResponse {
+  if (response.status !== 503 || localFailure(response) !== undefined) return response;
+  return { ...response, status: 480, reason: "Server Of User Overloaded" };
 }
 
 /** The copy of a response that goes to a client: without what only servers say to each other. */

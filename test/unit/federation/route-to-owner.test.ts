@@ -66,4 +66,20 @@ describe("the way of a request to its user", () => {
       480,
     );
   });
+
+  it("does not say that this server is overloaded where another one is: the client would leave it (RFC 3261 §16.7 step 6)", async () => {
+    const time = new VirtualTime();
+    const directory = new SimulatedDirectory(time);
+    const [here, there] = [directory.join("one"), directory.join("two")];
+    directory.move(BOB, there);
+    const invite = request("INVITE", BOB);
+    const router = createOwnerRouter({
+      ...{ locator: here, counters: createCounters(), logger: silentLogger, deliver: broken },
+      send: () => Promise.resolve(createResponse(invite, 503, { headers: [["Retry-After", "7"]] })),
+    });
+    const flow = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
+    const answer = router.route(invite, BOB, { asserted: undefined, from: "client" }, flow);
+    const { status, headers } = await time.until(answer);
+    expect([status, headers.get("Retry-After")]).to.deep.equal([480, "7"]);
+  });
 });
