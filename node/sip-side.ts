@@ -86,11 +86,11 @@ export interface SipSideComponents {
 export interface SipSide {
   /** @throws {ConfigurationError} when an address cannot be bound */
   start(): Promise<void>;
-  /** Takes no more requests for users, ends subscriptions, and resolves when their ends have been heard of, or a moment later. */
+  /** Takes no more requests for users, ends subscriptions and what rings, and resolves when their ends have been heard of, or a moment later. */
   drain(options?: { readonly forGood?: boolean }): Promise<void>;
   /** Reads certificates again; those of before stay when they cannot be used. @throws {ConfigurationError} why not */
   reload(): void;
-  /** Ends what still rings, and closes all sockets. */
+  /** Closes all sockets. */
   stop(): Promise<void>;
   /** When the first of the TLS certificates runs out, wall clock; infinite where there is none. */
   certificatesExpireAtMs(): number;
@@ -364,8 +364,6 @@ export function createSipSide(components: SipSideComponents): SipSide {
     async stop() {
       expiry.stop();
       delivered.keep();
-      // Calls came as long as the rest was let go of.
-      await sessions.stop();
       await stack.stop();
     },
     certificatesExpireAtMs: () => tls.expiresAtMs,

@@ -22,13 +22,15 @@ export class RingingCalls {
   readonly #timers: Timers;
   readonly #calls = new Map<RingingCall, () => void>();
   #allEnded = (): void => {};
+  #isStopping = false;
 
   constructor(timers: Timers) {
     this.#timers = timers;
   }
 
-  get size(): number {
-    return this.#calls.size;
+  /** Whether no other INVITE is taken: there are too many, or nobody would be there to carry its answer. */
+  get isClosed(): boolean {
+    return this.#isStopping || this.#calls.size >= limits.session.ringing;
   }
 
   /** @param giveUp answers the caller where no device has answered when the server stops */
@@ -48,8 +50,9 @@ export class RingingCalls {
     return call;
   }
 
-  /** Ends all that there are. Resolves when the devices have said so, or after a moment. */
+  /** Takes no more, and ends all that there are. Resolves when the devices have said so, or after a moment. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
     const calls = [...this.#calls];
     if (calls.length === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();

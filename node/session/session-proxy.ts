@@ -51,7 +51,7 @@ export interface SessionProxy {
   handleOther(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
   follow(incoming: IncomingRequest): boolean;
-  /** Ends what rings: callers hear 480, and devices get CANCEL. Resolves when that is done, or after a moment. Sessions go on. */
+  /** Takes no more INVITEs, and ends what rings: callers hear 480, and devices get CANCEL. Resolves when that is done, or after a moment. Sessions go on. */
   stop(): Promise<void>;
 }
 
@@ -127,10 +127,12 @@ class Proxy implements SessionProxy {
     const { counters } = this.#components;
     const { request } = incoming;
     if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
-    if (this.#calls.size >= limits.session.ringing) {
+    if (this.#calls.isClosed) {
       counters.add("session.overload");
       const headers = [["Retry-After", String(limits.sip.retryAfterSeconds)]] as const;
-      return incoming.respond(createResponse(request, 503, { headers }));
+      // By 503 a client leaves its server: for this one's own.
+      const isOwn = identity.from === "client";
+      return incoming.respond(isOwn ? createResponse(request, 503, { headers }) : unreachable(request));
     }
     counters.add("session.invites");
     const call = this.#calls.begin(() => incoming.respond(unreachable(request)));

@@ -46,15 +46,21 @@ describe("a call that rings while a server of its way stops", function () {
     });
   }
 
-  it("ends, too, when it began after all that the server had to do before its end but the last", async () => {
-    const { answer: before } = await ringing();
-    const side = world.sides[0]!;
-    await side.drain();
-    expect((await before).status).to.equal(480);
-    const { alice, answer } = await ringing();
-    await side.stop();
+  it("is none when it begins while a server stops: its own clients are told to look for another, those of other servers only to wait", async () => {
+    const { answer } = await ringing();
+    const [here, there] = [await world.agent("joe", 0), await world.agent("joe", 1)];
+    const bob = await world.agent("bob", 0);
+    await bob.register();
+    await world.sides[0]!.drain();
     expect((await answer).status).to.equal(480);
-    await eventually(() => alice.cancelled.length === 1, "a CANCEL");
+    for (const [caller, expected] of [
+      [here, 503],
+      [there, 480],
+    ] as const) {
+      const { status, headers } = await caller.send(caller.invitation(bob.aor));
+      expect([status, headers.has("Retry-After")]).to.deep.equal([expected, true]);
+    }
+    expect(bob.methods()).to.deep.equal([]);
     await world.restart(0);
   });
 });
