@@ -4,6 +4,7 @@ import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { ringing } from "./calls.ts";
 import { SessionWorld } from "./session-world.ts";
 
 const ALICE = "sip:alice@example.com";
@@ -42,9 +43,8 @@ describe("a call whose caller is gone while it rings", function () {
   after(() => world.stop());
 
   /** Alice, who rings at the second server. */
-  async function ringing() {
-    const alice = await world.agent("alice", 1);
-    await alice.register();
+  async function callee() {
+    const alice = await world.registered("alice", 1);
     alice.rings();
     return alice;
   }
@@ -60,7 +60,7 @@ describe("a call whose caller is gone while it rings", function () {
   }
 
   it("ends when their connection has closed, for nobody would hear the answer", async () => {
-    const alice = await ringing();
+    const alice = await callee();
     const nobody = createServer().listen(0, "127.0.0.1");
     await once(nobody, "listening");
     const { port } = nobody.address() as { port: number };
@@ -73,7 +73,7 @@ describe("a call whose caller is gone while it rings", function () {
   });
 
   it("goes on where they are reached by another connection (RFC 3261 §18.2.2)", async () => {
-    const alice = await ringing();
+    const alice = await callee();
     const listener = createServer().listen(0, "127.0.0.1");
     await once(listener, "listening");
     const again = once(listener, "connection") as Promise<[Socket]>;
@@ -90,11 +90,9 @@ describe("a call whose caller is gone while it rings", function () {
   });
 
   it("ends when the link to their server breaks: that one has told them that it has", async () => {
-    const alice = await ringing();
+    const alice = await callee();
     const joe = await world.agent("joe", 2);
-    let rings = false;
-    const answer = joe.send(joe.invitation(ALICE), { onProvisional: ({ status }) => (rings ||= status === 180) });
-    await eventually(() => rings, "a 180");
+    const { answer } = await ringing(joe, ALICE);
     await world.cutOff(2);
     expect((await answer).status, "as far as it finds a majority").to.be.oneOf([480, 503]);
     await eventually(() => alice.cancelled.length > 0, "a CANCEL");

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { session } from "./calls.ts";
 import { SessionWorld } from "./session-world.ts";
 
 const ALICE = "sip:alice@example.com";
@@ -64,8 +65,7 @@ describe("who a client says it is (RFC 3325)", function () {
   });
 
   it("goes to nobody within a session, in requests and in answers", async () => {
-    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
-    await alice.register();
+    const [joe, alice] = [await world.agent("joe", 0), await world.registered("alice", 1)];
     alice.onInvite((incoming) => alice.answer(incoming, FORGED));
     const invite = joe.invitation(ALICE);
     const response = await joe.call(invite);
@@ -88,12 +88,8 @@ describe("who a client says it is (RFC 3325)", function () {
   });
 
   it("is within a session who began or answered it, where that is shown to people (MESSAGE, REFER), by whatever spelling", async () => {
-    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
-    await alice.register();
-    const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
-    joes.ack();
-    const alices = await alice.confirmed();
+    const [joe, alice] = [await world.agent("joe", 0), await world.registered("alice", 1)];
+    const { callers: joes, callees: alices } = await session(joe, alice);
     const inNameOf = (request: SipRequest, uri: string): SipRequest => {
       const headers = request.headers.clone();
       const [tag] = /;tag=.*$/.exec(headers.get("From")!)!;

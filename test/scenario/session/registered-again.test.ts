@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
+import { session } from "./calls.ts";
 import { Agent, SessionWorld } from "./session-world.ts";
 
 /** A client that cannot be called, as one behind a WebSocket or a NAT. */
@@ -26,8 +27,7 @@ describe("a client that nobody can call, and whose connection was lost within a 
     alice = new Unreachable("alice", { transport: "TCP", address: "127.0.0.1", port: relay.port });
     await alice.start();
     await alice.register();
-    joe = await world.agent("joe", 0);
-    await joe.register();
+    joe = await world.registered("joe", 0);
   });
   afterEach(async () => {
     await world.endAgents();
@@ -36,13 +36,6 @@ describe("a client that nobody can call, and whose connection was lost within a 
     await relay.stop();
   });
   after(() => world.stop());
-
-  async function session(caller: Agent, callee: Agent) {
-    const invite = caller.invitation(callee.aor);
-    const callers = caller.dialogOf(invite, await caller.call(invite));
-    callers.ack();
-    return { callers, callees: await callee.confirmed() };
-  }
 
   it("is reached once it has registered again from the same Contact, whoever has called", async () => {
     for (const calls of ["joe", "alice"] as const) {

@@ -4,6 +4,7 @@ import { createResponse } from "../../../node/sip/message/build.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { ringing } from "./calls.ts";
 import { Agent, SessionWorld } from "./session-world.ts";
 
 /** A client that cannot be called, as one behind a WebSocket or a NAT. */
@@ -43,18 +44,9 @@ describe("a call to a client whose connection breaks while it rings", function (
     return agent;
   }
 
-  async function ringing(phone: Agent, signal?: AbortSignal) {
-    const invite = joe.invitation(phone.aor);
-    let rings = 0;
-    const onProvisional = ({ status }: { status: number }) => void (rings += status === 180 ? 1 : 0);
-    const answer = joe.send(invite, signal === undefined ? { onProvisional } : { onProvisional, signal });
-    await eventually(() => rings > 0, "a 180");
-    return { invite, answer, rings: () => rings };
-  }
-
   it("goes on when the client has registered again: it has not to ring anew, and its answer counts", async () => {
     const phone = await alice();
-    const { invite, answer } = await ringing(phone);
+    const { invite, answer } = await ringing(joe, phone.aor);
     await relay.cut();
     await phone.register();
     phone.answer(phone.received[0]!);
@@ -69,7 +61,7 @@ describe("a call to a client whose connection breaks while it rings", function (
 
   it("rings at the client again where it has been started anew", async () => {
     const before = await alice();
-    const { answer, rings } = await ringing(before);
+    const { answer, rings } = await ringing(joe, before.aor);
     await before.stop();
     const after = await alice();
     await eventually(() => after.methods().includes("INVITE") && rings() > 1, "the INVITE again");
@@ -81,7 +73,7 @@ describe("a call to a client whose connection breaks while it rings", function (
   it("stops ringing at the client, when it is there again, where the caller has given up meanwhile", async () => {
     const phone = await alice();
     const hungUp = new AbortController();
-    const { answer } = await ringing(phone, hungUp.signal);
+    const { answer } = await ringing(joe, phone.aor, hungUp.signal);
     await relay.cut();
     hungUp.abort();
     await phone.register();
@@ -92,10 +84,9 @@ describe("a call to a client whose connection breaks while it rings", function (
 
   it("is with another device that answers while the client is away, which hears that when it is back", async () => {
     const phone = await alice();
-    const desk = await world.agent("alice", 1);
+    const desk = await world.registered("alice", 1);
     desk.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 180, { toTag: randomTag() })));
-    await desk.register();
-    const { answer } = await ringing(phone);
+    const { answer } = await ringing(joe, phone.aor);
     await eventually(() => desk.methods().length === 1 && phone.methods().length === 1, "both to ring");
     await relay.cut();
     desk.answer(desk.received[0]!);

@@ -1,8 +1,6 @@
 import { expect } from "chai";
-import { eventually } from "../../helpers/eventually.ts";
+import { ringing } from "./calls.ts";
 import { SessionWorld } from "./session-world.ts";
-
-const ALICE = "sip:alice@example.com";
 
 describe("a call that rings while a server of its way stops", function () {
   this.timeout(60_000);
@@ -15,14 +13,10 @@ describe("a call that rings while a server of its way stops", function () {
   after(() => world.stop());
 
   /** Joe, at the first server, calls alice, at the second, who rings. */
-  async function ringing() {
-    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
-    expect((await alice.register()).status).to.equal(200);
+  async function called() {
+    const [joe, alice] = [await world.agent("joe", 0), await world.registered("alice", 1)];
     alice.rings();
-    let rings = false;
-    const answer = joe.send(joe.invitation(ALICE), { onProvisional: ({ status }) => (rings ||= status === 180) });
-    await eventually(() => rings, "a 180");
-    return { alice, answer };
+    return { alice, answer: (await ringing(joe, alice.aor)).answer };
   }
 
   for (const [whose, server] of [
@@ -30,7 +24,7 @@ describe("a call that rings while a server of its way stops", function () {
     ["the callee's", 1],
   ] as const) {
     it(`ends at both ends, and not for ever, when it is ${whose}`, async () => {
-      const { alice, answer } = await ringing();
+      const { alice, answer } = await called();
       await world.restart(server);
       const { status, headers } = await answer;
       expect([status, headers.has("Retry-After")]).to.deep.equal([480, true]);
@@ -39,7 +33,7 @@ describe("a call that rings while a server of its way stops", function () {
     });
 
     it(`ends for the caller, too, when the device says nothing more, and it is ${whose}`, async () => {
-      const { alice, answer } = await ringing();
+      const { alice, answer } = await called();
       await alice.stop();
       await world.restart(server);
       expect((await answer).status).to.equal(480);
@@ -47,10 +41,9 @@ describe("a call that rings while a server of its way stops", function () {
   }
 
   it("is none when it begins while a server stops: its own clients are told to look for another, those of other servers only to wait", async () => {
-    const { answer } = await ringing();
+    const { answer } = await called();
     const [here, there] = [await world.agent("joe", 0), await world.agent("joe", 1)];
-    const bob = await world.agent("bob", 0);
-    await bob.register();
+    const bob = await world.registered("bob", 0);
     await world.sides[0]!.drain();
     expect((await answer).status).to.equal(480);
     for (const [caller, expected] of [

@@ -103,13 +103,20 @@ export class SessionWorld {
     return this.#directories.servers[server]!.mesh.stop();
   }
 
-  /** A user agent at a server. */
-  /** @param at its port, where it has to be known before */
+  /** A user agent at a server. @param at its port, where it has to be known before */
   async agent(user: string, server: number, transport: "UDP" | "TCP" = "UDP", at = 0): Promise<Agent> {
     const { port } = this.sides[server]!.stack.listening().find((each) => each.transport === transport)!;
     const agent = new Agent(user, { transport, address: "127.0.0.1", port }, undefined, at);
     await agent.start();
     this.#agents.push(agent);
+    return agent;
+  }
+
+  /** A user agent that is registered at its server. */
+  async registered(user: string, server: number, transport: "UDP" | "TCP" = "UDP"): Promise<Agent> {
+    const agent = await this.agent(user, server, transport);
+    const { status } = await agent.register();
+    if (status !== 200) throw new Error(`${user} could not register: ${status}`);
     return agent;
   }
 

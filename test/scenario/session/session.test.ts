@@ -6,6 +6,7 @@ import { serializeMessage } from "../../../node/sip/message/serialize-message.ts
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { rawClient } from "../../sip/harness.ts";
+import { session } from "./calls.ts";
 import { SessionWorld } from "./session-world.ts";
 
 const ALICE = "sip:alice@example.com";
@@ -66,8 +67,7 @@ describe("a session between users", function () {
 
   it("is with the first device that answers; the others stop ringing", async () => {
     const joe = await world.agent("joe", 0);
-    const [desk, mobile] = [await world.agent("alice", 1), await world.agent("alice", 1)];
-    for (const phone of [desk, mobile]) await phone.register();
+    const [desk, mobile] = [await world.registered("alice", 1), await world.registered("alice", 1)];
     desk.rings();
     mobile.onInvite((incoming) => {
       // Somebody picks up when both ring.
@@ -118,12 +118,8 @@ describe("a session between users", function () {
   });
 
   it("to a device that is overloaded is answered 500: 503 would be of the caller's own server, within a session too", async () => {
-    const [joe, alice] = [await world.agent("joe", 0), await world.agent("alice", 1)];
-    await alice.register();
-    const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
-    joes.ack();
-    await alice.confirmed();
+    const [joe, alice] = [await world.agent("joe", 0), await world.registered("alice", 1)];
+    const { callers: joes } = await session(joe, alice);
     alice.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 503)));
     expect((await joes.send("INVITE")).status).to.equal(500);
     expect((await joe.call(joe.invitation(ALICE))).status).to.equal(500);
@@ -175,11 +171,7 @@ describe("a session between users", function () {
     const alice = await world.agent("alice", 1);
     await joe.register();
     await alice.register();
-    const invite = joe.invitation(ALICE);
-    const response = await joe.call(invite);
-    const joes = joe.dialogOf(invite, response);
-    joes.ack();
-    await alice.confirmed();
+    const { callers: joes } = await session(joe, alice);
     const elsewhere = await world.agent("alice", 2);
     expect((await elsewhere.register()).status).to.equal(200);
     expect((await joe.call(joes.request("INVITE"))).status).to.equal(200);
@@ -197,12 +189,8 @@ describe("a session between users", function () {
 
   it("whose other end has lost its connection is answered 430, so that this end can end it", async () => {
     const joe = await world.agent("joe", 0);
-    const alice = await world.agent("alice", 1, "TCP");
-    await alice.register();
-    const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
-    joes.ack();
-    await alice.confirmed();
+    const alice = await world.registered("alice", 1, "TCP");
+    const { callers: joes } = await session(joe, alice);
     await alice.stop();
     // The server may hear of the end of the connection a moment later.
     let status = 0;
@@ -212,8 +200,7 @@ describe("a session between users", function () {
 
   it("hears its answer again when that is repeated, until it has acknowledged it", async () => {
     const joe = await world.agent("joe", 0);
-    const alice = await world.agent("alice", 1);
-    await alice.register();
+    const alice = await world.registered("alice", 1);
     let repeat = () => {};
     alice.onInvite((incoming) => {
       const answer = createResponse(incoming.request, 200, {
@@ -257,12 +244,8 @@ describe("a way into a session", function () {
 
   it("has to be one that the servers on it have recorded", async () => {
     const joe = await world.agent("joe", 0);
-    const alice = await world.agent("alice", 1);
-    await alice.register();
-    const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
-    joes.ack();
-    await alice.confirmed();
+    const alice = await world.registered("alice", 1);
+    const { callers: joes } = await session(joe, alice);
     const statusOf = async (routes: readonly string[], headers: [string, string][] = []) =>
       (await joe.send(joes.request("INFO", { routes, headers }))).status;
     const [mine, toMesh, ofMesh, hers] = joes.routes as [string, string, string, string];
@@ -278,14 +261,14 @@ describe("a way into a session", function () {
     expect(await statusOf(joes.routes)).to.equal(200);
     const stray = joe.dialogOf(
       joe.invitation(ALICE),
-      createResponse(invite, 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),
+      createResponse(joe.invitation(ALICE), 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),
     );
     expect((await stray.send("BYE")).status, "no such session").to.equal(481);
     await alice.register(0);
   });
 
   it("is good for that session alone, and for nothing that is asked in somebody's name", async () => {
-    const { joe, mallory, alice, joes, alices } = await session();
+    const { joe, mallory, alice, joes, alices } = await talking();
     const foreign = { from: "<sip:mallory@example.com>;tag=m", to: "<sip:alice@example.com>;tag=made-up" };
     const refused = () => world.counters(0).get("session.refused");
     const unknown = () => world.counters(0).get("edge.refused.481");
@@ -309,7 +292,7 @@ describe("a way into a session", function () {
   });
 
   it("brings messages of the two who talk, both ways and as they are written (RFC 3428 §4), and nobody else's", async () => {
-    const { joe, mallory, alice, joes, alices } = await session();
+    const { joe, mallory, alice, joes, alices } = await talking();
     const cpim = "From: <sip:joe@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nlook";
     const written = joes.request("MESSAGE", { headers: [["Content-Type", "message/cpim"]] });
     expect((await joe.send({ ...written, body: Buffer.from(cpim) })).status).to.equal(200);
@@ -327,7 +310,7 @@ describe("a way into a session", function () {
   });
 
   it("is still good when its servers have restarted, and still for nothing else", async () => {
-    const { joe, alice, joes, alices } = await session();
+    const { joe, alice, joes, alices } = await talking();
     for (const server of [0, 1]) await world.restart(server);
     expect((await joes.send("INFO")).status).to.equal(200);
     expect((await alices.send("INFO")).status).to.equal(200);
@@ -339,7 +322,7 @@ describe("a way into a session", function () {
   });
 
   it("begins no other session: a tag that only looks like one is none", async () => {
-    const { joe, alice, joes } = await session();
+    const { joe, alice, joes } = await talking();
     const from = joes.request("INFO").headers.get("From")!;
     const [tag] = /tag=[^;]+/.exec(from)!;
     const inQuotes = { from: `<sip:president@example.com>;${tag}`, to: '<sip:alice@example.com>;x=";tag=y"' };
@@ -353,7 +336,7 @@ describe("a way into a session", function () {
   });
 
   it("brings what became of a REFER, and no other notification", async () => {
-    const { joe, alice, joes, alices } = await session();
+    const { joe, alice, joes, alices } = await talking();
     const refused = () => world.counters(1).get("session.refused");
     const before = refused();
     expect((await joes.send("REFER")).status).to.equal(200);
@@ -377,7 +360,7 @@ describe("a way into a session", function () {
   });
 
   it("carries no more at a time than one into a device does, and is as good afterwards", async () => {
-    const { joe, alice, joes, alices } = await session();
+    const { joe, alice, joes, alices } = await talking();
     const large = (method: string, bytes: number) => ({ ...joes.request(method), body: new Uint8Array(bytes) });
     const { bodyBytes } = limits.session;
     for (const method of ["INFO", "UPDATE", "INVITE", "BYE"])
@@ -389,7 +372,7 @@ describe("a way into a session", function () {
   });
 
   it("has no INVITE to cancel when none is open", async () => {
-    const { alice, joes } = await session();
+    const { alice, joes } = await talking();
     const cancel = joes.request("CANCEL");
     cancel.headers.prepend("Via", "SIP/2.0/UDP client.invalid;rport;branch=z9hG4bKstray");
     const client = await rawClient(world.sides[0]!.stack.listening().find(({ transport }) => transport === "UDP")!);
@@ -401,17 +384,11 @@ describe("a way into a session", function () {
   });
 
   /** Joe at the first server and alice at the second, in a session; and mallory, who has seen all of it. */
-  async function session() {
+  async function talking() {
     const joe = await world.agent("joe", 0);
     const mallory = await world.agent("mallory", 0, "TCP");
-    const alice = await world.agent("alice", 1);
-    expect((await alice.register()).status).to.equal(200);
-    const invite = joe.invitation(ALICE);
-    const answer = await joe.call(invite);
-    expect(answer.status).to.equal(200);
-    const joes = joe.dialogOf(invite, answer);
-    joes.ack();
-    const alices = await alice.confirmed();
+    const alice = await world.registered("alice", 1);
+    const { callers: joes, callees: alices } = await session(joe, alice);
     await alice.register(0);
     return { joe, mallory, alice, joes, alices };
   }
@@ -444,10 +421,7 @@ describe("a server that asks for digests", () => {
     const joe = await world.agent("joe", 0);
     const alice = await world.agent("alice", 0, "TCP");
     expect((await alice.register()).status).to.equal(200);
-    const invite = joe.invitation(ALICE);
-    const joes = joe.dialogOf(invite, await joe.call(invite));
-    joes.ack();
-    await alice.confirmed();
+    const { callers: joes } = await session(joe, alice);
     const president = "<sip:president@example.com>;tag=p";
     const statusOf = async (method: string, uri: string, changes: Changes) =>
       (await joe.send({ ...changed(joes.request(method), changes), uri })).status;
@@ -471,8 +445,7 @@ describe("a server that clients know by a name", () => {
 
   it("takes the name in a Route for its own, puts it into Record-Route, and is still no relay to others", async () => {
     const joe = await world.agent("joe", 0);
-    const alice = await world.agent("alice", 0, "TCP");
-    await alice.register();
+    const alice = await world.registered("alice", 0, "TCP");
     const message = (route: string) => {
       const [from, to] = [`<${joe.aor}>;tag=m`, `<${ALICE}>`];
       const headers: [string, string][] = [
