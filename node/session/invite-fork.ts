@@ -9,7 +9,7 @@ import type { Flow, InviteProgress } from "../sip/stack.ts";
 import type { Branch, BranchComponents } from "./branches.ts";
 import { forkedTo } from "./branches.ts";
 import type { ReachedAgainComponents } from "./reached-again.ts";
-import { reachedAgain } from "./reached-again.ts";
+import { connectionOf, reachedAgain, reachedNow } from "./reached-again.ts";
 import { unlessSilent } from "./unless-silent.ts";
 
 export interface InviteForkComponents extends Omit<BranchComponents, "contacts">, ReachedAgainComponents {
@@ -106,6 +106,10 @@ class InviteFork {
       },
       onSuccess: (success) => onSuccess?.(fromDevice(success)),
       reachedAgain: (closed) => reachedAgain(this.#aor, device, closed, this.#components),
+      reachedNow: () => {
+        const flow = reachedNow(this.#aor, device, this.#components);
+        return connectionOf(flow) === undefined ? undefined : flow;
+      },
     });
     const late = (response: SipResponse): void => {
       if (isSuccess(response)) onSuccess?.(fromDevice(response));

@@ -1,49 +1,48 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
-import { limits } from "../runtime/limits.ts";
-import type { Timers } from "../runtime/timers.ts";
+import type { RegisteredContact } from "../registrar/registered-contacts.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import type { Flow, SipSessions } from "../sip/stack.ts";
+import type { UntilRegisteredComponents } from "./until-registered.ts";
+import { untilRegistered } from "./until-registered.ts";
 
-export interface ReachedAgainComponents {
-  readonly contacts: Pick<RegisteredContacts, "contactsOf" | "onRegistration">;
+export interface ReachedAgainComponents extends UntilRegisteredComponents {
   readonly stack: Pick<SipSessions, "hasClosed">;
-  readonly timers: Timers;
+}
+
+/** Where a device that rings is reached now: it may have registered over another connection meanwhile, and the server may not know that the one of before is dead. */
+export function reachedNow(
+  aor: Aor,
+  device: RegisteredContact,
+  { contacts, stack }: Pick<ReachedAgainComponents, "contacts" | "stack">,
+): Flow | undefined {
+  const { transport } = device.flow;
+  const isIt = (contact: RegisteredContact) =>
+    contact.flow.transport === transport && isSameDevice(contact, device) && !stack.hasClosed(contact.flow);
+  return contacts.contactsOf(aor).findLast(isIt)?.flow;
 }
 
 /**
  * Where a device is reached whose connection has closed while it rings: where it listens, by another flow that it has (RFC 5626 §4.2), or by the
- * connection that it makes next, as clients do whose network has changed; `undefined` where it does not come within a moment.
+ * connection that it makes next; `undefined` where it does not come within a moment.
  * @param closed the flow that has closed, or has failed
  */
-export async function reachedAgain(
+export function reachedAgain(
   aor: Aor,
   device: RegisteredContact,
   closed: Flow,
-  { contacts, stack, timers }: ReachedAgainComponents,
+  components: ReachedAgainComponents,
 ): Promise<Flow | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Flow | undefined>();
-  const look = (): void => {
-    const again = contacts.contactsOf(aor).find((contact) => {
-      const { flow } = contact;
-      // Where it listens is tried once: after that only the device itself knows when it is there.
-      const isNew = flow.transport !== "MESH" && (flow.connection ?? connectionOf(closed)) !== undefined;
-      return isNew && flow.transport === closed.transport && isSameDevice(contact, device) && !stack.hasClosed(flow);
-    });
-    if (again !== undefined) resolve(again.flow);
+  const look = (): Flow | undefined => {
+    const flow = reachedNow(aor, device, components);
+    // Where it listens is tried once: after that only the device itself knows when it is there.
+    return connectionOf(flow) === undefined && connectionOf(closed) === undefined ? undefined : flow;
   };
-  const stopListening = contacts.onRegistration((user) => user === aor && look());
-  const forget = timers.after(limits.session.awayMs, () => resolve(undefined));
-  // The registrar hears that the flow has closed right after this.
-  queueMicrotask(look);
-  const flow = await promise;
-  stopListening();
-  forget();
-  return flow;
+  return untilRegistered((user) => user === aor, look, components);
 }
 
-function connectionOf(flow: Flow): string | undefined {
-  return flow.transport === "MESH" ? undefined : flow.connection;
+/** The connection that a flow names. */
+export function connectionOf(flow: Flow | undefined): string | undefined {
+  return flow === undefined || flow.transport === "MESH" ? undefined : flow.connection;
 }
 
 /** Some devices have another Contact on each connection, and an instance that names them; others have no instance. */

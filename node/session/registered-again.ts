@@ -1,35 +1,76 @@
+import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { areSameUris } from "../sip/message/uri.ts";
-import type { Flow, SipSessions } from "../sip/stack.ts";
+import { listenerOf } from "../sip/reachable-flow.ts";
+import type { Flow } from "../sip/stack.ts";
+import type { ReachedAgainComponents } from "./reached-again.ts";
+import { connectionOf } from "./reached-again.ts";
+import { untilRegistered } from "./until-registered.ts";
 
-export interface RegisteredAgainComponents {
-  readonly contacts: Pick<RegisteredContacts, "contactsOf" | "usersAt">;
-  readonly stack: Pick<SipSessions, "hasClosed">;
+export interface RegisteredAgainComponents extends ReachedAgainComponents {
+  readonly contacts: ReachedAgainComponents["contacts"] & Pick<RegisteredContacts, "usersAt">;
 }
 
 /**
- * Where a request within a session goes whose way ends with a connection that has closed: by the connection over which the same device has
- * registered since, as clients behind WebSockets and NATs do when theirs is lost. Only devices of the user in To are looked for, or the one whose Contact is there
- * (it was called by that), who has to be an end of the session: so the other end chooses nobody else by its Request-URI.
- * @see RFC 5626 §5.3
- * @throws {SipParseError}
+ * The client to which a request within a session goes, where it has registered since its way was recorded: clients whose connection is lost, or whose address has
+ * changed, do so. Only devices of the user in To are looked for, or the one whose Contact is there (it was called by that), who has to be an end of the session: so the other
+ * end chooses nobody else by its Request-URI.
+ * @see RFC 3261 §12.2.1.1; RFC 5626 §5.3
  */
-export function registeredAgain(
-  { uri, headers }: SipRequest,
-  to: Flow,
-  { contacts, stack }: RegisteredAgainComponents,
-): Flow {
-  if (!stack.hasClosed(to)) return to;
-  const end = parseNameAddr(headers.get("To") ?? "").uri;
-  const user = tryParseAor(end);
-  for (const aor of [...(user === undefined ? [] : [user]), ...contacts.usersAt(end).same]) {
-    const again = contacts
-      .contactsOf(aor)
-      .find((contact) => contact.path === undefined && areSameUris(contact.uri, uri) && !stack.hasClosed(contact.flow));
-    if (again !== undefined) return again.flow;
+export class RegisteredAgain {
+  readonly #components: RegisteredAgainComponents;
+  readonly #end: string;
+  readonly #user: Aor | undefined;
+  readonly #uri: string;
+  readonly #towards: "caller" | "callee";
+
+  /** @throws {SipParseError} */
+  constructor({ uri, headers }: SipRequest, towards: "caller" | "callee", components: RegisteredAgainComponents) {
+    this.#components = components;
+    this.#end = parseNameAddr(headers.get("To") ?? "").uri;
+    this.#user = tryParseAor(this.#end);
+    this.#uri = uri;
+    this.#towards = towards;
   }
-  return to;
+
+  /**
+   * Where the request goes instead of `to`, the flow that was recorded. Who was called was called where they had registered, so what they have registered since is newer. Who
+   * has called may have called from where they have not registered yet, so their registration counts only when their connection has closed.
+   * A client that is away, and cannot be called, is waited for.
+   */
+  flow(to: Flow): Flow | Promise<Flow> {
+    const isClosed = this.#components.stack.hasClosed(to);
+    if (to.transport === "MESH" || (this.#towards === "caller" && !isClosed)) return to;
+    const flow = this.#look();
+    if (flow !== undefined || !isClosed || to.calledAt) return flow ?? to;
+    return this.#wait(() => this.#look()).then((again) => again ?? to);
+  }
+
+  /** Where a request goes on that was on its way over a connection when that closed. */
+  again(closed: Flow): Promise<Flow | undefined> {
+    return this.#wait(() => {
+      const flow = this.#look();
+      // Where it listens is tried once: after that only the client itself knows when it is there.
+      const isNew = connectionOf(flow) !== undefined || connectionOf(closed) !== undefined;
+      return isNew && flow?.transport === closed.transport ? flow : undefined;
+    });
+  }
+
+  #wait(look: () => Flow | undefined): Promise<Flow | undefined> {
+    return untilRegistered((aor, { uri }) => aor === this.#user || uri === this.#uri, look, this.#components);
+  }
+
+  #look(): Flow | undefined {
+    const { contacts, stack } = this.#components;
+    const users = [...(this.#user === undefined ? [] : [this.#user]), ...contacts.usersAt(this.#end).same];
+    for (const { uri, flow, path } of users.flatMap((aor) => contacts.contactsOf(aor))) {
+      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.#uri)) continue;
+      // The rest of Route is what the other end wrote, and says nothing of where this one listens.
+      if (!stack.hasClosed(flow)) return { ...flow, calledAt: listenerOf(uri, flow, []) ?? null };
+    }
+    return undefined;
+  }
 }

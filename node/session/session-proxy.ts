@@ -11,15 +11,22 @@ import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import type { Flow, IncomingRequest, InviteProgress, RequestOptions, SipSessions, SipStack } from "../sip/stack.ts";
+import type {
+  Flow,
+  IncomingRequest,
+  InviteProgress,
+  PeerReach,
+  RequestOptions,
+  SipSessions,
+  SipStack,
+} from "../sip/stack.ts";
 import type { BranchComponents } from "./branches.ts";
 import type { ContactSearch } from "./contact-search.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
-import type { ReachedAgainComponents } from "./reached-again.ts";
 import type { RegisteredAgainComponents } from "./registered-again.ts";
-import { registeredAgain } from "./registered-again.ts";
+import { RegisteredAgain } from "./registered-again.ts";
 import { RingingCalls } from "./ringing-calls.ts";
 import type { SessionRoutesComponents, Way } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
@@ -30,7 +37,7 @@ export interface SessionProxyComponents
     Pick<OwnerRouterComponents, "locator" | "logger" | "counters">,
     SessionRoutesComponents,
     Omit<BranchComponents, "contacts"> {
-  readonly contacts: ReachedAgainComponents["contacts"] & RegisteredAgainComponents["contacts"];
+  readonly contacts: RegisteredAgainComponents["contacts"];
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   /** Of the credentials that are for this server. */
   readonly realm: string;
@@ -183,18 +190,30 @@ class Proxy implements SessionProxy {
   }
 
   #pass(incoming: IncomingRequest, request: SipRequest, way: Way, refuse: (status: number) => void): void {
-    const { stack, counters } = this.#components;
+    const { counters } = this.#components;
     const next = this.#routes.follow(request.headers);
     // Its way leads here and no further: the client has left out a part of it.
     if (next === undefined) return refuse(404);
-    const to = way.of === "session" && way.isOfEnds ? registeredAgain(request, next, this.#components) : next;
     counters.add("session.followed");
+    const device =
+      way.of === "session" && way.isOfEnds ? new RegisteredAgain(request, way.towards, this.#components) : undefined;
+    const to = device?.flow(next) ?? next;
+    if (to instanceof Promise) void to.then((flow) => this.#passTo(flow, { incoming, request, device, refuse }));
+    else this.#passTo(to, { incoming, request, device, refuse });
+  }
+
+  #passTo(to: Flow, { incoming, request, device, refuse }: Followed): void {
+    const { stack } = this.#components;
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
     const relay = (response: SipResponse) =>
       incoming.respond(to.transport === "MESH" ? response : fromDevice(response));
+    const reach: PeerReach =
+      device === undefined || to.transport === "MESH" ? {} : { reachedAgain: (closed) => device.again(closed) };
     const answer =
-      request.method === "INVITE" ? stack.invite(request, to, followed(incoming, relay)) : stack.send(request, to);
+      request.method === "INVITE"
+        ? stack.invite(request, to, { ...followed(incoming, relay), ...reach })
+        : stack.send(request, to, reach);
     void answer.then((response) => {
       switch (localFailure(response)) {
         case "timed-out":
@@ -208,6 +227,15 @@ class Proxy implements SessionProxy {
       }
     });
   }
+}
+
+/** A request within a session, on its way through this server. */
+interface Followed {
+  readonly incoming: IncomingRequest;
+  readonly request: SipRequest;
+  /** The client that it goes to, where that is known by its registration. */
+  readonly device: RegisteredAgain | undefined;
+  readonly refuse: (status: number) => void;
 }
 
 /** What this node answers by itself to a SUBSCRIBE of a package that it does not serve, where nobody can be asked. @see RFC 6665 §4.2.1.1 */

@@ -31,6 +31,7 @@ type OwnRoute =
   | "mesh"
   | {
       readonly flow: SocketFlow;
+      readonly towards: "caller" | "callee";
       /** Whether From and To name who they named when the session began. */
       readonly isOfEnds: () => boolean;
       /** The only method that may go there: the way is one of a subscription. */
@@ -41,6 +42,7 @@ type OwnRoute =
 export type Way =
   | {
       readonly of: "session";
+      readonly towards: "caller" | "callee";
       /** Whether From is who began or answered it, and To the other. */
       readonly isOfEnds: boolean;
     }
@@ -99,7 +101,9 @@ export class SessionRoutes {
       if (own === undefined) return way;
       if (own !== "mesh")
         way =
-          own.only === undefined ? { of: "session", isOfEnds: own.isOfEnds() } : { of: "subscription", only: own.only };
+          own.only === undefined
+            ? { of: "session", towards: own.towards, isOfEnds: own.isOfEnds() }
+            : { of: "subscription", only: own.only };
       // What may go to the other end, the server there knows.
       else if (way.of === "subscription") way = { of: "subscription" };
     }
@@ -142,11 +146,12 @@ export class SessionRoutes {
     // The caller, whose tag the token is bound to, is the one or the other end.
     for (const caller of ["From", "To"] as const) {
       const flow = tokens.flowOf(token, sessionOf(headers, caller, ends));
-      if (flow !== undefined) return { flow, isOfEnds: () => ends === endsOf(headers, caller) };
+      const towards = caller === "From" ? "callee" : "caller";
+      if (flow !== undefined) return { flow, towards, isOfEnds: () => ends === endsOf(headers, caller) };
       if (!headers.has("Event")) continue;
       for (const only of ["NOTIFY", "SUBSCRIBE"] as const) {
         const subscribed = tokens.flowOf(token, subscriptionOf(headers, caller, only));
-        if (subscribed !== undefined) return { flow: subscribed, isOfEnds: () => false, only };
+        if (subscribed !== undefined) return { flow: subscribed, towards, isOfEnds: () => false, only };
       }
     }
     return undefined;

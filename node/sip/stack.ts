@@ -61,22 +61,28 @@ export interface IncomingRequest {
   onCancel(listener: (reason: string | undefined) => void): void;
 }
 
+/** Where the peer of a request is that was sent over a connection. */
+export interface PeerReach {
+  /**
+   * Asked where a request goes on, as a retransmission to whoever has it already, when the connection has closed by which it was sent and no final answer
+   * has come; without it, or with `undefined`, the request has failed.
+   */
+  readonly reachedAgain?: (closed: Flow) => Promise<Flow | undefined>;
+}
+
 /** How long a request other than INVITE is tried. */
-export interface RequestOptions {
+export interface RequestOptions extends PeerReach {
   /** Less than the 64·T1 of timer F, ms: whoever asked does not wait that long. */
   readonly withinMs?: number;
 }
 
 /** How an INVITE is followed on its way. */
-export interface InviteProgress {
+export interface InviteProgress extends PeerReach {
   /** Cancels it, as soon as a provisional response allows that; its reason, where that is a text, becomes the CANCEL's Reason. @see RFC 3261 §9.1, RFC 3326 */
   readonly signal?: AbortSignal;
   readonly onProvisional?: (response: SipResponse) => void;
-  /**
-   * Asked where the INVITE goes on, a retransmission to whoever has it already, when the connection has closed by which it was sent and no final answer
-   * has come; without it, or with `undefined`, the INVITE has failed.
-   */
-  readonly reachedAgain?: (closed: Flow) => Promise<Flow | undefined>;
+  /** Where its CANCEL goes: of a peer that has come by another connection nobody may know that it has lost the first. @default where the INVITE went */
+  readonly reachedNow?: () => Flow | undefined;
   /** Further 2xx after the first: repeated until their ACK, or of other devices. @see RFC 6026 §7.2 */
   readonly onSuccess?: (response: SipResponse) => void;
 }

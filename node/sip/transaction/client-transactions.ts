@@ -390,7 +390,7 @@ class ClientTransaction implements Task {
 
   #sendCancel(): void {
     const { request, user } = this.#open as OpenRequest;
-    this.#surroundings.cancel(cancellation(request, user.signal?.reason), this.flow);
+    this.#surroundings.cancel(cancellation(request, user.signal?.reason), user.reachedNow?.() ?? this.flow);
   }
 
   #ignoreSignal(): void {

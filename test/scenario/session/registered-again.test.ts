@@ -6,9 +6,8 @@ import { Agent, SessionWorld } from "./session-world.ts";
 
 /** A client that cannot be called, as one behind a WebSocket or a NAT. */
 class Unreachable extends Agent {
-  device = "device";
   override get contact(): string {
-    return `sip:${this.device}@client.invalid;transport=tcp`;
+    return "sip:device@client.invalid;transport=tcp";
   }
 }
 
@@ -37,14 +36,14 @@ describe("a client that nobody can call, and whose connection was lost within a 
   });
   after(() => world.stop());
 
-  it("is reached once it has registered again from the same Contact, whoever has called", async () => {
+  it("is reached, and waited for, when it registers again from the same Contact, whoever has called", async () => {
     for (const calls of ["joe", "alice"] as const) {
       const { callers, callees } = await (calls === "joe" ? session(joe, alice) : session(alice, joe));
       const joes = calls === "joe" ? callers : callees;
       await relay.cut();
-      expect((await joes.send("INFO")).status, "as long as it is away (RFC 5626 §5.3)").to.equal(430);
+      const info = joes.send("INFO");
       await alice.register();
-      expect((await joes.send("INFO")).status, calls).to.equal(200);
+      expect((await info).status, calls).to.equal(200);
       expect((await joes.send("BYE")).status, calls).to.equal(200);
       for (const { received } of [joe, alice]) received.splice(0);
     }
@@ -67,13 +66,20 @@ describe("a client that nobody can call, and whose connection was lost within a 
     expect((await joes.send("BYE")).status).to.equal(200);
   });
 
-  it("is not another device of its user, nor whoever the request names instead", async () => {
+  it("is reached by the connection that it has now, though its server has not heard that the first is dead", async () => {
+    const { callers: joes } = await session(joe, alice);
+    const again = new Unreachable("alice", alice.server);
+    await again.start();
+    expect((await again.register()).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect([alice.methods(), again.methods()]).to.deep.equal([["INVITE", "ACK"], ["BYE"]]);
+    await again.stop();
+  });
+
+  it("is not whoever the request names instead", async () => {
     const { callers: joes } = await session(joe, alice);
     await relay.cut();
-    alice.device = "another";
-    await alice.register();
     const before = alice.received.length;
-    expect((await joes.send("INFO")).status).to.equal(430);
     const elsewhere = joes.request("INFO", { target: joe.contact });
     elsewhere.headers.set("To", elsewhere.headers.get("To")!.replace("alice", "joe"));
     expect((await joe.send(elsewhere)).status).to.equal(430);

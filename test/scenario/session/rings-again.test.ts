@@ -82,12 +82,24 @@ describe("a call to a client whose connection breaks while it rings", function (
     await phone.register(0);
   });
 
+  it("stops ringing where the client is now, though its server has not heard that the first connection is dead", async () => {
+    const before = await alice();
+    const hungUp = new AbortController();
+    const { answer } = await ringing(joe, before.aor, hungUp.signal);
+    const after = await alice();
+    hungUp.abort();
+    await eventually(() => after.methods().includes("CANCEL"), "a CANCEL");
+    expect((await answer).status).to.equal(487);
+    expect(before.cancelled).to.deep.equal([]);
+    await after.register(0);
+  });
+
   it("is with another device that answers while the client is away, which hears that when it is back", async () => {
     const phone = await alice();
     const desk = await world.registered("alice", 1);
     desk.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 180, { toTag: randomTag() })));
     const { answer } = await ringing(joe, phone.aor);
-    await eventually(() => desk.methods().length === 1 && phone.methods().length === 1, "both to ring");
+    await eventually(() => [desk, phone].every((each) => each.methods().includes("INVITE")), "both to ring");
     await relay.cut();
     desk.answer(desk.received[0]!);
     expect((await answer).status).to.equal(200);

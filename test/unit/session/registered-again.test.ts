@@ -1,0 +1,114 @@
+import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
+import type { RegisteredContact, Registration } from "../../../node/registrar/registered-contacts.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { RegisteredAgain } from "../../../node/session/registered-again.ts";
+import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
+import type { Flow } from "../../../node/sip/stack.ts";
+import { VirtualTime } from "../../helpers/virtual-time.ts";
+import { request } from "../federation/requests.ts";
+
+const BOB = "sip:bob@example.com" as Aor;
+const URI = "sip:bob@192.0.2.1:5070;transport=tcp";
+const { awayMs } = limits.session;
+
+function flow(connection?: string, changes: Partial<SocketFlow> = {}): SocketFlow {
+  const way = { transport: "TCP", address: "192.0.2.1", port: 40_000, ...changes } as const;
+  return connection === undefined ? way : { ...way, connection };
+}
+
+/** A request to bob's device; the connection `gone` has closed. */
+function withinSession(towards: "caller" | "callee", ...registered: readonly RegisteredContact[]) {
+  return withinSessionOf(BOB, towards, ...registered);
+}
+
+/** @param end whom To names: bob, or his device by its Contact */
+function withinSessionOf(end: string, towards: "caller" | "callee", ...registered: readonly RegisteredContact[]) {
+  const time = new VirtualTime();
+  let contacts = registered;
+  const listeners = new Set<(aor: Aor) => void>();
+  const device = new RegisteredAgain({ ...request("INFO", end), uri: URI }, towards, {
+    contacts: {
+      contactsOf: () => contacts,
+      usersAt: (contact) => ({ same: contacts.some((each) => each.uri === contact) ? [BOB] : [], near: [] }),
+      onRegistration(listener) {
+        const listen = (aor: Aor) => listener(aor, { uri: URI } as Registration, "registered");
+        listeners.add(listen);
+        return () => void listeners.delete(listen);
+      },
+    },
+    stack: { hasClosed: (each) => "connection" in each && each.connection === "gone" },
+    timers: time,
+  });
+  const registers = (...now: readonly RegisteredContact[]): void => {
+    contacts = now;
+    for (const listener of listeners) listener(BOB);
+  };
+  return { time, device, registers, listeners };
+}
+
+const uri = URI;
+const LISTENS = { calledAt: { port: 5070 } };
+
+describe("the client to which a request within a session goes", () => {
+  it("has registered by another flow since it was called: nobody may know that the first is dead", () => {
+    const now = { uri, flow: flow("new", { port: 41_000 }) };
+    expect(withinSession("callee", now).device.flow(flow("old"))).to.deep.equal({ ...now.flow, ...LISTENS });
+    const overUdp = { uri, flow: flow(undefined, { transport: "UDP", port: 41_000 }) };
+    expect(withinSession("callee", overUdp).device.flow(flow("old"))).to.deep.equal({ ...overUdp.flow, ...LISTENS });
+  });
+
+  it("is found, and waited for, by the Contact by which it was called", async () => {
+    const now = { uri, flow: flow("new") };
+    expect(withinSessionOf(URI, "callee", now).device.flow(flow("gone"))).to.deep.equal({ ...now.flow, ...LISTENS });
+    const { device, registers, time } = withinSessionOf(URI, "callee");
+    const found = Promise.resolve(device.flow(flow("gone")));
+    await time.advance(1000);
+    registers(now);
+    expect(await time.until(found)).to.deep.equal({ ...now.flow, ...LISTENS });
+  });
+
+  it("has called from where it may not have registered yet", () => {
+    const before = { uri, flow: flow("before") };
+    expect(withinSession("caller", before).device.flow(flow("open"))).to.deep.equal(flow("open"));
+    expect(withinSession("caller", before).device.flow(flow("gone"))).to.deep.equal({ ...before.flow, ...LISTENS });
+  });
+
+  it("is waited for when its connection is gone, for a moment", async () => {
+    const { time, device, registers, listeners } = withinSession("caller");
+    const late = device.flow(flow("gone"));
+    await time.advance(awayMs - 1);
+    registers({ uri, flow: flow("new") });
+    expect(await late).to.deep.equal({ ...flow("new"), ...LISTENS });
+    registers();
+    expect(await time.until(Promise.resolve(device.flow(flow("gone"))), awayMs), "stays away").to.deep.equal(
+      flow("gone"),
+    );
+    expect(listeners.size).to.equal(0);
+  });
+
+  it("is not waited for where it can be called", () => {
+    const callable = flow("gone", LISTENS);
+    expect(withinSession("callee").device.flow(callable)).to.equal(callable);
+  });
+
+  it("is not another device of its user, nor one behind another proxy", () => {
+    const others = [
+      { uri: "sip:bob@192.0.2.1:5071;transport=tcp", flow: flow("a") },
+      { uri, flow: flow("b"), path: ["<sip:proxy.example.com;lr>"] },
+      { uri, flow: flow("gone") },
+    ];
+    expect(withinSession("callee", ...others).device.flow(flow("old"))).to.deep.equal(flow("old"));
+  });
+
+  it("is reached again by the same transport, and where it listens once, when the connection closes in between", async () => {
+    const again = async (contact: RegisteredContact, closed: Flow) => {
+      const { time, device } = withinSession("callee", contact);
+      return time.until(device.again(closed), awayMs);
+    };
+    const listening = { uri, flow: flow() };
+    expect(await again(listening, flow("gone"))).to.deep.equal({ ...flow(), ...LISTENS });
+    expect(await again(listening, flow())).to.equal(undefined);
+    expect(await again({ uri, flow: flow("new", { transport: "TLS" }) }, flow("gone"))).to.equal(undefined);
+  });
+});
