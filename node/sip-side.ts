@@ -33,6 +33,7 @@ import { PresenceInputs } from "./sidecar/presence-inputs.ts";
 import { trustedServers } from "./sidecar/trusted-servers.ts";
 import type { SipRequest, SipResponse } from "./sip/message/message.ts";
 import type { Clock } from "./runtime/clock.ts";
+import { limits } from "./runtime/limits.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { Counters } from "./runtime/metrics.ts";
 import { DEFAULT_EXPIRY } from "./runtime/expiry-rules.ts";
@@ -241,6 +242,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("messaging"),
   });
   const search = new ContactSearch({ ...shared, contacts: registrar, stack, others, domain });
+  const untilLinked = createLinkWait(links, systemTimers, limits.session.awayMs);
   const sessions = createSessionProxy({
     ...shared,
     stack,
@@ -248,6 +250,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     self: mesh.self,
     realm: domain,
+    untilLinked: async (server) => others().includes(server) && untilLinked(server),
     tokens: createFlowTokens(secret(storage.settings, FLOW_KEY)),
     addressFor: contactFor,
     logger: part("sessions"),

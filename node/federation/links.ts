@@ -10,12 +10,16 @@ export interface ServerLinks {
 }
 
 /** Waits until there is a link to a server, for a moment at most, and says whether there is: one that breaks is mostly soon replaced. */
-export function createLinkWait(links: ServerLinks, timers: Timers): (server: ServerId) => Promise<boolean> {
+export function createLinkWait(
+  links: ServerLinks,
+  timers: Timers,
+  withinMs: number = limits.federation.linkMs,
+): (server: ServerId) => Promise<boolean> {
   return (server) => {
     if (links.isUp(server)) return Promise.resolve(true);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const stop = links.onUp((up) => up === server && end(true));
-    const cancel = timers.after(limits.federation.linkMs, () => end(false));
+    const cancel = timers.after(withinMs, () => end(false));
     const end = (isUp: boolean) => {
       stop();
       cancel();

@@ -28,6 +28,8 @@ import { createInviteFork } from "./invite-fork.ts";
 import type { RegisteredAgainComponents } from "./registered-again.ts";
 import { RegisteredAgain } from "./registered-again.ts";
 import { RingingCalls } from "./ringing-calls.ts";
+import type { ServerAheadComponents } from "./server-ahead.ts";
+import { ServerAhead } from "./server-ahead.ts";
 import type { SessionRoutesComponents, Way } from "./session-routes.ts";
 import { dialogTag, SessionRoutes } from "./session-routes.ts";
 import { toContact } from "./to-contact.ts";
@@ -36,8 +38,9 @@ export interface SessionProxyComponents
   extends
     Pick<OwnerRouterComponents, "locator" | "logger" | "counters">,
     SessionRoutesComponents,
-    Omit<BranchComponents, "contacts"> {
-  readonly contacts: RegisteredAgainComponents["contacts"];
+    Omit<BranchComponents, "contacts">,
+    Pick<RegisteredAgainComponents, "contacts">,
+    ServerAheadComponents {
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   /** Of the credentials that are for this server. */
   readonly realm: string;
@@ -195,21 +198,24 @@ class Proxy implements SessionProxy {
     // Its way leads here and no further: the client has left out a part of it.
     if (next === undefined) return refuse(404);
     counters.add("session.followed");
-    const device =
-      way.of === "session" && way.isOfEnds ? new RegisteredAgain(request, way.towards, this.#components) : undefined;
-    const to = device?.flow(next) ?? next;
-    if (to instanceof Promise) void to.then((flow) => this.#passTo(flow, { incoming, request, device, refuse }));
-    else this.#passTo(to, { incoming, request, device, refuse });
+    const ahead =
+      next.transport === "MESH"
+        ? new ServerAhead(next, this.#components)
+        : way.of === "session" && way.isOfEnds
+          ? new RegisteredAgain(request, way.towards, this.#components)
+          : undefined;
+    const to = ahead?.flow(next) ?? next;
+    if (to instanceof Promise) void to.then((flow) => this.#passTo(flow, { incoming, request, ahead, refuse }));
+    else this.#passTo(to, { incoming, request, ahead, refuse });
   }
 
-  #passTo(to: Flow, { incoming, request, device, refuse }: Followed): void {
+  #passTo(to: Flow, { incoming, request, ahead, refuse }: Followed): void {
     const { stack } = this.#components;
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
     const relay = (response: SipResponse) =>
       incoming.respond(to.transport === "MESH" ? response : fromDevice(response));
-    const reach: PeerReach =
-      device === undefined || to.transport === "MESH" ? {} : { reachedAgain: (closed) => device.again(closed) };
+    const reach: PeerReach = ahead === undefined ? {} : { reachedAgain: (closed) => ahead.again(closed) };
     const answer =
       request.method === "INVITE"
         ? stack.invite(request, to, { ...followed(incoming, relay), ...reach })
@@ -233,8 +239,8 @@ class Proxy implements SessionProxy {
 interface Followed {
   readonly incoming: IncomingRequest;
   readonly request: SipRequest;
-  /** The client that it goes to, where that is known by its registration. */
-  readonly device: RegisteredAgain | undefined;
+  /** Who may be away for a moment. */
+  readonly ahead: Pick<RegisteredAgain, "flow" | "again"> | undefined;
   readonly refuse: (status: number) => void;
 }
 

@@ -242,6 +242,63 @@ describe("client and server transactions together", () => {
   });
 });
 
+describe("a request whose connection closes before its answer, and whose peer is reached by another", () => {
+  const OTHER: Flow = { ...TCP, port: 5061 };
+
+  for (const method of ["MESSAGE", "INVITE"]) {
+    it(`is a retransmission there to who has it: ${method}`, async () => {
+      const { time, clients, handled, onWire } = pair([], TCP);
+      const asked: Flow[] = [];
+      const reachedAgain = (closed: Flow) => {
+        asked.push(closed);
+        return Promise.resolve(OTHER);
+      };
+      const answer = clients.send(request(method), TCP, { reachedAgain });
+      await time.advance(5);
+      clients.flowClosed(TCP);
+      await time.advance(5);
+      clients.flowClosed(TCP);
+      expect(asked, "it is not there any more").to.deep.equal([TCP]);
+      expect(onWire.filter((line) => line.startsWith(method))).to.have.lengthOf(2);
+      expect(handled).to.have.lengthOf(1);
+      handled[0]!.respond(createResponse(handled[0]!.request, 486));
+      expect((await time.until(answer)).status).to.equal(486);
+      expect(clients.size).to.equal(0);
+    });
+  }
+
+  it("takes an answer that comes before it is known where the peer is, and fails where it is nowhere", async () => {
+    const { time, clients, handled, onWire } = pair([], TCP);
+    const known = Promise.withResolvers<Flow | undefined>();
+    const [early, lost] = [true, false].map(() => clients.send(request(), TCP, { reachedAgain: () => known.promise }));
+    await time.advance(5);
+    clients.flowClosed(TCP);
+    handled[0]!.respond(createResponse(handled[0]!.request, 200));
+    expect((await time.until(early!)).status).to.equal(200);
+    known.resolve(undefined);
+    const { status, headers } = await lost!;
+    expect([status, headers.get("Aorta-Local")]).to.deep.equal([503, "cut-off"]);
+    expect(
+      onWire.filter((line) => line.startsWith("MESSAGE")),
+      "nothing again",
+    ).to.have.lengthOf(2);
+    expect(clients.size).to.equal(0);
+  });
+
+  it("is not sent again where its caller has given up before it was heard of", async () => {
+    const { time, clients, onWire } = pair([], TCP);
+    const caller = new AbortController();
+    const answer = clients.send(request("INVITE"), TCP, {
+      signal: caller.signal,
+      reachedAgain: () => Promise.resolve(OTHER),
+    });
+    clients.flowClosed(TCP);
+    caller.abort();
+    expect((await time.until(answer)).status).to.equal(503);
+    expect(onWire).to.deep.equal(["INVITE sip:alice@example.com SIP/2.0"]);
+  });
+});
+
 describe("INVITE transactions together", () => {
   it("ring, are refused, and the refusal is acknowledged below the user", async () => {
     const { time, clients, servers, handled, onWire } = pair();

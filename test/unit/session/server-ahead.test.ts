@@ -1,0 +1,54 @@
+import { expect } from "chai";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { createLinkWait } from "../../../node/federation/links.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { ServerAhead } from "../../../node/session/server-ahead.ts";
+import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
+
+const SERVER = "two" as ServerId;
+const TO = { transport: "MESH", server: SERVER } as const;
+const { awayMs } = limits.session;
+
+/** A request to a server to which there is a link or not. */
+function ahead(isUp: boolean) {
+  const time = new VirtualTime();
+  const links = { isUp: () => isUp, listeners: new Set<(server: ServerId) => void>() };
+  const onUp = (listener: (server: ServerId) => void) => {
+    links.listeners.add(listener);
+    return () => void links.listeners.delete(listener);
+  };
+  const untilLinked = createLinkWait({ isUp: links.isUp, onUp }, time, awayMs);
+  const linked = (server: ServerId): void => {
+    for (const listener of links.listeners) listener(server);
+  };
+  return { time, linked, request: new ServerAhead(TO, { untilLinked }), listeners: links.listeners };
+}
+
+describe("the server to which a request within a session goes", () => {
+  it("is waited for while there is no link to it", async () => {
+    const { time, linked, request, listeners } = ahead(false);
+    let isSent = false;
+    void request.flow().then(() => (isSent = true));
+    await time.advance(awayMs - 1);
+    linked("another" as ServerId);
+    await settle();
+    expect(isSent).to.equal(false);
+    linked(SERVER);
+    await settle();
+    expect(isSent).to.equal(true);
+    expect(listeners.size).to.equal(0);
+  });
+
+  it("is not waited for where there is one, nor for longer than for a moment", async () => {
+    expect(await ahead(true).request.flow()).to.deep.equal(TO);
+    const { time, request } = ahead(false);
+    expect(await time.until(request.flow(), awayMs)).to.deep.equal(TO);
+    expect(await time.until(request.again(), awayMs)).to.equal(undefined);
+  });
+
+  it("gets once more what was on its way when the link broke, and no more than that", async () => {
+    const { request } = ahead(true);
+    expect(await request.again()).to.deep.equal(TO);
+    expect(await request.again()).to.equal(undefined);
+  });
+});
