@@ -73,7 +73,9 @@ class InviteFork {
         const final = answer.received(response);
         if (final !== undefined) {
           signal?.removeEventListener("abort", cancelAll);
-          resolve(final);
+          // What devices said before is of no use to who has given up, and no account of why it has ended.
+          const isGivenUp = signal?.aborted === true && final.status >= 300 && final.status < 600;
+          resolve(isGivenUp ? createResponse(this.#request, 487) : final);
         } else if (isAnswered) this.#progress.onSuccess?.(response);
       });
     });

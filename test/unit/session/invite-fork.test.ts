@@ -70,6 +70,19 @@ describe("a call that nobody answers", () => {
   });
 });
 
+describe("a call that its caller gives up", () => {
+  it("is answered so, whatever a device has said before that was not the answer to it", async () => {
+    const { time, answers, call } = ringing(NEVER, 10);
+    const controller = new AbortController();
+    const answer = call({ signal: controller.signal });
+    await time.advance(20);
+    answers[0]!(480);
+    await time.advance(20);
+    controller.abort();
+    expect((await time.until(answer, cancelMs)).status).to.equal(487);
+  });
+});
+
 describe("a device that says nothing when it is cancelled", () => {
   it("is not waited for by a caller who has given up", async () => {
     const { time, call } = ringing(NEVER, 10);
