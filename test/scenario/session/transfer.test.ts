@@ -115,7 +115,8 @@ describe("an INVITE with Replaces to the Contact of a device", function () {
     const again = await unreachable("alice", 2);
     try {
       expect((await dialog.send("BYE")).status).to.equal(200);
-      expect(again.methods()).to.deep.equal(["BYE"]);
+      // The ACK comes before it, unless it had reached the device already.
+      expect(again.methods().filter((method) => method !== "ACK")).to.deep.equal(["BYE"]);
     } finally {
       await gone(again);
     }
