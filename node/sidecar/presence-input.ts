@@ -113,7 +113,8 @@ export class PresenceInput {
     refuse(200);
     this.#components.counters.add("sidecar.notified");
     if (state === "terminated") return this.#ended(params.get("reason"), Number(params.get("retry-after")));
-    if (body.length > 0) this.#publish(body, headers.get("Content-Type"));
+    // Kamailio says so when the last publication there has expired, or was lost. RFC 3856 §6.9 would go on with the document of before, which nobody would ever take back.
+    this.#publish(body.length > 0 ? body : undefined, headers.get("Content-Type"));
   }
 
   #answered(response: SipResponse): void {

@@ -87,6 +87,16 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
     await eventually(() => atAnna.at(-1)?.presence?.note === "on the phone", "kate's change at anna");
   });
 
+  it("has its users appear offline to watchers on Aorta while they are registered", async () => {
+    const [kate, anna] = [await open("kate", "kamailio"), await open("anna", 1)];
+    for (const phone of [kate, anna]) expect((await phone.register()).status).to.equal(200);
+    const seen: PresenceNotification[] = [];
+    await anna.subscribePresence(kate.aor, (notification) => seen.push(notification));
+    expect((await kate.publishPresence({ basic: "closed", note: "away" })).status).to.equal(200);
+    await eventually(() => seen.at(-1)?.presence?.note === "away", "what kate published");
+    expect(seen.at(-1)?.presence?.basic).to.equal("closed");
+  });
+
   it("lets a user move to Aorta and back, while those who watch and write to her stay where they are", async () => {
     const [joe, atKamailio, atAorta] = [await open("joe", 1), await open("mia", "kamailio"), await open("mia", 0)];
     await joe.register();

@@ -271,7 +271,7 @@ export class ServedUser implements Subject {
     return this.#context.contacts.contactsOf(this.aor).map(({ uri, instance, flow, path, origin }) => ({
       uri,
       device: instance || uri,
-      path: (origin?.isRelayed ?? path !== undefined) ? undefined : pathOf(flow),
+      [(origin?.isRelayed ?? path !== undefined) ? "relayedBy" : "path"]: pathOf(flow),
       origin: origin?.name,
     }));
   }

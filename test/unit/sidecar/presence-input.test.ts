@@ -31,12 +31,13 @@ describe("what a server without a node tells of its user's presence", () => {
           publications.push(request);
           return createResponse(request, 200, { headers: [["SIP-ETag", `e${publications.length}`]] });
         },
-        published: () => published,
+        published: () => (publications.length === 0 ? published : undefined),
         ...{ clock: time, timers: time, counters: createCounters() },
       },
       KATE,
       FLOW,
     );
+    let cseq = 0;
     const notify = async (body: string) => {
       const { headers } = subscribed.at(-1)!;
       const request = createRequest({
@@ -45,6 +46,7 @@ describe("what a server without a node tells of its user's presence", () => {
         from: `<${KATE}>;tag=k${subscribed.length}`,
         to: headers.get("From")!,
         callId: headers.get("Call-ID")!,
+        cseq: ++cseq,
         headers: [["Subscription-State", "active;expires=600"]],
         body,
       });
@@ -74,6 +76,18 @@ describe("what a server without a node tells of its user's presence", () => {
     await settle();
     expect(tags()).to.deep.equal(["before"]);
     expect(publications[0]?.headers.get("Expires")).to.equal("0");
+  });
+
+  it("is taken back when the other server says that it knows nothing more", async () => {
+    const { input, notify, tags, publications } = setUp({ published: "before" });
+    input.open();
+    await settle();
+    await notify("");
+    expect(tags(), "what a run before this one was told").to.deep.equal(["before"]);
+    expect(publications[0]?.headers.get("Expires")).to.equal("0");
+    await notify("");
+    expect(publications, "there is nothing left").to.have.length(1);
+    input.close();
   });
 
   it("is asked for again with a later REGISTER, and anew where the other server has been started in between", async () => {

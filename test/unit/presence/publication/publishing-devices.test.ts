@@ -30,6 +30,13 @@ describe("whose publication it is", () => {
     expect(publishingDevices({ path: "socket", origin: undefined, devices: [] }, contacts)).to.deep.equal([]);
   });
 
+  it("is of what a server without a node has registered for others, where that server says it", () => {
+    const contacts = [{ ...contact("a", undefined, HOME), relayedBy: "socket" }, contact("b", "other")];
+    expect(publishingDevices({ path: "socket", origin: undefined, devices: [] }, contacts)).to.deep.equal(["a"]);
+    const ofDevice = { path: "socket", origin: "192.0.2.8 10.0.0.6 5060", devices: [] };
+    expect(publishingDevices(ofDevice, contacts), "a device behind a proxy").to.deep.equal([]);
+  });
+
   it("stays what it was while no device is registered", () => {
     const known = publication(["a"]);
     expect(publishingDevices(known, [])).to.equal(known.devices);
