@@ -139,6 +139,10 @@ class RegistrarDriver implements Registrar {
     return this.#rests(aor) && !this.#isServed(aor);
   }
 
+  isSettling(aor: Aor): boolean {
+    return this.#queue.isBusy(aor) && this.isResting(aor);
+  }
+
   settle(aor: Aor): Promise<boolean> {
     if (!this.isResting(aor)) return Promise.resolve(true);
     if (this.#state !== "running" || this.#queue.waiting(aor) >= limits.registrar.pendingPerAor)

@@ -13,6 +13,11 @@ export class KeyedQueue<Key> {
     return this.#waiting.get(key)?.length ?? 0;
   }
 
+  /** Whether a task of a key runs. */
+  isBusy(key: Key): boolean {
+    return this.#waiting.has(key);
+  }
+
   run(key: Key, task: Task): void {
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {

@@ -54,6 +54,8 @@ export interface RegisteredContacts {
   onChange(listener: (aor: Aor) => void): () => void;
   /** Whether anything is kept here of a user who is not owned, until it is found out whether they can be taken back. */
   isResting(aor: Aor): boolean;
+  /** Whether that is being found out at this moment. */
+  isSettling(aor: Aor): boolean;
   /**
    * Finds out about what is kept here of a user who is not owned, after a restart or because the directory could not be reached: the user
    * is taken back, or what is kept is shed because it is out of date. Does nothing where nothing is kept.

@@ -28,6 +28,10 @@ export class MemoryContacts implements RegisteredContacts {
     return false;
   }
 
+  isSettling(): boolean {
+    return false;
+  }
+
   settle(): Promise<boolean> {
     return Promise.resolve(true);
   }

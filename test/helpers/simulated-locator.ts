@@ -19,6 +19,8 @@ interface Ownership {
   readonly epoch: Epoch;
   /** The epoch with which it began. */
   readonly since: Epoch;
+  /** When its owner knows of it. */
+  readonly knownAtMs: number;
 }
 
 interface Options {
@@ -30,6 +32,8 @@ interface Options {
   readonly graceMs: number;
   /** How long after a claim has succeeded the claimant hears so: meanwhile the user may be gone again. */
   readonly claimAnswerMs: number;
+  /** How long after the replicas, and those whom they tell, a new owner knows that it is one. */
+  readonly ownerLateMs: number;
 }
 
 /**
@@ -47,7 +51,7 @@ export class SimulatedDirectory {
 
   constructor(time: VirtualTime, options: Partial<Options> = {}) {
     this.time = time;
-    this.options = { latencyMs: 1, leaseMs: 10_000, graceMs: 5_000, claimAnswerMs: 0, ...options };
+    this.options = { latencyMs: 1, leaseMs: 10_000, graceMs: 5_000, claimAnswerMs: 0, ownerLateMs: 0, ...options };
   }
 
   /** The locator of one more server. */
@@ -66,8 +70,9 @@ export class SimulatedDirectory {
     const from = this.#owners.get(aor);
     this.#counter += 1;
     const epoch: Epoch = { version: 1, counter: this.#counter, member: to.number };
-    this.#owners.set(aor, { owner: to, epoch, since: epoch });
-    this.#last.set(aor, { owner: to, epoch, since: epoch });
+    const knownAtMs = this.time.monotonicMs() + this.options.ownerLateMs;
+    this.#owners.set(aor, { owner: to, epoch, since: epoch, knownAtMs });
+    this.#last.set(aor, { owner: to, epoch, since: epoch, knownAtMs });
     if (from !== undefined && from.owner !== to) from.owner.handOver(aor, from.epoch, { server: to.self, epoch });
     to.observeEpoch(aor, epoch);
     this.#push(aor);
@@ -76,10 +81,10 @@ export class SimulatedDirectory {
 
   /** The owner goes on under a higher epoch, as when a replica that restarted refuses the present one. */
   raise(aor: Aor): void {
-    const { owner, since } = this.#owners.get(aor) as Ownership;
+    const { owner, since, knownAtMs } = this.#owners.get(aor) as Ownership;
     this.#counter += 1;
     const epoch: Epoch = { version: 1, counter: this.#counter, member: owner.number };
-    this.#owners.set(aor, { owner, epoch, since });
+    this.#owners.set(aor, { owner, epoch, since, knownAtMs });
     owner.observeEpoch(aor, epoch);
     this.#push(aor);
   }
@@ -171,7 +176,8 @@ export class SimulatedLocator implements Locator {
 
   owned(aor: Aor): Epoch | undefined {
     const ownership = this.#directory.ownerOf(aor);
-    return ownership?.owner === this && this.#state !== "dead" ? ownership.epoch : undefined;
+    if (ownership?.owner !== this || this.#state === "dead") return undefined;
+    return ownership.knownAtMs <= this.#directory.time.monotonicMs() ? ownership.epoch : undefined;
   }
 
   ownedSince(aor: Aor): Epoch | undefined {
@@ -182,7 +188,8 @@ export class SimulatedLocator implements Locator {
     this.claims.push({ aor, mode: options.mode });
     await this.#wait(this.#directory.options.latencyMs);
     const outcome = await this.#claim(aor, options);
-    if (this.#directory.options.claimAnswerMs > 0) await this.#wait(this.#directory.options.claimAnswerMs);
+    const { claimAnswerMs, ownerLateMs } = this.#directory.options;
+    if (claimAnswerMs + ownerLateMs > 0) await this.#wait(claimAnswerMs + ownerLateMs);
     return outcome;
   }
 

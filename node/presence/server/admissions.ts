@@ -48,6 +48,9 @@ const OVER_SHARE: Answer = {
 };
 const FORBIDDEN: Answer = { status: 403, reason: "Forbidden" };
 
+/** The user is being taken up again: another server may ask anew as soon as it likes. */
+const NOT_YET: Answer = { status: 503, reason: "Service Unavailable" };
+
 /** How long another server is told to wait for a user who is about to be taken up again. */
 const RESTING_SECONDS = 10;
 
@@ -181,8 +184,11 @@ export class Admissions {
     const epoch = presentity.check();
     if (epoch === undefined) {
       presentity.settle();
+      const { contacts } = this.#context;
+      // Replicas may have told it of an owner who has not heard of it yet: they will not tell again, and it is about to be true.
+      if (contacts.isSettling(aor)) return { refuse: NOT_YET };
       // It need not ask again and again: its watch tells when the user is owned here.
-      if (this.#context.contacts.isResting(aor)) return { refuse: unavailable(RESTING_SECONDS) };
+      if (contacts.isResting(aor)) return { refuse: unavailable(RESTING_SECONDS) };
       return { refuse: notOwner(aor, locator) };
     }
     const { served } = presentity;

@@ -8,7 +8,7 @@ import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 const onTwo = { state: "active", basic: "open", note: "on two" };
 
 /** Joe on server one watches alice on server two, and sees her. */
-async function joeWatchesAlice(): Promise<{
+async function joeWatchesAlice(directory?: ConstructorParameters<typeof SimulatedDomain>[0]): Promise<{
   domain: SimulatedDomain;
   one: SimulatedServer;
   two: SimulatedServer;
@@ -16,7 +16,7 @@ async function joeWatchesAlice(): Promise<{
   alice: Phone;
   dialog: Dialog;
 }> {
-  const domain = new SimulatedDomain();
+  const domain = new SimulatedDomain(directory);
   const [one, two] = [domain.server("one"), domain.server("two")];
   const [joe, alice] = [domain.phone("joe", one), domain.phone("alice", two)];
   await domain.time.until(alice.publish("on two"));
@@ -219,6 +219,21 @@ describe("a watcher of a user whose server is stopped in order and started again
     domain.kill(two);
     await domain.time.advance(3000);
     expect(joe.news()).to.deep.equal([{ state: "active", basic: "closed", note: "" }]);
+  });
+});
+
+describe("a watcher of a user whose server was cut off until its leases were over", () => {
+  it("sees the user as soon as that server has them again, though the replicas say so before it knows itself", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice({ ownerLateMs: 10 });
+    two.locator.cutOff();
+    domain.directory.expire(two.locator);
+    await domain.time.advance(15_000);
+    expect(joe.news()).to.deep.equal([{ state: "active", basic: "closed", note: "" }]);
+    two.locator.reconnect();
+    for (let waited = 0; two.locator.owned(alice.aor) === undefined && waited < 60_000; waited += 10)
+      await domain.time.advance(10);
+    await domain.time.advance(500);
+    expect(joe.news()).to.deep.equal([onTwo]);
   });
 });
 
