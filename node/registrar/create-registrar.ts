@@ -38,6 +38,7 @@ import type {
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { usersAt } from "./users-at.ts";
+import { replacedIn } from "./shed-registrations.ts";
 import type { StoredOrder } from "./contact-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
@@ -332,6 +333,7 @@ class RegistrarDriver implements Registrar {
       return this.#refuse(incoming, RETRY_LATER);
     }
     this.#shed.forget(aor, order.callId);
+    this.#shed.add(aor, replacedIn(before, after), this.#now());
     this.#table.set(aor, after);
     if (isOwned) this.#reclaims.done(aor);
     this.#counters.add("registrar.accepted");

@@ -65,6 +65,14 @@ export class ShedRegistrations {
   }
 }
 
+/**
+ * Registrations whose contact another one has since: of a server without a node, that is all devices of a user but the one that it spoke for last. They go on
+ * to be refreshed, and have the user no more than that one when the user has gone.
+ */
+export function replacedIn(before: readonly Binding[], after: readonly Binding[]): readonly Binding[] {
+  return before.filter((old) => after.some(({ uri, callId }) => uri === old.uri && callId !== old.callId));
+}
+
 const SHORT = 64;
 
 /** An AoR holds no space, so the key is unambiguous; no Call-ID does, so a long one's short name is nobody's own. */

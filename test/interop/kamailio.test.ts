@@ -1,10 +1,12 @@
 import { expect } from "chai";
+import { parseAor } from "../../dht-schema/aor.ts";
 import type { ImSession } from "../../node/softphone/im-session.ts";
 import type { SipOutcome } from "../../node/softphone/outcome.ts";
 import type { PresenceNotification } from "../../node/softphone/presence-subscription.ts";
 import type { ReceivedMessage } from "../../node/softphone/softphone.ts";
 import { Softphone } from "../../node/softphone/softphone.ts";
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
+import type { SipResponse } from "../../node/sip/message/message.ts";
 import { randomTag } from "../../node/sip/message/tags.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { Agent, DOMAIN, SessionWorld } from "../scenario/session/session-world.ts";
@@ -85,6 +87,43 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
     await eventually(() => atKate.some(({ presence }) => presence?.note === "at Aorta"), "anna's presence at kate");
     expect((await kate.publishPresence({ basic: "open", note: "on the phone" })).status).to.equal(200);
     await eventually(() => atAnna.at(-1)?.presence?.note === "on the phone", "kate's change at anna");
+  });
+
+  it("has a user with several devices at the node for as long as the longest of them, and no device believes in more", async () => {
+    const server = { transport: "UDP", address: "127.0.0.1", port: kamailio.port } as const;
+    const devices = [0, 1, 2].map(() => new Agent("lena", server));
+    const [desk, mobile, moved] = devices as [Agent, Agent, Agent];
+    // Kamailio counts in whole seconds, of which one may just be over.
+    const contactsIn = ({ headers }: SipResponse) =>
+      headers
+        .all("Contact")
+        .map((contact) => contact.replaceAll(/[<>]/g, "").replace("=69", "=70").replace("=299", "=300"));
+    const bound = async (device: Agent, expires: number) => contactsIn(await device.register(expires));
+    const secondsAtNode = () => {
+      const [binding] = world.sides[0]!.registrar.registrationsOf(parseAor(aorOf("lena")));
+      return binding && (binding.expiresAtMs - performance.now()) / 1000;
+    };
+    try {
+      for (const device of devices) await device.start();
+      expect(await bound(desk, 100_000)).to.deep.equal([`${desk.contact};expires=7200`]);
+      expect(await bound(mobile, 70)).to.include(`${mobile.contact};expires=70`);
+      expect(secondsAtNode()).to.be.greaterThan(7000);
+      expect((await bound(desk, 0)).map((contact) => contact.replace(/;expires=.*$/, ""))).to.deep.equal([
+        mobile.contact,
+      ]);
+
+      // A phone that says in one REGISTER where it is, and that it is no longer where it was.
+      const [at, before] = [`<${moved.contact}>;expires=300`, `<${mobile.contact}>;expires=0`];
+      const lena = `<${moved.aor}>`;
+      const request = createRequest({
+        ...{ method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${lena};tag=r`, to: lena },
+        headers: [["Contact", `${at}, ${before}`]],
+      });
+      const answer = await moved.send(request);
+      expect(contactsIn(answer)).to.deep.equal([`${moved.contact};expires=300`]);
+    } finally {
+      for (const device of devices) await device.stop();
+    }
   });
 
   it("has its users appear offline to watchers on Aorta while they are registered", async () => {

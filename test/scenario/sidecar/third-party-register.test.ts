@@ -95,6 +95,16 @@ describe("a third-party REGISTER", function () {
     expect(contacts()).to.equal(0);
   });
 
+  it("brings no user back from another server by any of their devices that only refresh", async () => {
+    const devices = ["desk@kamailio", "mobile@kamailio"];
+    const register = (cseq: number) =>
+      Promise.all(devices.map(async (callId) => (await other.register("alice", { callId, cseq })).status));
+    expect(await register(1)).to.deep.equal([200, 200]);
+    await (await world.agent("alice", 1)).register();
+    expect(await register(2)).to.deep.equal([403, 403]);
+    expect(contacts()).to.equal(0);
+  });
+
   it("that is repeated later, with a CSeq that is not above, is answered 500 and changes nothing", async () => {
     expect((await other.register("alice", { cseq: 7 })).status).to.equal(200);
     for (const cseq of [7, 6, 1])
