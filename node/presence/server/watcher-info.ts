@@ -108,8 +108,9 @@ export class WatcherInfo implements Subject, Task {
 
   /** This server owns the user no more: the user is to ask where they are now. */
   lost(): void {
-    this.refresh();
+    // First: who watches is not known here any more, and would be told as nobody.
     if (this.#scope === "everywhere") this.#endActive("deactivated");
+    this.refresh();
   }
 
   /** Somebody here began to watch, is seen as another, or has ended. */

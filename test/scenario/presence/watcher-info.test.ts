@@ -160,9 +160,13 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     await domain.time.advance(50);
     expect(states().at(-1)).to.equal("active");
     expect(watchers(alice)).to.deep.equal(["joe active"]);
+    const before = states();
     await domain.time.until(moved.publish("on two"));
     await domain.time.advance(50);
-    expect(states().at(-1)).to.equal("terminated;reason=deactivated");
+    expect(states(), "nothing is said of watchers who are known here no more").to.deep.equal([
+      ...before,
+      "terminated;reason=deactivated",
+    ]);
     await domain.time.until(moved.subscribe(alice.aor, WINFO));
     await domain.time.advance(50);
     expect(watchers(moved)).to.deep.equal(["joe active"]);
