@@ -284,8 +284,8 @@ export class Subscription implements Task, Watcher {
   #pace(): { readonly pace?: Pace } {
     if (this.subscriber.kind === "peer") return {};
     const { pace } = this.#context.times;
-    const { minIntervalMs = 0 } = this.#fields;
-    return { pace: minIntervalMs > pace.intervalMs ? { burst: 1, intervalMs: minIntervalMs } : pace };
+    const { minIntervalMs } = this.#fields;
+    return { pace: minIntervalMs === undefined ? pace : { ...pace, gapMs: minIntervalMs } };
   }
 
   #end(): void {

@@ -3,6 +3,8 @@ export interface Pace {
   /** Changes that may be told one right after the other. */
   readonly burst: number;
   readonly intervalMs: number;
+  /** Least time between two, whatever may be told at once. @default 0 @see RFC 6446 §5.3 */
+  readonly gapMs?: number;
 }
 
 /**
@@ -15,6 +17,7 @@ export class Pacer {
   #tokens: number;
   /** When the last whole token came in. */
   #filledAtMs: number;
+  #takenAtMs = -Infinity;
 
   constructor(pace: Pace, nowMs: number) {
     this.#pace = pace;
@@ -22,22 +25,23 @@ export class Pacer {
     this.#filledAtMs = nowMs;
   }
 
-  isAt({ burst, intervalMs }: Pace): boolean {
-    return burst === this.#pace.burst && intervalMs === this.#pace.intervalMs;
+  isAt({ burst, intervalMs, gapMs }: Pace): boolean {
+    return burst === this.#pace.burst && intervalMs === this.#pace.intervalMs && gapMs === this.#pace.gapMs;
   }
 
-  /** Takes a token, if there is one. */
+  /** Takes a token, if there is one and its time has come. */
   take(nowMs: number): boolean {
-    this.#fill(nowMs);
-    if (this.#tokens === 0) return false;
+    if (this.nextMs(nowMs) > nowMs) return false;
     this.#tokens -= 1;
+    this.#takenAtMs = nowMs;
     return true;
   }
 
-  /** When there is a token again. */
+  /** When a token can be taken again. */
   nextMs(nowMs: number): number {
     this.#fill(nowMs);
-    return this.#tokens > 0 ? nowMs : this.#filledAtMs + this.#pace.intervalMs;
+    const { intervalMs, gapMs = 0 } = this.#pace;
+    return Math.max(this.#tokens > 0 ? nowMs : this.#filledAtMs + intervalMs, this.#takenAtMs + gapMs);
   }
 
   #fill(nowMs: number): void {

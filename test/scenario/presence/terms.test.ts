@@ -106,6 +106,19 @@ describe("the pace of notifications (RFC 3856 §6.10, RFC 6446)", () => {
     expect(joe.news().map(({ note }) => note)).to.deep.equal(["c"]);
     expect(joe.notifies("presence").at(-1)?.headers.get("Subscription-State")).to.match(/;max-rate=0\.05$/);
   });
+
+  it("keeps the gap that a watcher asks for between any two, also where that is shorter than five seconds", async () => {
+    const { world, joe, alice } = await joeWatchesAlice();
+    const ann = world.phone("ann", joe.server);
+    await world.time.until(ann.subscribe(alice.aor, { event: "presence;max-rate=0.5" }));
+    await world.time.advance(20);
+    ann.news();
+    for (const note of ["a", "b", "c"]) await world.time.until(alice.publish(note));
+    await world.time.advance(1000);
+    expect(ann.news().map(({ note }) => note)).to.deep.equal(["a"]);
+    await world.time.advance(1000);
+    expect(ann.news().map(({ note }) => note)).to.deep.equal(["c"]);
+  });
 });
 
 describe("a subscriber who never answers NOTIFY", () => {

@@ -10,6 +10,15 @@ describe("the pace of notifications", () => {
     expect(pacer.nextMs(6000)).to.equal(10_000);
   });
 
+  it("keeps a gap between any two where there is one, and the interval all the same", () => {
+    const pacer = new Pacer({ burst: 2, intervalMs: 5000, gapMs: 2000 }, 0);
+    expect([pacer.take(0), pacer.take(1999), pacer.take(2000)]).to.deep.equal([true, false, true]);
+    expect(pacer.nextMs(2000)).to.equal(5000);
+    expect(pacer.take(5000)).to.equal(true);
+    const slow = new Pacer({ burst: 10, intervalMs: 5000, gapMs: 20_000 }, 0);
+    expect([slow.take(0), slow.nextMs(0)]).to.deep.equal([true, 20_000]);
+  });
+
   it("never saves up more than the burst", () => {
     const pacer = new Pacer({ burst: 2, intervalMs: 5000 }, 0);
     expect([1, 2, 3].map(() => pacer.take(1_000_000))).to.deep.equal([true, true, false]);
