@@ -333,7 +333,8 @@ class RegistrarDriver implements Registrar {
       return this.#refuse(incoming, RETRY_LATER);
     }
     this.#shed.forget(aor, order.callId);
-    this.#shed.add(aor, replacedIn(before, after), this.#now());
+    const isServer = order.kind === "bind" && this.#placeOf(order.flow) !== undefined;
+    if (isServer) this.#shed.add(aor, replacedIn(before, after), this.#now());
     this.#table.set(aor, after);
     if (isOwned) this.#reclaims.done(aor);
     this.#counters.add("registrar.accepted");
