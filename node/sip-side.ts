@@ -103,7 +103,6 @@ export interface SipSide {
   readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
 }
 
-const NONCE_KEY = "sip.nonce-key";
 const FLOW_KEY = "sip.flow-key";
 
 /** Joins the SIP stack to the services that users see, and these to the directory. */
@@ -392,7 +391,6 @@ function digestAuthenticator({
     realm: domain,
     offer: config.digest,
     findUser,
-    nonceKey: secret(storage.settings, NONCE_KEY),
     known: readKnownSources(storage.settings),
     clock,
     counters,
@@ -400,7 +398,7 @@ function digestAuthenticator({
   });
 }
 
-/** Kept between restarts, so that clients' nonces and the routes of sessions stay good. */
+/** Kept between restarts, so that the routes of sessions stay good. */
 function secret(settings: Settings, name: string): Uint8Array {
   const stored = settings.get(name);
   if (stored !== undefined) return stored;

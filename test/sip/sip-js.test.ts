@@ -36,7 +36,6 @@ function serve(server: TestStack): { readonly accepted: Inbox<IncomingRequest> }
     realm: REALM,
     offer: "both",
     findUser: (username) => (username === "alice" ? alice : undefined),
-    nonceKey: Buffer.alloc(32, 1),
     clock: systemClock,
     counters: createCounters(),
     logger: silentLogger,

@@ -27,11 +27,9 @@ export interface DigestAuthenticatorOptions {
   readonly realm: string;
   readonly offer: DigestOffer;
   readonly findUser: (username: string, realm: string) => User | undefined;
-  /** Signs nonces; keep it secret, and between restarts, or clients are challenged once more. At least 16 octets. */
-  readonly nonceKey: Uint8Array;
   /** What an earlier run knew. */
   readonly known?: readonly KnownSource[];
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly counters: Counters;
   readonly logger: Logger;
 }
@@ -46,7 +44,7 @@ export type RefusalCause =
   | "other-uri"
   /** There is no such user, or the password is wrong; which of the two is told to nobody. */
   | "wrong"
-  /** The password is right, the nonce is too old or not ours. */
+  /** The password is right, the nonce is too old, not ours, or of an earlier run. */
   | "stale"
   /** The password is right, but these very credentials were used before. */
   | "replayed"
@@ -121,7 +119,7 @@ interface Proof {
 
 class Authenticator implements DigestAuthenticator {
   readonly #options: DigestAuthenticatorOptions;
-  readonly #nonces: NonceIssuer;
+  readonly #nonces = new NonceIssuer(limits.sip.nonceMs);
   readonly #counts = new NonceCounts(limits.sip.nonces);
   readonly #guesses = new GuessThrottle(limits.sip.guesses);
   readonly #failed: FailedLogins;
@@ -131,7 +129,6 @@ class Authenticator implements DigestAuthenticator {
     this.#options = options;
     this.#failed = new FailedLogins(options.logger, limits.sip.failedLogins);
     this.#offered = OFFERED[options.offer];
-    this.#nonces = new NonceIssuer(options.nonceKey, options.realm, limits.sip.nonceMs);
     const nowMs = options.clock.monotonicMs();
     for (const [username, source] of options.known ?? []) this.#guesses.right(username, source, nowMs);
   }
@@ -167,8 +164,7 @@ class Authenticator implements DigestAuthenticator {
       this.#failed.note(claim.username, from, monotonicMs);
       return "wrong";
     }
-    const nowMs = this.#options.clock.wallMs();
-    const nonce = this.#nonces.check(claim.nonce, nowMs);
+    const nonce = this.#nonces.check(claim.nonce, monotonicMs);
     if (nonce.kind !== "fresh") return "stale";
     // Without qop there is no count: such a client may use a nonce once.
     const count = claim.qop === undefined ? 1 : Number.parseInt(claim.qop.nc, 16);
@@ -221,7 +217,7 @@ class Authenticator implements DigestAuthenticator {
     const { challenge, status, reason } = FIELDS[as];
     // Credentials that were right but for their age need no new password from the user.
     const isStale = cause === "stale" || cause === "replayed";
-    const nonce = this.#nonces.issue(this.#options.clock.wallMs());
+    const nonce = this.#nonces.issue(this.#options.clock.monotonicMs());
     const headers = this.#offered.map((each) => [challenge, this.#challenge(nonce, each, isStale)] as const);
     return { kind: "refused", cause, refusal: { status, reason, headers } };
   }
