@@ -282,6 +282,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   createEdge({
     stack: {
       listening: (towards) => stack.listening(towards),
+      known: (flow) => stack.known(flow),
       onRequest: (handler) =>
         stack.onRequest((incoming) => (isUp ? handler(incoming) : void early.push(() => handler(incoming)))),
     },

@@ -88,7 +88,7 @@ const COUNTED = {
 const PROXIED = { MESSAGE: "message", INVITE: "invite", OPTIONS: "proxy", NOTIFY: "proxy", other: "proxy" } as const;
 
 export interface EdgeComponents {
-  readonly stack: Pick<SipStack, "onRequest" | "listening">;
+  readonly stack: Pick<SipStack, "onRequest" | "listening" | "known">;
   /** What wildcard listeners stand for. */
   readonly machine: Pick<MachineAddresses, "all">;
   readonly self: ServerId;
@@ -167,6 +167,7 @@ class Edge {
           ? this.#ofTrusted(request, examined)
           : this.#ofClient(request, examined, flow);
     if ("status" in identity) return this.#refuse(incoming, identity);
+    if (flow.transport !== "MESH" && identity.asserted !== undefined) this.#components.stack.known(flow);
     this.#dispatch(incoming, examined, identity);
   }
 

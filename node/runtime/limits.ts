@@ -21,26 +21,32 @@ export const limits = {
     addressesMs: 5_000,
     /**
      * What one address (of IPv6, one /64 network) may do; this machine's own, and those of `--unlimited`, may do all. A company's whole staff can be behind one address, so these bounds
-     * stop floods, not people. Connections beyond are closed. Messages beyond: streams are read more slowly, datagrams get 503 with Retry-After, ten a second at
+     * stop floods, not people. Connections beyond are closed, before TLS spends anything on them: a handshake takes a millisecond. Messages beyond: streams are read more slowly, datagrams get 503 with Retry-After, ten a second at
      * most, and nothing after that. `remembered`: about 150 B each.
      */
     sources: {
       connections: 20_000,
       connectionsPerSource: 5_000,
+      connectionsPerSecond: 100,
+      burstConnections: 2_000,
       messagesPerSecond: 2_000,
       burstMessages: 10_000,
       remembered: 50_000,
     },
     /** A message, once begun, arrives within this time, and the first one of a connection too; else the connection is closed. */
     partialMessageMs: 10_000,
-    /** A connection without any traffic is closed: longer than a registration of an hour, which is refreshed over it. */
-    idleConnectionMs: 65 * 60_000,
+    /** Who connects has as long to show who they are, by a request with a password: time to type it. Else the connection is closed, whatever was said. */
+    strangerMs: 2 * 60_000,
+    /** A connection without any traffic is closed: longer than a registration of two hours, which is refreshed over it. */
+    idleConnectionMs: 125 * 60_000,
     /** After this silence the kernel probes whether the peer is still there. */
     keepAliveMs: 60_000,
     /** Establishing a TCP connection; then the requests that wait for it fail with 503. */
     connectMs: 5_000,
     /** What waits for a peer that does not read, and for all such peers: octets, and 256 more for each message. Beyond, its connection is closed; beyond the second, those for whom the most waits. */
     unread: { perConnection: 1024 * 1024, inAll: 512 * 1024 * 1024 },
+    /** Messages that have been begun and not ended, octets in memory: one has at most twice its own, and 256 more. Beyond the second, those are closed of which there is the most. */
+    unfinished: { perConnection: 1024 * 1024, inAll: 256 * 1024 * 1024 },
     /** Frames of one message over WebSocket: clients send one. Each is kept until the last has come, with 100 B beside its octets. More, and the connection is closed (1008). */
     messageFrames: 64,
     /** Requests being served at one time. Beyond, 503 with Retry-After. */

@@ -16,6 +16,7 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
+import type { SocketFlow } from "./flow-tokens.ts";
 import { flowTo, listenerOf } from "./reachable-flow.ts";
 import type {
   Flow,
@@ -35,6 +36,7 @@ import { Scheduler } from "./transaction/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";
+import type { BacklogRules } from "./transport/backlog.ts";
 import { Backlogs } from "./transport/backlog.ts";
 import { KEEP_ALIVE } from "./transport/keep-alive.ts";
 import { MachineAddresses } from "./transport/machine-addresses.ts";
@@ -59,6 +61,8 @@ export interface SipStackOptions {
   readonly isTrusted?: (flow: Flow) => boolean;
   /** @default those of `limits.sip`, for all but this machine itself */
   readonly sources?: SourceRules;
+  /** What peers may have begun to send and not ended. @default `limits.sip` */
+  readonly unfinished?: BacklogRules;
   /** What wildcards in `listen` stand for. @default those of this machine's interfaces */
   readonly machine?: MachineAddresses;
   /** @default the machine's */
@@ -115,6 +119,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
       machine: this.#machine,
       sources: new Sources(options.sources ?? sourceRules()),
       backlogs: new Backlogs(limits.sip.unread),
+      unfinished: new Backlogs(options.unfinished ?? limits.sip.unfinished),
       isTrusted: options.isTrusted ?? (() => false),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
       events: {
@@ -185,12 +190,16 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     return this.#transports.listening(towards);
   }
 
-  ownEnd(flow: Exclude<Flow, { transport: "MESH" }>): ListenAddress {
+  ownEnd(flow: SocketFlow): ListenAddress {
     return this.#transports.ownEnd(flow) ?? { transport: flow.transport, address: "node.invalid", port: 5060 };
   }
 
   onRequest(handler: (incoming: IncomingRequest) => void): void {
     this.#handler = handler;
+  }
+
+  known(flow: SocketFlow): void {
+    this.#transports.known(flow);
   }
 
   onFlowClosed(handler: (flow: Flow) => void): void {

@@ -109,6 +109,8 @@ export interface SipStack {
   ownEnd(flow: SocketFlow): ListenAddress;
   /** Receives every new request (ACK to a 2xx included) but CANCEL of a known INVITE. Set before `start`. */
   onRequest(handler: (incoming: IncomingRequest) => void): void;
+  /** Who sent a request by this flow has shown who they are: a connection that shows nothing for long is closed. */
+  known(flow: SocketFlow): void;
   /** Told when a stream connection that a flow named has closed. */
   onFlowClosed(handler: (flow: Flow) => void): void;
   /**

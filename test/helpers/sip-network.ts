@@ -217,6 +217,8 @@ export class ServerStack implements SipStack, Endpoint {
   readonly viaTransport = "MESH";
   readonly flow: Flow;
   state: "up" | "gone" | "frozen" = "up";
+  /** Those whose clients have shown who they are. */
+  readonly knownFlows: SocketFlow[] = [];
   readonly #network: SipNetwork;
   readonly #port: number;
   #handler: RequestHandler = () => {};
@@ -249,6 +251,10 @@ export class ServerStack implements SipStack, Endpoint {
 
   onRequest(handler: RequestHandler): void {
     this.#handler = handler;
+  }
+
+  known(flow: SocketFlow): void {
+    this.knownFlows.push(flow);
   }
 
   onFlowClosed(handler: (flow: Flow) => void): void {

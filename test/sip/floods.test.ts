@@ -12,6 +12,8 @@ import { Inbox, rawClient, rawRequest, startStack } from "./harness.ts";
 const RULES: SourceRules = {
   connections: 100,
   connectionsPerSource: 3,
+  connectionsPerSecond: 2,
+  burstConnections: 5,
   messagesPerSecond: 10,
   burstMessages: 5,
   remembered: 100,
@@ -94,6 +96,28 @@ describe("one source that sends too much", () => {
       again.send(request(1));
       await server.requests.next();
       for (const peer of [...others, again]) peer.close();
+    });
+
+    it(`over ${transport} makes no new connections faster than it may, and some again in time`, async () => {
+      const closed = new Inbox<Flow>();
+      server.stack.onFlowClosed((flow) => closed.put(flow));
+      for (let i = 0; i < RULES.burstConnections; i++) {
+        const peer = await rawClient(server.address(transport));
+        peer.send(request(i));
+        await server.requests.next();
+        peer.close();
+        await closed.next();
+      }
+      const { address, port } = server.address(transport);
+      const refused = connect(port, address);
+      refused.on("error", () => {});
+      await once(refused, "close");
+      expect(server.counters.get("sip.connections_refused")).to.equal(1);
+      await time.advance(1000);
+      const again = await rawClient(server.address(transport));
+      again.send(request(RULES.burstConnections));
+      await server.requests.next();
+      again.close();
     });
   }
 });

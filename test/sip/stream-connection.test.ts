@@ -1,12 +1,45 @@
 import { once } from "node:events";
 import { request } from "node:http";
+import { request as requestTls } from "node:https";
 import type { Socket } from "node:net";
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { expect } from "chai";
 import { limits } from "../../node/runtime/limits.ts";
-import { createRequest } from "../../node/sip/message/build.ts";
-import type { Flow } from "../../node/sip/stack.ts";
+import { createRequest, createResponse } from "../../node/sip/message/build.ts";
+import type { SocketFlow } from "../../node/sip/flow-tokens.ts";
+import type { Flow, ListenAddress } from "../../node/sip/stack.ts";
+import { loopbackCertificate } from "../helpers/certificates.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { settle, VirtualTime } from "../helpers/virtual-time.ts";
 import { Inbox, outgoing, rawClient, rawRequest, startStack } from "./harness.ts";
+
+/** A connection on which octets can be written as they are, and how a message is written there. */
+async function rawPeer({ transport, address, port }: ListenAddress) {
+  const { cert: ca } = await loopbackCertificate();
+  if (transport === "TCP" || transport === "TLS") {
+    const socket: Socket = transport === "TLS" ? connectTls({ host: address, port, ca }) : connect(port, address);
+    await once(socket, transport === "TLS" ? "secureConnect" : "connect");
+    return { socket: socket.on("error", () => {}), frame: (text: string) => Buffer.from(text) };
+  }
+  const headers = {
+    Connection: "Upgrade",
+    Upgrade: "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+    "Sec-WebSocket-Protocol": "sip",
+  };
+  const where = { host: address, port, headers, ca };
+  const upgrade = (transport === "WSS" ? requestTls(where) : request(where)).end();
+  const [, socket] = (await once(upgrade, "upgrade")) as [unknown, Socket];
+  // RFC 6455 §5.2: a text frame of less than 64 KiB, its mask all zeros.
+  const frame = (text: string) => {
+    const head = Buffer.from([0x81, 0xfe, 0, 0, 0, 0, 0, 0]);
+    head.writeUInt16BE(text.length, 2);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+  return { socket: socket.on("error", () => {}), frame };
+}
 
 describe("a stream connection", () => {
   /** A stack whose time is the test's, and a client of it. */
@@ -26,6 +59,82 @@ describe("a stream connection", () => {
       await peer.received.next();
       await time.advance(limits.sip.partialMessageMs);
       await peer.closed;
+      await server.stack.stop();
+    });
+  }
+
+  for (const transport of ["TCP", "TLS", "WS", "WSS"] as const) {
+    it(`over ${transport} whose client does not show who it is is closed, whatever it says`, async () => {
+      const { time, server, peer } = await setUp(transport);
+      const stepMs = limits.sip.strangerMs / 8;
+      for (let i = 0; i < 8; i++) {
+        peer.send(rawRequest({ branch: `z9hG4bK${i}` }));
+        const { request, respond } = await server.requests.next();
+        respond(createResponse(request, 401));
+        await peer.received.next();
+        expect(server.counters.get("sip.connections_strange")).to.equal(0);
+        await time.advance(stepMs);
+      }
+      await peer.closed;
+      expect(server.counters.get("sip.connections_strange")).to.equal(1);
+      await server.stack.stop();
+    });
+
+    it(`over ${transport} whose client has shown who it is stays, however little it says`, async () => {
+      const { time, server, peer } = await setUp(transport);
+      peer.send(rawRequest());
+      const { flow } = await server.requests.next();
+      server.stack.known(flow as SocketFlow);
+      await time.advance(10 * limits.sip.strangerMs);
+      peer.send(rawRequest({ branch: "z9hG4bK2" }));
+      await server.requests.next();
+      peer.close();
+      await server.stack.stop();
+    });
+
+    it(`over ${transport} of whom most is unfinished is closed where too much is, and no other`, async () => {
+      // A framer keeps room for as much again.
+      const inAll = transport === "TCP" || transport === "TLS" ? 145_000 : 75_000;
+      const server = await startStack([transport], { unfinished: { perConnection: inAll, inAll } });
+      type Peer = { readonly socket: Socket; readonly next: Buffer; readonly begun: number };
+      const peers: Peer[] = [];
+      for (const begun of [25_000, 15_000, 15_000, 15_000]) {
+        const { socket, frame } = await rawPeer(server.address(transport));
+        const next = frame(
+          rawRequest({ method: "MESSAGE", branch: `z9hG4bK${peers.length}b`, body: "x".repeat(45_000) }),
+        );
+        // A whole message, and in one piece with it the beginning of another.
+        socket.write(Buffer.concat([frame(rawRequest({ branch: `z9hG4bK${peers.length}` })), next.subarray(0, begun)]));
+        await server.requests.next();
+        peers.push({ socket, next, begun });
+      }
+      const [most, more, ...others] = peers as [Peer, Peer, ...Peer[]];
+      const closed = once(most.socket, "close");
+      more.socket.write(more.next.subarray(more.begun, 35_000));
+      await closed;
+      expect(server.counters.get("sip.connections_unfinished")).to.equal(1);
+      for (const { socket, next, begun } of [{ ...more, begun: 35_000 }, ...others]) {
+        socket.write(next.subarray(begun));
+        await server.requests.next();
+        socket.destroy();
+      }
+      await server.stack.stop();
+    });
+  }
+
+  for (const transport of ["WS", "WSS"] as const) {
+    it(`over ${transport} whose sender leaves a message unfinished is closed, though it came with a whole one and pings go between`, async () => {
+      const time = new VirtualTime();
+      const server = await startStack([transport], { clock: time, timers: time });
+      const { socket, frame } = await rawPeer(server.address(transport));
+      const next = frame(rawRequest({ branch: "z9hG4bK2", body: "x".repeat(5000) })).subarray(0, 4000);
+      next[0] = 0x01;
+      socket.write(Buffer.concat([frame(rawRequest()), next]));
+      await server.requests.next();
+      let isClosed = false;
+      socket.on("close", () => (isClosed = true));
+      for (let i = 0; i < 12 && !isClosed; i++) await time.advance(limits.sip.partialMessageMs / 10);
+      await eventually(() => isClosed, "the connection is closed");
       await server.stack.stop();
     });
   }
@@ -61,25 +170,7 @@ describe("a stream connection", () => {
 
   it("over WS whose sender stretches a frame beyond its time is closed, and between frames it stays open", async () => {
     const { time, server } = await setUp("WS");
-    const { address, port } = server.address("WS");
-    const upgrade = request({
-      host: address,
-      port,
-      headers: {
-        Connection: "Upgrade",
-        Upgrade: "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
-        "Sec-WebSocket-Protocol": "sip",
-      },
-    }).end();
-    const [, socket] = (await once(upgrade, "upgrade")) as [unknown, Socket];
-    // RFC 6455 §5.2: a text frame of less than 64 KiB, its mask all zeros.
-    const frame = (text: string) => {
-      const head = Buffer.from([0x81, 0xfe, 0, 0, 0, 0, 0, 0]);
-      head.writeUInt16BE(text.length, 2);
-      return Buffer.concat([head, Buffer.from(text)]);
-    };
+    const { socket, frame } = await rawPeer(server.address("WS"));
     socket.write(frame(rawRequest()));
     await server.requests.next();
     await time.advance(10 * limits.sip.partialMessageMs);

@@ -27,6 +27,7 @@ describe("answers to keep-alives", () => {
         counters,
         sources: new Sources(sourceRules()),
         // Room for one: what comes in one piece is answered before anything leaves.
+        unfinished: new Backlogs(limits.sip.unfinished),
         backlogs: new Backlogs({ perConnection: 300, inAll: 1_000_000 }),
         isTrusted: () => false,
         machine: new MachineAddresses(),

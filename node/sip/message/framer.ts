@@ -37,6 +37,11 @@ export class StreamFramer {
     return this.#length > 0;
   }
 
+  /** Octets of memory that such a part takes. */
+  get partialBytes(): number {
+    return this.partial ? this.#buffer.length : 0;
+  }
+
   /** Takes the next octets of the stream; returns what they complete. */
   push(chunk: Uint8Array): FrameEvent[] {
     const events: FrameEvent[] = [];

@@ -1,14 +1,17 @@
 export interface BacklogRules {
-  /** Octets that may wait for one peer. */
+  /** Octets that may wait of one peer. */
   readonly perConnection: number;
   /** For all peers together. */
   readonly inAll: number;
 }
 
-/** What a write that waits takes beside its octets: without it, writes of two octets each would fill the memory below any bound of octets. */
+/** What waits takes as much beside its octets: without it, writes of two octets each would fill the memory below any bound of octets. */
 const WRITE_BYTES = 256;
 
-/** What waits for peers that read more slowly than they are written to. Where it becomes too much, those lose their connection for whom the most waits. */
+/**
+ * What waits in memory for slow peers: to be read by them, or for the rest of what they have begun to send. Where it becomes too much, those
+ * lose their connection of whom the most waits.
+ */
 export class Backlogs {
   readonly #rules: BacklogRules;
   readonly #waiting = new Set<Backlog>();
@@ -72,8 +75,8 @@ export class Backlog {
   }
 
   /**
-   * A write that is about to be made.
-   * @returns to be called when it has left; `undefined` when its peer has left too much unread, and the connection was closed
+   * Octets that wait from now on, as a write that is about to be made.
+   * @returns to be called when they have left; `undefined` when too much waits, and the connection was closed
    */
   add(octets: number): (() => void) | undefined {
     const bytes = octets + WRITE_BYTES;

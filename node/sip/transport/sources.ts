@@ -10,6 +10,10 @@ export interface SourceRules {
   readonly connections: number;
   /** Stream connections of one source. */
   readonly connectionsPerSource: number;
+  /** New stream connections of one source, on the average. */
+  readonly connectionsPerSecond: number;
+  /** New stream connections that it may make at once after a time of silence. */
+  readonly burstConnections: number;
   /** Messages of one source, on the average. */
   readonly messagesPerSecond: number;
   /** Messages that it may send at once after a time of silence. */
@@ -40,6 +44,8 @@ export type DatagramVerdict =
 interface Bucket {
   /** Messages that may be sent now; negative after a stream's burst. */
   tokens: number;
+  /** Connections that may be made now. */
+  connections: number;
   filledAtMs: number;
   refusedAtMs: number;
 }
@@ -72,7 +78,15 @@ export class Sources {
     return this.#buckets.size;
   }
 
-  /** A new connection; false when it is one too many, and is to be closed. */
+  /** A connection that the source makes; false when it is one too many, or comes too soon after others, and is to be closed. */
+  accept(address: string, nowMs: number): boolean {
+    const bucket = this.#bucket(address, nowMs);
+    if ((bucket?.connections ?? 1) < 1 || !this.connect(address)) return false;
+    if (bucket !== undefined) bucket.connections--;
+    return true;
+  }
+
+  /** A connection that is made to the source; false when it is one too many. */
   connect(address: string): boolean {
     const source = sourceOf(address);
     const open = this.#connections.get(source) ?? 0;
@@ -83,7 +97,7 @@ export class Sources {
     return true;
   }
 
-  /** A connection that {@link connect} let in has closed. */
+  /** A connection that {@link accept} or {@link connect} let in has closed. */
   disconnect(address: string): void {
     const source = sourceOf(address);
     const open = (this.#connections.get(source) ?? 1) - 1;
@@ -114,16 +128,22 @@ export class Sources {
 
   /** The source's bucket, filled up to this moment; `undefined` where there is no limit. */
   #bucket(address: string, nowMs: number): Bucket | undefined {
-    const { burstMessages, messagesPerSecond, isExempt } = this.#rules;
+    const { burstMessages, messagesPerSecond, burstConnections, connectionsPerSecond, isExempt } = this.#rules;
     if (isExempt(address)) return undefined;
     const source = sourceOf(address);
     let bucket = this.#buckets.get(source);
     if (bucket === undefined) {
-      bucket = { tokens: burstMessages, filledAtMs: nowMs, refusedAtMs: Number.NEGATIVE_INFINITY };
+      bucket = {
+        tokens: burstMessages,
+        connections: burstConnections,
+        filledAtMs: nowMs,
+        refusedAtMs: Number.NEGATIVE_INFINITY,
+      };
       this.#buckets.set(source, bucket);
     }
-    const added = ((nowMs - bucket.filledAtMs) * messagesPerSecond) / 1000;
-    bucket.tokens = Math.min(burstMessages, bucket.tokens + added);
+    const seconds = (nowMs - bucket.filledAtMs) / 1000;
+    bucket.tokens = Math.min(burstMessages, bucket.tokens + seconds * messagesPerSecond);
+    bucket.connections = Math.min(burstConnections, bucket.connections + seconds * connectionsPerSecond);
     bucket.filledAtMs = nowMs;
     return bucket;
   }

@@ -22,6 +22,10 @@ export class StreamConnection {
   /** Whoever is to be told when the connection is not made; `undefined` once it is. */
   #unsent: ((reason: string) => void)[] | undefined;
   #isFirstExpected = false;
+  readonly #unfinished: Backlog;
+  /** The part of a message that waits for the rest is no more in memory. */
+  #forgetUnfinished: (() => void) | undefined;
+  #cancelStranger = (): void => {};
   #cancelDeadline: (() => void) | undefined;
 
   /** @param flow names this connection */
@@ -33,13 +37,22 @@ export class StreamConnection {
       components.counters.add("sip.connections_unread");
       this.close();
     });
+    this.#unfinished = components.unfinished.open(() => {
+      components.counters.add("sip.connections_unfinished");
+      this.close();
+    });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.sip.keepAliveMs);
-    socket.setTimeout(limits.sip.idleConnectionMs, () => socket.destroy());
+    socket.setTimeout(limits.sip.idleConnectionMs, () => {
+      components.counters.add("sip.connections_idle");
+      this.close();
+    });
     socket.on("data", (chunk) => this.#receive(chunk));
     socket.on("close", () => {
       this.#endDeadline();
+      this.#cancelStranger();
       this.#backlog.end();
+      this.#unfinished.end();
       for (const failed of this.#unsent ?? []) failed("no connection");
     });
   }
@@ -48,6 +61,19 @@ export class StreamConnection {
   expectMessage(): void {
     this.#isFirstExpected = true;
     this.#startDeadline();
+  }
+
+  /** A connection of somebody who never says who they are would hold its place for as long as it says anything. */
+  expectIdentity(): void {
+    this.#cancelStranger = this.#components.timers.after(limits.sip.strangerMs, () => {
+      this.#components.counters.add("sip.connections_strange");
+      this.close();
+    });
+  }
+
+  /** Who is at the other end has shown who they are. */
+  known(): void {
+    this.#cancelStranger();
   }
 
   /** Nothing leaves before this event of the socket: where it does not come, none of what was sent has reached anybody. */
@@ -99,8 +125,15 @@ export class StreamConnection {
           return;
       }
     }
+    this.#countUnfinished();
     if (waitMs > 0) this.#rest(waitMs);
     else this.#noteExpected();
+  }
+
+  #countUnfinished(): void {
+    this.#forgetUnfinished?.();
+    const bytes = this.#framer.partialBytes;
+    this.#forgetUnfinished = bytes === 0 ? undefined : this.#unfinished.add(bytes);
   }
 
   /** A keep-alive in two pieces begins a message no more than a whole one does. */
@@ -125,7 +158,10 @@ export class StreamConnection {
 
   /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
   #startDeadline(): void {
-    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => this.#socket.destroy());
+    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => {
+      this.#components.counters.add("sip.connections_unfinished");
+      this.close();
+    });
   }
 
   #endDeadline(): void {

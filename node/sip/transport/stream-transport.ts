@@ -83,6 +83,10 @@ export class StreamTransport implements Transport {
     open.send(bytes, failed);
   }
 
+  known(flow: Flow): void {
+    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.known();
+  }
+
   hasClosed(flow: Flow): boolean {
     if (flow.transport === "MESH" || flow.connection === undefined) return false;
     return this.#byName.get(flow.connection)?.isOpen !== true;
@@ -105,7 +109,9 @@ export class StreamTransport implements Transport {
     // One that the listener has refused, or that has ended since.
     if (socket.destroyed || socket.remoteAddress === undefined) return void socket.destroy();
     const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
-    this.#adopt(socket, peer, this.name === "TLS" ? undefined : peerKey(peer)).expectMessage();
+    const connection = this.#adopt(socket, peer, this.name === "TLS" ? undefined : peerKey(peer));
+    connection.expectMessage();
+    if (!this.#components.isTrusted(connection.flow)) connection.expectIdentity();
   }
 
   #connect(flow: SocketFlow): StreamConnection | undefined {

@@ -33,7 +33,10 @@ export interface TransportComponents {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly sources: Sources;
+  /** What peers have not read. */
   readonly backlogs: Backlogs;
+  /** What peers have begun to send, and not ended. */
+  readonly unfinished: Backlogs;
   /** Whether a server that the operator trusts is at the other end of a flow. */
   readonly isTrusted: (flow: Flow) => boolean;
   /** What wildcard listeners stand for. */
@@ -56,6 +59,8 @@ export interface Transport {
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
   /** Whether the connection that a flow names is gone, though its other end may listen for another. Absent where there is no such thing. */
   hasClosed?(flow: Flow): boolean;
+  /** Who is at the other end of a connection has shown who they are. Absent where there is no such thing. */
+  known?(flow: Flow): void;
 }
 
 /** Our end of a connection: where the listener is on a wildcard, the address that the peer connected to. */
@@ -76,13 +81,13 @@ export interface StreamListener {
 export async function listenOn(
   server: Server,
   listen: ListenAddress,
-  { sources, counters }: Pick<TransportComponents, "sources" | "counters">,
+  { sources, counters, clock }: Pick<TransportComponents, "sources" | "counters" | "clock">,
 ): Promise<StreamListener> {
   const accepted = new Set<Socket>();
   // Before TLS and HTTP have spent anything on the connection.
   server.prependListener("connection", (socket) => {
     const address = socket.remoteAddress;
-    if (address === undefined || !sources.connect(plainAddress(address))) {
+    if (address === undefined || !sources.accept(plainAddress(address), clock.monotonicMs())) {
       counters.add("sip.connections_refused");
       socket.destroy();
       return;

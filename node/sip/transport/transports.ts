@@ -87,6 +87,11 @@ export class Transports {
     return flow.connection !== undefined && this.#find(flow)?.hasClosed?.(flow) === true;
   }
 
+  /** Who is at the other end of a flow has shown who they are. */
+  known(flow: SocketFlow): void {
+    this.#find(flow)?.known?.(flow);
+  }
+
   /** Our end of a flow, as its peer knows it: what Via, Contact and Record-Route say there. `undefined` while nothing listens. */
   ownEnd(flow: SocketFlow): ListenAddress | undefined {
     const bound = this.#find(flow)?.address() ?? this.listening()[0];

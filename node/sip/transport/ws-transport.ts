@@ -18,6 +18,8 @@ import { listenOn, ownEnd } from "./transport.ts";
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const PONG = Buffer.from("\r\n");
+/** The heads of all frames of a message at most: what has come beside it and is more belongs to the next. @see RFC 6455 §5.2 */
+const HEADS_BYTES = 14 * limits.sip.messageFrames;
 
 /**
  * SIP over WebSocket: sub-protocol `sip`, one message a frame, text or binary. Clients connect; a server never does.
@@ -76,6 +78,10 @@ export class WsTransport implements Transport {
     return this.#byName.get(flow.connection)?.isOpen !== true;
   }
 
+  known(flow: Flow): void {
+    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.known();
+  }
+
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
     const connection =
       flow.transport === "MESH" || flow.connection === undefined ? undefined : this.#byName.get(flow.connection);
@@ -115,13 +121,18 @@ export class WsTransport implements Transport {
       connection: name,
     };
     request.socket.setKeepAlive(true, limits.sip.keepAliveMs);
-    request.socket.setTimeout(limits.sip.idleConnectionMs, () => socket.terminate());
+    request.socket.setTimeout(limits.sip.idleConnectionMs, () => {
+      this.#components.counters.add("sip.connections_idle");
+      socket.terminate();
+    });
     socket.binaryType = "nodebuffer";
     const connection = new WsConnection(socket, flow, this.#components);
     this.#byName.set(name, connection);
     // Before the one by which `ws` reads: what it makes of the octets comes after.
-    request.socket.prependListener("data", () => connection.expectMessage());
-    connection.expectMessage();
+    request.socket.prependListener("data", (chunk: Buffer) => connection.begin(chunk.length));
+    request.socket.on("data", () => connection.noteUnfinished());
+    connection.begin(0);
+    if (!this.#components.isTrusted(flow)) connection.expectIdentity();
     // A frame that breaks RFC 6455 or is too long: `ws` closes with the right code, and that is all there is to do.
     socket.on("error", () => this.#components.counters.add("sip.malformed"));
     socket.on("close", () => {
@@ -137,6 +148,11 @@ class WsConnection {
   readonly #flow: SocketFlow;
   readonly #components: TransportComponents;
   readonly #backlog: Backlog;
+  readonly #unfinished: Backlog;
+  /** What has come of the message that is not whole yet. */
+  #unfinishedBytes = 0;
+  #forgetUnfinished: (() => void) | undefined;
+  #cancelStranger = (): void => {};
   #cancelDeadline: (() => void) | undefined;
 
   constructor(socket: WebSocket, flow: SocketFlow, components: TransportComponents) {
@@ -147,12 +163,18 @@ class WsConnection {
       components.counters.add("sip.connections_unread");
       this.close();
     });
-    const count = (): void => this.#count();
+    const count = (data: Buffer): void => this.#count(data);
+    this.#unfinished = components.unfinished.open(() => {
+      components.counters.add("sip.connections_unfinished");
+      this.close();
+    });
     socket.on("message", (data) => this.#receive(data as Buffer));
     socket.on("ping", count).on("pong", count);
     socket.on("close", () => {
       this.#endDeadline();
+      this.#cancelStranger();
       this.#backlog.end();
+      this.#unfinished.end();
     });
   }
 
@@ -161,8 +183,31 @@ class WsConnection {
   }
 
   /** Octets have come: the message that they begin has a deadline, unless it is whole in a moment. */
-  expectMessage(): void {
-    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => this.#socket.terminate());
+  begin(octets: number): void {
+    this.#unfinishedBytes += octets;
+    this.#startDeadline();
+  }
+
+  /** All is read of what has come. */
+  noteUnfinished(): void {
+    this.#forgetUnfinished?.();
+    this.#forgetUnfinished = undefined;
+    if (this.#unfinishedBytes === 0) return this.#endDeadline();
+    this.#forgetUnfinished = this.#unfinished.add(this.#unfinishedBytes);
+    this.#startDeadline();
+  }
+
+  /** A connection of somebody who never says who they are would hold its place for as long as it says anything. */
+  expectIdentity(): void {
+    this.#cancelStranger = this.#components.timers.after(limits.sip.strangerMs, () => {
+      this.#components.counters.add("sip.connections_strange");
+      this.close();
+    });
+  }
+
+  /** Who is at the other end has shown who they are. */
+  known(): void {
+    this.#cancelStranger();
   }
 
   send(bytes: Uint8Array, failed: (reason: string) => void): void {
@@ -178,22 +223,32 @@ class WsConnection {
     this.#socket.terminate();
   }
 
+  /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
+  #startDeadline(): void {
+    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => {
+      this.#components.counters.add("sip.connections_unfinished");
+      this.close();
+    });
+  }
+
   #endDeadline(): void {
     this.#cancelDeadline?.();
     this.#cancelDeadline = undefined;
   }
 
   #receive(bytes: Buffer): void {
-    this.#count();
+    this.#endDeadline();
+    this.#count(bytes);
     if (!isKeepAlive(bytes)) this.#components.events.received(bytes, this.#flow);
     // Browsers cannot send WebSocket pings, so clients use those of RFC 5626 §3.5.1.
     else if (bytes.length === 4) this.send(PONG, () => {});
   }
 
   /** A message, a ping or a pong is whole. */
-  #count(): void {
+  #count({ length }: Buffer): void {
     const { sources, clock } = this.#components;
-    this.#endDeadline();
+    const rest = this.#unfinishedBytes - length;
+    this.#unfinishedBytes = rest <= HEADS_BYTES ? 0 : rest;
     const waitMs = sources.message(this.#flow.address, clock.monotonicMs());
     if (waitMs > 0) this.#rest(waitMs);
   }

@@ -55,7 +55,9 @@ describe("who a request is from", () => {
     expect((await joe.message(BOB, "hi")).status).to.equal(407);
     expect((await joe.register()).status).to.equal(401);
     expect((await joe.message(BOB, "hi", as("sip:mallory@example.com"))).status).to.equal(403);
+    expect(one.stack.knownFlows, "who has shown nothing").to.deep.equal([]);
     expect((await joe.message(BOB, "hi", as(joe.aor))).status).to.equal(200);
+    expect(one.stack.knownFlows, "who has").to.deep.equal([joe.client.flow]);
     expect(
       domain.network.log.filter(({ to, request }) => to === "two" && request.headers.has("Proxy-Authorization")),
     ).to.deep.equal([]);

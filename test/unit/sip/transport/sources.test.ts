@@ -6,6 +6,8 @@ import { sourceOf, sourceRules, Sources } from "../../../../node/sip/transport/s
 const RULES: SourceRules = {
   connections: 5,
   connectionsPerSource: 3,
+  connectionsPerSecond: 10,
+  burstConnections: 20,
   messagesPerSecond: 10,
   burstMessages: 20,
   remembered: 4,
@@ -30,6 +32,28 @@ describe("limits of one source", () => {
     sources.disconnect(A);
     expect(sources.connect(B)).to.equal(true);
     expect(sources.connect(A)).to.equal(false);
+  });
+
+  it("let a source make no more new connections than its share, however soon it closes them, and others theirs", () => {
+    const sources = new Sources(RULES);
+    const comeAndGo = (address: string, nowMs: number): boolean => {
+      const isIn = sources.accept(address, nowMs);
+      if (isIn) sources.disconnect(address);
+      return isIn;
+    };
+    const many = (address: string, nowMs: number) =>
+      Array.from({ length: 100 }, () => comeAndGo(address, nowMs)).filter(Boolean).length;
+    expect(many(A, 0)).to.equal(RULES.burstConnections);
+    expect(many(B, 0)).to.equal(RULES.burstConnections);
+    expect(many("127.0.0.1", 0)).to.equal(100);
+    expect(many(A, 500)).to.equal(RULES.connectionsPerSecond / 2);
+    expect(many(A, 60_000)).to.equal(RULES.burstConnections);
+    // What is refused for want of room costs none of its share.
+    for (let i = 0; i < RULES.connectionsPerSource; i++) sources.connect(A);
+    expect(many(A, 120_000)).to.equal(0);
+    sources.disconnect(A);
+    expect(many(A, 120_000)).to.equal(RULES.burstConnections);
+    expect(sources.connections).to.equal(RULES.connectionsPerSource - 1);
   });
 
   it("let an exempt source have all connections, and send what it likes", () => {
