@@ -13,8 +13,12 @@ export const INAPPLICABLE: Readonly<Record<Exclude<OrderResult["kind"], "applied
   "out-of-order": { status: 500, reason: "CSeq Out Of Order" },
   "too-many-contacts": { status: 403, reason: "Too Many Contacts" },
 };
-/** The disk fails. */
-export const NOT_STORED: Refusal = { status: 500, reason: "Contacts Could Not Be Stored" };
+/** The disk fails. Clients go to another server of the domain, which a 500 would not make them do. @see RFC 3261 §21.5.4; RFC 3263 §4.3 */
+export const NOT_STORED: Refusal = {
+  status: 503,
+  reason: "Contacts Could Not Be Stored",
+  headers: [["Retry-After", "60"]],
+};
 /** A refresh of what was shed, or by policy. */
 export const MOVED: Refusal = { status: 403, reason: "Registered On Another Server" };
 

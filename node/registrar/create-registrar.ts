@@ -220,6 +220,7 @@ class RegistrarDriver implements Registrar {
     const nowMs = this.#clock.monotonicMs();
     const result = applyOrder(this.#table.get(aor, nowMs), order, nowMs, this.#options.maxContacts);
     if (result.kind !== "applied") return INAPPLICABLE[result.kind];
+    if (binds(order) && !this.#isServed(aor) && !this.#parts.group.isWritable()) return NOT_STORED;
     const isOneMore = binds(order) && !this.#table.has(aor);
     return isOneMore && this.#table.aors >= limits.registrar.aors ? RETRY_LATER : undefined;
   }

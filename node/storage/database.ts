@@ -11,6 +11,13 @@ import { migrate } from "./schema.ts";
 import { damaged, mapErrors, storageError } from "./storage-error.ts";
 import type { StorageProblem } from "./storage-problem.ts";
 
+/** Takes new pages, and leaves nothing. */
+const TRIAL = `
+  CREATE TABLE trial (octets BLOB);
+  INSERT INTO trial VALUES (zeroblob(8192));
+  DROP TABLE trial;
+`;
+
 /** A row as SQLite gives it. */
 export type Row = Record<string, SQLOutputValue>;
 
@@ -162,6 +169,34 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
   };
   const [pages, freePages] = [read("page_count"), read("freelist_count")];
   const pageBytes = read("page_size")();
+  const durably = <Result>(work: () => Result): Result => {
+    // What is older is not to be on disk later; nor can the level be changed within a transaction.
+    group.commit();
+    database.exec("PRAGMA synchronous = FULL");
+    isDurable = true;
+    try {
+      execute("BEGIN IMMEDIATE");
+      const result = work();
+      execute("COMMIT");
+      turn(undefined);
+      return result;
+    } catch (error) {
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw error;
+    } finally {
+      isDurable = false;
+      database.exec("PRAGMA synchronous = NORMAL");
+    }
+  };
+  const isWritable = (): boolean => {
+    if (problem === undefined) return true;
+    try {
+      durably(() => database.exec(TRIAL));
+      return true;
+    } catch {
+      return false;
+    }
+  };
   return {
     problem: () => problem,
     size: () => mapErrors(file, () => ({ bytes: (pages() - freePages()) * pageBytes, bytesMax })),
@@ -173,26 +208,8 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
         run: (...values) => write(() => Number(statement.run(...values).changes)),
       };
     },
-    durably(work) {
-      // What is older is not to be on disk later; nor can the level be changed within a transaction.
-      group.commit();
-      database.exec("PRAGMA synchronous = FULL");
-      isDurable = true;
-      try {
-        execute("BEGIN IMMEDIATE");
-        const result = work();
-        execute("COMMIT");
-        turn(undefined);
-        return result;
-      } catch (error) {
-        if (database.isTransaction) database.exec("ROLLBACK");
-        throw error;
-      } finally {
-        isDurable = false;
-        database.exec("PRAGMA synchronous = NORMAL");
-      }
-    },
-    group,
+    durably,
+    group: { join: (member) => group.join(member), isWritable },
     close() {
       group.commit();
       if (database.isOpen) database.close();

@@ -13,7 +13,7 @@ interface Turn {
  * One transaction for all that is written in one turn of the event loop: a commit costs ten times what a row does. Reads see at
  * once what was written.
  */
-export class GroupCommit implements WriteGroup {
+export class GroupCommit implements Pick<WriteGroup, "join"> {
   readonly #database: DatabaseSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;

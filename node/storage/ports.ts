@@ -268,6 +268,8 @@ export interface WriteGroup {
    * Where it failed, `done` is told that it is not kept.
    */
   join(member: { readonly write?: () => void; readonly done: (isKept: boolean) => void }): void;
+  /** Whether anything can be kept at present: where writes have failed it is tried. */
+  isWritable(): boolean;
 }
 
 /** All that a node keeps on disk. */

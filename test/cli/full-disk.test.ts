@@ -34,7 +34,7 @@ describe("a node whose disk takes nothing more", function () {
   it("refuses what it cannot keep, says so, keeps its users, and goes on when there is room again", async () => {
     limitFiles("1024");
     const bob = await Phone.open("bob");
-    expect(await bob.register(node.sipPort)).to.equal(500);
+    expect(await bob.register(node.sipPort)).to.equal(503);
     const invite = await aorta.run(["invite", "--data", aorta.path("berlin")]);
     expect(invite.code).to.equal(1);
     expect(invite.stderr).to.match(/cannot use .*aorta\.db|no room left/);
@@ -52,6 +52,6 @@ describe("a node whose disk takes nothing more", function () {
     bob.close();
     await node.end("SIGTERM");
     const lines = (await node.stderr()).split("\n").filter((line) => line.includes('"part":"storage"'));
-    expect(lines[0], "a 500 tells a phone nothing, the log tells why").to.match(/"code":"(DISK_FULL|STORAGE_FAILED)"/);
+    expect(lines[0], "a 503 tells a phone nothing, the log tells why").to.match(/"code":"(DISK_FULL|STORAGE_FAILED)"/);
   });
 });

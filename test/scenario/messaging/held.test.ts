@@ -160,7 +160,7 @@ describe("a message to a user who is not there", () => {
     expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
     // Past the next look for what has expired.
     await domain.time.advance(600_000);
-    expect((await bob.register()).status).to.equal(500);
+    expect((await bob.register()).status).to.equal(503);
     expect((await joe.message(BOB, "still there?")).status).to.equal(480);
   });
 

@@ -7,7 +7,7 @@ import { PresenceWorld } from "./presence-world.ts";
 describe("a subscription that has to outlive the process", () => {
   it("is confirmed, and its first NOTIFY sent, when it is on disk and not before", async () => {
     const waiting: Parameters<WriteGroup["join"]>[0][] = [];
-    const group: WriteGroup = { join: (member) => void waiting.push(member) };
+    const group: WriteGroup = { join: (member) => void waiting.push(member), isWritable: () => true };
     const world = new PresenceWorld();
     const joe = world.phone("joe", world.server("one", { ...openMemoryStorage(), group }));
     let isConfirmed = false;

@@ -145,8 +145,24 @@ describe("the end of a registration", () => {
     one.store.put = () => {
       throw new Error("disk full");
     };
-    expect((await alice.register(1200)).status).to.equal(500);
+    const refused = await alice.register(1200);
+    expect(refused.status, "she goes to another server, RFC 3263 §4.3").to.equal(503);
+    expect(refused.headers.get("Retry-After")).to.match(/^\d+$/);
     expect(one.store.list()).to.deep.equal([kept]);
     expect((await alice.sendRegister([])).headers.get("Contact")).to.match(/expires=600$/);
+  });
+
+  it("takes nobody from another server who could not be kept here", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    await domain.device("alice", one).register(600);
+    two.storage.group.isWritable = () => false;
+    const moved = domain.device("alice", two);
+    expect((await moved.register()).status).to.equal(503);
+    expect(one.locator.owned(moved.aor)).to.not.equal(undefined);
+    expect(one.store.list()).to.have.length(1);
+    two.storage.group.isWritable = () => true;
+    expect((await moved.register()).status).to.equal(200);
+    expect(one.locator.owned(moved.aor)).to.equal(undefined);
   });
 });

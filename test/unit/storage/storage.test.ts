@@ -239,6 +239,22 @@ describe("a data folder", () => {
     again.close();
   });
 
+  it("tries, once a write has failed, whether there is room for others", () => {
+    const storage = openStorage(newFolder(), { ...options, databaseBytesMax: 200_000 });
+    expect(storage.group.isWritable()).to.equal(true);
+    let count = 0;
+    expect(() => {
+      for (;;) storage.settings.set(`setting-${count++}`, new Uint8Array(3000));
+    }).to.throw("no room left");
+    expect(storage.group.isWritable()).to.equal(false);
+    expect(storage.problem()).to.have.property("code", "DISK_FULL");
+    for (let n = 0; n < 10; n++) storage.settings.delete(`setting-${n}`);
+    expect(() => storage.settings.set("large", new Uint8Array(400_000))).to.throw("no room left");
+    expect(storage.group.isWritable()).to.equal(true);
+    expect(storage.problem()).to.equal(undefined);
+    storage.close();
+  });
+
   it("tells operators once when writes begin to fail, and when they succeed again", () => {
     const lines: unknown[] = [];
     const note = ({ code }: { code?: unknown }, text: string) => void lines.push([code, text.replace(/:.*/, "")]);
