@@ -26,7 +26,9 @@ export interface HistoryComponents {
 
 /** A history as operators see it. */
 export interface HistoryStatus {
-  /** Absent while it cannot be opened. */
+  /** Set where none is kept. */
+  readonly off?: true;
+  /** Absent where none is kept, and while it cannot be opened. */
   readonly size?: HistorySize;
   /** Set while the oldest messages make room before their time: since when in this run, wall clock. */
   readonly fullSinceMs?: number;
@@ -72,11 +74,13 @@ export class History {
   }
 
   status(): HistoryStatus {
-    const { store } = this.#components;
-    const size = this.#attempt(() => store.size());
+    const { store, keepMs } = this.#components;
+    const isOff = keepMs === 0;
+    const size = isOff ? undefined : this.#attempt(() => store.size());
     const takingOver = this.#attempt(() => store.isTakingOver());
     const { present: failing } = this.#failures;
     return {
+      ...(isOff && { off: true as const }),
       ...(size && { size }),
       ...(this.#fullSinceMs !== undefined && { fullSinceMs: this.#fullSinceMs }),
       ...(takingOver && { takingOver: true as const }),

@@ -109,7 +109,7 @@ export function createPager({
         if (isToWait && mayHold() && held.canWait(request)) await turn.earlier;
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
-        counters.add(response.status < 300 ? "messaging.delivered" : "messaging.failed");
+        counters.add(response.status < 300 ? "messaging.delivered" : `messaging.failed.${response.status}`);
         answer(isCutOff ? createResponse(request, response.status) : response);
       };
       // A fault of ours that a message brings to light costs that message, not the node.

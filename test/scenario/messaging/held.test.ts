@@ -84,6 +84,7 @@ describe("a message to a user who is not there", () => {
     const ofDialog = () =>
       createRequest({ method: "MESSAGE", uri: BOB, from: `<${joe.aor}>;tag=j`, to: `<${BOB}>;tag=made-up` });
     expect((await joe.send(ofDialog())).status).to.equal(480);
+    expect(one.counters.get("messaging.failed.480")).to.equal(1);
     expect(one.held.status.messages).to.equal(0);
     await bob.register();
     bob.client.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 481)));

@@ -69,6 +69,12 @@ describe("a history", () => {
     expect(peers).to.deep.equal([...spellings.map(() => ALICE), "tel:+1"]);
   });
 
+  it("that is off has no size, and says that it is off", () => {
+    const off = new History({ store, keepMs: 0, clock: time, timers: time, logger: silentLogger, counters });
+    expect(off.status()).to.deep.equal({ off: true });
+    expect(history.status()).to.have.keys("size");
+  });
+
   it("that fails says so once a minute, with how much was lost, and at once in the status", async () => {
     failure = FULL_DISK;
     const sinceMs = time.wallMs();

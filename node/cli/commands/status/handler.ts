@@ -63,7 +63,13 @@ function certificateFact(expiresAtMs: number | undefined): Cell | undefined {
   return { text: `good until ${day}`, style: leftMs < limits.sip.certificateWarningMs ? "bad" : "good" };
 }
 
-function historyFacts({ size, fullSinceMs, takingOver, failing }: NodeStatus["history"]): [string, Cell | undefined][] {
+function historyFacts({
+  off,
+  size,
+  fullSinceMs,
+  takingOver,
+  failing,
+}: NodeStatus["history"]): [string, Cell | undefined][] {
   const since = (atMs: number) => `for ${formatDuration(Math.max(Date.now() - atMs, 0))}`;
   const reach = size?.oldestMs === undefined ? "" : `, back to ${new Date(size.oldestMs).toISOString().slice(0, 10)}`;
   const full =
@@ -71,7 +77,7 @@ function historyFacts({ size, fullSinceMs, takingOver, failing }: NodeStatus["hi
   const moved = takingOver ? "; what an earlier release kept is still being moved here" : "";
   const text = size && `${megabytes(size.bytes)} of ${megabytes(size.bytesMax)}${reach}${full}${moved}`;
   return [
-    ["history", text && (full === "" ? text : { text, style: "bad" })],
+    ["history", off ? "off" : text && (full === "" ? text : { text, style: "bad" })],
     [
       "history fails",
       failing && { text: `${since(failing.sinceMs)}, ${failing.lost} messages lost: ${failing.message}`, style: "bad" },
