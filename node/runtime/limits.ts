@@ -167,7 +167,7 @@ export const limits = {
     documentBytes: 16 * 1024,
     /** The same as it is written to disk: what is escaped takes up to six octets where it took one. */
     storedBytes: 100 * 1024,
-    /** What is composed of a user's publications has to fit into one SIP message beside its headers. A PUBLISH that would exceed it: 413. */
+    /** What is composed of a user's publications has to fit into one SIP message beside its headers. Beyond, those make room that have not been spoken of for longest. */
     composedBytes: 48 * 1024,
     /** A person has a handful of devices; a client that is started again and again leaves publications behind. For one more the one makes room that has not been spoken of for longest. */
     publicationsPerUser: 16,

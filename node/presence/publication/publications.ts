@@ -48,7 +48,7 @@ export interface Publication {
 
 export interface PublicationsInit {
   readonly expiry: ExpiryRules;
-  /** Whether the user's documents together are within bounds; a PUBLISH that breaks them gets 413. */
+  /** Whether the user's documents together are within bounds. Those make room that have not been spoken of for longest; a document that is too large alone gets 413. */
   readonly fits: (publications: readonly Publication[]) => boolean;
 }
 
@@ -149,7 +149,8 @@ export class Publications {
       devices: old?.devices ?? [],
       expiresAtMs: nowMs + expiresSeconds * 1000,
     };
-    if (event.document !== undefined && !this.#init.fits([...others, publication])) return refused(TOO_LARGE);
+    while (event.document !== undefined && !this.#init.fits([...others, publication]))
+      if (others.shift() === undefined) return refused(TOO_LARGE);
     this.#byTag.clear();
     for (const each of [...others, publication]) this.#byTag.set(each.entityTag, each);
     return {

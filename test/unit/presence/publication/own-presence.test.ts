@@ -116,19 +116,18 @@ describe("the presence of a user who is owned here", () => {
     expect(basic(presence)).to.equal("open");
   });
 
-  it("refuses with 413 the publication that would make the whole too large, and stays as it was", () => {
+  it("makes room for what would make the whole too large, by what has not been spoken of for longest", () => {
     const presence = owned();
     const large = "x".repeat(limits.presence.documentBytes - 1000);
     const publish = (tag: string) =>
       presence.publish({ document: pidfDocument(large + tag, "open", tag), path: tag, freshTag: tag }, 0);
     expect(["a", "b", "c"].map((tag) => publish(tag).kind)).to.deep.equal(["accepted", "accepted", "accepted"]);
-    const before = presence.document();
-    expect(publish("d")).to.deep.include({
-      kind: "refused",
-      answer: { status: 413, reason: "Request Entity Too Large" },
-    });
-    expect(presence.document()).to.deep.equal(before);
-    expect((before as Uint8Array).length).to.be.at.most(limits.presence.composedBytes);
+    presence.publish({ ifMatch: "a", path: "a", freshTag: "a2" }, 1000);
+    expect(publish("d")).to.include({ kind: "accepted", changed: true });
+    expect(presence.publications.map(({ entityTag }) => entityTag)).to.deep.equal(["c", "a2", "d"]);
+    const composed = presence.document() as Uint8Array;
+    expect(composed.length).to.be.at.most(limits.presence.composedBytes);
+    expect(Buffer.from(composed).toString()).to.include(`${large}d`).and.not.include(`${large}b`);
   });
 
   /** A document whose root declares prefixes, with elements that would have to declare them where another root has them for something else. */
@@ -138,13 +137,13 @@ describe("the presence of a user who is owned here", () => {
     return parsePidf(Buffer.from(text.replace("</presence>", `${"<a/>".repeat(elements)}</presence>`)));
   };
 
-  it("refuses with 413, before it is made, what a few octets of declarations would be hundreds of times as many in", () => {
+  it("makes room, before it is made, for what a few octets of declarations would be hundreds of times as many in", () => {
     const presence = owned();
     presence.publish({ document: declaring("urn:one", 0), path: "a", freshTag: "a" }, 0);
-    const before = presence.document();
     const outcome = presence.publish({ document: declaring("urn:two", 1000), path: "b", freshTag: "b" }, 0);
-    expect(outcome).to.deep.include({ answer: { status: 413, reason: "Request Entity Too Large" } });
-    expect(presence.document()).to.deep.equal(before);
+    expect(outcome).to.include({ kind: "accepted", changed: true });
+    expect(presence.publications.map(({ entityTag }) => entityTag)).to.deep.equal(["b"]);
+    expect((presence.document() as Uint8Array).length).to.be.at.most(limits.presence.composedBytes);
   });
 
   it("leaves out what does not fit any more when the publication ends that declared its namespaces", () => {

@@ -117,7 +117,7 @@ describe("the publications of a user", () => {
     expect(publications.all()).to.deep.equal(before);
   });
 
-  it("answer 413, and stay as they were, when together they would be too large", () => {
+  it("answer 413, and stay as they were, to one that would be too large alone", () => {
     let room = true;
     const { publications, publish } = compositor(() => room);
     const tag = tagOf(publish({ document: busy }));
