@@ -33,6 +33,8 @@ export const limits = {
       burstMessages: 10_000,
       remembered: 50_000,
     },
+    /** Where fewer files can be open than connections are allowed, so many are left for other servers, commands and the disk, or half of them: connections of clients beyond are closed. */
+    otherFiles: 512,
     /** A message, once begun, arrives within this time, and the first one of a connection too; else the connection is closed. */
     partialMessageMs: 10_000,
     /** Who connects has as long to show who they are, by a request with a password: time to type it. Else the connection is closed, whatever was said. */

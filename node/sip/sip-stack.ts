@@ -97,6 +97,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
   #endWatch = (): void => {};
   readonly #flowClosed: ((flow: Flow) => void)[] = [];
   readonly #unproven = new LineLimit(1);
+  readonly #connectionsMax: number;
   #stopping = false;
   /** Makes tags of stateless responses: the same for each retransmission of a request. */
   readonly #statelessTag = randomTag();
@@ -111,13 +112,15 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     this.#machine = options.machine ?? new MachineAddresses();
     this.#clock = clock;
     this.#timers = timers;
+    const sources = options.sources ?? sourceRules();
+    this.#connectionsMax = sources.connections;
     this.#transports = new Transports(options.listen, mesh, {
       clock,
       counters,
       timers,
       logger,
       machine: this.#machine,
-      sources: new Sources(options.sources ?? sourceRules()),
+      sources: new Sources(sources),
       backlogs: new Backlogs(limits.sip.unread),
       unfinished: new Backlogs(options.unfinished ?? limits.sip.unfinished),
       isTrusted: options.isTrusted ?? (() => false),
@@ -161,6 +164,8 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     this.#stopping = false;
     this.#tls?.load();
     await this.#transports.start();
+    if (this.#connectionsMax < limits.sip.sources.connections)
+      this.#logger.info({ connections: this.#connectionsMax }, "fewer clients can connect: few files may be open");
     this.#cancelSample();
     this.#sample();
     this.#endWatch();

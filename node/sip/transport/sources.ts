@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { limits } from "../../runtime/limits.ts";
+import { openFilesMax } from "../../runtime/open-files.ts";
 import { RecentMap } from "../../runtime/recent-map.ts";
 import { ipv6Groups, isLoopback } from "./addresses.ts";
 import { withinAny } from "./networks.ts";
@@ -25,12 +26,15 @@ export interface SourceRules {
 }
 
 /**
- * The rules of `limits.sip`. What runs on this machine is no stranger.
+ * The rules of `limits.sip`, as far as so many files can be open: other servers, commands and the disk need some as well. What runs on this machine is no stranger.
  * @param unlimited further addresses and networks that are exempt, as sockets write them
+ * @param openFiles how many files the process may have open. @default what the system allows
  */
-export function sourceRules(unlimited: readonly string[] = []): SourceRules {
+export function sourceRules(unlimited: readonly string[] = [], openFiles = openFilesMax()): SourceRules {
   const isUnlimited = withinAny(unlimited);
-  return { ...limits.sip.sources, isExempt: (address) => isLoopback(address) || isUnlimited(address) };
+  const { sources, otherFiles } = limits.sip;
+  const connections = Math.min(sources.connections, Math.max(openFiles - otherFiles, Math.floor(openFiles / 2)));
+  return { ...sources, connections, isExempt: (address) => isLoopback(address) || isUnlimited(address) };
 }
 
 /** What becomes of a datagram. */

@@ -118,6 +118,13 @@ describe("limits of one source", () => {
     }
   });
 
+  it("leave files to others where few can be open", () => {
+    const connectionsOf = (openFiles: number) => sourceRules([], openFiles).connections;
+    expect([Infinity, 1_000_000, 20_000, 1024, 256].map(connectionsOf)).to.deep.equal([
+      20_000, 20_000, 19_488, 512, 128,
+    ]);
+  });
+
   it("exempt this machine, whose programs are no strangers, and whom the operator names", () => {
     const { isExempt } = sourceRules(["198.51.100.7", "203.0.113.0/25"]);
     expect(
