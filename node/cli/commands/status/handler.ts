@@ -16,7 +16,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   if (status.state !== "running" || status.oldData) process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
   const { server, roster, peers, registrar, presence, held, history, replica, memory } = status;
-  const sinceMs = Date.now() - status.startedAtMs;
+  const sinceMs = Math.max(Date.now() - status.startedAtMs, 0);
   print(
     `${paint("strong", server.name)} of ${paint("strong", status.domain)} is ${status.state}, for ${formatDuration(sinceMs)}`,
   );
