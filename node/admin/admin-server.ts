@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { SocketAddress } from "../config/values.ts";
 import { formatSocketAddress } from "../config/values.ts";
-import { ConfigurationError } from "../runtime/errors.ts";
+import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { createAdminApi } from "./admin-api.ts";
 import type { NodeView } from "./node-view.ts";
@@ -20,7 +20,7 @@ export interface AdminServerOptions {
 
 /** The admin API where operators reach it. */
 export interface AdminServer {
-  /** @throws {ConfigurationError} `ADMIN_SOCKET_IN_USE`, `ADMIN_SOCKET_UNUSABLE`, `PORT_IN_USE` */
+  /** @throws {ConfigurationError} `ADMIN_SOCKET_IN_USE`, `ADMIN_SOCKET_UNUSABLE` @throws {OperationalError} `PORT_IN_USE` */
   start(): Promise<void>;
   /** Ends watches and requests under way. Idempotent. */
   stop(): Promise<void>;
@@ -57,7 +57,7 @@ export function createAdminServer({ view, logger, socket, tcp }: AdminServerOpti
               `cannot listen on --admin ${formatSocketAddress(tcp)}: ${message}`,
               { cause },
             );
-          throw new ConfigurationError(
+          throw new OperationalError(
             "PORT_IN_USE",
             `--admin ${formatSocketAddress(tcp)} is in use by another program`,
             { cause },

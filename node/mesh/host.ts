@@ -11,7 +11,7 @@ import { createLibp2p } from "libp2p";
 import { KAD_PROTOCOL } from "../../dht-schema/link-frames.ts";
 import { RECORD_NAMESPACE } from "../../dht-schema/record-key.ts";
 import { ROSTER_ADDRESSES_MAX } from "../../dht-schema/roster.ts";
-import { ConfigurationError } from "../runtime/errors.ts";
+import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Guard } from "./guard.ts";
@@ -89,7 +89,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   return host;
 }
 
-/** Starts listening. @throws {ConfigurationError} `PORT_IN_USE`, `CANNOT_LISTEN` */
+/** Starts listening. @throws {OperationalError} `PORT_IN_USE`, `ADDRESS_NOT_AVAILABLE` @throws {ConfigurationError} `CANNOT_LISTEN` */
 export async function startHost(host: Host, listen: readonly string[]): Promise<void> {
   try {
     await host.start();
@@ -98,9 +98,16 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
   } catch (cause) {
     const text = String(cause);
     if (text.includes("EADDRINUSE")) {
-      throw new ConfigurationError(
+      throw new OperationalError(
         "PORT_IN_USE",
         `another program listens on one of ${listen.join(", ")}: choose another port for the mesh`,
+        { cause },
+      );
+    }
+    if (text.includes("EADDRNOTAVAIL")) {
+      throw new OperationalError(
+        "ADDRESS_NOT_AVAILABLE",
+        `the mesh cannot listen on ${listen.join(", ")}: not an address of this machine`,
         { cause },
       );
     }

@@ -165,7 +165,10 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     this.#tls?.load();
     await this.#transports.start();
     if (this.#connectionsMax < limits.sip.sources.connections)
-      this.#logger.info({ connections: this.#connectionsMax }, "connections of clients are fewer than usual: no more files may be open");
+      this.#logger.info(
+        { connections: this.#connectionsMax },
+        "connections of clients are fewer than usual: no more files may be open",
+      );
     this.#cancelSample();
     this.#sample();
     this.#endWatch();

@@ -100,7 +100,7 @@ export const LOCAL_CUT_OFF = "cut-off";
 
 /** Transports and transactions of one node. */
 export interface SipStack {
-  /** Binds all listeners, or none. @throws {ConfigurationError} `PORT_IN_USE` and the like */
+  /** Binds all listeners, or none. @throws {OperationalError} `PORT_IN_USE` and the like @throws {ConfigurationError} */
   start(): Promise<void>;
   stop(): Promise<void>;
   /** Bound addresses, port 0 resolved. @param towards in place of wildcards, the addresses by which the peer of this flow knows this machine */

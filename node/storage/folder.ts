@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { dirname, join } from "node:path";
-import { ConfigurationError } from "../runtime/errors.ts";
+import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
 import { isBusy, mapErrors } from "./storage-error.ts";
 
 /** Locks in force. Without this reference a lock would be let go as soon as its database object is collected as garbage. */
@@ -60,7 +60,7 @@ export function syncFolder(folder: string): void {
 /**
  * Locks a data folder for this process. The lock is SQLite's, on an empty file of its own, so that the database
  * itself stays open to backup tools while the node runs.
- * @throws {ConfigurationError} `DATA_IN_USE` when another opener holds it
+ * @throws {OperationalError} `DATA_IN_USE` while another opener holds it
  */
 export function lockFolder(folder: string): FolderLock {
   const file = join(folder, "aorta.lock");
@@ -72,7 +72,7 @@ export function lockFolder(folder: string): FolderLock {
         database.exec("BEGIN EXCLUSIVE");
       } catch (error) {
         if (!isBusy(error)) throw error;
-        throw new ConfigurationError("DATA_IN_USE", `data folder ${folder} is in use by another running node`);
+        throw new OperationalError("DATA_IN_USE", `data folder ${folder} is in use by another running node`);
       }
     });
   } catch (error) {

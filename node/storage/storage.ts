@@ -29,8 +29,8 @@ export interface StorageOptions {
 
 /**
  * Opens the data folder of a node, making it if it is missing. One opener at a time, until `close` or the end of the process.
- * @throws {ConfigurationError} `DATA_IN_USE`, `DATA_UNUSABLE`, `DATABASE_NEWER`, `DATABASE_FOREIGN`
- * @throws {OperationalError} `DATABASE_DAMAGED`, `DISK_FULL`, `STORAGE_FAILED`
+ * @throws {ConfigurationError} `DATA_UNUSABLE`, `DATABASE_NEWER`, `DATABASE_FOREIGN`
+ * @throws {OperationalError} `DATA_IN_USE`, `DATABASE_DAMAGED`, `DISK_FULL`, `STORAGE_FAILED`
  */
 export function openStorage(folder: string, options: StorageOptions): Storage {
   const { logger, databaseBytesMax = limits.storage.databaseBytes } = options;

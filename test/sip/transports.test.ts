@@ -268,7 +268,7 @@ describe("the SIP stack on real sockets", () => {
     } catch (thrown) {
       error = thrown;
     }
-    expect(error).to.include({ name: "ConfigurationError", code: "PORT_IN_USE" });
+    expect(error).to.include({ name: "OperationalError", code: "PORT_IN_USE" });
     expect(String(error)).to.include(`TCP on 127.0.0.1:${taken.port}`);
     const free = await startStack(listen.slice(0, 1));
     await free.stack.stop();
@@ -283,7 +283,7 @@ describe("the SIP stack on real sockets", () => {
         [elsewhere, "ADDRESS_NOT_AVAILABLE"],
       ] as const) {
         const error: unknown = await startStack([listen]).catch((thrown: unknown) => thrown);
-        expect(error).to.include({ name: "ConfigurationError", code });
+        expect(error).to.include({ name: "OperationalError", code });
         expect(String(error)).to.include(`${transport} on ${listen.address}:${listen.port}`);
       }
     });

@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { expect } from "chai";
 import { ownPorts } from "../../node/demo/ports.ts";
-import { ConfigurationError } from "../../node/runtime/errors.ts";
+import { ConfigurationError, OperationalError } from "../../node/runtime/errors.ts";
 import type { Logger } from "../../node/runtime/logger.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
 import { createCounters } from "../../node/runtime/metrics.ts";
@@ -149,7 +149,7 @@ describe("a SIP stack on a wildcard of a machine with two addresses", () => {
     const [port] = (await ownPorts(1)) as [number];
     const other = await bound("127.0.0.2", port);
     const error = await startServer({ ...WILDCARD, port }).catch((thrown: unknown) => thrown);
-    expect(error).to.be.instanceOf(ConfigurationError).that.includes({ code: "PORT_IN_USE" });
+    expect(error).to.be.instanceOf(OperationalError).that.includes({ code: "PORT_IN_USE" });
     expect((error as Error).message).to.include(`127.0.0.2:${port}`);
     expect(await canBind("127.0.0.1", port)).to.equal(true);
     other.close();

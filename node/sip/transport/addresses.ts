@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { ConfigurationError } from "../../runtime/errors.ts";
+import { ConfigurationError, OperationalError } from "../../runtime/errors.ts";
 import { formatHostPort } from "../message/uri.ts";
 import type { ListenAddress } from "../stack.ts";
 
@@ -55,9 +55,10 @@ export function bindError(cause: unknown, { transport, address, port }: ListenAd
   const where = `SIP over ${transport} on ${formatHostPort(address, port)}`;
   switch ((cause as NodeJS.ErrnoException).code) {
     case "EADDRINUSE":
-      return new ConfigurationError("PORT_IN_USE", `cannot listen for ${where}: the port is in use`, { cause });
+      return new OperationalError("PORT_IN_USE", `cannot listen for ${where}: the port is in use`, { cause });
     case "EADDRNOTAVAIL":
-      return new ConfigurationError(
+      // It may come: by DHCP, or as a virtual address that moves here.
+      return new OperationalError(
         "ADDRESS_NOT_AVAILABLE",
         `cannot listen for ${where}: not an address of this machine`,
         { cause },

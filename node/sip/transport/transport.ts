@@ -49,7 +49,7 @@ export interface TransportComponents {
 /** One listener, and what is sent from it. */
 export interface Transport {
   readonly name: Flow["transport"];
-  /** @throws {ConfigurationError} `PORT_IN_USE`, `ADDRESS_NOT_AVAILABLE`, `PORT_FORBIDDEN` */
+  /** @throws {OperationalError} `PORT_IN_USE`, `ADDRESS_NOT_AVAILABLE` @throws {ConfigurationError} `PORT_FORBIDDEN`, `CANNOT_LISTEN` */
   start(): Promise<void>;
   /** Closes the listener and its connections. Idempotent. */
   stop(): Promise<void>;

@@ -30,7 +30,7 @@ export class Transports {
     this.#all = this.#mesh === undefined ? sockets : [...sockets, this.#mesh];
   }
 
-  /** Binds all listeners, or none. @throws {ConfigurationError} of the first that cannot be bound; `ADDRESSES_UNKNOWN` */
+  /** Binds all listeners, or none. @throws {OperationalError} @throws {ConfigurationError} of the first that cannot be bound; `ADDRESSES_UNKNOWN` */
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;

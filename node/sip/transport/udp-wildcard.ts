@@ -1,4 +1,4 @@
-import { ConfigurationError } from "../../runtime/errors.ts";
+import { AortaError } from "../../runtime/errors.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { bindError, isLoopback } from "./addresses.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
@@ -78,7 +78,7 @@ export class UdpWildcard implements Transport {
     if (this.#sockets.size === 0) throw bindError({ code: "EADDRNOTAVAIL" }, this.#listen);
   }
 
-  /** Opens the socket of an address; not where the address is no longer, or not yet, the machine's. @throws {ConfigurationError} */
+  /** Opens the socket of an address; not where the address is no longer, or not yet, the machine's. @throws {OperationalError} @throws {ConfigurationError} */
   async #open(address: string): Promise<boolean> {
     const socket = new UdpTransport({ ...(this.#bound as ListenAddress), address }, this.#components);
     try {
@@ -126,5 +126,5 @@ export class UdpWildcard implements Transport {
 }
 
 function isCode(error: unknown, code: string): boolean {
-  return error instanceof ConfigurationError && error.code === code;
+  return error instanceof AortaError && error.code === code;
 }

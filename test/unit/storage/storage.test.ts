@@ -97,7 +97,7 @@ describe("a data folder", () => {
     const child = await holder(folder, 50);
     expect(() => openStorage(folder, options))
       .to.throw(`data folder ${folder} is in use`)
-      .with.property("family", "configuration");
+      .with.property("family", "operational");
     child.kill("SIGKILL");
     await once(child, "exit");
     const storage = openStorage(folder, options);
