@@ -28,13 +28,9 @@ import { serverAnswer } from "./server-answer.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { PatientClaims } from "./patient-claims.ts";
 import { ReclaimQueue } from "./reclaim-queue.ts";
-import { changesOf } from "./registration-changes.ts";
-import type {
-  RegisteredContact,
-  RegisteredContacts,
-  RegistrationChange,
-  UsersAtContact,
-} from "./registered-contacts.ts";
+import type { ChangeListener, RegistrationListener } from "./registration-news.ts";
+import { RegistrationNews } from "./registration-news.ts";
+import type { RegisteredContact, RegistrationChange, UsersAtContact } from "./registered-contacts.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { usersAt } from "./users-at.ts";
@@ -42,8 +38,6 @@ import { replacedIn } from "./shed-registrations.ts";
 import type { StoredOrder } from "./contact-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
-
-type RegistrationListener = Parameters<RegisteredContacts["onRegistration"]>[0];
 
 const SWEEP_MS = 1000;
 
@@ -67,8 +61,7 @@ class RegistrarDriver implements Registrar {
   readonly #claims: PatientClaims;
   readonly #queue = new KeyedQueue<Aor>();
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
-  readonly #listeners = new Set<(aor: Aor) => void>();
-  readonly #registrationListeners = new Set<RegistrationListener>();
+  readonly #news = new RegistrationNews();
   #state: "new" | "running" | "stopped" = "new";
   #cancelSweep = (): void => {};
   #unsubscribe = (): void => {};
@@ -115,9 +108,8 @@ class RegistrarDriver implements Registrar {
     return usersAt(contactUri, this.#table.aorsNear(contactUri), (aor) => this.contactsOf(aor));
   }
 
-  onChange(listener: (aor: Aor) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  onChange(listener: ChangeListener): () => void {
+    return this.#news.onChange(listener);
   }
 
   registrationsOf(aor: Aor): readonly Binding[] {
@@ -154,8 +146,7 @@ class RegistrarDriver implements Registrar {
   }
 
   onRegistration(listener: RegistrationListener): () => void {
-    this.#registrationListeners.add(listener);
-    return () => this.#registrationListeners.delete(listener);
+    return this.#news.onRegistration(listener);
   }
 
   status(): RegistrarStatus {
@@ -367,7 +358,7 @@ class RegistrarDriver implements Registrar {
     // Nobody asked for the user, the directory could not be reached: the contacts rest until the user is claimed again.
     this.#counters.add("registrar.suspended");
     this.#reclaims.add(aor);
-    this.#tell(aor);
+    this.#news.tell(aor);
   }
 
   /** Whether anything is kept here of a user who is not owned. */
@@ -396,8 +387,8 @@ class RegistrarDriver implements Registrar {
     this.#journal.removeAll(aor);
     this.#counters.add("registrar.shed", bindings.length);
     this.#logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
-    for (const binding of bindings) this.#tellOf(aor, binding, "deactivated");
-    this.#tell(aor);
+    for (const binding of bindings) this.#news.tellOf(aor, binding, "deactivated");
+    this.#news.tell(aor);
   }
 
   /** Changes bindings for a reason other than a REGISTER. */
@@ -411,18 +402,8 @@ class RegistrarDriver implements Registrar {
 
   /** @param ending how the bindings have ended that are there no more */
   #changed(aor: Aor, before: readonly Binding[], after: readonly Binding[], ending: RegistrationChange): void {
-    for (const [binding, change] of changesOf(before, after, ending)) this.#tellOf(aor, binding, change);
-    const isSame = before.length === after.length && after.every(({ uri }) => before.some((old) => old.uri === uri));
-    if (!isSame) this.#tell(aor);
+    this.#news.tellChange(aor, before, after, ending);
     if (after.length === 0) this.#releaseSoon(aor);
-  }
-
-  #tellOf(aor: Aor, binding: Binding, change: RegistrationChange): void {
-    for (const listener of this.#registrationListeners) listener(aor, binding, change);
-  }
-
-  #tell(aor: Aor): void {
-    for (const listener of this.#listeners) listener(aor);
   }
 
   /** Lets go of a user without contacts and publications, after what is being done for them. */
@@ -442,8 +423,8 @@ class RegistrarDriver implements Registrar {
     for (const [aor, expired] of this.#table.expire(nowMs)) {
       this.#counters.add("registrar.expired", expired.length);
       this.#journal.remove(aor, expired);
-      for (const binding of expired) this.#tellOf(aor, binding, "expired");
-      this.#tell(aor);
+      for (const binding of expired) this.#news.tellOf(aor, binding, "expired");
+      this.#news.tell(aor);
       if (!this.#table.has(aor)) this.#releaseSoon(aor);
     }
     this.#shed.expire(this.#now());
@@ -479,7 +460,7 @@ class RegistrarDriver implements Registrar {
     this.#reclaims.done(aor);
     if (outcome?.kind === "owned") {
       this.#counters.add("registrar.reclaimed");
-      if (this.#rests(aor)) this.#tell(aor);
+      if (this.#rests(aor)) this.#news.tell(aor);
       else this.#releaseSoon(aor);
     } else if (outcome !== undefined) {
       if (outcome.kind === "superseded") this.#counters.add("registrar.superseded");
