@@ -101,9 +101,9 @@ describe("the aorta command", () => {
   it("says in a line why the mesh cannot listen", async () => {
     const listeners = ["--sip", "127.0.0.1:0", "--mesh", "192.0.2.77:4060"];
     const { code, stderr } = await aorta.run(["up", "--domain", "example.com", "--data", "unheard", ...listeners]);
-    expect(code).to.equal(2);
-    expect(stderr).to.match(
-      /^aorta: the mesh cannot listen on \/ip4\/192\.0\.2\.77\/tcp\/4060: listen EADDRNOTAVAIL: .*\n$/,
+    expect(code, "the address may still come").to.equal(1);
+    expect(stderr).to.equal(
+      "aorta: the mesh cannot listen on /ip4/192.0.2.77/tcp/4060: not an address of this machine\n",
     );
   });
 
