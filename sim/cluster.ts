@@ -41,10 +41,10 @@ export class Cluster {
   constructor(world: NodeWorld, init: ClusterInit) {
     this.#world = world;
     this.#init = init;
-    const { votersTarget, forgetAfterBallots } = init.mix;
+    const { votersTarget, forgetAfterBallots, selfMessages } = init.mix;
     this.#gossipEveryMs = init.mix.gossipEveryMs;
     // A small step, so that the ceiling matters in every run.
-    this.#tuning = { ...defaultTuning, ceilingStep: 64, votersTarget, forgetAfterBallots };
+    this.#tuning = { ...defaultTuning, ceilingStep: 64, votersTarget, forgetAfterBallots, selfMessages };
   }
 
   get nodes(): readonly SimulatedNode[] {

@@ -41,6 +41,8 @@ export interface RunMix {
   readonly votersTarget: number;
   /** Ballots after which replicas forget registers that are nobody's: 0 for as soon as they can, `Infinity` for never. */
   readonly forgetAfterBallots: number;
+  /** Messages to itself that a server looks at in one turn. */
+  readonly selfMessages: number;
   readonly network: NetworkFaults;
   /** Mean time between two links of which one end has a newer roster noticing it, for each server, ms. */
   readonly gossipEveryMs: number;
@@ -54,7 +56,11 @@ export interface RunMix {
   readonly clockEveryMs: number;
 }
 
-export function drawMix(random: Random, clocks: "bounded" | "wrong", leaseMs = PRODUCTION_LEASE_MS): RunMix {
+export function drawMix(
+  random: Random,
+  clocks: "bounded" | "wrong",
+  leaseMs = PRODUCTION_LEASE_MS,
+): Omit<RunMix, "selfMessages"> {
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
   const claimEveryMs = random.pick([50, 200, 500, 2_000]);
   // Longer than a lease: what was granted or asked before comes when it is long over.

@@ -80,7 +80,10 @@ class Simulation {
     this.#trace = trace;
     this.#random = new Random(options.seed);
     this.#network = new Network(this.#agenda, this.#random);
-    this.#mix = { ...drawMix(this.#random, options.clocks ?? "bounded", options.leaseMs), ...options.mix };
+    // From a generator of its own, so that the rest of a seed's run is what it was without.
+    const selfMessages = new Random(~options.seed).pick([1, 3, Infinity, Infinity]);
+    const drawn = drawMix(this.#random, options.clocks ?? "bounded", options.leaseMs);
+    this.#mix = { ...drawn, selfMessages, ...options.mix };
     this.#faultsUntilMs = options.minutes * 60_000;
     this.#aors = Array.from({ length: this.#mix.aors }, (_, at) => parseAor(`sip:user${at + 1}@example.com`));
     this.#checks = new Checks(this.#mix, this.#aors);

@@ -246,6 +246,8 @@ export const limits = {
     signatures: 256,
     /** Catch-up messages to one replica, and own re-claims, under way at once: the rest waits. */
     catchUpWindow: 256,
+    /** Messages to itself, as one of a user's replicas, that a server looks at in one turn, some 2 µs each: the rest waits for the next. */
+    selfMessages: 4_096,
   },
   federation: {
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */

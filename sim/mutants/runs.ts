@@ -22,6 +22,7 @@ const DUEL: RunMix = {
   cutMs: 9_000,
   rosterEveryMs: Infinity,
   votersTarget: 1024,
+  selfMessages: Infinity,
   forgetAfterBallots: 64,
   network: { loss: 0, duplication: 0, delayMs: 2 },
   gossipEveryMs: 300,

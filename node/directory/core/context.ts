@@ -28,6 +28,8 @@ export interface DirectoryTuning {
   readonly heldMessages: number;
   /** Catch-up messages to one replica under way at once. */
   readonly catchUpWindow: number;
+  /** Messages to itself that a server looks at in one turn. */
+  readonly selfMessages: number;
   /** How often the steward looks at the roster and asks the servers about it, ms. */
   readonly stewardMs: number;
   /** How long nobody may have joined before those who did become voters, ms: so that they do so together. */

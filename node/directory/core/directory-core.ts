@@ -66,6 +66,8 @@ export class DirectoryCore {
   #outgoing = new Map<number, DirectoryMessage[]>();
   readonly #toSelf: DirectoryMessage[] = [];
   #toSelfDelivered = 0;
+  /** Whether a {@link tick} is due for the rest of them. */
+  #isGoingOn = false;
   #events: DirectoryEvent[] = [];
 
   constructor(nowMs: number, init: CoreInit) {
@@ -359,13 +361,21 @@ export class DirectoryCore {
     else queue.push(message);
   }
 
-  /** A server is a replica like the others, for itself too. */
+  /**
+   * A server is a replica like the others, for itself too. Where a lease begins anew there is a message for each user that it owns or watches, and one after each: so many are
+   * looked at, and the rest at the next {@link tick}, after what others have sent meanwhile.
+   */
   #deliverToSelf(nowMs: number): void {
-    // Not by taking out the first one each time, which moves all others: there may be one for each watch of this server.
-    while (this.#toSelfDelivered < this.#toSelf.length)
+    if (this.#isGoingOn) return;
+    const { selfMessages } = this.#context.tuning;
+    for (let looked = 0; this.#toSelfDelivered < this.#toSelf.length && looked < selfMessages; looked++)
       this.#dispatch(nowMs, this.self, this.#toSelf[this.#toSelfDelivered++] as DirectoryMessage);
+    // All at once: to take out the first one each time would move all others.
+    this.#toSelf.splice(0, this.#toSelfDelivered);
     this.#toSelfDelivered = 0;
-    this.#toSelf.length = 0;
+    if (this.#toSelf.length === 0) return;
+    this.#isGoingOn = true;
+    this.#agenda.add(nowMs, () => (this.#isGoingOn = false));
   }
 
   #dispatch(nowMs: number, from: number, message: DirectoryMessage): void {
