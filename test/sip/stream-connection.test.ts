@@ -139,6 +139,24 @@ describe("a stream connection", () => {
     });
   }
 
+  for (const transport of ["WS", "WSS"] as const) {
+    it(`over ${transport} whose client has sent many small messages in one piece stays open`, async () => {
+      const time = new VirtualTime();
+      const server = await startStack([transport], { clock: time, timers: time });
+      const { socket, frame } = await rawPeer(server.address(transport));
+      const answers = Array.from({ length: 30 }, (_, i) => frame(rawRequest({ branch: `z9hG4bK${i}` })));
+      const pings = Array.from({ length: 500 }, () => Buffer.from([0x82, 0x84, 0, 0, 0, 0, 13, 10, 13, 10]));
+      socket.write(Buffer.concat([...pings, ...answers]));
+      for (const _ of answers) await server.requests.next();
+      await time.advance(10 * limits.sip.partialMessageMs);
+      socket.write(frame(rawRequest({ branch: "z9hG4bKlater" })));
+      await server.requests.next();
+      expect(server.counters.get("sip.connections_unfinished")).to.equal(0);
+      socket.destroy();
+      await server.stack.stop();
+    });
+  }
+
   it("whose keep-alive comes in pieces stays open", async () => {
     const { time, server, peer } = await setUp();
     peer.send(rawRequest({ via: "SIP/2.0/TCP client.invalid" }));

@@ -65,7 +65,7 @@ export class ServerTransactions {
         if (transaction.isInvite) this.#ringing.delete(transaction.flow, transaction);
       },
       ended: (key) => void this.#byKey.delete(key),
-      keep: (key, response) => this.#answers.keep(key, response),
+      keep: (key, answer) => this.#answers.keep(key, answer),
     };
   }
 
@@ -106,11 +106,16 @@ export class ServerTransactions {
     this.#answers.clear();
   }
 
-  /** To where the request came from this time: it may be behind a NAT that has forgotten its port. @see RFC 3261 §18.2.2 */
+  /**
+   * To where the request came from this time: it may be behind a NAT that has forgotten its port. Only at the address of before, though: an answer can be many
+   * times as long as its request, and whoever has had one could aim it at a third party.
+   * @see RFC 3261 §18.2.2, §26.3.2.4
+   */
   #answerAgain(answer: Uint8Array, path: ResponsePath): void {
     const { counters, transmit } = this.#components;
     counters.add("sip.retransmissions_absorbed");
-    transmit(path, answer, () => counters.add("sip.responses_failed"));
+    const { address, response } = addressed(answer);
+    if (address === addressOf(path)) transmit(path, response, () => counters.add("sip.responses_failed"));
   }
 
   #receiveAck(invite: ServerTransaction | undefined, request: SipRequest, flow: Flow): void {
@@ -175,7 +180,23 @@ interface Surroundings extends Components {
   readonly answered: (transaction: ServerTransaction) => void;
   readonly ended: (key: string) => void;
   /** Told of the answer, when the request may come again and is no INVITE. */
-  readonly keep: (key: string, response: Uint8Array) => void;
+  readonly keep: (key: string, answer: Uint8Array) => void;
+}
+
+function addressOf({ flow }: ResponsePath): string {
+  return flow.transport === "MESH" ? flow.server : flow.address;
+}
+
+const LINE_END = "\n";
+
+/** An answer as it is kept: with the address that it has gone to. */
+function withAddress(path: ResponsePath, response: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(addressOf(path) + LINE_END), response]);
+}
+
+function addressed(answer: Uint8Array): { readonly address: string; readonly response: Uint8Array } {
+  const end = answer.indexOf(LINE_END.charCodeAt(0));
+  return { address: Buffer.from(answer.subarray(0, end)).toString(), response: answer.subarray(end + 1) };
 }
 
 /** Whether a request belongs to what is there already: a dialog, a call that is to end, a publication. */
@@ -274,7 +295,7 @@ class ServerTransaction implements Task {
     this.#finished();
     if (machine instanceof NonInviteServerTransaction) {
       this.#carryOut(status === 408 ? machine.abandon() : machine.final(bytes));
-      if (machine.state.kind === "completed") this.#surroundings.keep(this.#key, bytes);
+      if (machine.state.kind === "completed") this.#surroundings.keep(this.#key, withAddress(this.#path, bytes));
       return;
     }
     const nowMs = this.#surroundings.scheduler.nowMs();

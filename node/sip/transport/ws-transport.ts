@@ -18,7 +18,7 @@ import { listenOn, ownEnd } from "./transport.ts";
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const PONG = Buffer.from("\r\n");
-/** The heads of all frames of a message at most: what has come beside it and is more belongs to the next. @see RFC 6455 §5.2 */
+/** The heads of all frames of a message at most: what has come beside it and is more belongs to the next. */
 const HEADS_BYTES = 14 * limits.sip.messageFrames;
 
 /**
@@ -247,7 +247,8 @@ class WsConnection {
   /** A message, a ping or a pong is whole. */
   #count({ length }: Buffer): void {
     const { sources, clock } = this.#components;
-    const rest = this.#unfinishedBytes - length;
+    // Of many messages in one piece the heads together would seem to be the beginning of another.
+    const rest = this.#unfinishedBytes - length - headBytes(length);
     this.#unfinishedBytes = rest <= HEADS_BYTES ? 0 : rest;
     const waitMs = sources.message(this.#flow.address, clock.monotonicMs());
     if (waitMs > 0) this.#rest(waitMs);
@@ -264,6 +265,12 @@ class WsConnection {
     });
     this.#socket.once("close", cancel);
   }
+}
+
+/** Octets before those of a client's frame: the shortest that say how long it is, and a mask. @see RFC 6455 §5.2 */
+function headBytes(length: number): number {
+  if (length < 126) return 6;
+  return length < 65_536 ? 8 : 14;
 }
 
 function refuse(socket: Duplex, status: string): void {

@@ -136,23 +136,30 @@ describe("client and server transactions together", () => {
     }
   });
 
-  it("answer again to where the request comes from this time, as a NAT may have forgotten the port of before", () => {
+  it("answer again to where the request comes from this time, as a NAT may have forgotten the port of before, but to no other address", () => {
     const time = new VirtualTime();
-    const ports: unknown[] = [];
+    const places: unknown[] = [];
+    const served: IncomingRequest[] = [];
     const servers = new ServerTransactions({
       scheduler: new Scheduler(time, time),
       counters: createCounters(),
       timers: RFC3261_TIMERS,
       isReliable: () => false,
       capacity: CAPACITY,
-      transmit: ({ flow }) => void ports.push("port" in flow && flow.port),
+      transmit: ({ flow }, bytes) => void places.push([flow, Buffer.from(bytes).toString().slice(0, 11)]),
       sheds: () => false,
-      deliver: (incoming) => incoming.respond(createResponse(incoming.request, 200)),
+      deliver(incoming) {
+        served.push(incoming);
+        incoming.respond(createResponse(incoming.request, 200));
+      },
       answerStateless: () => {},
     });
     const one = request();
-    for (const port of [5060, 5060, 7777]) servers.receive(one, topVia(one), { ...UDP, port });
-    expect(ports).to.deep.equal([5060, 5060, 7777]);
+    const elsewhere = { ...UDP, port: 7777 };
+    for (const flow of [UDP, UDP, elsewhere, { ...UDP, address: "192.0.2.66" }])
+      servers.receive(one, topVia(one), flow);
+    expect(places).to.deep.equal([UDP, UDP, elsewhere].map((flow) => [flow, "SIP/2.0 200"]));
+    expect(served).to.have.lengthOf(1);
     servers.stop();
   });
 
