@@ -204,12 +204,19 @@ class Proxy implements SessionProxy {
         : way.of === "session" && way.isOfEnds
           ? new RegisteredAgain(request, way.towards, this.#components)
           : undefined;
+    const cancelled = new AbortController();
+    // While it waits nobody else has it.
+    incoming.onCancel((reason) => {
+      cancelled.abort(reason);
+      refuse(487);
+    });
+    const followedOn = { incoming, request, ahead, refuse, cancelled };
     const to = ahead?.flow(next) ?? next;
-    if (to instanceof Promise) void to.then((flow) => this.#passTo(flow, { incoming, request, ahead, refuse }));
-    else this.#passTo(to, { incoming, request, ahead, refuse });
+    if (to instanceof Promise) void to.then((flow) => this.#passTo(flow, followedOn));
+    else this.#passTo(to, followedOn);
   }
 
-  #passTo(to: Flow, { incoming, request, ahead, refuse }: Followed): void {
+  #passTo(to: Flow, { incoming, request, ahead, refuse, cancelled }: Followed): void {
     const { stack } = this.#components;
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
@@ -218,7 +225,7 @@ class Proxy implements SessionProxy {
     const reach: PeerReach = ahead === undefined ? {} : { reachedAgain: (closed) => ahead.again(closed) };
     const answer =
       request.method === "INVITE"
-        ? stack.invite(request, to, { ...followed(incoming, relay), ...reach })
+        ? stack.invite(request, to, { ...followed(incoming, relay, cancelled), ...reach })
         : stack.send(request, to, reach);
     void answer.then((response) => {
       switch (localFailure(response)) {
@@ -242,6 +249,7 @@ interface Followed {
   /** Who may be away for a moment. */
   readonly ahead: Pick<RegisteredAgain, "flow" | "again"> | undefined;
   readonly refuse: (status: number) => void;
+  readonly cancelled: AbortController;
 }
 
 /** What this node answers by itself to a SUBSCRIBE of a package that it does not serve, where nobody can be asked. @see RFC 6665 §4.2.1.1 */
@@ -280,7 +288,7 @@ function isOfSession({ method, headers }: SipRequest): boolean {
 function followed(
   incoming: IncomingRequest,
   relay: (response: SipResponse) => void,
-  cancelled = new AbortController(),
+  cancelled: AbortController,
 ): InviteProgress & { readonly signal: AbortSignal } {
   incoming.onCancel((reason) => cancelled.abort(reason));
   return {

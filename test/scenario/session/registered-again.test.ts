@@ -49,6 +49,18 @@ describe("a client that nobody can call, and whose connection was lost within a 
     }
   });
 
+  it("gets no INVITE that was given up while it was away", async () => {
+    const { callers } = await session(joe, alice);
+    await relay.cut();
+    const givenUp = new AbortController();
+    const onProvisional = (): void => givenUp.abort();
+    const answer = await joe.call(callers.request("INVITE"), { signal: givenUp.signal, onProvisional });
+    expect(answer.status).to.equal(487);
+    await alice.register();
+    expect((await callers.send("BYE")).status).to.equal(200);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "BYE"]);
+  });
+
   it("is reached after a restart of its server, too", async () => {
     const { callers } = await session(joe, alice);
     await world.restart(1, () => relay.cut());
