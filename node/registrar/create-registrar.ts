@@ -105,7 +105,10 @@ class RegistrarDriver implements Registrar {
   }
 
   usersAt(contactUri: string): UsersAtContact {
-    return usersAt(contactUri, this.#table.aorsNear(contactUri), (aor) => this.contactsOf(aor));
+    return usersAt(contactUri, this.#table.aorsNear(contactUri), {
+      contactsOf: (aor) => this.contactsOf(aor),
+      isResting: (aor) => this.isResting(aor),
+    });
   }
 
   onChange(listener: ChangeListener): () => void {

@@ -42,6 +42,8 @@ export interface UsersAtContact {
   readonly same: readonly Aor[];
   /** Have registered one of the same user and host, but another port: clients that connect over TCP may write one there and another one in sessions. */
   readonly near: readonly Aor[];
+  /** Others may have, of whom it is still to be found out whether they can be taken back. */
+  readonly unsure?: true;
 }
 
 /** What presence and messaging see of the registrar: the contacts that live on this server at this instant. */

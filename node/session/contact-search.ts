@@ -59,7 +59,7 @@ export class ContactSearch {
     const here = this.#components.contacts.usersAt(contact);
     yield* here.same;
     const found = new Set(here.same);
-    const elsewhere = this.#ask(contact, asker, here.near);
+    const elsewhere = this.#ask(contact, asker, here);
     for (;;) {
       const { done, value } = await elsewhere.next();
       if (done === true) return value;
@@ -74,13 +74,14 @@ export class ContactSearch {
   handleQuestion({ request, respond }: IncomingRequest): void {
     const contact = request.headers.get(AORTA_CONTACT);
     if (contact === undefined) return respond(createResponse(request, 400));
-    const { same, near } = this.#components.contacts.usersAt(contact);
+    const { same, near, unsure } = this.#components.contacts.usersAt(contact);
     const users = [...same, ...near.map((aor) => aor + NEAR)];
+    if (unsure && users.length === 0) return respond(createResponse(request, 480));
     respond(createResponse(request, 200, { headers: users.map((user) => [AORTA_USER, user] as const) }));
   }
 
-  /** @param nearHere who comes after those who have the very Contact elsewhere */
-  async *#ask(contact: string, asker: Aor, nearHere: readonly Aor[]): AsyncGenerator<Aor, Refusal> {
+  /** @param here of whom those who are near come after those who have the very Contact elsewhere */
+  async *#ask(contact: string, asker: Aor, here: UsersAtContact): AsyncGenerator<Aor, Refusal> {
     const { counters, others } = this.#components;
     const { atOnce, perUser } = limits.session.contactSearches;
     if (this.#underWay.total >= atOnce || this.#underWay.of(asker) >= perUser) {
@@ -90,8 +91,8 @@ export class ContactSearch {
     counters.add("session.contact_searches");
     this.#underWay.add(asker, 1);
     const servers = others();
-    const [found, near]: [Aor[], Aor[]] = [[], [...nearHere]];
-    let [waiting, silent] = [servers.length, 0];
+    const [found, near]: [Aor[], Aor[]] = [[], [...here.near]];
+    let [waiting, silent] = [servers.length, here.unsure ? 1 : 0];
     let news = Promise.withResolvers<void>();
     for (const server of servers) {
       void this.#usersAt(server, contact).then((users) => {

@@ -21,7 +21,10 @@ export class MemoryContacts implements RegisteredContacts {
   }
 
   usersAt(contactUri: string): UsersAtContact {
-    return usersAt(contactUri, this.#contacts.keys(), (aor) => this.contactsOf(aor));
+    return usersAt(contactUri, this.#contacts.keys(), {
+      contactsOf: (aor) => this.contactsOf(aor),
+      isResting: () => false,
+    });
   }
 
   isResting(): boolean {

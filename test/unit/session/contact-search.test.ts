@@ -19,12 +19,14 @@ const [ALICE, BOB, CAROL] = ["alice", "bob", "carol"].map((user) => `sip:${user}
 const { perUser, atOnce, inVainMs } = limits.session.contactSearches;
 
 /** A search at a server with two others, which answer when the test lets them. */
-function searching(here: readonly Aor[] = [], near: readonly Aor[] = []) {
+function searching(here: readonly Aor[] = [], near: readonly Aor[] = [], unsure?: true) {
   const time = new VirtualTime();
   const counters = createCounters();
   const asked: { server: string; request: SipRequest; answer(users?: readonly string[]): void }[] = [];
   const search = new ContactSearch({
-    contacts: { usersAt: (uri) => (uri === PHONE ? { same: here, near } : { same: [], near: [] }) },
+    contacts: {
+      usersAt: (uri) => (uri === PHONE ? { same: here, near, ...(unsure && { unsure }) } : { same: [], near: [] }),
+    },
     others: () => ["one", "two"] as ServerId[],
     domain: "example.com",
     timers: time,
@@ -65,6 +67,23 @@ describe("search for a Contact", () => {
     asked[0]!.answer([CAROL, ALICE, "not an address", "sip:eve@elsewhere.example"]);
     expect(await second).to.deep.equal({ done: false, value: ALICE });
     expect(await found.next()).to.deep.include({ done: true });
+  });
+
+  it("does not say that nobody has it where that is still to be found out, here or elsewhere", async () => {
+    const { search, asked } = searching([], [], true);
+    const found = search.find(PHONE, BOB).next();
+    await settle();
+    for (const { answer } of asked) answer([]);
+    expect(await found).to.have.nested.property("value.status", 480);
+    const { search: other } = searching([], [], true);
+    const answers: number[] = [];
+    const question = request("AORTA-CONTACTS", "sip:example.com", { headers: [["Aorta-Contact", PHONE]] });
+    const flow = { transport: "MESH", server: "one" as ServerId } as const;
+    other.handleQuestion({ request: question, flow, respond: ({ status }) => answers.push(status), onCancel() {} });
+    expect(answers).to.deep.equal([480]);
+    const { search: certain } = searching([ALICE], [], true);
+    certain.handleQuestion({ request: question, flow, respond: ({ status }) => answers.push(status), onCancel() {} });
+    expect(answers).to.deep.equal([480, 200]);
   });
 
   it("comes last to those whose Contact differs by its port, wherever they are", async () => {
