@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { limits } from "../../runtime/limits.ts";
 import { StreamFramer } from "../message/framer.ts";
 import type { Flow } from "../stack.ts";
-import type { Backlog } from "./backlog.ts";
+import { ConnectionBounds } from "./connection-bounds.ts";
 import type { TransportComponents } from "./transport.ts";
 
 type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
@@ -17,42 +17,24 @@ export class StreamConnection {
   readonly flow: SocketFlow;
   readonly #socket: Socket;
   readonly #components: TransportComponents;
-  readonly #backlog: Backlog;
+  readonly bounds: ConnectionBounds;
   readonly #framer = new StreamFramer();
   /** Whoever is to be told when the connection is not made; `undefined` once it is. */
   #unsent: ((reason: string) => void)[] | undefined;
   #isFirstExpected = false;
-  readonly #unfinished: Backlog;
-  /** The part of a message that waits for the rest is no more in memory. */
-  #forgetUnfinished: (() => void) | undefined;
-  #cancelStranger = (): void => {};
-  #cancelDeadline: (() => void) | undefined;
 
   /** @param flow names this connection */
   constructor(socket: Socket, flow: SocketFlow, components: TransportComponents) {
     this.#socket = socket;
     this.flow = flow;
     this.#components = components;
-    this.#backlog = components.backlogs.open(() => {
-      components.counters.add("sip.connections_unread");
-      this.close();
-    });
-    this.#unfinished = components.unfinished.open(() => {
-      components.counters.add("sip.connections_unfinished");
-      this.close();
-    });
+    this.bounds = new ConnectionBounds(components, () => this.close());
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.sip.keepAliveMs);
-    socket.setTimeout(limits.sip.idleConnectionMs, () => {
-      components.counters.add("sip.connections_idle");
-      this.close();
-    });
+    socket.setTimeout(limits.sip.idleConnectionMs, () => this.bounds.idle());
     socket.on("data", (chunk) => this.#receive(chunk));
     socket.on("close", () => {
-      this.#endDeadline();
-      this.#cancelStranger();
-      this.#backlog.end();
-      this.#unfinished.end();
+      this.bounds.closed();
       for (const failed of this.#unsent ?? []) failed("no connection");
     });
   }
@@ -60,20 +42,7 @@ export class StreamConnection {
   /** A connection that says nothing at all would hold its memory for the whole idle time: it gets the time of one message. */
   expectMessage(): void {
     this.#isFirstExpected = true;
-    this.#startDeadline();
-  }
-
-  /** A connection of somebody who never says who they are would hold its place for as long as it says anything. */
-  expectIdentity(): void {
-    this.#cancelStranger = this.#components.timers.after(limits.sip.strangerMs, () => {
-      this.#components.counters.add("sip.connections_strange");
-      this.close();
-    });
-  }
-
-  /** Who is at the other end has shown who they are. */
-  known(): void {
-    this.#cancelStranger();
+    this.bounds.startDeadline();
   }
 
   /** Nothing leaves before this event of the socket: where it does not come, none of what was sent has reached anybody. */
@@ -90,7 +59,7 @@ export class StreamConnection {
   send(bytes: Uint8Array, failed: (reason: string) => void): void {
     const socket = this.#socket;
     if (!this.isOpen) return failed("connection closed");
-    const written = this.#backlog.add(bytes.length);
+    const written = this.bounds.unread(bytes.length);
     if (written === undefined) return failed("peer does not read");
     this.#unsent?.push(failed);
     socket.write(bytes, written);
@@ -110,7 +79,7 @@ export class StreamConnection {
       switch (event.kind) {
         case "message":
           this.#isFirstExpected = false;
-          this.#endDeadline();
+          this.bounds.endDeadline();
           events.received(event.bytes, this.flow);
           break;
         case "ping":
@@ -121,32 +90,26 @@ export class StreamConnection {
           // Where the next message starts is unknown, so nothing more is read; the answer still leaves, if the peer takes it soon.
           this.#socket.removeAllListeners("data");
           this.#socket.destroySoon();
-          this.#startDeadline();
+          this.bounds.startDeadline();
           return;
       }
     }
-    this.#countUnfinished();
+    this.bounds.unfinished(this.#framer.partialBytes);
     if (waitMs > 0) this.#rest(waitMs);
     else this.#noteExpected();
   }
 
-  #countUnfinished(): void {
-    this.#forgetUnfinished?.();
-    const bytes = this.#framer.partialBytes;
-    this.#forgetUnfinished = bytes === 0 ? undefined : this.#unfinished.add(bytes);
-  }
-
   /** A keep-alive in two pieces begins a message no more than a whole one does. */
   #noteExpected(): void {
-    if (this.#framer.partial || this.#isFirstExpected) this.#startDeadline();
-    else this.#endDeadline();
+    if (this.#framer.partial || this.#isFirstExpected) this.bounds.startDeadline();
+    else this.bounds.endDeadline();
   }
 
   /** What is not read stays with the sender: TCP's own window slows it down, and nothing is lost. */
   #rest(waitMs: number): void {
     const { timers, counters } = this.#components;
     counters.add("sip.flood_slowed");
-    this.#endDeadline();
+    this.bounds.endDeadline();
     this.#socket.pause();
     const cancel = timers.after(waitMs, () => {
       this.#socket.off("close", cancel);
@@ -154,18 +117,5 @@ export class StreamConnection {
       this.#noteExpected();
     });
     this.#socket.once("close", cancel);
-  }
-
-  /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
-  #startDeadline(): void {
-    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => {
-      this.#components.counters.add("sip.connections_unfinished");
-      this.close();
-    });
-  }
-
-  #endDeadline(): void {
-    this.#cancelDeadline?.();
-    this.#cancelDeadline = undefined;
   }
 }

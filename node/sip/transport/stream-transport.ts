@@ -84,7 +84,7 @@ export class StreamTransport implements Transport {
   }
 
   known(flow: Flow): void {
-    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.known();
+    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.bounds.known();
   }
 
   hasClosed(flow: Flow): boolean {
@@ -111,7 +111,7 @@ export class StreamTransport implements Transport {
     const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
     const connection = this.#adopt(socket, peer, this.name === "TLS" ? undefined : peerKey(peer));
     connection.expectMessage();
-    if (!this.#components.isTrusted(connection.flow)) connection.expectIdentity();
+    if (!this.#components.isTrusted(connection.flow)) connection.bounds.expectIdentity();
   }
 
   #connect(flow: SocketFlow): StreamConnection | undefined {

@@ -10,7 +10,7 @@ import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../message/tags.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { listenerName, plainAddress } from "./addresses.ts";
-import type { Backlog } from "./backlog.ts";
+import { ConnectionBounds } from "./connection-bounds.ts";
 import { isKeepAlive } from "./keep-alive.ts";
 import type { StreamListener, Transport, TransportComponents } from "./transport.ts";
 import { listenOn, ownEnd } from "./transport.ts";
@@ -79,7 +79,7 @@ export class WsTransport implements Transport {
   }
 
   known(flow: Flow): void {
-    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.known();
+    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.bounds.known();
   }
 
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void {
@@ -121,18 +121,15 @@ export class WsTransport implements Transport {
       connection: name,
     };
     request.socket.setKeepAlive(true, limits.sip.keepAliveMs);
-    request.socket.setTimeout(limits.sip.idleConnectionMs, () => {
-      this.#components.counters.add("sip.connections_idle");
-      socket.terminate();
-    });
     socket.binaryType = "nodebuffer";
     const connection = new WsConnection(socket, flow, this.#components);
+    request.socket.setTimeout(limits.sip.idleConnectionMs, () => connection.bounds.idle());
     this.#byName.set(name, connection);
     // Before the one by which `ws` reads: what it makes of the octets comes after.
     request.socket.prependListener("data", (chunk: Buffer) => connection.begin(chunk.length));
     request.socket.on("data", () => connection.noteUnfinished());
     connection.begin(0);
-    if (!this.#components.isTrusted(flow)) connection.expectIdentity();
+    if (!this.#components.isTrusted(flow)) connection.bounds.expectIdentity();
     // A frame that breaks RFC 6455 or is too long: `ws` closes with the right code, and that is all there is to do.
     socket.on("error", () => this.#components.counters.add("sip.malformed"));
     socket.on("close", () => {
@@ -147,35 +144,19 @@ class WsConnection {
   readonly #socket: WebSocket;
   readonly #flow: SocketFlow;
   readonly #components: TransportComponents;
-  readonly #backlog: Backlog;
-  readonly #unfinished: Backlog;
+  readonly bounds: ConnectionBounds;
   /** What has come of the message that is not whole yet. */
   #unfinishedBytes = 0;
-  #forgetUnfinished: (() => void) | undefined;
-  #cancelStranger = (): void => {};
-  #cancelDeadline: (() => void) | undefined;
 
   constructor(socket: WebSocket, flow: SocketFlow, components: TransportComponents) {
     this.#socket = socket;
     this.#flow = flow;
     this.#components = components;
-    this.#backlog = components.backlogs.open(() => {
-      components.counters.add("sip.connections_unread");
-      this.close();
-    });
+    this.bounds = new ConnectionBounds(components, () => this.close());
     const count = (data: Buffer): void => this.#count(data);
-    this.#unfinished = components.unfinished.open(() => {
-      components.counters.add("sip.connections_unfinished");
-      this.close();
-    });
     socket.on("message", (data) => this.#receive(data as Buffer));
     socket.on("ping", count).on("pong", count);
-    socket.on("close", () => {
-      this.#endDeadline();
-      this.#cancelStranger();
-      this.#backlog.end();
-      this.#unfinished.end();
-    });
+    socket.on("close", () => this.bounds.closed());
   }
 
   get isOpen(): boolean {
@@ -185,35 +166,20 @@ class WsConnection {
   /** Octets have come: the message that they begin has a deadline, unless it is whole in a moment. */
   begin(octets: number): void {
     this.#unfinishedBytes += octets;
-    this.#startDeadline();
+    this.bounds.startDeadline();
   }
 
   /** All is read of what has come. */
   noteUnfinished(): void {
-    this.#forgetUnfinished?.();
-    this.#forgetUnfinished = undefined;
-    if (this.#unfinishedBytes === 0) return this.#endDeadline();
-    this.#forgetUnfinished = this.#unfinished.add(this.#unfinishedBytes);
-    this.#startDeadline();
-  }
-
-  /** A connection of somebody who never says who they are would hold its place for as long as it says anything. */
-  expectIdentity(): void {
-    this.#cancelStranger = this.#components.timers.after(limits.sip.strangerMs, () => {
-      this.#components.counters.add("sip.connections_strange");
-      this.close();
-    });
-  }
-
-  /** Who is at the other end has shown who they are. */
-  known(): void {
-    this.#cancelStranger();
+    this.bounds.unfinished(this.#unfinishedBytes);
+    if (this.#unfinishedBytes === 0) this.bounds.endDeadline();
+    else this.bounds.startDeadline();
   }
 
   send(bytes: Uint8Array, failed: (reason: string) => void): void {
     const socket = this.#socket;
     if (socket.readyState !== socket.OPEN) return failed("connection closed");
-    const written = this.#backlog.add(bytes.length);
+    const written = this.bounds.unread(bytes.length);
     if (written === undefined) return failed("peer does not read");
     // Text frames hold UTF-8 only; browsers' clients expect text where it can be.
     socket.send(bytes, { binary: !isUtf8(bytes) }, written);
@@ -223,21 +189,8 @@ class WsConnection {
     this.#socket.terminate();
   }
 
-  /** The time runs from the first octet of a message, not from the last one: a sender cannot stretch it. */
-  #startDeadline(): void {
-    this.#cancelDeadline ??= this.#components.timers.after(limits.sip.partialMessageMs, () => {
-      this.#components.counters.add("sip.connections_unfinished");
-      this.close();
-    });
-  }
-
-  #endDeadline(): void {
-    this.#cancelDeadline?.();
-    this.#cancelDeadline = undefined;
-  }
-
   #receive(bytes: Buffer): void {
-    this.#endDeadline();
+    this.bounds.endDeadline();
     this.#count(bytes);
     if (!isKeepAlive(bytes)) this.#components.events.received(bytes, this.#flow);
     // Browsers cannot send WebSocket pings, so clients use those of RFC 5626 §3.5.1.
