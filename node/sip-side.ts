@@ -203,7 +203,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     keepMs: config.historyMs,
     domain,
   });
-  const send: DeviceForkComponents["send"] = (branch, to, _from, options) => stack.send(branch, to, options);
+  const send: DeviceForkComponents["send"] = ({ request, device }, _from, options) =>
+    stack.send(request, device.flow, options);
   const toDevices = createDeviceFork({ ...shared, contacts: registrar, send }, { canWait: true });
   const delivered = new DeliveredNames({ store: storage.messages, clock, logger: part("messaging") });
   mesh.on((event) => event.kind === "link-down" && delivered.keep());

@@ -208,7 +208,7 @@ function refused(request: SipRequest, { status, reason, headers }: Refusal): Sip
 }
 
 /** What another server answers: one that is overloaded says nothing of this one, which by 503 its client would leave. @see RFC 3261 §16.7 step 6 */
-function fromServer(response: SipResponse): SipResponse {
+export function fromServer(response: SipResponse): SipResponse {
   if (response.status !== 503 || localFailure(response) !== undefined) return response;
   return { ...response, status: 480, reason: "Server Of User Overloaded" };
 }

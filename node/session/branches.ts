@@ -12,9 +12,10 @@ import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 
-/** The copy of a request for one device, and how it is registered. */
+/** The copy of a request for one device, whose it is, and how it is registered. */
 export interface Branch {
   readonly request: SipRequest;
+  readonly aor: Aor;
   readonly device: RegisteredContact;
 }
 
@@ -49,7 +50,7 @@ export function forkedTo(
   return contacts.map((contact, at) => {
     const branch = toDevice(request, contact);
     branch.headers.set("Max-Breadth", String(shares[at]));
-    return { request: branch, device: contact };
+    return { request: branch, aor, device: contact };
   });
 }
 

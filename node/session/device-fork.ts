@@ -10,12 +10,7 @@ import { forkedTo } from "./branches.ts";
 
 export interface DeviceForkComponents extends BranchComponents {
   /** Sends a branch that came by `from`; never rejects, and answers within the time. */
-  readonly send: (
-    branch: SipRequest,
-    to: Flow,
-    from: Flow,
-    options: { readonly withinMs: number },
-  ) => Promise<SipResponse>;
+  readonly send: (branch: Branch, from: Flow, options: { readonly withinMs: number }) => Promise<SipResponse>;
 }
 
 /**
@@ -43,7 +38,7 @@ function fork(
   const { deliveryMs: withinMs } = limits.federation;
   for (const branch of branches) {
     counters.add("federation.branches");
-    void send(branch.request, branch.device.flow, from, { withinMs }).then((response) => {
+    void send(branch, from, { withinMs }).then((response) => {
       const final = answer.received(answerOfDevice(request, response));
       if (final !== undefined) resolve(final);
     });

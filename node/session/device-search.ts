@@ -19,7 +19,7 @@ export function createDeviceSearch(components: DeviceForkComponents): DeviceDeli
     const withinMs = limits.federation.deliveryMs / branches.length;
     for (const branch of branches.toReversed()) {
       counters.add("federation.branches");
-      const response = await send(branch.request, branch.device.flow, from, { withinMs });
+      const response = await send(branch, from, { withinMs });
       const final = answer.received(answerOfDevice(request, response));
       if (final !== undefined) return final;
     }

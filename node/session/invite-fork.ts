@@ -14,12 +14,7 @@ import { unlessSilent } from "./unless-silent.ts";
 
 export interface InviteForkComponents extends Omit<BranchComponents, "contacts">, ReachedAgainComponents {
   /** Sends a branch so that what follows in its dialog comes by this server. */
-  readonly invite: (
-    request: SipRequest,
-    to: Flow,
-    from: Flow,
-    progress: Required<InviteProgress>,
-  ) => Promise<SipResponse>;
+  readonly invite: (branch: Branch, from: Flow, progress: Required<InviteProgress>) => Promise<SipResponse>;
 }
 
 /**
@@ -82,7 +77,8 @@ class InviteFork {
     return promise;
   }
 
-  async #branch({ request, device }: Branch): Promise<SipResponse> {
+  async #branch(branch: Branch): Promise<SipResponse> {
+    const { request, device } = branch;
     const { invite, timers, counters } = this.#components;
     const { onProvisional, onSuccess } = this.#progress;
     counters.add("session.branches");
@@ -97,7 +93,7 @@ class InviteFork {
       abort();
     };
     let endTimerC = timers.after(limits.session.ringMs, timerC);
-    const answer = invite(request, device.flow, this.#from, {
+    const answer = invite(branch, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
         // Nobody hears of what rings after its end.

@@ -6,34 +6,39 @@ import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import { listenerOf } from "../sip/reachable-flow.ts";
 import type { Flow } from "../sip/stack.ts";
+import type { AwayWaits } from "./away-waits.ts";
 import type { ReachedAgainComponents } from "./reached-again.ts";
 import { connectionOf } from "./reached-again.ts";
+import type { Way } from "./session-routes.ts";
 import { untilRegistered } from "./until-registered.ts";
 
 export interface RegisteredAgainComponents extends ReachedAgainComponents {
   readonly contacts: ReachedAgainComponents["contacts"] & Pick<RegisteredContacts, "usersAt">;
+  readonly waits: AwayWaits;
 }
 
 /**
  * The client to which a request within a session goes, where it has registered since its way was recorded: clients whose connection is lost, or whose address has
- * changed, do so. Only devices of the user in To are looked for, or the one whose Contact is there (it was called by that), who has to be an end of the session: so the other
- * end chooses nobody else by its Request-URI.
+ * changed, do so. Only devices of the user are looked for to whom the way of the session leads: so the other end chooses nobody else by what it writes in
+ * Request-URI and To, and nobody gets what is another's by registering the same Contact.
  * @see RFC 3261 §12.2.1.1; RFC 5626 §5.3
  */
 export class RegisteredAgain {
   readonly #components: RegisteredAgainComponents;
-  readonly #end: string;
   readonly #user: Aor | undefined;
   readonly #uri: string;
-  readonly #towards: "caller" | "callee";
+  readonly #way: Extract<Way, { of: "session" }>;
 
   /** @throws {SipParseError} */
-  constructor({ uri, headers }: SipRequest, towards: "caller" | "callee", components: RegisteredAgainComponents) {
+  constructor(
+    { uri, headers }: SipRequest,
+    way: Extract<Way, { of: "session" }>,
+    components: RegisteredAgainComponents,
+  ) {
     this.#components = components;
-    this.#end = parseNameAddr(headers.get("To") ?? "").uri;
-    this.#user = tryParseAor(this.#end);
+    this.#user = tryParseAor(parseNameAddr(headers.get("To") ?? "").uri);
     this.#uri = uri;
-    this.#towards = towards;
+    this.#way = way;
   }
 
   /**
@@ -43,15 +48,15 @@ export class RegisteredAgain {
    */
   flow(to: Flow): Flow | Promise<Flow> {
     const isClosed = this.#components.stack.hasClosed(to);
-    if (to.transport === "MESH" || (this.#towards === "caller" && !isClosed)) return to;
+    if (to.transport === "MESH" || (this.#way.towards === "caller" && !isClosed)) return to;
     const flow = this.#look();
     if (flow !== undefined || !isClosed || to.calledAt) return flow ?? to;
-    return this.#wait(() => this.#look()).then((again) => again ?? to);
+    return this.#wait(to, () => this.#look()).then((again) => again ?? to);
   }
 
   /** Where a request goes on that was on its way over a connection when that closed. */
   again(closed: Flow): Promise<Flow | undefined> {
-    return this.#wait(() => {
+    return this.#wait(closed, () => {
       const flow = this.#look();
       // Where it listens is tried once: after that only the client itself knows when it is there.
       const isNew = connectionOf(flow) !== undefined || connectionOf(closed) !== undefined;
@@ -59,13 +64,16 @@ export class RegisteredAgain {
     });
   }
 
-  #wait(look: () => Flow | undefined): Promise<Flow | undefined> {
-    return untilRegistered((aor, { uri }) => aor === this.#user || uri === this.#uri, look, this.#components);
+  #wait(closed: Flow, look: () => Flow | undefined): Promise<Flow | undefined> {
+    const isIts = (aor: Aor, { uri }: { readonly uri: string }) => aor === this.#user || uri === this.#uri;
+    return this.#components.waits.wait(closed, () => untilRegistered(isIts, look, this.#components));
   }
 
   #look(): Flow | undefined {
     const { contacts, stack } = this.#components;
-    const users = [...(this.#user === undefined ? [] : [this.#user]), ...contacts.usersAt(this.#end).same];
+    // Whom To names, in nearly all sessions; it may be an alias, or the Contact by which a device was called.
+    const named = this.#user === undefined ? [] : [this.#user];
+    const users = [...named, ...contacts.usersAt(this.#uri).same].filter(this.#way.isTowards);
     for (const { uri, flow, path } of users.flatMap((aor) => contacts.contactsOf(aor))) {
       if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.#uri)) continue;
       // The rest of Route is what the other end wrote, and says nothing of where this one listens.

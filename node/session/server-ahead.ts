@@ -1,9 +1,11 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Flow } from "../sip/stack.ts";
+import type { AwayWaits } from "./away-waits.ts";
 
 export interface ServerAheadComponents {
   /** Waits for a moment until there is a link to a server of the domain, and says whether there is. */
   readonly untilLinked: (server: ServerId) => Promise<boolean>;
+  readonly waits: AwayWaits;
 }
 
 /**
@@ -21,7 +23,7 @@ export class ServerAhead {
   }
 
   async flow(): Promise<Flow> {
-    await this.#components.untilLinked(this.#to.server);
+    await this.#isLinked();
     return this.#to;
   }
 
@@ -29,6 +31,11 @@ export class ServerAhead {
   async again(): Promise<Flow | undefined> {
     if (this.#isRepeated) return undefined;
     this.#isRepeated = true;
-    return (await this.#components.untilLinked(this.#to.server)) ? this.#to : undefined;
+    return (await this.#isLinked()) ? this.#to : undefined;
+  }
+
+  async #isLinked(): Promise<boolean> {
+    const { waits, untilLinked } = this.#components;
+    return (await waits.wait(this.#to, () => untilLinked(this.#to.server))) === true;
   }
 }

@@ -4,24 +4,18 @@ import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity
 import { fromDevice, localFailure, maxForwardsOf, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
-import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
+import { createOwnerRouter, forClient, fromServer } from "../federation/route-to-owner.ts";
 import { ALLOW_EVENTS } from "../federation/served-events.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
-import type {
-  Flow,
-  IncomingRequest,
-  InviteProgress,
-  PeerReach,
-  RequestOptions,
-  SipSessions,
-  SipStack,
-} from "../sip/stack.ts";
-import type { BranchComponents } from "./branches.ts";
+import type { Flow, IncomingRequest, InviteProgress, PeerReach, SipSessions, SipStack } from "../sip/stack.ts";
+import { AwayWaits } from "./away-waits.ts";
+import type { Branch, BranchComponents } from "./branches.ts";
 import type { ContactSearch } from "./contact-search.ts";
+import type { DeviceForkComponents } from "./device-fork.ts";
 import { createDeviceFork } from "./device-fork.ts";
 import { createDeviceSearch } from "./device-search.ts";
 import { createInviteFork } from "./invite-fork.ts";
@@ -40,7 +34,7 @@ export interface SessionProxyComponents
     SessionRoutesComponents,
     Omit<BranchComponents, "contacts">,
     Pick<RegisteredAgainComponents, "contacts">,
-    ServerAheadComponents {
+    Pick<ServerAheadComponents, "untilLinked"> {
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   /** Of the credentials that are for this server. */
   readonly realm: string;
@@ -90,23 +84,33 @@ class Proxy implements SessionProxy {
   readonly #others: OwnerRouter;
   readonly #subscriptions: OwnerRouter;
   readonly #calls: RingingCalls;
+  readonly #away: RegisteredAgainComponents & ServerAheadComponents;
 
   constructor(components: SessionProxyComponents) {
     const { stack } = components;
     this.#components = components;
     this.#calls = new RingingCalls(components.timers);
+    this.#away = { ...components, waits: new AwayWaits() };
     this.#routes = new SessionRoutes(components);
-    const invite = (request: SipRequest, to: Flow, from: Flow, progress: InviteProgress = {}) =>
-      stack.invite(this.#routes.recorded(request, from, to), to, progress);
+    const toServer = (request: SipRequest, to: Flow, from: Flow) => this.#routes.recorded(request, from, to);
+    const toDevice = ({ request, aor, device }: Branch, from: Flow) =>
+      this.#routes.recorded(request, from, device.flow, aor);
     this.#invitations = createOwnerRouter({
       ...components,
-      send: invite,
-      deliver: createInviteFork({ ...components, invite }),
+      send: (request, to, from, progress) => stack.invite(toServer(request, to, from), to, progress),
+      deliver: createInviteFork({
+        ...components,
+        invite: (branch, from, progress) => stack.invite(toDevice(branch, from), branch.device.flow, progress),
+      }),
     });
-    const send = (request: SipRequest, to: Flow, from: Flow, options?: RequestOptions) =>
-      stack.send(this.#routes.recorded(request, from, to), to, options);
-    const others = { ...components, send: (request: SipRequest, to: Flow, from: Flow) => send(request, to, from) };
-    this.#others = createOwnerRouter({ ...others, deliver: createDeviceFork({ ...components, send }) });
+    const send: DeviceForkComponents["send"] = (branch, from, options) =>
+      stack.send(toDevice(branch, from), branch.device.flow, options);
+    const others: OwnerRouterComponents = {
+      ...components,
+      send: (request: SipRequest, to: Flow, from: Flow) => stack.send(toServer(request, to, from), to),
+      deliver: createDeviceFork({ ...components, send }),
+    };
+    this.#others = createOwnerRouter(others);
     this.#subscriptions = createOwnerRouter({
       ...others,
       deliver: createDeviceSearch({ ...components, send }),
@@ -198,12 +202,7 @@ class Proxy implements SessionProxy {
     // Its way leads here and no further: the client has left out a part of it.
     if (next === undefined) return refuse(404);
     counters.add("session.followed");
-    const ahead =
-      next.transport === "MESH"
-        ? new ServerAhead(next, this.#components)
-        : way.of === "session" && way.isOfEnds
-          ? new RegisteredAgain(request, way.towards, this.#components)
-          : undefined;
+    const ahead = this.#whoIsAhead(next, request, way);
     const cancelled = new AbortController();
     // While it waits nobody else has it.
     incoming.onCancel((reason) => {
@@ -216,25 +215,42 @@ class Proxy implements SessionProxy {
     else this.#passTo(to, followedOn);
   }
 
+  #whoIsAhead(next: Flow, request: SipRequest, way: Way): Followed["ahead"] {
+    if (next.transport === "MESH") return new ServerAhead(next, this.#away);
+    return way.of === "session" ? new RegisteredAgain(request, way, this.#away) : undefined;
+  }
+
   #passTo(to: Flow, { incoming, request, ahead, refuse, cancelled }: Followed): void {
     const { stack } = this.#components;
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
     const relay = (response: SipResponse) =>
-      incoming.respond(to.transport === "MESH" ? response : fromDevice(response));
-    const reach: PeerReach = ahead === undefined ? {} : { reachedAgain: (closed) => ahead.again(closed) };
+      incoming.respond(to.transport === "MESH" ? fromServer(response) : fromDevice(response));
+    const { signal } = cancelled;
+    const givenUp = (): void => refuse(487);
+    const reach: PeerReach | undefined = ahead && {
+      // Who has given up is not to wait for a device that is away; should that come, it hears of it.
+      reachedAgain: async (closed) => {
+        if (signal.aborted) givenUp();
+        signal.addEventListener("abort", givenUp);
+        const flow = await ahead.again(closed);
+        signal.removeEventListener("abort", givenUp);
+        return flow;
+      },
+    };
     const answer =
       request.method === "INVITE"
         ? stack.invite(request, to, { ...followed(incoming, relay, cancelled), ...reach })
         : stack.send(request, to, reach);
     void answer.then((response) => {
+      if (signal.aborted && localFailure(response) !== undefined) return givenUp();
       switch (localFailure(response)) {
         case "timed-out":
           return refuse(408);
         case "not-sent":
         case "cut-off":
           // RFC 5626 §5.3: the connection of that client is gone. From a server of the mesh the link is.
-          return refuse(response.status === 487 ? 487 : to.transport === "MESH" ? 480 : 430);
+          return refuse(to.transport === "MESH" ? 480 : 430);
         case undefined:
           return relay(response);
       }

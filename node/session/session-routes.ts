@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
@@ -14,10 +15,10 @@ import type { Flow } from "../sip/stack.ts";
 /** Host of the URIs that name servers of the mesh, whose name is the user part: a peer id tells upper from lower case. */
 const MESH_HOST = "mesh.invalid";
 
-/** Between a token and what follows of the ends of the session: no token has one. */
-const BEFORE_ENDS = ".";
+/** Between a token and what follows of who is in the session: no token has one. */
+const BEFORE_WHO = ".";
 /** 84 bits, as few as a MAC may have: nobody finds another address that gives the same. */
-const ENDS_CHARS = 14;
+const HASH_CHARS = 14;
 
 export interface SessionRoutesComponents {
   readonly self: ServerId;
@@ -34,6 +35,7 @@ type OwnRoute =
       readonly towards: "caller" | "callee";
       /** Whether From and To name who they named when the session began. */
       readonly isOfEnds: () => boolean;
+      readonly isTowards: (aor: Aor) => boolean;
       /** The only method that may go there: the way is one of a subscription. */
       readonly only?: "NOTIFY" | "SUBSCRIBE";
     };
@@ -45,6 +47,8 @@ export type Way =
       readonly towards: "caller" | "callee";
       /** Whether From is who began or answered it, and To the other. */
       readonly isOfEnds: boolean;
+      /** Whether the client to which the request goes is one of this user's. */
+      readonly isTowards: (aor: Aor) => boolean;
     }
   | {
       readonly of: "subscription";
@@ -68,19 +72,22 @@ export class SessionRoutes {
     this.#components = components;
   }
 
-  /** The request with both names of this server on top of Record-Route. */
-  recorded(request: SipRequest, from: Flow, to: Flow): SipRequest {
+  /**
+   * The request with both names of this server on top of Record-Route.
+   * @param called whose device it goes to: To may name somebody else, or only a Contact
+   */
+  recorded(request: SipRequest, from: Flow, to: Flow, called?: Aor): SipRequest {
     const headers = request.headers.clone();
     const isSubscription = request.method === "SUBSCRIBE";
     const ends = isSubscription ? undefined : endsOf(headers, "From");
-    const [back, forth] = (["NOTIFY", "SUBSCRIBE"] as const).map((only) =>
-      isSubscription ? subscriptionOf(headers, "From", only) : sessionOf(headers, "From", ends),
-    ) as [string, string];
+    const who = ends !== undefined && called !== undefined ? ends + hashOf(called) : ends;
+    const scopeOf = (only: "NOTIFY" | "SUBSCRIBE", told: string | undefined) =>
+      isSubscription ? subscriptionOf(headers, "From", only) : sessionOf(headers, "From", told);
     // What goes back comes to the first of these, what goes forth to the device as it registered.
     const backward = withListener(from, contactOf(headers), headers.all("Record-Route"));
     const forward = withListener(to, request.uri, headers.all("Route"));
-    headers.prepend("Record-Route", this.#nameTowards(backward, back, ends));
-    headers.prepend("Record-Route", this.#nameTowards(forward, forth, ends));
+    headers.prepend("Record-Route", this.#nameTowards(backward, scopeOf("NOTIFY", ends), ends));
+    headers.prepend("Record-Route", this.#nameTowards(forward, scopeOf("SUBSCRIBE", who), who));
     return { ...request, headers };
   }
 
@@ -102,7 +109,7 @@ export class SessionRoutes {
       if (own !== "mesh")
         way =
           own.only === undefined
-            ? { of: "session", towards: own.towards, isOfEnds: own.isOfEnds() }
+            ? { of: "session", towards: own.towards, isOfEnds: own.isOfEnds(), isTowards: own.isTowards }
             : { of: "subscription", only: own.only };
       // What may go to the other end, the server there knows.
       else if (way.of === "subscription") way = { of: "subscription" };
@@ -127,12 +134,12 @@ export class SessionRoutes {
     }
   }
 
-  #nameTowards(flow: Flow, scope: string, ends: string | undefined): string {
+  #nameTowards(flow: Flow, scope: string, who: string | undefined): string {
     const { self, tokens, addressFor } = this.#components;
     if (flow.transport === "MESH") return `<sip:${self}@${MESH_HOST};lr>`;
     const address = parseUri(addressFor(flow));
     const token = tokens.tokenOf(flow, scope);
-    const user = ends === undefined ? token : `${token}${BEFORE_ENDS}${ends}`;
+    const user = who === undefined ? token : `${token}${BEFORE_WHO}${who}`;
     return `<${formatUri({ ...address, user, params: new Map([...address.params, ["lr", ""]]) })}>`;
   }
 
@@ -142,16 +149,22 @@ export class SessionRoutes {
     const { user } = parseUri(parseNameAddr(route).uri);
     if (user === undefined) return undefined;
     const { tokens } = this.#components;
-    const [token = "", ends] = user.split(BEFORE_ENDS, 2);
+    const [token = "", who] = user.split(BEFORE_WHO, 2);
+    const [ends, called] = [who?.slice(0, HASH_CHARS), who?.slice(HASH_CHARS)];
     // The caller, whose tag the token is bound to, is the one or the other end.
     for (const caller of ["From", "To"] as const) {
-      const flow = tokens.flowOf(token, sessionOf(headers, caller, ends));
+      const flow = tokens.flowOf(token, sessionOf(headers, caller, who));
       const towards = caller === "From" ? "callee" : "caller";
-      if (flow !== undefined) return { flow, towards, isOfEnds: () => ends === endsOf(headers, caller) };
+      const isOfEnds = () => ends === endsOf(headers, caller);
+      // Of who has called, as of who was called under an earlier release, it is To alone that names them.
+      const isTowards = (aor: Aor) =>
+        called ? called === hashOf(aor) : isOfEnds() && aor === tryParseAor(toOf(headers));
+      if (flow !== undefined) return { flow, towards, isOfEnds, isTowards };
       if (!headers.has("Event")) continue;
       for (const only of ["NOTIFY", "SUBSCRIBE"] as const) {
         const subscribed = tokens.flowOf(token, subscriptionOf(headers, caller, only));
-        if (subscribed !== undefined) return { flow: subscribed, towards, isOfEnds: () => false, only };
+        if (subscribed !== undefined)
+          return { flow: subscribed, towards, isOfEnds: () => false, isTowards: () => false, only };
       }
     }
     return undefined;
@@ -178,11 +191,11 @@ function dialogOf(headers: SipHeaders, caller: "From" | "To"): string {
 }
 
 /**
- * What a way of a session is good for: the dialog, and what the name says of its ends, which so cannot be changed. In a name of an earlier
+ * What a way of a session is good for: the dialog, and what the name says of who is in it, which so cannot be changed. In a name of an earlier
  * release there is nothing of them.
  */
-function sessionOf(headers: SipHeaders, caller: "From" | "To", ends: string | undefined): string {
-  return ends === undefined ? dialogOf(headers, caller) : `${dialogOf(headers, caller)}\n${ends}`;
+function sessionOf(headers: SipHeaders, caller: "From" | "To", who: string | undefined): string {
+  return who === undefined ? dialogOf(headers, caller) : `${dialogOf(headers, caller)}\n${who}`;
 }
 
 /** Stands for the addresses of both, caller first, in one spelling each. @throws {SipParseError} */
@@ -191,8 +204,15 @@ function endsOf(headers: SipHeaders, caller: "From" | "To"): string {
     const { uri } = parseNameAddr(headers.get(field) ?? "");
     return tryParseAor(uri) ?? uri;
   });
-  const text = (caller === "From" ? named : named.toReversed()).join("\n");
-  return createHash("sha256").update(text).digest("base64url").slice(0, ENDS_CHARS);
+  return hashOf((caller === "From" ? named : named.toReversed()).join("\n"));
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, HASH_CHARS);
+}
+
+function toOf(headers: SipHeaders): string {
+  return parseNameAddr(headers.get("To") ?? "").uri;
 }
 
 /** What a way of a subscription is good for: its event package besides, and one method. */

@@ -120,7 +120,8 @@ export class SimulatedDomain {
     const lists = new DomainLists({ ...shared, store, users, domain: DOMAIN, others });
     const delivered = new DeliveredNames({ ...shared, store: disk.storage.messages });
     this.network.links.onDown(locator.self, () => delivered.keep());
-    const send: DeviceForkComponents["send"] = (branch, to, _from, within) => stack.send(branch, to, within);
+    const send: DeviceForkComponents["send"] = ({ request, device }, _from, within) =>
+      stack.send(request, device.flow, within);
     const devices = { ...shared, contacts: registrar, isTrusted: () => false, send };
     const deliver = createDeviceFork(devices, { canWait: true });
     const once = createOnceDelivery({ ...shared, deliver, delivered });

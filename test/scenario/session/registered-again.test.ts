@@ -1,4 +1,6 @@
 import { expect } from "chai";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { SipResponse } from "../../../node/sip/message/message.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { session } from "./calls.ts";
@@ -59,6 +61,19 @@ describe("a client that nobody can call, and whose connection was lost within a 
     await alice.register();
     expect((await callers.send("BYE")).status).to.equal(200);
     expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "BYE"]);
+  });
+
+  it("keeps nobody waiting who has given up an INVITE that had reached it", async () => {
+    const { callers } = await session(joe, alice);
+    alice.onInvite((incoming) => incoming.respond(createResponse(incoming.request, 180)));
+    const givenUp = new AbortController();
+    const cutAndGiveUp = async (): Promise<void> => {
+      await relay.cut();
+      givenUp.abort();
+    };
+    const onProvisional = ({ status }: SipResponse): void => void (status === 180 && cutAndGiveUp());
+    const answer = await joe.call(callers.request("INVITE"), { signal: givenUp.signal, onProvisional });
+    expect(answer.status).to.equal(487);
   });
 
   it("is reached after a restart of its server, too", async () => {

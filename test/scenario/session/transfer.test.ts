@@ -122,6 +122,26 @@ describe("an INVITE with Replaces to the Contact of a device", function () {
     }
   });
 
+  it("is not followed by anything to another user's device, who registers the same Contact meanwhile", async () => {
+    const alice = await unreachable("alice", 2);
+    const invite = replacing(alice.contact);
+    const answer = await joe.call(invite);
+    const dialog = joe.dialogOf(invite, answer);
+    dialog.ack();
+    await eventually(() => alice.methods().includes("ACK"), "the ACK");
+    await alice.stop();
+    const barry = await unreachable("barry", 2);
+    const waiting = dialog.send("INFO");
+    const again = await unreachable("alice", 2);
+    try {
+      expect((await waiting).status).to.equal(200);
+      expect((await dialog.send("BYE")).status).to.equal(200);
+      expect([again.methods(), barry.methods()]).to.deep.equal([["INFO", "BYE"], []]);
+    } finally {
+      await gone(again, barry);
+    }
+  });
+
   it("is cancelled like any other", async () => {
     const alice = await registered(2);
     alice.rings();

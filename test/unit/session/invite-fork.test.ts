@@ -28,18 +28,19 @@ function ringing(...everyMs: readonly number[]) {
     isTrusted: () => false,
     counters: createCounters(),
     timers: time,
-    invite(invite, to, _from, { signal, onProvisional }) {
+    invite({ request: invite, device }, _from, { signal, onProvisional }) {
+      const ringsMs = everyMs[(device.flow as { port: number }).port]!;
       const { promise, resolve } = Promise.withResolvers<SipResponse>();
       answers.push((status) => resolve(createResponse(invite, status)));
       const ring = (): void => {
         if (signal.aborted) return;
         onProvisional(createResponse(invite, 180));
-        time.after(everyMs[(to as { port: number }).port]!, ring);
+        time.after(ringsMs, ring);
       };
       ring();
       signal.addEventListener("abort", () => {
         cancelled.push(signal.reason);
-        if (everyMs[(to as { port: number }).port] !== NEVER) resolve(createResponse(invite, 487));
+        if (ringsMs !== NEVER) resolve(createResponse(invite, 487));
       });
       return promise;
     },

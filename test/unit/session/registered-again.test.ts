@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { RegisteredContact, Registration } from "../../../node/registrar/registered-contacts.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { AwayWaits } from "../../../node/session/away-waits.ts";
 import { RegisteredAgain } from "../../../node/session/registered-again.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import type { Flow } from "../../../node/sip/stack.ts";
@@ -9,8 +10,10 @@ import { VirtualTime } from "../../helpers/virtual-time.ts";
 import { request } from "../federation/requests.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
+const CAROL = "sip:carol@example.com" as Aor;
 const URI = "sip:bob@192.0.2.1:5070;transport=tcp";
-const { awayMs } = limits.session;
+const { awayMs, waitingForAway } = limits.session;
+const { perClient } = waitingForAway;
 
 function flow(connection?: string, changes: Partial<SocketFlow> = {}): SocketFlow {
   const way = { transport: "TCP", address: "192.0.2.1", port: 40_000, ...changes } as const;
@@ -27,10 +30,12 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
   const time = new VirtualTime();
   let contacts = registered;
   const listeners = new Set<(aor: Aor) => void>();
-  const device = new RegisteredAgain({ ...request("INFO", end), uri: URI }, towards, {
+  const way = { of: "session", towards, isOfEnds: true, isTowards: (aor: Aor) => aor === BOB } as const;
+  const device = new RegisteredAgain({ ...request("INFO", end), uri: URI }, way, {
+    waits: new AwayWaits(),
     contacts: {
-      contactsOf: () => contacts,
-      usersAt: (contact) => ({ same: contacts.some((each) => each.uri === contact) ? [BOB] : [], near: [] }),
+      contactsOf: (aor) => (aor === BOB ? contacts : [{ uri: URI, flow: flow("carol's") }]),
+      usersAt: (contact) => ({ same: contacts.some((each) => each.uri === contact) ? [CAROL, BOB] : [], near: [] }),
       onRegistration(listener) {
         const listen = (aor: Aor) => listener(aor, { uri: URI } as Registration, "registered");
         listeners.add(listen);
@@ -99,6 +104,24 @@ describe("the client to which a request within a session goes", () => {
       { uri, flow: flow("gone") },
     ];
     expect(withinSession("callee", ...others).device.flow(flow("old"))).to.deep.equal(flow("old"));
+  });
+
+  it("is not another user's, who has registered the same Contact", () => {
+    const now = { uri, flow: flow("new") };
+    expect(withinSessionOf(CAROL, "callee", now).device.flow(flow("old"))).to.deep.equal({ ...now.flow, ...LISTENS });
+  });
+
+  it("is waited for by some requests, and not by any number", async () => {
+    const { device, registers, listeners } = withinSession("callee");
+    const waiting = Array.from({ length: 10 * perClient }, async () => device.flow(flow("gone")));
+    expect(listeners.size).to.equal(perClient);
+    expect(await waiting.at(-1)).to.deep.equal(flow("gone"));
+    expect(await device.again(flow("gone"))).to.equal(undefined);
+    registers({ uri, flow: flow("new") });
+    await Promise.all(waiting);
+    registers();
+    void device.flow(flow("gone"));
+    expect(listeners.size, "there is room again").to.equal(1);
   });
 
   it("is reached again by the same transport, and where it listens once, when the connection closes in between", async () => {

@@ -1,0 +1,33 @@
+import { expect } from "chai";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import { createCounters } from "../../../node/runtime/metrics.ts";
+import type { SessionProxyComponents } from "../../../node/session/session-proxy.ts";
+import { createSessionProxy } from "../../../node/session/session-proxy.ts";
+import { createFlowTokens } from "../../../node/sip/flow-tokens.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { request } from "../federation/requests.ts";
+
+const SELF = "two" as ServerId;
+
+describe("a request within a session", () => {
+  it("that another server is too busy for is answered 480: by 503 its client would leave this one (RFC 3261 §16.7 step 6)", async () => {
+    const components: Partial<SessionProxyComponents> = {
+      self: SELF,
+      tokens: createFlowTokens(new Uint8Array(32)),
+      counters: createCounters(),
+      untilLinked: () => Promise.resolve(true),
+      stack: {
+        send: (sent) => Promise.resolve(createResponse(sent, 503, { headers: [["Retry-After", "5"]] })),
+      } as Partial<SessionProxyComponents["stack"]> as SessionProxyComponents["stack"],
+    };
+    const info = request("INFO", "sip:bob@example.com");
+    info.headers.set("To", `${info.headers.get("To")};tag=bobs`);
+    for (const server of [SELF, "three"]) info.headers.append("Route", `<sip:${server}@mesh.invalid;lr>`);
+    const answer = await new Promise<SipResponse>((respond) => {
+      const flow = { transport: "MESH", server: "one" as ServerId } as const;
+      createSessionProxy(components as SessionProxyComponents).follow({ request: info, flow, respond, onCancel() {} });
+    });
+    expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([480, "5"]);
+  });
+});
