@@ -143,6 +143,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const registrar: Registrar = createRegistrar(
     {
       ...shared,
+      stack,
       store: storage.contacts,
       shed: storage.shed,
       group: storage.group,

@@ -335,6 +335,8 @@ class RegistrarDriver implements Registrar {
     this.#counters.add("registrar.accepted");
     incoming.respond(acceptance(incoming.request, order, isOwned ? after : [], this.#now()));
     this.#changed(aor, before, after, "unregistered");
+    // It may have closed while the user was claimed.
+    if (order.kind === "bind" && this.#parts.stack.hasClosed(order.flow)) this.handleFlowClosed(order.flow);
   }
 
   #refuse(incoming: IncomingRequest, why: Refusal): void {

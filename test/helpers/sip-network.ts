@@ -223,6 +223,7 @@ export class ServerStack implements SipStack, Endpoint {
   readonly #port: number;
   #handler: RequestHandler = () => {};
   readonly #flowHandlers = new Set<(flow: Flow) => void>();
+  readonly #closed = new Set<string | undefined>();
 
   constructor(network: SipNetwork, id: ServerId, port: number) {
     this.#network = network;
@@ -234,6 +235,10 @@ export class ServerStack implements SipStack, Endpoint {
 
   start(): Promise<void> {
     return Promise.resolve();
+  }
+
+  hasClosed(flow: Flow): boolean {
+    return "connection" in flow && this.#closed.has(flow.connection);
   }
 
   stop(): Promise<void> {
@@ -273,7 +278,8 @@ export class ServerStack implements SipStack, Endpoint {
     this.#handler(incomingOf(request, flow, answer));
   }
 
-  flowClosed(flow: Flow): void {
+  flowClosed(flow: SocketFlow): void {
+    this.#closed.add(flow.connection);
     for (const handler of this.#flowHandlers) handler(flow);
   }
 }

@@ -115,6 +115,19 @@ describe("the end of a registration", () => {
     expect(domain.directory.ownerOf(phone.aor)).to.equal(undefined);
   });
 
+  it("leaves nothing behind of a WebSocket client whose connection closes while its registration is under way", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const browser = domain.device("alice", one, { transport: "WS" });
+    domain.network.onReceived = ({ request }) => request.method === "REGISTER" && browser.client.close();
+    void browser.register();
+    await domain.time.advance(100);
+    expect(one.counters.get("registrar.accepted")).to.equal(1);
+    expect(one.registrar.registrationsOf(browser.aor)).to.deep.equal([]);
+    expect(one.store.list()).to.deep.equal([]);
+    expect(domain.directory.ownerOf(browser.aor)).to.equal(undefined);
+  });
+
   it("does not come with the connection of a TCP client that can be called back", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");
