@@ -251,6 +251,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     contacts: registrar,
     self: mesh.self,
     realm: domain,
+    isMember: (server) => others().includes(server),
+    isLinked: (server) => links.isUp(server),
     untilLinked: async (server) => others().includes(server) && untilLinked(server),
     tokens: createFlowTokens(secret(storage.settings, FLOW_KEY)),
     addressFor: contactFor,
@@ -306,6 +308,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       message: (incoming, identity, to) => pager.handleMessage(incoming, identity, to),
       invite: (incoming, identity, to) => sessions.handleInvite(incoming, identity, to),
       replace: (incoming, identity) => sessions.handleReplacement(incoming, identity),
+      resume: (incoming) => sessions.resume(incoming),
       proxy: (incoming, identity, to) => sessions.handleOther(incoming, identity, to),
       follow: (incoming) => sessions.follow(incoming),
       asked(incoming) {

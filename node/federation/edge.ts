@@ -3,7 +3,7 @@ import { domainOf } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import { createResponse } from "../sip/message/build.ts";
+import { createResponse, hasTag } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SocketFlow } from "../sip/flow-tokens.ts";
@@ -60,6 +60,8 @@ export interface EdgeServices {
   invite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** An INVITE with Replaces of a client, for the device at the Contact that is its Request-URI. */
   replace(incoming: IncomingRequest, identity: RequestIdentity & { readonly asserted: Aor }): void;
+  /** What belongs to a session whose way does not lead through this server, of a client that has shown who they are. */
+  resume(incoming: IncomingRequest): void;
   /** Whatever else is for a user's devices: OPTIONS, REFER, methods that the node does not know, a NOTIFY of no subscription by a server. */
   proxy(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
   /** Takes a request that belongs to a session which this server has passed on; false when it is none. @throws {SipParseError} */
@@ -250,7 +252,9 @@ class Edge {
   #toContact(incoming: IncomingRequest, identity: RequestIdentity): void {
     const { asserted, from } = identity;
     if (from !== "client" || asserted === undefined) return this.#refuse(incoming, NOT_A_RELAY);
-    this.#components.services.replace(incoming, { ...identity, asserted });
+    const { services } = this.#components;
+    if (hasTag(incoming.request.headers.get("To") ?? "")) services.resume(incoming);
+    else services.replace(incoming, { ...identity, asserted });
   }
 
   /** What has no device to go to. A SUBSCRIBE is told which packages there are. */

@@ -10,8 +10,10 @@ import type { SipUri } from "../sip/message/uri.ts";
 import { parseUri, tryParseUri } from "../sip/message/uri.ts";
 import { maxBreadthOf } from "./breadth.ts";
 import { maxForwardsOf } from "./forward.ts";
+import { MESH_HOST } from "./own-addresses.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
+import { SESSION_METHODS } from "./session-methods.ts";
 import { SERVED_EVENTS } from "./served-events.ts";
 
 /** What this node serves outside of sessions, beside ACK and CANCEL. */
@@ -81,12 +83,14 @@ export function examineRequest(
   request: SipRequest,
   context: ExaminationContext,
 ): Examined | ({ readonly kind: "refused" } & Refusal) {
-  const method = isForOthers(request) ? "other" : servedMethod(request.method);
-  const isOfSession = method === "INVITE" || method === "other" || method === undefined;
-  // What belongs to a session has followed its Route before it came to this.
-  if (isOfSession && hasTag(request.headers.get("To") ?? "")) return { kind: "refused", ...NO_SUCH_DIALOG };
-  if (method === undefined) return { kind: "refused", ...NOT_ALLOWED };
   try {
+    const hasLostWay = isOffItsWay(request, context);
+    const method = hasLostWay || isForOthers(request) ? "other" : servedMethod(request.method);
+    const isOfSession = method === "INVITE" || method === "other" || method === undefined;
+    // What belongs to a session has followed its Route before it came to this.
+    if (isOfSession && !hasLostWay && hasTag(request.headers.get("To") ?? ""))
+      return { kind: "refused", ...NO_SUCH_DIALOG };
+    if (method === undefined) return { kind: "refused", ...NOT_ALLOWED };
     const examined = examineFields(request, method, context);
     return "target" in examined ? { kind: "examined", method, ...examined } : { kind: "refused", ...examined };
   } catch (error) {
@@ -121,15 +125,18 @@ function examineFields(
 
 function targetOf(
   uri: SipUri,
-  { uri: text, headers }: SipRequest,
+  request: SipRequest,
   method: ServedMethod,
   isInDialog: boolean,
-  { domain, own, fromServer }: ExaminationContext,
+  context: ExaminationContext,
 ): RequestTarget | Refusal {
+  const { domain, own, fromServer } = context;
+  const { uri: text, headers } = request;
   const isDomain = uri.host === domain;
   // A server may tell devices what they have not subscribed to, such as that there is voice mail.
   const isUnasked = fromServer && isDomain && uri.user !== undefined;
   if (isInDialog || (method === "NOTIFY" && !isUnasked)) return { kind: "dialog" };
+  if (isOffItsWay(request, context)) return { kind: "contact" };
   if (!isDomain && !own.isOwnUri(uri))
     // RFC 5589 §7: what is to replace a session has to reach the very device that has it, which the other end knows by its Contact alone.
     return method === "INVITE" && headers.has("Replaces") ? { kind: "contact" } : NOT_A_RELAY;
@@ -144,19 +151,33 @@ function forwardsProblem(
   request: SipRequest,
   method: ServedMethod,
   target: RequestTarget,
-  { own, domain }: ExaminationContext,
+  context: ExaminationContext,
 ): Refusal | undefined {
+  const { own, domain } = context;
   const maxForwards = maxForwardsOf(request);
   if (maxForwards === undefined) return bad("malformed Max-Forwards");
   if (!isForDevices(target) || !isProxied(method)) return undefined;
   if (maxBreadthOf(request.headers) === undefined) return bad("malformed Max-Breadth");
   if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
   // RFC 3261 §16.4: a Route that names this node has led here and is done; another would make it a relay.
-  for (const route of request.headers.all("Route")) {
+  const routes = isOffItsWay(request, context) ? [] : request.headers.all("Route");
+  for (const route of routes) {
     const uri = parseUri(parseNameAddr(route).uri);
     if (uri.host !== domain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Servers" };
   }
   return undefined;
+}
+
+/**
+ * Whether a client's request is of a session to a device whose way another server has recorded, which may be gone.
+ * @see RFC 3261 §12.2.1.1
+ */
+function isOffItsWay({ method, headers, uri }: SipRequest, { fromServer, domain, own }: ExaminationContext): boolean {
+  if (fromServer || !SESSION_METHODS.has(method) || !hasTag(headers.get("To") ?? "")) return false;
+  const [target, first] = [tryParseUri(uri), headers.all("Route")[0]];
+  if (first === undefined || target === undefined || target.host === domain || own.isOwnUri(target)) return false;
+  const by = parseUri(parseNameAddr(first).uri);
+  return by.host !== MESH_HOST && !own.isOwnAddress(by);
 }
 
 function isForDevices({ kind }: RequestTarget): boolean {

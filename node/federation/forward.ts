@@ -14,7 +14,7 @@ const MAX_FORWARDS = 70;
 /** Hops a request may still take; 70 where the field is absent, `undefined` where it is malformed. @see RFC 3261 §20.22 */
 export function maxForwardsOf(request: SipRequest): number | undefined {
   const text = request.headers.get("Max-Forwards")?.trim() ?? String(MAX_FORWARDS);
-  return /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : undefined;
+  return /^\d+$/.test(text) && Number(text) <= 255 ? Number(text) : undefined;
 }
 
 /** The copy that goes to the server which owns the user. @see RFC 3261 §16.6 */

@@ -5,10 +5,15 @@ import type { ListenAddress } from "../sip/stack.ts";
 import { defaultPort, isWildcard } from "../sip/transport/addresses.ts";
 import { canonicalAddress } from "../sip/transport/networks.ts";
 
+/** Host of the URIs that name servers of the mesh in Route, whose name is the user part: a peer id tells upper from lower case. */
+export const MESH_HOST = "mesh.invalid";
+
 /** Tells what names this node from what names another. */
 export interface OwnAddresses {
   /** Whether a URI's host and port are this node's. */
   isOwnUri(uri: SipUri): boolean;
+  /** Whether that is one of this node's very addresses, and not a name, which other nodes may have as well. */
+  isOwnAddress(uri: SipUri): boolean;
   /** Whether a Via was put on by this node. */
   isOwnVia(via: Via): boolean;
 }
@@ -31,19 +36,23 @@ export function ownAddresses(
   machine: Iterable<string>,
   names: readonly SipName[] = [],
 ): OwnAddresses {
-  const own = new Set<string>();
+  const addresses = new Set<string>();
+  const named = new Set<string>();
   for (const { transport, address, port } of listening) {
     const hosts = isWildcard(address) ? [...machine, "localhost"] : [address];
-    for (const host of hosts) own.add(`${canonicalHost(host)} ${port}`);
+    for (const host of hosts) addresses.add(`${canonicalHost(host)} ${port}`);
     // A client that finds the port in the DNS need not name it.
     for (const name of names)
-      for (const at of [port, defaultPort(transport)]) own.add(`${canonicalHost(name.host)} ${name.port ?? at}`);
+      for (const at of [port, defaultPort(transport)]) named.add(`${canonicalHost(name.host)} ${name.port ?? at}`);
   }
-  const isOwn = (host: string, port: number): boolean => own.has(`${canonicalHost(host)} ${port}`);
+  const isOwn = (host: string, port: number, sets = [addresses, named]): boolean =>
+    sets.some((set) => set.has(`${canonicalHost(host)} ${port}`));
+  const portOf = (uri: SipUri): number => uri.port ?? defaultPort(transportOf(uri));
   // As the stack names the node towards other servers.
   const meshHost = `${self.toLowerCase()}.invalid`;
   return {
-    isOwnUri: (uri) => isOwn(uri.host, uri.port ?? defaultPort(transportOf(uri))),
+    isOwnUri: (uri) => isOwn(uri.host, portOf(uri)),
+    isOwnAddress: (uri) => isOwn(uri.host, portOf(uri), [addresses]),
     isOwnVia: ({ transport, host, port = defaultPort(transport) }) =>
       transport === "MESH" ? host === meshHost : isOwn(host, port),
   };

@@ -1,11 +1,13 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import type { RegisteredContact } from "../registrar/registered-contacts.ts";
+import type { RegisteredContact, RegisteredContacts } from "../registrar/registered-contacts.ts";
+import type { Timers } from "../runtime/timers.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import type { Flow, SipSessions } from "../sip/stack.ts";
-import type { UntilRegisteredComponents } from "./until-registered.ts";
-import { untilRegistered } from "./until-registered.ts";
+import { untilThere } from "./until-there.ts";
 
-export interface ReachedAgainComponents extends UntilRegisteredComponents {
+export interface ReachedAgainComponents {
+  readonly contacts: Pick<RegisteredContacts, "contactsOf" | "onRegistration">;
+  readonly timers: Timers;
   readonly stack: Pick<SipSessions, "hasClosed">;
 }
 
@@ -37,7 +39,8 @@ export function reachedAgain(
     // Where it listens is tried once: after that only the device itself knows when it is there.
     return connectionOf(flow) === undefined && connectionOf(closed) === undefined ? undefined : flow;
   };
-  return untilRegistered((user) => user === aor, look, components);
+  const { contacts, timers } = components;
+  return untilThere(look, (changed) => contacts.onRegistration((user) => user === aor && changed()), timers);
 }
 
 /** The connection that a flow names. */

@@ -1,41 +1,64 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
+import type { Timers } from "../runtime/timers.ts";
 import type { Flow } from "../sip/stack.ts";
 import type { AwayWaits } from "./away-waits.ts";
+import type { OtherEnd } from "./other-end.ts";
+import { untilThere } from "./until-there.ts";
 
 export interface ServerAheadComponents {
+  readonly isMember: (server: ServerId) => boolean;
+  readonly isLinked: (server: ServerId) => boolean;
   /** Waits for a moment until there is a link to a server of the domain, and says whether there is. */
   readonly untilLinked: (server: ServerId) => Promise<boolean>;
+  readonly timers: Timers;
   readonly waits: AwayWaits;
 }
 
+/** All that have left, or that only a Route names, wait as one. */
+const NO_MEMBER: Flow = { transport: "MESH", server: "" as ServerId };
+
 /**
  * The server of the mesh to which a request within a session goes. While there is no link to it, as when it is restarted, the request waits: who hangs up does not
- * do it again, and the other end would stay in the call.
+ * do it again, and the other end would stay in the call. If the client at the other end comes to another server meanwhile, or is there already, it goes there.
  */
 export class ServerAhead {
   readonly #to: Extract<Flow, { transport: "MESH" }>;
+  readonly #end: OtherEnd | undefined;
   readonly #components: ServerAheadComponents;
   #isRepeated = false;
 
-  constructor(to: Extract<Flow, { transport: "MESH" }>, components: ServerAheadComponents) {
+  /** @param end the client at the other end, where the way says who that is */
+  constructor(to: Extract<Flow, { transport: "MESH" }>, end: OtherEnd | undefined, components: ServerAheadComponents) {
     this.#to = to;
+    this.#end = end;
     this.#components = components;
   }
 
   async flow(): Promise<Flow> {
-    await this.#isLinked();
-    return this.#to;
+    if (this.#components.isLinked(this.#to.server)) return this.#to;
+    return (await this.#wait(() => this.#end?.here() ?? this.#end?.elsewhere(this.#to.server))) ?? this.#to;
   }
 
   /** Where a request goes on, once, that was on its way when the link broke: to a server that has it, it is a retransmission. */
   async again(): Promise<Flow | undefined> {
     if (this.#isRepeated) return undefined;
     this.#isRepeated = true;
-    return (await this.#isLinked()) ? this.#to : undefined;
+    return this.#wait(() => undefined);
   }
 
-  async #isLinked(): Promise<boolean> {
-    const { waits, untilLinked } = this.#components;
-    return (await waits.wait(this.#to, () => untilLinked(this.#to.server))) === true;
+  /** @param instead where the request may go as well */
+  #wait(instead: () => Flow | undefined): Promise<Flow | undefined> {
+    const { waits, timers, untilLinked, isMember } = this.#components;
+    let isLinked = false;
+    const listen = (changed: () => void): (() => void) => {
+      void untilLinked(this.#to.server).then((isUp) => {
+        isLinked = isUp;
+        changed();
+      });
+      return this.#end?.listen(changed) ?? (() => {});
+    };
+    return waits.wait(isMember(this.#to.server) ? this.#to : NO_MEMBER, () =>
+      untilThere(() => (isLinked ? this.#to : instead()), listen, timers),
+    );
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import { MESH_HOST } from "../federation/own-addresses.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
 import { parseContacts } from "../sip/message/contact.ts";
 import { eventTypeIn } from "../sip/message/event.ts";
@@ -11,9 +12,6 @@ import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { formatUri, parseUri } from "../sip/message/uri.ts";
 import { listenerOf } from "../sip/reachable-flow.ts";
 import type { Flow } from "../sip/stack.ts";
-
-/** Host of the URIs that name servers of the mesh, whose name is the user part: a peer id tells upper from lower case. */
-const MESH_HOST = "mesh.invalid";
 
 /** Between a token and what follows of who is in the session: no token has one. */
 const BEFORE_WHO = ".";

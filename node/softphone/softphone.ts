@@ -115,6 +115,11 @@ export class Softphone {
     return phone;
   }
 
+  /** Connects again after the connection was lost. @throws {Error} when the server cannot be reached */
+  reconnect(): Promise<void> {
+    return this.#agent.reconnect();
+  }
+
   /** Messages and socket errors that were of no use. */
   get faults(): number {
     return this.#faults;

@@ -175,6 +175,7 @@ export class SimulatedDomain {
         // Sessions, and what else goes to devices, are tested on real stacks: test/scenario/session.
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         replace: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        resume: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         proxy: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         follow: () => false,
         asked(incoming) {

@@ -14,7 +14,7 @@ const FOLDER = join(dirname(createRequire(import.meta.url).resolve("sip/package.
  * the others. The RFC says what is valid; what a server may still refuse, as requests to other domains, is its own affair.
  */
 const TABLE: Record<string, [status: number, why: string]> = {
-  wsinv: [481, "valid; its To tag names a dialog that there is not"],
+  wsinv: [407, "valid; within a dialog whose way another server has recorded, so it is challenged"],
   intmeth: [407, "valid; challenged: a method that the node does not know is for the user's devices"],
   esc01: [403, "valid; to another domain"],
   escnull: [401, "valid; a REGISTER is challenged"],

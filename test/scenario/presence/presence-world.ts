@@ -78,6 +78,7 @@ export class PresenceWorld {
         askRegistration: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         register: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         message: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
+        resume: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         replace: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         proxy: (incoming) => incoming.respond(createResponse(incoming.request, 501)),
         invite: (incoming) => incoming.respond(createResponse(incoming.request, 501)),

@@ -254,11 +254,13 @@ describe("a way into a session", function () {
     expect(await statusOf([toMesh, ofMesh, hers]), "the mesh, from without").to.equal(481);
     expect(await statusOf([]), "no way at all").to.equal(481);
     expect(await statusOf([mine, toMesh, ofMesh]), "half a way").to.equal(404);
-    expect(await statusOf([mine, toMesh, "<sip:nobody@mesh.invalid;lr>"]), "no such server").to.equal(480);
     expect(await statusOf(joes.routes, [["Max-Forwards", "0"]])).to.equal(483);
     expect(await statusOf(joes.routes, [["Max-Forwards", "x"]])).to.equal(400);
     expect(alice.methods()).to.deep.equal(["INVITE", "ACK"]);
     expect(await statusOf(joes.routes)).to.equal(200);
+    const byNobody = [mine, toMesh, "<sip:nobody@mesh.invalid;lr>"];
+    expect(await statusOf(byNobody), "a server that is gone: to where the other end is").to.equal(200);
+    expect(alice.methods()).to.deep.equal(["INVITE", "ACK", "INFO", "INFO"]);
     const stray = joe.dialogOf(
       joe.invitation(ALICE),
       createResponse(joe.invitation(ALICE), 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),

@@ -1,8 +1,10 @@
 import { expect } from "chai";
+import { parseAor } from "../../../dht-schema/aor.ts";
 import type { ImInvitation, ImSession } from "../../../node/softphone/im-session.ts";
 import type { SoftphoneTransport } from "../../../node/softphone/softphone.ts";
 import { Softphone } from "../../../node/softphone/softphone.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { DOMAIN, SessionWorld } from "./session-world.ts";
 
 const ALICE = `sip:alice@${DOMAIN}`;
@@ -20,8 +22,9 @@ describe("SIP.js clients in sessions of instant messages (MSRP)", function () {
   });
   after(() => world.stop());
 
-  async function open(user: string, server: number, transport: SoftphoneTransport): Promise<Softphone> {
-    const { port } = world.sides[server]!.stack.listening().find((each) => each.transport === transport)!;
+  async function open(user: string, server: number, transport: SoftphoneTransport, by?: number): Promise<Softphone> {
+    const own = world.sides[server]!.stack.listening().find((each) => each.transport === transport)!;
+    const port = by ?? own.port;
     const phone = await Softphone.open({
       aor: `sip:${user}@${DOMAIN}`,
       server: { transport, host: "127.0.0.1", port },
@@ -53,6 +56,34 @@ describe("SIP.js clients in sessions of instant messages (MSRP)", function () {
       await answered.close();
       await session.ended;
       await answered.ended;
+    });
+  }
+
+  for (const closes of ["who has stayed", "who has moved"] as const) {
+    it(`end their session at both ends when one has come to another server meanwhile, and ${closes} hangs up`, async () => {
+      const at = (server: number) =>
+        world.sides[server]!.stack.listening().find(({ transport }) => transport === "WS")!;
+      // A name in the DNS, or a balancer of load.
+      const behind = { ...at(1) };
+      const relay = await startTcpRelay(behind);
+      try {
+        const joe = await open("joe", 0, "TCP");
+        const alice = await open("alice", 1, "WS", relay.port);
+        const accepted = Promise.withResolvers<ImSession>();
+        alice.onInvitation((invitation) => void invitation.accept().then(accepted.resolve, accepted.reject));
+        const session = (await joe.openSession(ALICE)) as ImSession;
+        const answered = await accepted.promise;
+        Object.assign(behind, at(0));
+        await relay.cut();
+        await alice.reconnect();
+        expect((await alice.register()).status).to.equal(200);
+        expect(world.sides[0]!.registrar.registrationsOf(parseAor(ALICE))).to.have.lengthOf(1);
+        await (closes === "who has stayed" ? session : answered).close();
+        await session.ended;
+        await answered.ended;
+      } finally {
+        await relay.stop();
+      }
     });
   }
 

@@ -43,6 +43,23 @@ describe("examination of a request at the edge", () => {
     expect(statusOf(request("NOTIFY", "sip:anything@10.0.0.1"))).to.deep.equal({ kind: "dialog" });
   });
 
+  it("knows what is of a session whose way another server has recorded, and where its device is meant", () => {
+    const within = (method: string, { uri = "sip:bob@192.0.2.1:5070", to = `<${BOB}>;tag=2`, route = "" } = {}) =>
+      request(method, uri, { to, headers: [["Route", route || "<sip:TOKEN@192.0.2.9;lr>"]] });
+    for (const method of ["INVITE", "BYE", "INFO", "UPDATE", "REFER", "MESSAGE", "OPTIONS"])
+      expect(examine(within(method)), method).to.deep.include({ method: "other", target: { kind: "contact" } });
+    for (const [why, message] of [
+      ["of no session", within("PUBLISH")],
+      ["by a way of this node's, which did not lead anywhere", within("BYE", { route: "<sip:T@127.0.0.1;lr>" })],
+      ["by the mesh, from without", within("BYE", { route: "<sip:12D3@mesh.invalid;lr>" })],
+      ["to this node itself", within("BYE", { uri: "sip:127.0.0.1" })],
+      ["without any way", request("BYE", "sip:bob@192.0.2.1:5070", { to: `<${BOB}>;tag=2` })],
+    ] as const)
+      expect(statusOf(message), why).to.be.oneOf([403, 481]);
+    expect(statusOf(within("INVITE", { to: `<${BOB}>` })), "outside of sessions").to.equal(403);
+    expect(examine(within("BYE"), { fromServer: true }), "of a server").to.deep.include({ status: 481 });
+  });
+
   it("believes in a SIPS address only what came by a secure transport (RFC 3261 §26.2.2)", () => {
     const message = request("MESSAGE", "sips:bob@example.com");
     expect(examine(message)).to.deep.include({ kind: "refused", status: 403 });

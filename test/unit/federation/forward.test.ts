@@ -108,8 +108,9 @@ describe("what can be read of an answer", () => {
 
   it("is how many hops are left", () => {
     const hops = (text: string) => maxForwardsOf(request("MESSAGE", BOB, { headers: [["Max-Forwards", text]] }));
-    expect([hops(" 7 "), hops("0"), hops("256"), hops("-1"), hops("")]).to.deep.equal([
+    expect([hops(" 7 "), hops("0068"), hops("0"), hops("256"), hops("-1"), hops("")]).to.deep.equal([
       7,
+      68,
       0,
       undefined,
       undefined,

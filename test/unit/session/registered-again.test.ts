@@ -1,8 +1,12 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { NO_BALLOT } from "../../../dht-schema/ballot.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { OwnerChange } from "../../../node/federation/locator.ts";
 import type { RegisteredContact, Registration } from "../../../node/registrar/registered-contacts.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { AwayWaits } from "../../../node/session/away-waits.ts";
+import { OtherEnd } from "../../../node/session/other-end.ts";
 import { RegisteredAgain } from "../../../node/session/registered-again.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import type { Flow } from "../../../node/sip/stack.ts";
@@ -30,9 +34,9 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
   const time = new VirtualTime();
   let contacts = registered;
   const listeners = new Set<(aor: Aor) => void>();
-  const way = { of: "session", towards, isOfEnds: true, isTowards: (aor: Aor) => aor === BOB } as const;
-  const device = new RegisteredAgain({ ...request("INFO", end), uri: URI }, way, {
-    waits: new AwayWaits(),
+  let changed: ((change: OwnerChange) => void) | undefined;
+  const stack = { hasClosed: (each: Flow) => "connection" in each && each.connection === "gone" };
+  const other = new OtherEnd({ ...request("INFO", end), uri: URI }, (aor) => aor === BOB, {
     contacts: {
       contactsOf: (aor) => (aor === BOB ? contacts : [{ uri: URI, flow: flow("carol's") }]),
       usersAt: (contact) => ({ same: contacts.some((each) => each.uri === contact) ? [CAROL, BOB] : [], near: [] }),
@@ -42,14 +46,23 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
         return () => void listeners.delete(listen);
       },
     },
-    stack: { hasClosed: (each) => "connection" in each && each.connection === "gone" },
-    timers: time,
+    locator: {
+      self: "one" as ServerId,
+      watch(_aor, listener) {
+        changed = listener;
+        return { close: () => (changed = undefined) };
+      },
+    },
+    stack,
   });
+  const device = new RegisteredAgain(other, towards, { stack, timers: time, waits: new AwayWaits() });
+  const comesTo = (server: string) => changed?.({ kind: "owner", server: server as ServerId, epoch: NO_BALLOT });
+  const isWatched = () => changed !== undefined;
   const registers = (...now: readonly RegisteredContact[]): void => {
     contacts = now;
     for (const listener of listeners) listener(BOB);
   };
-  return { time, device, registers, listeners };
+  return { time, device, registers, listeners, comesTo, isWatched };
 }
 
 const uri = URI;
@@ -90,6 +103,16 @@ describe("the client to which a request within a session goes", () => {
       flow("gone"),
     );
     expect(listeners.size).to.equal(0);
+  });
+
+  it("may come to another server instead, and is then reached there", async () => {
+    const { device, comesTo, isWatched, time } = withinSession("callee");
+    const found = Promise.resolve(device.flow(flow("gone")));
+    comesTo("one");
+    await time.advance(1000);
+    comesTo("two");
+    expect(await found).to.deep.equal({ transport: "MESH", server: "two" });
+    expect(isWatched()).to.equal(false);
   });
 
   it("is not waited for where it can be called", () => {

@@ -20,10 +20,16 @@ function ahead(isUp: boolean, waits = new AwayWaits()) {
     return () => void links.listeners.delete(listener);
   };
   const untilLinked = createLinkWait({ isUp: links.isUp, onUp }, time, awayMs);
+  const components = { untilLinked, isLinked: links.isUp, isMember: () => true, timers: time };
   const linked = (server: ServerId): void => {
     for (const listener of links.listeners) listener(server);
   };
-  return { time, linked, request: new ServerAhead(TO, { untilLinked, waits }), listeners: links.listeners };
+  return {
+    time,
+    linked,
+    request: new ServerAhead(TO, undefined, { ...components, waits }),
+    listeners: links.listeners,
+  };
 }
 
 describe("the server to which a request within a session goes", () => {

@@ -16,7 +16,8 @@ describe("a request within a session", () => {
       self: SELF,
       tokens: createFlowTokens(new Uint8Array(32)),
       counters: createCounters(),
-      untilLinked: () => Promise.resolve(true),
+      isMember: () => true,
+      isLinked: () => true,
       stack: {
         send: (sent) => Promise.resolve(createResponse(sent, 503, { headers: [["Retry-After", "5"]] })),
       } as Partial<SessionProxyComponents["stack"]> as SessionProxyComponents["stack"],

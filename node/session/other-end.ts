@@ -1,0 +1,89 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { tryParseAor } from "../../dht-schema/aor.ts";
+import type { ServerId } from "../../dht-schema/roster.ts";
+import type { Locator } from "../federation/locator.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
+import { areSameUris } from "../sip/message/uri.ts";
+import { listenerOf } from "../sip/reachable-flow.ts";
+import type { Flow, SipSessions } from "../sip/stack.ts";
+
+export interface OtherEndComponents {
+  readonly contacts: Pick<RegisteredContacts, "contactsOf" | "usersAt" | "onRegistration">;
+  readonly locator: Pick<Locator, "self" | "watch">;
+  readonly stack: Pick<SipSessions, "hasClosed">;
+}
+
+/**
+ * The client to which a request within a session goes, where it has registered since the way of the session was recorded: clients whose connection is lost, or whose
+ * address has changed, do so, here or at another server. Only devices of the user are looked for to whom that way leads: so the other end chooses nobody else by what it writes
+ * in Request-URI and To, and nobody gets what is another's by registering the same Contact.
+ * @see RFC 3261 §12.2.1.1; RFC 5626 §5.3
+ */
+export class OtherEnd {
+  readonly #components: OtherEndComponents;
+  readonly #named: Aor | undefined;
+  readonly #uri: string;
+  readonly #isTowards: (aor: Aor) => boolean;
+  #owner: ServerId | undefined;
+
+  /**
+   * @param isTowards whether the way leads to a device of this user
+   * @throws {SipParseError}
+   */
+  constructor({ uri, headers }: SipRequest, isTowards: (aor: Aor) => boolean, components: OtherEndComponents) {
+    this.#components = components;
+    this.#named = tryParseAor(parseNameAddr(headers.get("To") ?? "").uri);
+    this.#uri = uri;
+    this.#isTowards = isTowards;
+  }
+
+  /** The user whom To names, if the way leads to them. It may name an alias, or the Contact by which a device was called. */
+  get user(): Aor | undefined {
+    return this.#named !== undefined && this.#isTowards(this.#named) ? this.#named : undefined;
+  }
+
+  /** Where it is registered here. */
+  here(): Flow | undefined {
+    const { contacts, stack } = this.#components;
+    const named = this.#named === undefined ? [] : [this.#named];
+    const users = [...named, ...contacts.usersAt(this.#uri).same].filter(this.#isTowards);
+    for (const { uri, flow, path } of users.flatMap((aor) => contacts.contactsOf(aor))) {
+      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.#uri)) continue;
+      // The rest of Route is what the other end wrote, and says nothing of where this one listens.
+      if (!stack.hasClosed(flow)) return { ...flow, calledAt: listenerOf(uri, flow, []) ?? null };
+    }
+    return undefined;
+  }
+
+  /** The server at which its user is, as far as that has been heard since {@link listen}. @param than not that one */
+  elsewhere(than: ServerId = this.#components.locator.self): Flow | undefined {
+    const server = this.#owner;
+    const isHere = server === this.#components.locator.self;
+    return server === undefined || server === than || isHere ? undefined : { transport: "MESH", server };
+  }
+
+  /** Tells when it may have registered here. Returns how to end that. */
+  listenHere(changed: () => void): () => void {
+    const isIts = (aor: Aor, uri: string) => aor === this.#named || uri === this.#uri;
+    return this.#components.contacts.onRegistration((aor, { uri }) => isIts(aor, uri) && changed());
+  }
+
+  /** Tells when it may have registered here, or its user have come to another server. Returns how to end that. */
+  listen(changed: () => void): () => void {
+    const { locator } = this.#components;
+    const { user } = this;
+    const endHere = this.listenHere(changed);
+    const watch =
+      user &&
+      locator.watch(user, (change) => {
+        this.#owner = change.kind === "owner" ? change.server : undefined;
+        changed();
+      });
+    return () => {
+      endHere();
+      watch?.close();
+    };
+  }
+}

@@ -1,0 +1,280 @@
+import { tryParseAor } from "../../dht-schema/aor.ts";
+import { AORTA_CONTACT, stripAortaHeaders } from "../federation/aorta-headers.ts";
+import { stripCredentials } from "../federation/challenges.ts";
+import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
+import { fromDevice, isSameFlow, localFailure, maxForwardsOf } from "../federation/forward.ts";
+import { fromServer } from "../federation/route-to-owner.ts";
+import { SESSION_METHODS } from "../federation/session-methods.ts";
+import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
+import { createResponse } from "../sip/message/build.ts";
+import { eventTypeIn } from "../sip/message/event.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { parseNameAddr } from "../sip/message/name-addr.ts";
+import type { Flow, IncomingRequest, PeerReach, SipSessions, SipStack } from "../sip/stack.ts";
+import { flowKey } from "../sip/transaction/by-flow.ts";
+import { AwayWaits } from "./away-waits.ts";
+import type { OtherEndComponents } from "./other-end.ts";
+import { OtherEnd } from "./other-end.ts";
+import { followed, isTooLarge } from "./passing-on.ts";
+import type { RegisteredAgainComponents } from "./registered-again.ts";
+import { RegisteredAgain } from "./registered-again.ts";
+import type { ServerAheadComponents } from "./server-ahead.ts";
+import { ServerAhead } from "./server-ahead.ts";
+import type { SessionRoutes, Way } from "./session-routes.ts";
+import { dialogTag } from "./session-routes.ts";
+import { untilThere } from "./until-there.ts";
+
+export interface WithinSessionComponents
+  extends OtherEndComponents, Pick<ServerAheadComponents, "isMember" | "isLinked" | "untilLinked"> {
+  readonly stack: Pick<SipStack, "send"> & SipSessions;
+  readonly routes: SessionRoutes;
+  /** Of the credentials that are for this server. */
+  readonly realm: string;
+  readonly timers: Timers;
+  readonly counters: Counters;
+}
+
+/**
+ * Of these devices show people who From says they are of, as outside of sessions, where it has been proven: so it has to be who began or answered the session.
+ * What carries the session itself may name another (RFC 4916 §4), and is not to fail for a name.
+ */
+const SHOWN: ReadonlySet<string> = new Set(["MESSAGE", "REFER"]);
+
+/**
+ * What belongs to a session: it goes the way that was recorded when the session began, or where that does not lead to the other end any more, to the device by its user and Contact.
+ */
+export class WithinSession {
+  readonly #components: WithinSessionComponents;
+  readonly #routes: SessionRoutes;
+  readonly #away: RegisteredAgainComponents & ServerAheadComponents;
+
+  constructor(components: WithinSessionComponents) {
+    this.#components = components;
+    this.#routes = components.routes;
+    this.#away = { ...components, waits: new AwayWaits() };
+  }
+
+  /** Takes a request that belongs to a session which this server has passed on, or which another server brings to a device here; false when it is none. @throws {SipParseError} */
+  follow(incoming: IncomingRequest): boolean {
+    const { request, flow } = incoming;
+    const { headers } = request;
+    // RFC 3261 §9.2: a CANCEL belongs to its INVITE, not to a session, and the stack has found none.
+    if (request.method === "CANCEL" || dialogTag(headers, "To") === undefined) return false;
+    if (!this.#routes.isRecorded(headers, flow)) {
+      if (this.#arrived(incoming)) return true;
+      if (request.method === "ACK" && headers.has("Route") && this.#isOfSender(incoming)) this.resume(incoming);
+      return false;
+    }
+    const refuse = (status: number) => incoming.respond(createResponse(request, status));
+    const way = this.#routes.wayOf(headers);
+    if (!mayGo(request, way)) {
+      this.#components.counters.add("session.refused");
+      refuse(403);
+      return true;
+    }
+    const maxForwards = maxForwardsOf(request);
+    if (maxForwards === undefined) refuse(400);
+    else if (maxForwards === 0) refuse(483);
+    else if (isTooLarge(request)) refuse(413);
+    else {
+      const onward = toNext(request, maxForwards - 1, this.#components.realm);
+      if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
+      this.#pass(incoming, onward, way, refuse);
+    }
+    return true;
+  }
+
+  #pass(incoming: IncomingRequest, request: SipRequest, way: Way, refuse: (status: number) => void): void {
+    const { counters } = this.#components;
+    const next = this.#routes.follow(request.headers);
+    // Its way leads here and no further: the client has left out a part of it.
+    if (next === undefined) return refuse(404);
+    counters.add("session.followed");
+    const end = way.of === "session" ? new OtherEnd(request, way.isTowards, this.#components) : undefined;
+    const ahead = this.#whoIsAhead(next, way, end);
+    const followedOn = { ...begun(incoming, refuse), request, ahead };
+    const pass = (to: Flow): void => {
+      if (end === undefined || isSameWay(to, next)) this.#passTo(to, followedOn);
+      else this.#passBy(to, end, followedOn);
+    };
+    const to = ahead?.flow(next) ?? next;
+    if (to instanceof Promise) void to.then(pass);
+    else pass(to);
+  }
+
+  #whoIsAhead(next: Flow, way: Way, end: OtherEnd | undefined): Followed["ahead"] {
+    if (next.transport === "MESH") return new ServerAhead(next, end, this.#away);
+    return way.of === "session" && end ? new RegisteredAgain(end, way.towards, this.#away) : undefined;
+  }
+
+  /**
+   * A request of a user who has shown who they are, within a session whose way does not lead through this server: their client has come from another one, which may be gone. It goes
+   * to the device of the user in To whose Contact is its Request-URI, on whatever server, and waits for it for a moment. @throws {SipParseError}
+   */
+  resume(incoming: IncomingRequest): void {
+    const { realm } = this.#components;
+    const { request, flow } = incoming;
+    const refuse = (status: number) => incoming.respond(createResponse(request, status));
+    const maxForwards = maxForwardsOf(request) ?? 0;
+    if (isTooLarge(request)) return refuse(413);
+    if (maxForwards === 0) return refuse(483);
+    const onward = toNext(request, maxForwards - 1, realm);
+    stripAssertions(onward.headers);
+    const user = tryParseAor(parseNameAddr(request.headers.get("To") ?? "").uri);
+    if (user === undefined || dialogTag(request.headers, "To") === undefined) return refuse(481);
+    const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
+    const followedOn = { ...begun(incoming, refuse), request: onward, ahead: undefined };
+    void this.#until(
+      flow,
+      () => end.here() ?? end.elsewhere(),
+      (changed) => end.listen(changed),
+    ).then((to) => (to ? this.#passBy(to, end, followedOn) : refuse(480)));
+  }
+
+  /** What another server brings to the one device of a user of this server that has the session; false when it is no such request. */
+  #arrived(incoming: IncomingRequest): boolean {
+    const { request, flow } = incoming;
+    const contact = request.headers.get(AORTA_CONTACT);
+    const user = tryParseAor(request.uri);
+    if (flow.transport !== "MESH" || contact === undefined || user === undefined) return false;
+    if (!SESSION_METHODS.has(request.method)) return false;
+    const refuse = (status: number) => incoming.respond(createResponse(request, status));
+    const onward = { ...request, uri: contact, headers: request.headers.clone() };
+    stripAortaHeaders(onward.headers);
+    stripAssertions(onward.headers);
+    const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
+    const followedOn = { ...begun(incoming, refuse), request: onward, ahead: undefined };
+    // The other server may have heard that this one has the user before it has itself.
+    void this.#until(
+      flow,
+      () => end.here(),
+      (changed) => end.listenHere(changed),
+    ).then((to) => (to ? this.#passTo(to, followedOn) : refuse(480)));
+    return true;
+  }
+
+  #until(
+    from: Flow,
+    look: () => Flow | undefined,
+    listen: (changed: () => void) => () => void,
+  ): Promise<Flow | undefined> {
+    const { waits, timers } = this.#away;
+    return waits.wait(from, () => untilThere(look, listen, timers));
+  }
+
+  /** To where its other end is now, to which the way that was recorded does not lead: to another server as for one device of its user. */
+  #passBy(to: Flow, end: OtherEnd, followedOn: Followed): void {
+    this.#components.counters.add("session.resumed");
+    const { request } = followedOn;
+    const headers = request.headers.clone();
+    headers.delete("Route");
+    const isElsewhere = to.transport === "MESH" && end.user !== undefined;
+    const onward = isElsewhere
+      ? { ...request, uri: end.user, headers: headers.set(AORTA_CONTACT, request.uri) }
+      : { ...request, headers };
+    this.#passTo(to, { ...followedOn, request: onward, ahead: undefined });
+  }
+
+  /** Whether a client whom From names has registered by the very flow by which an ACK comes: it cannot be asked for a digest. @see RFC 3261 §22.1 */
+  #isOfSender({ request, flow }: IncomingRequest): boolean {
+    const sender = tryParseAor(parseNameAddr(request.headers.get("From") ?? "").uri);
+    const contacts = sender === undefined ? [] : this.#components.contacts.contactsOf(sender);
+    return contacts.some((contact) => isSameFlow(contact.flow, flow));
+  }
+
+  #passTo(to: Flow, { incoming, request, ahead, refuse, cancelled }: Followed): void {
+    const { stack } = this.#components;
+    if (request.method === "ACK") return stack.acknowledge(request, to);
+    // The server at the other end has looked at what its client said.
+    const relay = (response: SipResponse) =>
+      incoming.respond(to.transport === "MESH" ? fromServer(response) : fromDevice(response));
+    const { signal } = cancelled;
+    const givenUp = (): void => refuse(487);
+    const reach: PeerReach | undefined = ahead && {
+      // Who has given up is not to wait for a device that is away; should that come, it hears of it.
+      reachedAgain: async (closed) => {
+        if (signal.aborted) givenUp();
+        signal.addEventListener("abort", givenUp);
+        const flow = await ahead.again(closed);
+        signal.removeEventListener("abort", givenUp);
+        return flow;
+      },
+    };
+    const answer =
+      request.method === "INVITE"
+        ? stack.invite(request, to, { ...followed(incoming, relay, cancelled), ...reach })
+        : stack.send(request, to, reach);
+    void answer.then((response) => {
+      if (signal.aborted && localFailure(response) !== undefined) return givenUp();
+      switch (localFailure(response)) {
+        case "timed-out":
+          return refuse(408);
+        case "not-sent":
+        case "cut-off":
+          // RFC 5626 §5.3: the connection of that client is gone. From a server of the mesh the link is.
+          return refuse(to.transport === "MESH" ? 480 : 430);
+        case undefined:
+          return relay(response);
+      }
+    });
+  }
+}
+
+/** A request within a session, on its way through this server. */
+interface Followed {
+  readonly incoming: IncomingRequest;
+  readonly request: SipRequest;
+  /** Who may be away for a moment. */
+  readonly ahead: Pick<RegisteredAgain, "flow" | "again"> | undefined;
+  readonly refuse: (status: number) => void;
+  readonly cancelled: AbortController;
+}
+
+function begun(
+  incoming: IncomingRequest,
+  refuse: (status: number) => void,
+): Pick<Followed, "incoming" | "refuse" | "cancelled"> {
+  const cancelled = new AbortController();
+  // While it waits nobody else has it.
+  incoming.onCancel((reason) => {
+    cancelled.abort(reason);
+    refuse(487);
+  });
+  return { incoming, refuse, cancelled };
+}
+
+/** Whether two ways are by the same server, or both to a client of this one. */
+function isSameWay(a: Flow, b: Flow): boolean {
+  return a.transport === "MESH" || b.transport === "MESH" ? flowKey(a) === flowKey(b) : true;
+}
+
+/** Whether a request is of what made its way. */
+function mayGo(request: SipRequest, way: Way): boolean {
+  const { method } = request;
+  const isOfSubscription = method === "NOTIFY" || method === "SUBSCRIBE";
+  switch (way.of) {
+    case "session":
+      return isOfSession(request) && (way.isOfEnds || !SHOWN.has(method));
+    case "subscription":
+      return way.only === undefined ? isOfSubscription : method === way.only;
+    case "unknown":
+      return isOfSubscription || isOfSession(request);
+  }
+}
+
+/**
+ * A NOTIFY or SUBSCRIBE is only where it is about what becomes of a REFER: some devices obey others, such as `check-sync`, without having
+ * subscribed. @see RFC 3515 §2.4.4
+ */
+function isOfSession({ method, headers }: SipRequest): boolean {
+  return method === "NOTIFY" || method === "SUBSCRIBE" ? eventTypeIn(headers) === "refer" : SESSION_METHODS.has(method);
+}
+
+/** The copy that goes on: credentials for this server stay here. */
+function toNext(request: SipRequest, maxForwards: number, realm: string): SipRequest {
+  const headers = request.headers.clone();
+  headers.set("Max-Forwards", String(maxForwards));
+  stripCredentials(headers, realm);
+  return { ...request, headers };
+}

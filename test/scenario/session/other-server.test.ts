@@ -1,0 +1,166 @@
+import { expect } from "chai";
+import { eventually } from "../../helpers/eventually.ts";
+import { session } from "./calls.ts";
+import { Agent, SessionWorld } from "./session-world.ts";
+
+/** A client that cannot be called, as one behind a WebSocket or a NAT, with the same Contact wherever it connects. */
+class Unreachable extends Agent {
+  override get contact(): string {
+    return "sip:device@client.invalid;transport=tcp";
+  }
+}
+
+describe("a client that comes to another server within a session", function () {
+  this.timeout(60_000);
+  let world: SessionWorld;
+  let joe: Agent;
+  let alice: Agent;
+  const clients: Agent[] = [];
+
+  before(async () => {
+    world = await SessionWorld.of(3, [], [], "digest");
+  });
+  beforeEach(async () => {
+    joe = await world.registered("joe", 0);
+    alice = await at(1);
+  });
+  afterEach(async () => {
+    for (const client of [...clients.splice(0), joe]) {
+      await client.register(0);
+      await client.stop();
+    }
+    await world.endAgents();
+  });
+  after(() => world.stop());
+
+  /** Alice's client, connected to a server and registered there. */
+  async function at(server: number, user = "alice"): Promise<Agent> {
+    const { port } = world.sides[server]!.stack.listening().find(({ transport }) => transport === "TCP")!;
+    const client = new Unreachable(user, { transport: "TCP", address: "127.0.0.1", port });
+    await client.start();
+    expect((await client.register()).status).to.equal(200);
+    clients.push(client);
+    return client;
+  }
+
+  async function gone(client: Agent): Promise<void> {
+    clients.splice(clients.indexOf(client), 1);
+    await client.stop();
+  }
+
+  for (const calls of ["joe", "alice"] as const) {
+    const talk = () => (calls === "joe" ? session(joe, alice) : session(alice, joe));
+
+    it(`is reached there by what belongs to the session, when ${calls} has called`, async () => {
+      const { callers, callees } = await talk();
+      const joes = calls === "joe" ? callers : callees;
+      await gone(alice);
+      const there = await at(2);
+      expect((await joes.send("INFO")).status).to.equal(200);
+      expect((await joe.send(joes.request("INVITE"))).status).to.equal(200);
+      joes.ack();
+      await eventually(() => there.methods().includes("ACK"), "the ACK");
+      expect((await joes.send("BYE")).status).to.equal(200);
+      expect(there.methods()).to.deep.equal(["INFO", "INVITE", "ACK", "BYE"]);
+    });
+
+    it(`reaches the other end from there, when ${calls} has called`, async () => {
+      const { callers, callees } = await talk();
+      const alices = calls === "joe" ? callees : callers;
+      await gone(alice);
+      const there = await at(2);
+      joe.received.splice(0);
+      expect((await there.call(alices.request("INFO"))).status).to.equal(200);
+      expect((await there.call(alices.request("INVITE"))).status).to.equal(200);
+      there.stack.acknowledge(alices.request("ACK"), there.server);
+      await eventually(() => joe.methods().includes("ACK"), "the ACK");
+      expect((await there.call(alices.request("BYE"))).status).to.equal(200);
+      expect(joe.methods()).to.deep.equal(["INFO", "INVITE", "ACK", "BYE"]);
+      const { headers } = joe.received[0]!.request;
+      for (const field of ["Aorta-Contact", "P-Asserted-Identity", "Route", "Proxy-Authorization"])
+        expect(headers.has(field), field).to.equal(false);
+    });
+  }
+
+  it("is waited for while it is on its way", async () => {
+    const { callers: joes } = await session(joe, alice);
+    await gone(alice);
+    const info = joes.send("INFO");
+    const there = await at(2);
+    expect((await info).status).to.equal(200);
+    expect(there.methods()).to.deep.equal(["INFO"]);
+  });
+
+  it("may come to the server of the other end, which may go to another one", async () => {
+    const { callers: joes, callees: alices } = await session(joe, alice);
+    await gone(alice);
+    const there = await at(0);
+    expect((await joes.send("INFO")).status).to.equal(200);
+    const elsewhere = await world.agent("joe", 1);
+    expect((await elsewhere.register()).status).to.equal(200);
+    expect((await there.call(alices.request("BYE"))).status, "of a device that is not there").to.equal(480);
+    expect((await joe.register()).status).to.equal(200);
+    expect((await there.call(alices.request("BYE"))).status).to.equal(200);
+    expect(joe.methods()).to.deep.equal(["BYE"]);
+  });
+
+  it("has to show who it is, and reaches nobody but a device of the user in To, by its Contact", async () => {
+    const { callees: alices } = await session(joe, alice);
+    await gone(alice);
+    const there = await at(2);
+    joe.received.splice(0);
+    expect((await there.send(alices.request("BYE"))).status, "without a password").to.equal(407);
+    const barry = await at(2, "barry");
+    expect((await barry.call(alices.request("BYE"))).status, "as somebody else").to.equal(403);
+    const status = async (method: string, changes: Parameters<typeof alices.request>[1]) =>
+      (await there.call(alices.request(method, changes))).status;
+    expect(await status("BYE", { routes: [] }), "no way at all").to.equal(481);
+    expect(await status("BYE", { target: "sip:joe@192.0.2.7" }), "a Contact of nobody").to.equal(480);
+    for (const method of ["SUBSCRIBE", "NOTIFY", "UNHEARD-OF"])
+      expect(await status(method, { headers: [["Event", "check-sync"]] }), method).to.be.oneOf([403, 481, 489]);
+    expect(joe.methods()).to.deep.equal([]);
+    const ack = alices.request("ACK");
+    barry.stack.acknowledge(ack, barry.server);
+    expect(await status("INFO", {})).to.equal(200);
+    expect(joe.methods()).to.deep.equal(["INFO"]);
+  });
+});
+
+describe("a session of clients whose server is gone", function () {
+  this.timeout(90_000);
+  let world: SessionWorld;
+
+  beforeEach(async () => {
+    world = await SessionWorld.of(3);
+  });
+  afterEach(() => world.stop());
+
+  async function at(user: string, server: number): Promise<Agent> {
+    const { port } = world.sides[server]!.stack.listening().find(({ transport }) => transport === "TCP")!;
+    const client = new Unreachable(user, { transport: "TCP", address: "127.0.0.1", port });
+    await client.start();
+    let status = 0;
+    // Until the leases of a server that is gone are over.
+    for (let tries = 0; status !== 200 && tries < 20; tries++) ({ status } = await client.register());
+    expect(status).to.equal(200);
+    return client;
+  }
+
+  it("goes on, and ends at both ends, when they have come to others", async () => {
+    const joe = await at("joe", 0);
+    const [alice, barry] = [await at("alice", 1), await at("barry", 1)];
+    const one = await session(joe, alice);
+    alice.received.splice(0);
+    const other = await session(barry, alice);
+    await world.cutOff(1);
+    for (const client of [alice, barry]) await client.stop();
+    const [aliceThere, barryThere] = [await at("alice", 2), await at("barry", 0)];
+    expect((await one.callers.send("INFO")).status, "over a way that leads by the server").to.equal(200);
+    expect((await aliceThere.send(one.callees.request("BYE"))).status).to.equal(200);
+    expect((await barryThere.send(other.callers.request("INFO"))).status, "where it was the only one").to.equal(200);
+    expect((await aliceThere.send(other.callees.request("BYE"))).status).to.equal(200);
+    expect(aliceThere.methods()).to.deep.equal(["INFO", "INFO"]);
+    expect([joe.methods(), barryThere.methods()]).to.deep.equal([["BYE"], ["BYE"]]);
+    for (const client of [joe, aliceThere, barryThere]) await client.stop();
+  });
+});
