@@ -57,6 +57,11 @@ export const limits = {
     reservedRequests: 1_000,
     /** An event loop that is so late, so often in a row, has more to do than it can: a growing share of the requests that begin something gets 503 with Retry-After. */
     overload: { sampleMs: 100, lateMs: 300, samples: 3 },
+    /**
+     * An INVITE of another server goes on ringing for as long after the link to it has broken, unless it is repeated: links are closed after two seconds of silence, and mostly soon made
+     * again. A server that is there repeats it then, within `limits.session.awayMs`; one that is gone has callers who hear nothing any more.
+     */
+    repeatedWithinMs: 10_000,
     /** Server transactions in memory, the answered ones kept for retransmissions included, at about 1 KiB each. Beyond, 503 with Retry-After. */
     serverTransactions: 200_000,
     /** Requests sent, or waiting to be, and not yet answered. One destination may have as many as are free, so that a silent one takes nothing from the others; beyond, a local 503. */

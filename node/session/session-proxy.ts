@@ -69,12 +69,15 @@ class Proxy implements SessionProxy {
     this.#calls = new RingingCalls(components.timers);
     this.#routes = new SessionRoutes(components);
     this.#within = new WithinSession({ ...components, routes: this.#routes });
+    const linkedAgain = async (to: Flow) =>
+      to.transport === "MESH" && (await components.untilLinked(to.server)) ? to : undefined;
     const toServer = (request: SipRequest, to: Flow, from: Flow) => this.#routes.recorded(request, from, to);
     const toDevice = ({ request, aor, device }: Branch, from: Flow) =>
       this.#routes.recorded(request, from, device.flow, aor);
     this.#invitations = createOwnerRouter({
       ...components,
-      send: (request, to, from, progress) => stack.invite(toServer(request, to, from), to, progress),
+      send: (request, to, from, progress) =>
+        stack.invite(toServer(request, to, from), to, { ...progress, reachedAgain: linkedAgain }),
       deliver: createInviteFork({
         ...components,
         invite: (branch, from, progress) => stack.invite(toDevice(branch, from), branch.device.flow, progress),

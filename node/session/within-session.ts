@@ -189,25 +189,15 @@ export class WithinSession {
     // The server at the other end has looked at what its client said.
     const relay = (response: SipResponse) =>
       incoming.respond(to.transport === "MESH" ? fromServer(response) : fromDevice(response));
-    const { signal } = cancelled;
-    const givenUp = (): void => refuse(487);
-    const reach: PeerReach | undefined = ahead && {
-      // Who has given up is not to wait for a device that is away; should that come, it hears of it.
-      reachedAgain: async (closed) => {
-        if (signal.aborted) givenUp();
-        signal.addEventListener("abort", givenUp);
-        const flow = await ahead.again(closed);
-        signal.removeEventListener("abort", givenUp);
-        return flow;
-      },
-    };
+    const reach: PeerReach | undefined = ahead && { reachedAgain: (closed) => ahead.again(closed) };
     const answer =
       request.method === "INVITE"
         ? stack.invite(request, to, { ...followed(incoming, relay, cancelled), ...reach })
         : stack.send(request, to, reach);
     void answer.then((response) => {
-      if (signal.aborted && localFailure(response) !== undefined) return givenUp();
-      switch (localFailure(response)) {
+      const failure = localFailure(response);
+      if (cancelled.signal.aborted && failure !== undefined) return refuse(487);
+      switch (failure) {
         case "timed-out":
           return refuse(408);
         case "not-sent":

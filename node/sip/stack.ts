@@ -54,7 +54,7 @@ export interface IncomingRequest {
   respond(response: SipResponse): void;
   /**
    * Told once when an INVITE that has no final answer yet is cancelled: who listens answers it. Without a listener the stack
-   * answers 487. It is cancelled, too, when its sender's connection has closed, or the link to their server, and they cannot be reached otherwise.
+   * answers 487. It is cancelled, too, when its sender's connection has closed and they cannot be reached otherwise, or the link to their server has, and it is not repeated over another.
    * @param listener is given the Reason of the CANCEL, where it has one (RFC 3326)
    * @see RFC 3261 §9.2
    */

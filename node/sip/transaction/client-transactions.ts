@@ -301,6 +301,7 @@ class ClientTransaction implements Task {
     if (user?.reachedAgain === undefined || this.#answered || this.#hasGivenUp(user)) return this.cutOff();
     if (this.#isAway) return;
     this.#isAway = true;
+    if (this.#isCancelled) this.#tellCancelled();
     void user.reachedAgain(this.flow).then((flow) => {
       if (this.#ended || this.#answered) return;
       this.#isAway = false;
@@ -383,9 +384,16 @@ class ClientTransaction implements Task {
     if (!(this.#machine instanceof InviteClientTransaction) || this.#open === undefined) return;
     this.#ignoreSignal();
     this.#isCancelled = true;
-    if (!this.#isAway) this.#sendCancel();
+    if (this.#isAway) this.#tellCancelled();
+    else this.#sendCancel();
     this.#machine.cancelled(this.#surroundings.scheduler.nowMs());
     this.#settle();
+  }
+
+  /** Who has given up does not wait for a peer that is away; should that come, it hears of it. */
+  #tellCancelled(): void {
+    const { request, user } = this.#open as OpenRequest;
+    user.resolve(localResponse(request, 487));
   }
 
   #sendCancel(): void {

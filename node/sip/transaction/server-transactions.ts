@@ -1,3 +1,4 @@
+import { limits } from "../../runtime/limits.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import { addToTag, createResponse, hasTag } from "../message/build.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
@@ -95,9 +96,15 @@ export class ServerTransactions {
     this.#start(key, request, via, flow);
   }
 
-  /** A connection or link has closed. An INVITE over it whose sender cannot be reached otherwise is cancelled: nobody would hear the answer. */
+  /**
+   * A connection or link has closed. An INVITE over it whose sender cannot be reached otherwise is cancelled: nobody would hear the answer. Of another server it is waited
+   * whether it comes again, by another link.
+   */
   flowClosed(flow: Flow): void {
-    for (const transaction of this.#ringing.of(flow)) transaction.findWayBack();
+    for (const transaction of this.#ringing.of(flow)) {
+      if (flow.transport === "MESH") transaction.awaitRepetition();
+      else transaction.findWayBack();
+    }
   }
 
   /** Forgets all, answered or not. */
@@ -216,6 +223,8 @@ class ServerTransaction implements Task {
   /** Until the final response. */
   #request: SipRequest | undefined;
   #onCancel: ((reason: string | undefined) => void) | undefined;
+  /** Until when it is to come again, its link having broken; what is answered meanwhile cannot be sent, and is then. */
+  #repeatedByMs = Number.POSITIVE_INFINITY;
   #ended = false;
 
   constructor(
@@ -250,6 +259,7 @@ class ServerTransaction implements Task {
   }
 
   retransmitted(): void {
+    this.#repeatedByMs = Number.POSITIVE_INFINITY;
     this.#carryOut(this.#machine.request());
   }
 
@@ -266,6 +276,12 @@ class ServerTransaction implements Task {
     const again = this.#machine.request();
     if (again.length > 0) this.#carryOut(again);
     else if (this.#request !== undefined) this.respond(createResponse(this.#request, 100));
+  }
+
+  awaitRepetition(): void {
+    const { scheduler } = this.#surroundings;
+    this.#repeatedByMs = scheduler.nowMs() + limits.sip.repeatedWithinMs;
+    this.#settle();
   }
 
   onCancel(listener: (reason: string | undefined) => void): void {
@@ -310,6 +326,10 @@ class ServerTransaction implements Task {
   }
 
   due(nowMs: number): void {
+    if (nowMs >= this.#repeatedByMs) {
+      this.#repeatedByMs = Number.POSITIVE_INFINITY;
+      if (this.#request !== undefined) return this.#carryOut(this.#machine.transportError());
+    }
     this.#carryOut(this.#machine.timeout(nowMs));
   }
 
@@ -318,7 +338,9 @@ class ServerTransaction implements Task {
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":
-          transmit(this.#path, effect.response, () => this.#carryOut(this.#machine.transportError()));
+          transmit(this.#path, effect.response, () => {
+            if (this.#repeatedByMs === Number.POSITIVE_INFINITY) this.#carryOut(this.#machine.transportError());
+          });
           break;
         case "make-trying":
           if (this.#request !== undefined) this.respond(trying(this.#request));
@@ -351,7 +373,7 @@ class ServerTransaction implements Task {
   #settle(): void {
     if (this.#ended) return;
     if (this.#isOver()) this.end();
-    else this.#surroundings.scheduler.schedule(this, this.#machine.deadlineMs);
+    else this.#surroundings.scheduler.schedule(this, Math.min(this.#machine.deadlineMs, this.#repeatedByMs));
   }
 
   #isOver(): boolean {
