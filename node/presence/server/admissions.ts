@@ -22,7 +22,7 @@ import type { Subscription } from "./subscription.ts";
 export interface Admission {
   readonly subject: Subject;
   readonly subscriber: Subscriber;
-  /** The subscription exists, and its SUBSCRIBE has been answered. */
+  /** The subscription exists. To be called in the turn of the event loop in which it was admitted. */
   join(subscription: Subscription): void;
 }
 

@@ -115,13 +115,14 @@ export class SubscribeHandler {
       expiresSeconds,
     });
     this.#registry.subscriptionStarted(subscription);
-    // The 200 leaves before the first NOTIFY is thought of.
+    // In this turn: what nobody has subscribed to is let go of.
+    admission.join(subscription);
     const begin = (isKept: boolean) => {
       if (!isKept) this.#context.counters.add("presence.disk_failures");
       this.#accept(incoming, subscription, { expiresSeconds, suppressed: false });
-      if (!subscription.isOver) admission.join(subscription);
+      subscription.begin();
     };
-    // And after what has to outlive the process is on disk, or cannot be: nobody would miss a NOTIFY before the next refresh.
+    // After what has to outlive the process is on disk, or cannot be: nobody would miss a NOTIFY before the next refresh.
     if (subscription.isKept) this.#context.storage.group.join({ done: begin });
     else begin(true);
   }

@@ -52,6 +52,8 @@ export class Subscription implements Task, Watcher {
   #toldActive: boolean;
   /** Of the last NOTIFY: a subscriber that closes on each is not called again and again. */
   #wasCutOff = false;
+  /** Its SUBSCRIBE has been answered. */
+  #hasBegun = false;
   #isOver = false;
   #endReason: EndReason | undefined;
 
@@ -68,6 +70,7 @@ export class Subscription implements Task, Watcher {
       const { localTag, fields, saved } = init.restored;
       this.localTag = localTag;
       this.#fields = fields;
+      this.#hasBegun = true;
       this.#core = new NotifierDialog({ expiry, saved, ...this.#pace() }, this.sinceMs);
       // It is on disk as it is, and its CSeqs are used up: the next one sets more aside.
       this.#cseqsUntil = saved.localCseq;
@@ -153,8 +156,15 @@ export class Subscription implements Task, Watcher {
     return outcome;
   }
 
+  /** The first NOTIFY is not thought of before its SUBSCRIBE has been answered, which is now. */
+  begin(): void {
+    this.#hasBegun = true;
+    this.tell();
+  }
+
   /** Shows the subject's present state, if there is one. */
   tell(): void {
+    if (!this.#hasBegun || this.#isOver) return;
     const shown = this.subject.shownTo(this.subscriber);
     if (shown !== undefined) this.perform(this.#core.show(shown, this.#nowMs()));
   }
