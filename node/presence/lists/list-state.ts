@@ -56,6 +56,11 @@ export class ListState {
     return this.#isNew || [...this.#members.values()].some((member) => member.isDirty);
   }
 
+  /** The subscriber has been told all of it before: what is told next need not be all. */
+  resume(): void {
+    this.#isNew = false;
+  }
+
   /** The list has other members now; what is known of those that stay is kept. All of it is sent again. */
   become(members: readonly Aor[]): void {
     const before = this.#members;

@@ -46,6 +46,8 @@ export class ListSubject implements Subject, Task {
   #version = 1;
   /** Before that there may be nothing to say of some members. */
   #isSettled = false;
+  /** The subscriber has seen the members in an earlier run of this process, and has been told nothing in this one. */
+  #isResumed = false;
 
   constructor(
     context: PresenceContext,
@@ -60,22 +62,29 @@ export class ListSubject implements Subject, Task {
     this.#state = new ListState(this.aor, init.source() ?? [], limits.presence.lists.notifyBytes);
   }
 
-  /** @param restored the subscription is one of an earlier run, and its subscriber has seen the members */
+  /** @param restored the subscription is one of an earlier run */
   add(subscription: Subscription, restored = false): void {
     this.#subscription = subscription;
     if (this.#source() === undefined) return subscription.terminate("noresource");
-    // Each view has something to say by then; after a restart what the subscriber saw before stands for longer.
-    const { settleMs, restoreGraceMs } = this.#context.times.backend;
-    const waitMs = (restored ? restoreGraceMs : settleMs) * 1.1;
+    this.#isResumed = restored && subscription.isActive;
+    if (this.#isResumed) this.#state.resume();
+    // Each view has something to say by then; after a restart those that have not leave standing what was seen before.
+    const waitMs = this.#context.times.backend.settleMs * 1.1;
     this.#context.scheduler.schedule(this, this.#context.clock.monotonicMs() + waitMs);
-    for (const member of this.#state.members) this.#watch(member, restored);
+    for (const member of this.#state.members) this.#watch(member, this.#isResumed);
     this.#tell();
   }
 
-  /** The subscriber has refreshed: the list may have been changed since. */
+  /** The subscriber has refreshed, and is told all: the list may have been changed since. */
   refreshed(): void {
     const members = this.#source();
     if (members === undefined) return this.#subscription?.terminate("noresource");
+    this.#isResumed = false;
+    this.#become(members);
+    this.#tell();
+  }
+
+  #become(members: readonly Aor[]): void {
     const now = new Set(members);
     const isSame = now.size === this.#members.size && members.every((member) => this.#members.has(member));
     if (isSame) return;
@@ -100,11 +109,14 @@ export class ListSubject implements Subject, Task {
   }
 
   shownTo(): Shown | undefined {
-    return this.#isSettled || this.#state.isComplete ? { standing: "active", version: this.#version } : undefined;
+    const isTold = this.#state.isComplete || (this.#isSettled && (!this.#isResumed || this.#state.isDirty));
+    return isTold ? { standing: "active", version: this.#version } : undefined;
   }
 
   content(_subscriber: unknown, { since, sequence }: ContentRequest): Content {
-    const request = { all: since === undefined, version: sequence, boundary: randomTag() };
+    const all = since === undefined && (!this.#isResumed || this.#state.isComplete);
+    this.#isResumed = false;
+    const request = { all, version: sequence, boundary: randomTag() };
     const { contentType, body } = this.#state.take(request);
     // What did not fit goes with the next NOTIFY.
     if (this.#state.isDirty) {

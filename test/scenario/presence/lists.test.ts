@@ -104,15 +104,43 @@ describe("a list of buddies (RFC 4662)", () => {
     domain.kill(one);
     await domain.time.advance(5000);
     domain.restart(one);
+    await domain.time.advance(600);
+    const nowhere = "pending closed";
+    const before = { version: 0, full: true, members: { alice: "active open on two", bob: nowhere } };
+    const [first, again, ...others] = told(joe);
+    expect(first).to.deep.include(before);
+    expect(again, "who is nowhere keeps nobody waiting, and what was seen").to.deep.include({
+      ...{ full: false, members: { alice: "active open on two" } },
+    });
+    expect(others).to.deep.equal([]);
     await domain.time.advance(25_000);
     await domain.time.until(alice.publish("still on two"));
     await domain.time.advance(1000);
-    expect(told(joe).map(({ members }) => members["alice"])).to.deep.equal([
-      "active open on two",
-      "active open on two",
-      "active open still on two",
+    const version = again!.version;
+    expect(told(joe).slice(2)).to.deep.equal([
+      { uri: FRIENDS, version: version + 1, full: false, members: { bob: nowhere } },
+      { uri: FRIENDS, version: version + 2, full: false, members: { alice: "active open still on two" } },
     ]);
     expect((await domain.time.until(joe.resubscribe(dialog))).status).to.equal(200);
+  });
+
+  it("tells all at a refresh soon after its server was started, also of whom nothing is known yet", async () => {
+    const { domain, one, two, joe } = joeHasFriends("alice", "bob");
+    await domain.time.until(domain.phone("alice", two).publish("on two"));
+    const { dialog } = await domain.time.until(joe.subscribe(FRIENDS, SUPPORTED));
+    await domain.time.advance(600);
+    domain.kill(one);
+    domain.kill(two);
+    domain.restart(one);
+    await domain.time.advance(3000);
+    expect(told(joe), "nothing is known").to.have.length(1);
+    await domain.time.until(joe.resubscribe(dialog));
+    await domain.time.advance(20);
+    expect(told(joe).slice(1)).to.have.length(1);
+    expect(told(joe)[1]).to.deep.include({ full: true, members: { alice: "", bob: "" } });
+    domain.restart(two);
+    await domain.time.advance(15_000);
+    expect(told(joe)[2]).to.deep.include({ full: false, members: { alice: "active open on two" } });
   });
 
   it("leaves nothing behind when it ends", async () => {
@@ -197,7 +225,11 @@ describe("a list that the SUBSCRIBE brings (RFC 5367)", () => {
     domain.kill(one);
     domain.restart(one);
     await domain.time.advance(25_000);
-    expect(told(joe)[1]).to.deep.include({ full: true, members });
+    expect(
+      told(joe)
+        .slice(1)
+        .map(({ members: news }) => news),
+    ).to.deep.equal([{ alice: "active open hello" }, { bob: "pending closed" }]);
   });
 
   it("is refused when it is too long, is none, or is of another kind", async () => {
