@@ -92,7 +92,7 @@ export class WatcherFeed implements CallOwner, Task {
     const before = state.kind === "fed" ? state.version : undefined;
     // RFC 3858 §4.3: a gap means that something was missed; a refresh brings all of it.
     const isGap = !full && version !== (before ?? -1) + 1;
-    if (before === undefined && this.dueMs === Infinity) this.#dueIn((content.expiresSeconds ?? 60) * 500);
+    if (before === undefined && this.place < 0) this.#dueIn((content.expiresSeconds ?? 60) * 500);
     this.#state = { kind: "fed", call: state.call, version };
     if (isGap) void state.call.subscribe();
     else this.#listener.feedChanged(this.#server, watchers, full);

@@ -148,6 +148,8 @@ export class WatcherInfo implements Subject, Task {
 
   due(): void {
     if (this.#host.check() === undefined) this.#endActive("deactivated");
+    // Those that wait as before, or have come meanwhile, have heard nothing yet.
+    this.#context.fanOut.tell(this.#subscriptions);
   }
 
   close(): void {
@@ -160,11 +162,13 @@ export class WatcherInfo implements Subject, Task {
   shownTo(): Shown | undefined {
     if (this.#scope === "here" || this.#host.check() !== undefined)
       return { standing: "active", version: this.#log.version };
-    return this.dueMs === Infinity ? { standing: "pending", version: 0 } : undefined;
+    return this.place < 0 ? { standing: "pending", version: 0 } : undefined;
   }
 
-  content(_subscriber: unknown, { since, sequence }: ContentRequest): Content {
+  /** While who watches is known elsewhere alone: first an empty list (RFC 6665 §4.2.2), then nothing, for what was told stands. */
+  content(_subscriber: unknown, { since, sequence }: ContentRequest): Content | undefined {
     const isKnown = this.#scope === "here" || this.#host.check() !== undefined;
+    if (!isKnown && sequence > 0) return undefined;
     const { full, items } = isKnown ? this.#log.told(since, BOUNDS) : { full: true, items: [] };
     const nowMs = this.#nowMs();
     const watchers = items.map(({ entry, sinceMs, expiresAtMs }) => ({

@@ -186,4 +186,40 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     expect(new Set(alice.notifies("presence.winfo").map(({ headers }) => headers.get("Call-ID"))).size).to.equal(1);
     expect(told(alice).at(-1)?.version).to.be.greaterThan(told(alice)[0]!.version);
   });
+
+  it("says nothing of watchers in the last word, when the user has left: who watches is known elsewhere", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    await domain.time.until(domain.phone("joe", two).subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    await domain.time.until(domain.phone("alice", one).publish("on one"));
+    await domain.time.advance(50);
+    const last = alice.notifies("presence.winfo").at(-1);
+    expect(last?.headers.get("Subscription-State")).to.equal("terminated;reason=deactivated");
+    expect([last?.body.length, last?.headers.get("Content-Type")]).to.deep.equal([0, undefined]);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+  });
+
+  it("is answered to who asks just after a restart, though the user does not come back", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    domain.kill(two);
+    await domain.time.until(domain.phone("alice", one).publish("on one"));
+    domain.restart(two);
+    const before = alice.notifies("presence.winfo").length;
+    const asked = [await domain.time.until(alice.subscribe(alice.aor, WINFO))];
+    asked.push(await domain.time.until(alice.subscribe(alice.aor, { ...WINFO, expires: 0 })));
+    await domain.time.advance(25_000);
+    const states = new Map(
+      alice
+        .notifies("presence.winfo")
+        .slice(before)
+        .map(({ headers }) => [headers.get("Call-ID"), headers.get("Subscription-State")?.split(";expires")[0]]),
+    );
+    expect(asked.map(({ dialog }) => states.get(dialog.callId))).to.deep.equal([
+      "pending",
+      "terminated;reason=timeout",
+    ]);
+  });
 });
