@@ -1,12 +1,14 @@
+import { isEncoded } from "../sip/message/content-encoding.ts";
 import { cpimContent, mediaType } from "../sip/message/cpim.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 
 /**
  * What a person wrote in a MESSAGE: plain text, also within CPIM, in whatever character set it says; `undefined` for anything else, such as
- * notifications of delivery.
+ * notifications of delivery, and for what is encoded.
  * @see RFC 3428 §4; RFC 3862; RFC 5438
  */
 export function textOf({ headers, body }: SipRequest): string | undefined {
+  if (isEncoded(headers)) return undefined;
   const contentType = headers.get("Content-Type") ?? "text/plain";
   const type = mediaType(contentType);
   if (type === "text/plain") return decoded(Buffer.from(body), contentType);

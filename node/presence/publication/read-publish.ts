@@ -1,4 +1,5 @@
 import { ProtocolError } from "../../runtime/errors.ts";
+import { isEncoded } from "../../sip/message/content-encoding.ts";
 import type { SipRequest } from "../../sip/message/message.ts";
 import type { Answer } from "../answer.ts";
 import { BAD_PUBLISH_EVENT, badRequest, PRESENCE_EVENT } from "../answer.ts";
@@ -19,7 +20,8 @@ export const UNSUPPORTED_TYPE: Answer = {
   reason: "Unsupported Media Type",
   headers: [["Accept", PIDF_CONTENT_TYPE]],
 };
-const UNSUPPORTED_ENCODING: Answer = {
+/** @see RFC 3261 §20.2, §21.4.13 */
+export const UNSUPPORTED_ENCODING: Answer = {
   status: 415,
   reason: "Unsupported Media Type",
   headers: [["Accept-Encoding", "identity"]],
@@ -44,8 +46,7 @@ export function readPublish(request: SipRequest): PublishRequest | { readonly re
   if (body.length === 0) return fields;
 
   if (firstToken(headers.get("Content-Type"))?.toLowerCase() !== PIDF_CONTENT_TYPE) return { refuse: UNSUPPORTED_TYPE };
-  const encoding = headers.get("Content-Encoding")?.trim().toLowerCase() ?? "identity";
-  if (encoding !== "identity") return { refuse: UNSUPPORTED_ENCODING };
+  if (isEncoded(headers)) return { refuse: UNSUPPORTED_ENCODING };
   try {
     return { ...fields, document: parsePidf(body) };
   } catch (error) {

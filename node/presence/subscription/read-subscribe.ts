@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import { tagOf } from "../../sip/message/build.ts";
+import { isEncoded } from "../../sip/message/content-encoding.ts";
 import { expiresOf, parseContacts } from "../../sip/message/contact.ts";
 import { parseCSeq } from "../../sip/message/cseq.ts";
 import { parseEvent } from "../../sip/message/event.ts";
@@ -11,7 +12,7 @@ import { BAD_EVENT, badRequest, PRESENCE_EVENT, REG_EVENT, WINFO_EVENT } from ".
 import { EVENTLIST, RECIPIENT_LIST } from "../lists/extensions.ts";
 import { parseResourceLists, RESOURCE_LISTS_CONTENT_TYPE } from "../lists/resource-lists.ts";
 import { PIDF_CONTENT_TYPE } from "../pidf/pidf-document.ts";
-import { documentRefused, firstToken } from "../publication/read-publish.ts";
+import { documentRefused, firstToken, UNSUPPORTED_ENCODING } from "../publication/read-publish.ts";
 import { REGINFO_CONTENT_TYPE } from "../registrations/reginfo-document.ts";
 import { WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
 import { readMaxRate } from "./notify-rate.ts";
@@ -130,6 +131,7 @@ function readMembers({
       },
     };
   }
+  if (isEncoded(headers)) return { refuse: UNSUPPORTED_ENCODING };
   return { members: parseResourceLists(body) };
 }
 

@@ -232,7 +232,7 @@ describe("a list that the SUBSCRIBE brings (RFC 5367)", () => {
     ).to.deep.equal([{ alice: "active open hello" }, { bob: "pending closed" }]);
   });
 
-  it("is refused when it is too long, is none, or is of another kind", async () => {
+  it("is refused when it is too long, is none, is of another kind, or is encoded", async () => {
     const { domain, joe } = joeHasFriends();
     const ask = (body: string, type = "application/resource-lists+xml") => {
       const changed = headers.map(([name, value]) => [name, name === "Content-Type" ? type : value] as const);
@@ -243,6 +243,9 @@ describe("a list that the SUBSCRIBE brings (RFC 5367)", () => {
     expect((await ask("<list/>")).status).to.equal(400);
     expect((await ask("")).status).to.equal(400);
     expect((await ask("alice", "text/plain")).status).to.equal(415);
+    const encoded = [...headers, ["Content-Encoding", "gzip"] as const];
+    const answer = await domain.time.until(joe.subscribe(user("rls"), { headers: encoded, body: list("alice") }));
+    expect([answer.status, answer.headers.get("Accept-Encoding")]).to.deep.equal([415, "identity"]);
   });
 
   it("is refused when it needs what is not known here", async () => {

@@ -57,6 +57,7 @@ describe("a PUBLISH that breaks a rule", () => {
     ["without body and entity-tag", {}, "", 400],
     ["with a body of another type", { "Content-Type": "application/xml" }, hi, 415, ["Accept", "application/pidf+xml"]],
     ["with an encoded body", { "Content-Encoding": "gzip" }, hi, 415, ["Accept-Encoding", "identity"]],
+    ["with a body encoded twice", { "Content-Encoding": "identity, gzip" }, hi, 415, ["Accept-Encoding", "identity"]],
     ["with a body that is no XML", {}, "<presence", 400],
     ["with a DOCTYPE", {}, `<!DOCTYPE presence>${hi}`, 400],
     [

@@ -1,15 +1,19 @@
+import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { textOf } from "../../../node/history/message-text.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 
-const message = (type: string | undefined, body: string | Uint8Array) =>
+const message = (type: string | undefined, body: string | Uint8Array, encoding?: string) =>
   textOf(
     createRequest({
       method: "MESSAGE",
       uri: "sip:bob@example.com",
       from: "<sip:alice@example.com>;tag=1",
       to: "<sip:bob@example.com>",
-      headers: type === undefined ? [] : [["Content-Type", type]],
+      headers: [
+        ...(type === undefined ? [] : [["Content-Type", type] as const]),
+        ...(encoding === undefined ? [] : [["Content-Encoding", encoding] as const]),
+      ],
       body,
     }),
   );
@@ -38,6 +42,11 @@ describe("what a person wrote in a message", () => {
     const head = Buffer.from("From: Jürgen <sip:a@b>\r\n\r\nContent-Type: text/plain; charset=latin1\r\n\r\n");
     expect(message("message/cpim", Buffer.concat([head, latin1]))).to.equal("Grüße");
     expect(message("message/cpim", "A: b\r\n\r\nContent-Type: text/plain\r\n\r\nGrüße")).to.equal("Grüße");
+  });
+
+  it("is nothing where the body is encoded", () => {
+    expect(message("text/plain", gzipSync("hello"), "gzip")).to.equal(undefined);
+    expect(message("text/plain", "hello", "identity")).to.equal("hello");
   });
 
   it("is nothing in notifications, pictures and the like", () => {
