@@ -13,6 +13,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
+import { isSipUri } from "../sip/message/uri.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import { applyOrder } from "./apply-order.ts";
 import type { Binding, RegisterOrder } from "./binding.ts";
@@ -101,7 +102,7 @@ class RegistrarDriver implements Registrar {
   }
 
   contactsOf(aor: Aor): readonly RegisteredContact[] {
-    return this.#isServed(aor) ? this.#table.get(aor, this.#clock.monotonicMs()) : [];
+    return this.#isServed(aor) ? this.registrationsOf(aor).filter(({ uri }) => isSipUri(uri)) : [];
   }
 
   usersAt(contactUri: string): UsersAtContact {

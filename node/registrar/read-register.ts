@@ -8,7 +8,7 @@ import type { SipRequest } from "../sip/message/message.ts";
 import { detached } from "../sip/message/lexical.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
-import { parseUri, schemeOf } from "../sip/message/uri.ts";
+import { isSipUri, parseUri, schemeOf } from "../sip/message/uri.ts";
 import type { Flow } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
@@ -78,7 +78,8 @@ export function readRegister(
 }
 
 function readContact(contact: Contact, expiresHeader: number | undefined, rules: ExpiryRules): ContactOrder | Refusal {
-  parseUri(contact.uri);
+  if (isSipUri(contact.uri)) parseUri(contact.uri);
+  else if (contact.uri.length > limits.sip.uriBytes) return { status: 400, reason: "Contact Too Long" };
   const asked = contact.expiresSeconds ?? expiresHeader ?? rules.defaultSeconds;
   if (asked > 0 && asked < rules.minSeconds) {
     return { status: 423, reason: "Interval Too Brief", headers: [["Min-Expires", String(rules.minSeconds)]] };

@@ -48,7 +48,7 @@ export interface UsersAtContact {
 
 /** What presence and messaging see of the registrar: the contacts that live on this server at this instant. */
 export interface RegisteredContacts {
-  /** Unexpired contacts; empty when there are none. */
+  /** Unexpired contacts that SIP reaches; empty when there are none. */
   contactsOf(aor: Aor): readonly RegisteredContact[];
   /** Users who have a device here with this Contact. */
   usersAt(contactUri: string): UsersAtContact;
@@ -64,7 +64,7 @@ export interface RegisteredContacts {
    * @returns false when the directory cannot be reached for now
    */
   settle(aor: Aor): Promise<boolean>;
-  /** What is bound, also while the user is being claimed again after a restart. */
+  /** What is bound: what SIP does not reach, too (RFC 3261 §10.2.1 allows any URI), also while the user is being claimed again after a restart. */
   registrationsOf(aor: Aor): readonly Registration[];
   /** Calls `listener` after each change of a contact, refreshes included. Returns how to stop it. */
   onRegistration(listener: (aor: Aor, registration: Registration, change: RegistrationChange) => void): () => void;

@@ -263,6 +263,8 @@ export class ServedUser implements Subject {
 
   #release(): void {
     this.#releaseAtMs = undefined;
+    // A contact that SIP does not reach shows nothing, and has the user all the same.
+    if (this.#context.contacts.registrationsOf(this.aor).length > 0) return;
     this.#context.counters.add("presence.users_released");
     void this.#context.locator.release(this.aor);
   }

@@ -40,6 +40,12 @@ export function schemeOf(uri: string): string | undefined {
   return /^[A-Za-z][A-Za-z0-9+.-]*$/.test(scheme) ? scheme.toLowerCase() : undefined;
 }
 
+/** Whether a URI is one of SIP's, by its scheme alone. */
+export function isSipUri(uri: string): boolean {
+  const scheme = schemeOf(uri);
+  return scheme === "sip" || scheme === "sips";
+}
+
 /**
  * @throws {SipParseError} `BAD_URI`; with status 416 for another scheme (`UNKNOWN_SCHEME`), 414 when longer than
  *   `limits.sip.uriBytes` (`URI_TOO_LONG`)

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { readRegister } from "../../../node/registrar/read-register.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { Flow } from "../../../node/sip/stack.ts";
 import { FLOW } from "./bindings.ts";
@@ -46,6 +47,12 @@ describe("reading a REGISTER", () => {
         { uri: "sip:b@127.0.0.1:2", expiresSeconds: 90, q: 1000, instance: "", regId: 0 },
         { uri: "sip:c@127.0.0.1:3", expiresSeconds: 0, q: 1000, instance: "", regId: 0 },
       ],
+    });
+  });
+
+  it("takes a contact that SIP cannot reach", () => {
+    expect(read(["Contact", "<tel:+49301234>;q=0.1"])).to.deep.include({
+      contacts: [{ uri: "tel:+49301234", expiresSeconds: 3600, q: 100, instance: "", regId: 0 }],
     });
   });
 
@@ -142,7 +149,7 @@ describe("reading a REGISTER", () => {
     ],
     ["a broken contact", [["Contact", "<sip:a@127.0.0.1"]]],
     ["a q above 1", [["Contact", "<sip:a@127.0.0.1>;q=7"]]],
-    ["a contact that SIP cannot reach", [["Contact", "<mailto:a@example.com>"]]],
+    ["a contact of another scheme that is too long", [["Contact", `<tel:${"1".repeat(limits.sip.uriBytes)}>`]]],
   ];
   for (const [what, headers] of malformed) {
     it(`refuses ${what} with 400`, () => {
