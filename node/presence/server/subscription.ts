@@ -302,15 +302,22 @@ export class Subscription implements Task, Watcher {
     if (this.#isOver) return;
     this.#endReason = this.endReason;
     this.#isOver = true;
-    if (this.#cseqsUntil > 0) this.#context.journal.remove(this.localTag);
+    this.#forget();
     this.subject.ended(this);
+  }
+
+  /** The next run of this process is not to go on with it. */
+  #forget(): void {
+    if (this.#cseqsUntil > 0) this.#context.journal.remove(this.localTag);
+    this.#cseqsUntil = 0;
   }
 
   /** Writes what the next run of this process needs. Other servers subscribe again by themselves, and a fetch is over at once. */
   #keep({ exactly = false } = {}): void {
     const { subscriber, subject } = this;
     const saved = this.#core.saved();
-    if (subscriber.kind === "peer" || this.#isOver || saved.expiresAtMs <= this.#nowMs()) return;
+    if (subscriber.kind === "peer" || this.#isOver) return;
+    if (saved.expiresAtMs <= this.#nowMs()) return this.#forget();
     this.#cseqsUntil = exactly ? saved.localCseq : saved.localCseq + CSEQS_AHEAD;
     this.#context.journal.put({
       localTag: this.localTag,

@@ -165,6 +165,21 @@ describe("a watcher whose server is killed and started again", () => {
     expect(one.storage.subscriptions.list()).to.deep.equal([]);
   });
 
+  it("is not called back when it ended the subscription before the server knew what to say, and that was killed again", async () => {
+    const { domain, one, two, joe, dialog } = await joeWatchesAlice();
+    domain.kill(two);
+    domain.kill(one);
+    const again = domain.restart(one);
+    expect((await domain.time.until(joe.resubscribe(dialog, 0))).status).to.equal(200);
+    await domain.time.advance(20);
+    expect(joe.news(), "nothing is known yet").to.deep.equal([]);
+    domain.kill(again);
+    domain.restart(one);
+    domain.restart(two);
+    await domain.time.advance(60_000);
+    expect(joe.news()).to.deep.equal([]);
+  });
+
   it("goes on without a gap in CSeq when the server stopped in order", async () => {
     const { domain, one, joe, alice } = await joeWatchesAlice();
     await domain.time.until(one.presence.stop());
