@@ -414,7 +414,8 @@ class RegistrarDriver implements Registrar {
 
   /** Lets go of a user without contacts and publications, after what is being done for them. */
   #releaseSoon(aor: Aor): void {
-    this.#reclaims.done(aor);
+    // A publication may rest without contacts.
+    if (!this.#rests(aor)) this.#reclaims.done(aor);
     if (this.#locator.owned(aor) === undefined) return;
     this.#queue.run(aor, async () => {
       if (this.#state !== "running" || this.#table.has(aor) || this.#parts.hasPublications(aor)) return;

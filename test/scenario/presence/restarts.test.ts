@@ -322,6 +322,17 @@ describe("a publication whose server is killed and started again", () => {
     expect(two.storage.publications.list()).to.deep.equal([]);
   });
 
+  it("is taken up though its device signs off what it has registered elsewhere, or nowhere", async () => {
+    const { domain, two, joe, alice } = await joeWatchesAlice();
+    domain.directory.expire(two.locator);
+    await domain.device("alice", two).register(0);
+    await domain.time.advance(10_000);
+    expect(two.locator.owned(alice.aor)).to.not.equal(undefined);
+    await domain.time.until(alice.publish("still there"));
+    await domain.time.advance(20);
+    expect(joe.news()).to.deep.equal([{ ...onTwo, note: "still there" }]);
+  });
+
   it("expires when its time is over, whether or not its server was up", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");
