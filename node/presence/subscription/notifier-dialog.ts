@@ -190,7 +190,7 @@ export class NotifierDialog {
     return { kind: "accepted", expiresSeconds, suppressed: false, effects };
   }
 
-  /** undetermined → pending | active, pending → active; an active subscription stays so, whatever is shown. */
+  /** undetermined → pending | active, pending → active; a subscription that has been told so stays active, whatever is shown. */
   show(shown: Shown, nowMs: number): readonly NotifierEffect[] {
     switch (this.#state.kind) {
       case "undetermined": {
@@ -204,7 +204,7 @@ export class NotifierDialog {
         this.#state = { kind: shown.standing, shown };
         return this.#pump(nowMs);
       case "active":
-        this.#state = { kind: "active", shown };
+        this.#state = { kind: this.#wasActive ? "active" : shown.standing, shown };
         return this.#pump(nowMs);
       case "terminated":
         return NONE;

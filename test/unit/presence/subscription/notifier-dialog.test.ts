@@ -43,6 +43,15 @@ describe("a notifier's dialog", () => {
     expect(said(dialog.show(held(2), 0))).to.deep.equal(["2 active 3600"]);
   });
 
+  it("does not tell that it is active when that is over before it could be told", () => {
+    const dialog = created();
+    dialog.show(held(1), 0);
+    dialog.show(open(2), 0);
+    dialog.show(held(3), 0);
+    expect(said(dialog.answered(ok, 0))).to.deep.equal(["2 pending 3600"]);
+    expect(dialog.wasActive).to.equal(false);
+  });
+
   it("has one NOTIFY in flight, and then tells the newest state only", () => {
     const dialog = created();
     expect(said(dialog.show(open(1), 0))).to.deep.equal(["1 active 3600"]);
