@@ -164,6 +164,7 @@ class ListMember implements Watcher {
   endReason: EndReason | undefined;
   readonly #list: ListSubject;
   readonly #subscription: Subscription;
+  #wasActive = false;
 
   constructor(list: ListSubject, watched: WatchedUser, subscription: Subscription) {
     this.#list = list;
@@ -186,6 +187,11 @@ class ListMember implements Watcher {
   }
 
   tell(): void {
+    const { isActive } = this;
+    if (isActive !== this.#wasActive) {
+      this.#wasActive = isActive;
+      this.watched.standingChanged(this);
+    }
     this.#list.memberChanged(this.watched.aor, this.watched);
   }
 }

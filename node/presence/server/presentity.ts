@@ -87,6 +87,7 @@ export class Presentity implements ServedUserListener, WatchedUserHost, WatcherI
 
   linkUp(server: ServerId): void {
     this.#watched?.linkUp(server);
+    this.#watchers?.linkUp(server);
     this.settle();
   }
 

@@ -121,8 +121,8 @@ export class WatchedUser implements Subject, CallOwner {
     return true;
   }
 
-  standingChanged(subscription: Subscription): void {
-    this.#host.watcherChanged(subscription);
+  standingChanged(watcher: Watcher): void {
+    this.#host.watcherChanged(watcher);
   }
 
   ended(subscription: Subscription): void {

@@ -63,7 +63,7 @@ export class WatcherFeed implements CallOwner, Task {
     return sameBallot(epoch, this.#epoch);
   }
 
-  /** waiting → asking */
+  /** → asking */
   start(): void {
     this.#calls += 1;
     const owner = { server: this.#server, epoch: this.#epoch };
@@ -73,11 +73,11 @@ export class WatcherFeed implements CallOwner, Task {
     void call.subscribe();
   }
 
-  /** asking → fed, either → waiting */
+  /** asking → fed, either → waiting; what the server said before stands until it says another thing. */
   subscribeAnswered(call: number, result: SubscribeResult): void {
     const state = this.#onCall(call);
     if (state === undefined) return;
-    if (result.kind !== "accepted") return this.#lose(state.call);
+    if (result.kind !== "accepted") return this.#wait(state.call);
     if (state.kind === "asking") this.#state = { kind: "fed", call: state.call };
     this.#dueIn(result.expiresSeconds * 500);
   }
@@ -86,7 +86,10 @@ export class WatcherFeed implements CallOwner, Task {
   notified(call: number, content: NotifyContent): void {
     const state = this.#onCall(call);
     if (state === undefined) return;
-    if (content.kind === "terminated") return this.#lose(state.call);
+    if (content.kind === "terminated") {
+      this.#wait(state.call);
+      return this.#listener.feedChanged(this.#server, [], true);
+    }
     if (content.document === undefined) return;
     const { version, full, watchers } = parseWatcherInfo(content.document);
     const before = state.kind === "fed" ? state.version : undefined;
@@ -96,6 +99,14 @@ export class WatcherFeed implements CallOwner, Task {
     this.#state = { kind: "fed", call: state.call, version };
     if (isGap) void state.call.subscribe();
     else this.#listener.feedChanged(this.#server, watchers, full);
+  }
+
+  /** The link to the server is back: what it sent meanwhile is lost, and it may have given the dialog up. any but closed → asking */
+  linkUp(): void {
+    const state = this.#state;
+    if (state.kind === "closed") return;
+    if (state.kind !== "waiting") this.#end(state.call);
+    this.start();
   }
 
   due(): void {
@@ -108,10 +119,7 @@ export class WatcherFeed implements CallOwner, Task {
     const state = this.#state;
     this.#state = { kind: "closed" };
     this.#context.scheduler.remove(this);
-    if (state.kind === "asking" || state.kind === "fed") {
-      state.call.unsubscribe();
-      this.#host.callEnded(state.call);
-    }
+    if (state.kind === "asking" || state.kind === "fed") this.#end(state.call);
     this.#listener.feedChanged(this.#server, [], true);
   }
 
@@ -120,11 +128,15 @@ export class WatcherFeed implements CallOwner, Task {
     return (state.kind === "asking" || state.kind === "fed") && state.call.call === call ? state : undefined;
   }
 
-  #lose(call: BackendCall): void {
+  #end(call: BackendCall): void {
+    call.unsubscribe();
+    this.#host.callEnded(call);
+  }
+
+  #wait(call: BackendCall): void {
     this.#host.callEnded(call);
     this.#state = { kind: "waiting" };
     this.#dueIn(RETRY_MS);
-    this.#listener.feedChanged(this.#server, [], true);
   }
 
   #dueIn(ms: number): void {

@@ -106,6 +106,10 @@ export class WatcherInfo implements Subject, Task {
     this.#context.fanOut.tell(this.#subscriptions);
   }
 
+  linkUp(server: ServerId): void {
+    this.#feeds.get(server)?.linkUp();
+  }
+
   /** This server owns the user no more: the user is to ask where they are now. */
   lost(): void {
     // First: who watches is not known here any more, and would be told as nobody.

@@ -1,7 +1,9 @@
 import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
 import type { WatcherInfoDocument } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
 import { parseWatcherInfo } from "../../../node/presence/watcherinfo/watcherinfo-document.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { keepList } from "../../helpers/kept-lists.ts";
 import type { Phone } from "../../helpers/phone.ts";
 import type { SimulatedServer } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -221,5 +223,38 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
       "pending",
       "terminated;reason=timeout",
     ]);
+  });
+
+  it("tells of who watches by a list as of others: active once the user has been seen", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [joe, alice] = [domain.phone("joe", one), domain.phone("alice", one)];
+    const list = "sip:joe-friends@example.com" as Aor;
+    keepList(one.storage, { uri: list, owner: joe.aor, members: [alice.aor] });
+    await domain.time.until(joe.subscribe(list, { headers: [["Supported", "eventlist"]] }));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(600);
+    await domain.time.until(alice.publish("here"));
+    await domain.time.advance(1000);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+  });
+
+  it("is told what it has missed of a server, as soon as there is a link again; meanwhile nobody is said to have gone", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    const [joe, ann] = [domain.phone("joe", one), domain.phone("ann", one)];
+    await domain.time.until(joe.subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(50);
+    domain.network.links.cut(one.id, two.id);
+    await domain.time.until(ann.subscribe(alice.aor));
+    await domain.time.advance(3000);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    domain.network.links.heal(one.id, two.id);
+    await domain.time.advance(1000);
+    expect(watchers(alice)).to.deep.equal(["ann active", "joe active"]);
+    const gone = told(alice).flatMap(({ watchers: entries }) =>
+      entries.filter(({ status }) => status === "terminated"),
+    );
+    expect(gone).to.deep.equal([]);
   });
 });
