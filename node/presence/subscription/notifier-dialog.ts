@@ -282,6 +282,7 @@ export class NotifierDialog {
         if (!this.#due && (state.shown.version === this.#sentVersion || !this.#isInTurn(nowMs))) return NONE;
         this.#paceAtMs = undefined;
         this.#due = false;
+        this.#pacer?.told(nowMs);
         this.#sentVersion = state.shown.version;
         this.#wasActive ||= state.kind === "active";
         return [

@@ -17,7 +17,8 @@ export class Pacer {
   #tokens: number;
   /** When the last whole token came in. */
   #filledAtMs: number;
-  #takenAtMs = -Infinity;
+  /** When anything was told last. */
+  #toldAtMs = -Infinity;
 
   constructor(pace: Pace, nowMs: number) {
     this.#pace = pace;
@@ -33,15 +34,20 @@ export class Pacer {
   take(nowMs: number): boolean {
     if (this.nextMs(nowMs) > nowMs) return false;
     this.#tokens -= 1;
-    this.#takenAtMs = nowMs;
+    this.#toldAtMs = nowMs;
     return true;
+  }
+
+  /** It was told without a token, because that may not wait: the gap counts from then on. @see RFC 6446 §5.3 */
+  told(nowMs: number): void {
+    this.#toldAtMs = nowMs;
   }
 
   /** When a token can be taken again. */
   nextMs(nowMs: number): number {
     this.#fill(nowMs);
     const { intervalMs, gapMs = 0 } = this.#pace;
-    return Math.max(this.#tokens > 0 ? nowMs : this.#filledAtMs + intervalMs, this.#takenAtMs + gapMs);
+    return Math.max(this.#tokens > 0 ? nowMs : this.#filledAtMs + intervalMs, this.#toldAtMs + gapMs);
   }
 
   #fill(nowMs: number): void {

@@ -19,6 +19,12 @@ describe("the pace of notifications", () => {
     expect([slow.take(0), slow.nextMs(0)]).to.deep.equal([true, 20_000]);
   });
 
+  it("keeps the gap to what was told without asking, too", () => {
+    const pacer = new Pacer({ burst: 2, intervalMs: 5000, gapMs: 2000 }, 0);
+    pacer.told(1000);
+    expect([pacer.take(2999), pacer.take(3000)]).to.deep.equal([false, true]);
+  });
+
   it("never saves up more than the burst", () => {
     const pacer = new Pacer({ burst: 2, intervalMs: 5000 }, 0);
     expect([1, 2, 3].map(() => pacer.take(1_000_000))).to.deep.equal([true, true, false]);
