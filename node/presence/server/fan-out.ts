@@ -25,13 +25,17 @@ export class FanOut {
   #run(): void {
     this.#isRunning = true;
     let left = BATCH;
-    for (const subscriber of this.#waiting) {
-      if (left === 0) break;
-      left -= 1;
-      this.#waiting.delete(subscriber);
-      subscriber.tell();
+    try {
+      for (const subscriber of this.#waiting) {
+        if (left === 0) break;
+        left -= 1;
+        this.#waiting.delete(subscriber);
+        subscriber.tell();
+      }
+    } finally {
+      // A fault that one of them brings to light does not keep it from the others.
+      this.#isRunning = this.#waiting.size > 0;
+      if (this.#isRunning) this.#timers.after(0, () => this.#run());
     }
-    this.#isRunning = this.#waiting.size > 0;
-    if (this.#isRunning) this.#timers.after(0, () => this.#run());
   }
 }

@@ -38,4 +38,19 @@ describe("a fan-out", () => {
     await time.advance(0);
     expect(told).to.deep.equal([0, 1, 2]);
   });
+
+  it("goes on after a fault of one subscriber", async () => {
+    const time = new VirtualTime();
+    const { told, all } = subscribers(3);
+    const fanOut = new FanOut(time);
+    const faulty = {
+      tell() {
+        throw new TypeError("a fault");
+      },
+    };
+    expect(() => fanOut.tell([faulty, ...all])).to.throw("a fault");
+    await time.advance(0);
+    fanOut.tell(all);
+    expect(told).to.deep.equal([0, 1, 2, 0, 1, 2]);
+  });
 });
