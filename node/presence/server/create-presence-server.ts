@@ -112,7 +112,9 @@ export function createPresenceServer(
       epochOf: (aor) => context.publications.epochOf(aor),
       shed: (aor) => registry.shedRested(aor),
     },
-    hasPublications: (aor) => context.publications.has(aor),
+    // Where the disk is full, one of this ownership is in memory alone.
+    hasPublications: (aor) =>
+      (registry.presentities.get(aor)?.served.publicationCount ?? 0) > 0 || context.publications.has(aor),
     status: () => statusOf(registry),
   };
 }
