@@ -14,7 +14,7 @@ describe("Kamailio as a client with a password", function () {
     if (program === undefined) return this.skip();
     world = await SessionWorld.of(2, [], [], "digest");
     const node = world.sides[0]!.stack.listening().find(({ transport }) => transport === "UDP")!.port;
-    kamailio = await Kamailio.start(program, await freeUdpPort(), node, "test/interop/uac.cfg");
+    kamailio = await Kamailio.start(program, await freeUdpPort(), node, { configuration: "test/interop/uac.cfg" });
   });
   after(async () => {
     await kamailio?.stop();

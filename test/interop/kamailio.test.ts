@@ -232,6 +232,23 @@ describe("Kamailio as a server of the domain, beside two of Aorta", function () 
     });
   }
 
+  it("sends a transfer to a device as it is registered, wherever the sender would have it go", async () => {
+    const server = { transport: "UDP", address: "127.0.0.1", port: kamailio.port } as const;
+    const [eve, device] = [new Agent("eve", server), new Agent("kurt", server)];
+    try {
+      for (const agent of [eve, device]) await agent.start();
+      expect((await device.register()).status).to.equal(200);
+      const uri = device.contact.replace(/;.*/, ";maddr=127.0.0.2;transport=udp");
+      const transfer = eve.invitation(uri, [["Replaces", "a@b;to-tag=1;from-tag=2"]]);
+      expect((await eve.send(transfer)).status).to.equal(200);
+      expect(device.received.map(({ request }) => [request.method, request.uri])).to.deep.equal([
+        ["INVITE", device.contact],
+      ]);
+    } finally {
+      for (const agent of [eve, device]) await agent.stop();
+    }
+  });
+
   it("passes on what neither of the two serves: OPTIONS, and REFER with the dialog that comes of it", async () => {
     const atKamailio = { transport: "UDP", address: "127.0.0.1", port: kamailio.port } as const;
     const [kim, ann] = [new Agent("kim", atKamailio), await world.agent("ann", 1)];

@@ -22,17 +22,23 @@ export class Kamailio {
     child.stderr?.on("data", (chunk: Buffer) => (this.log += chunk.toString()));
   }
 
-  /** @param node port of the Aorta node beside it @param configuration a file; without it the one that is shipped */
-  static async start(program: string, port: number, node: number, configuration = SHIPPED): Promise<Kamailio> {
+  /** @param node port of the Aorta node beside it @param options the file `configuration`, instead of the one that is shipped; `NAME` or `NAME=VALUE` for it */
+  static async start(
+    program: string,
+    port: number,
+    node: number,
+    { configuration = SHIPPED, defines = [] }: { configuration?: string; defines?: readonly string[] } = {},
+  ): Promise<Kamailio> {
     const folder = mkdtempSync(join(tmpdir(), "aorta-kamailio-"));
-    const defines = [
+    const all = [
+      ...defines,
       `LISTEN=udp:127.0.0.1:${port}`,
       `HERE=127.0.0.1:${port}`,
       `SERVER_ADDRESS="sip:127.0.0.1:${port}"`,
       `NODE=127.0.0.1:${node}`,
     ].flatMap((define) => ["-A", define]);
     const options = ["-DD", "-E", "-f", configuration, "-Y", folder, "-P", join(folder, "pid"), "-m", "32", "-M", "8"];
-    const child = spawn(program, [...options, ...defines], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(program, [...options, ...all], { stdio: ["ignore", "ignore", "pipe"] });
     const kamailio = new Kamailio(child, port, folder);
     await kamailio.#ready();
     return kamailio;
