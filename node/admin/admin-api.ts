@@ -275,14 +275,18 @@ function isLocalHost(request: FastifyRequest): boolean {
   return /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d{1,5})?$/i.test(request.headers.host ?? "");
 }
 
+function statusOf({ family, code }: AortaError): number {
+  if (family !== "operational") return 400;
+  return code === "NO_SUCH_SERVER" ? 404 : REFUSALS.has(code) ? 409 : 503;
+}
+
 function describeError(error: unknown): { readonly status: number; readonly code: string; readonly message: string } {
   if (error instanceof z.ZodError) {
     const problems = error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
     return { status: 400, code: "BAD_REQUEST", message: problems.join("; ") };
   }
   if (error instanceof AortaError && error.family !== "programmer") {
-    const status = error.family !== "operational" ? 400 : REFUSALS.has(error.code) ? 409 : 503;
-    return { status, code: error.code, message: error.message };
+    return { status: statusOf(error), code: error.code, message: error.message };
   }
   // What fastify refuses by itself: malformed JSON, a body too large, …
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };

@@ -2,18 +2,18 @@ import { replicaGroupSize } from "../../dht-schema/replica-group.ts";
 import type { Roster, RosterServer } from "../../dht-schema/roster.ts";
 import { isJoint } from "../../dht-schema/roster.ts";
 import { suggestion } from "../runtime/did-you-mean.ts";
-import { ConfigurationError, OperationalError } from "../runtime/errors.ts";
+import { OperationalError } from "../runtime/errors.ts";
 
 /** Whether the server with a number is linked, or this one. */
 type IsUp = (number: number) => boolean;
 
-/** The server that an operator means: by name, number or peer id. @throws {ConfigurationError} `NO_SUCH_SERVER` */
+/** The server that an operator means: by name, number or peer id. @throws {OperationalError} `NO_SUCH_SERVER` */
 export function findServer(roster: Roster, named: string): RosterServer {
   const found = roster.servers.find(
     ({ id, name, number }) => id === named || name === named || String(number) === named,
   );
   if (found !== undefined) return found;
-  throw new ConfigurationError("NO_SUCH_SERVER", noSuchServer(roster, named));
+  throw new OperationalError("NO_SUCH_SERVER", noSuchServer(roster, named));
 }
 
 /** What operators are told of a server that is not there. */

@@ -66,8 +66,7 @@ export class Stewardship {
   /**
    * Servers are to go: those that are up let go of their users first; the others go when their leases are over.
    * @param gone whether they are switched off for good
-   * @throws {ConfigurationError} `NO_SUCH_SERVER`
-   * @throws {OperationalError} see {@link takeOut} and {@link RosterKeeper.update}
+   * @throws {OperationalError} `NO_SUCH_SERVER`; see {@link takeOut} and {@link RosterKeeper.update}
    */
   async remove(servers: readonly string[], gone: boolean): Promise<void> {
     await this.#parts.keeper.update((roster) => {

@@ -1,3 +1,5 @@
+import type { Aor } from "../../dht-schema/aor.ts";
+import { OperationalError } from "../runtime/errors.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
@@ -13,12 +15,16 @@ export const INAPPLICABLE: Readonly<Record<Exclude<OrderResult["kind"], "applied
   "out-of-order": { status: 500, reason: "CSeq Out Of Order" },
   "too-many-contacts": { status: 403, reason: "Too Many Contacts" },
 };
-/** The disk fails. Clients go to another server of the domain, which a 500 would not make them do. @see RFC 3261 §21.5.4; RFC 3263 §4.3 */
+/** The disk fails, and a Contact would be lost with this process. Clients go to another server of the domain, which a 500 would not make them do. @see RFC 3261 §21.5.4; RFC 3263 §4.3 */
 export const NOT_STORED: Refusal = {
   status: 503,
   reason: "Contacts Could Not Be Stored",
   headers: [["Retry-After", "60"]],
 };
+/** Contacts that an operator wants to be gone would be back after a restart. */
+export function notRemoved(aor: Aor): OperationalError {
+  return new OperationalError("NOT_STORED", `the contacts of ${aor} stay: the database cannot be written at present`);
+}
 /** A refresh of what was shed, or by policy. */
 export const MOVED: Refusal = { status: 403, reason: "Registered On Another Server" };
 

@@ -55,3 +55,15 @@ export type RegisterOrder =
 export function binds(order: RegisterOrder): boolean {
   return order.kind === "bind" && order.contacts.some((contact) => contact.expiresSeconds > 0);
 }
+
+/** What becomes of the bindings of a user. */
+export interface Change {
+  readonly isOwned: boolean;
+  readonly before: readonly Binding[];
+  readonly after: readonly Binding[];
+}
+
+/** Whether a Contact is bound that was not before. */
+export function addsContact({ before, after }: Change): boolean {
+  return after.some(({ uri }) => before.every((binding) => binding.uri !== uri));
+}

@@ -1,29 +1,29 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
-import type { ContactStore } from "../storage/ports.ts";
-import type { Binding } from "./binding.ts";
+import type { ContactStore, WriteGroup } from "../storage/ports.ts";
+import type { Binding, Change } from "./binding.ts";
+import type { RegistrarComponents } from "./registrar.ts";
 import type { Instant } from "./stored-binding.ts";
 import { fromStored, toStored } from "./stored-binding.ts";
-
-/** An order that is on disk. */
-export interface StoredOrder {
-  readonly isOwned: boolean;
-  readonly before: readonly Binding[];
-  readonly after: readonly Binding[];
-}
 
 /** Keeps bindings on disk, so that they outlive the process. A disk that fails is logged; it never ends a registration. */
 export class ContactJournal {
   readonly #store: ContactStore;
+  readonly #group: WriteGroup;
+  readonly #clock: Clock;
   readonly #logger: Logger;
 
-  constructor(store: ContactStore, logger: Logger) {
+  constructor({ store, group, clock, logger }: Pick<RegistrarComponents, "store" | "group" | "clock" | "logger">) {
     this.#store = store;
+    this.#group = group;
+    this.#clock = clock;
     this.#logger = logger;
   }
 
   /** The bindings of the last run that can still be reached; the others are forgotten. */
-  restore(now: Instant, maxSeconds: number): ReadonlyMap<Aor, readonly Binding[]> {
+  restore(maxSeconds: number): ReadonlyMap<Aor, readonly Binding[]> {
+    const now = this.#now();
     const restored = new Map<Aor, Binding[]>();
     for (const stored of this.#store.list()) {
       const binding = fromStored(stored, now, maxSeconds);
@@ -38,8 +38,35 @@ export class ContactJournal {
     return restored;
   }
 
+  /**
+   * Writes a change at the end of this turn of the event loop, with all others of the turn.
+   * @param change found out at that instant, or why there is none
+   * @param conclude told when it is on disk, or that it is not
+   */
+  keep<Refused extends object = never>(
+    aor: Aor,
+    change: () => Change | Refused,
+    conclude: (change: Change | Refused, isKept: boolean) => void,
+  ): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let changed: Change | Refused | undefined;
+    let isStored = false;
+    this.#group.join({
+      write: () => {
+        changed = change();
+        if ("after" in changed) isStored = this.replace(aor, changed.before, changed.after);
+      },
+      done: (isKept) => {
+        if (changed !== undefined) conclude(changed, isStored && isKept);
+        resolve();
+      },
+    });
+    return promise;
+  }
+
   /** Writes the difference; false, with what was there before put back as far as possible, when the disk failed. */
-  replace(aor: Aor, before: readonly Binding[], after: readonly Binding[], now: Instant): boolean {
+  replace(aor: Aor, before: readonly Binding[], after: readonly Binding[]): boolean {
+    const now = this.#now();
     try {
       this.#write(aor, before, after, now);
       return true;
@@ -69,5 +96,9 @@ export class ContactJournal {
     } catch (error) {
       this.#logger.error({ aor, err: error }, "contacts on disk are out of date");
     }
+  }
+
+  #now(): Instant {
+    return { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
   }
 }

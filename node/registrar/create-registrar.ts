@@ -16,15 +16,24 @@ import type { Timers } from "../runtime/timers.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import { applyOrder } from "./apply-order.ts";
-import type { Binding, RegisterOrder } from "./binding.ts";
-import { binds } from "./binding.ts";
+import type { Binding, Change, RegisterOrder } from "./binding.ts";
+import { addsContact, binds } from "./binding.ts";
 import { BindingTable } from "./binding-table.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { withoutConnection } from "./without-connection.ts";
 import type { RegisteringClient } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
-import { acceptance, INAPPLICABLE, MOVED, NOT_STORED, redirection, refusal, RETRY_LATER } from "./answers.ts";
+import {
+  acceptance,
+  INAPPLICABLE,
+  MOVED,
+  NOT_STORED,
+  notRemoved,
+  redirection,
+  refusal,
+  RETRY_LATER,
+} from "./answers.ts";
 import { serverAnswer } from "./server-answer.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { PatientClaims } from "./patient-claims.ts";
@@ -36,7 +45,6 @@ import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { usersAt } from "./users-at.ts";
 import { replacedIn } from "./shed-registrations.ts";
-import type { StoredOrder } from "./contact-journal.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
 
@@ -78,7 +86,7 @@ class RegistrarDriver implements Registrar {
     this.#placeOf = components.placeOf ?? (() => undefined);
     const { policy = "takeover", expiry, maxContacts = limits.registrar.contactsPerAor } = options;
     this.#options = { policy, expiry: { ...DEFAULT_EXPIRY, ...expiry }, maxContacts };
-    this.#journal = new ContactJournal(components.store, components.logger);
+    this.#journal = new ContactJournal(components);
     this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
   }
 
@@ -86,7 +94,7 @@ class RegistrarDriver implements Registrar {
     if (this.#state !== "new") return;
     this.#state = "running";
     this.#unsubscribe = this.#locator.onLost((lost) => this.#lost(lost));
-    for (const [aor, bindings] of this.#journal.restore(this.#now(), this.#options.expiry.maxSeconds)) {
+    for (const [aor, bindings] of this.#journal.restore(this.#options.expiry.maxSeconds)) {
       this.#table.set(aor, bindings);
       this.#reclaims.add(aor);
     }
@@ -121,14 +129,21 @@ class RegistrarDriver implements Registrar {
   }
 
   removeContacts(aor: Aor, uri?: string): Promise<readonly string[]> {
-    const { promise, resolve } = Promise.withResolvers<readonly string[]>();
-    const isKept = (binding: Binding) => uri !== undefined && binding.uri !== uri;
-    this.#queue.run(aor, () => {
-      const removed = this.#table.get(aor, this.#clock.monotonicMs()).filter((binding) => !isKept(binding));
+    const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
+    const isRemoved = (binding: Binding) => uri === undefined || binding.uri === uri;
+    const change = (): Change => {
+      const before = this.registrationsOf(aor);
+      return { before, after: before.filter((binding) => !isRemoved(binding)), isOwned: this.#isServed(aor) };
+    };
+    const conclude = ({ before, after }: Change, isKept: boolean): void => {
+      if (!isKept) return reject(notRemoved(aor));
+      const removed = before.filter(isRemoved);
       this.#counters.add("registrar.removed", removed.length);
-      this.#change(aor, (bindings) => bindings.filter(isKept));
+      this.#table.set(aor, after);
+      this.#changed(aor, before, after, "deactivated");
       resolve(removed.map((binding) => binding.uri));
-    });
+    };
+    this.#queue.run(aor, () => this.#journal.keep(aor, change, conclude));
     return promise;
   }
 
@@ -173,8 +188,13 @@ class RegistrarDriver implements Registrar {
   handleFlowClosed(flow: Flow): void {
     if (flow.transport === "MESH" || flow.connection === undefined) return;
     const { connection } = flow;
-    for (const aor of this.#table.aorsOn(connection))
-      this.#change(aor, (bindings) => withoutConnection(bindings, connection));
+    for (const aor of this.#table.aorsOn(connection)) {
+      const before = this.registrationsOf(aor);
+      const after = withoutConnection(before, connection);
+      this.#table.set(aor, after);
+      this.#journal.replace(aor, before, after);
+      this.#changed(aor, before, after, "deactivated");
+    }
   }
 
   /** Runs in the queue of the AoR. Takes one turn of the event loop unless the user must be claimed or looked up. */
@@ -293,39 +313,33 @@ class RegistrarDriver implements Registrar {
     }
   }
 
-  /** Applies an order at the end of this turn of the event loop, and answers it when it is stored. */
+  /** Applies an order at the end of this turn of the event loop, and answers it when it is stored or cannot be. */
   #apply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    let stored: StoredOrder | Refusal = NOT_STORED;
-    this.#parts.group.join({
-      write: () => void (stored = this.#store(aor, order)),
-      done: (isKept) => {
-        if ("status" in stored) this.#refuse(incoming, stored);
-        else if (!isKept) this.#refuse(incoming, NOT_STORED);
-        else this.#conclude(incoming, aor, order, stored);
-        resolve();
+    return this.#journal.keep<Refusal>(
+      aor,
+      () => this.#changeBy(aor, order),
+      (change, isKept) => {
+        if ("status" in change) this.#refuse(incoming, change);
+        else if (!isKept && addsContact(change)) this.#refuse(incoming, NOT_STORED);
+        else this.#conclude(incoming, aor, order, change);
       },
-    });
-    return promise;
+    );
   }
 
-  #store(aor: Aor, order: RegisterOrder): StoredOrder | Refusal {
-    const now = this.#now();
+  #changeBy(aor: Aor, order: RegisterOrder): Change | Refusal {
+    const nowMs = this.#clock.monotonicMs();
     const isOwned = this.#isServed(aor);
     // Never a 200 that binds without owning the user at this instant.
     if (binds(order) && !isOwned) return RETRY_LATER;
-    const before = this.#table.get(aor, now.monotonicMs);
-    const epoch = this.#locator.owned(aor);
-    const result = applyOrder(before, order, now.monotonicMs, this.#options.maxContacts, epoch);
-    if (result.kind !== "applied") return INAPPLICABLE[result.kind];
-    const { bindings: after } = result;
-    return this.#journal.replace(aor, before, after, now) ? { isOwned, before, after } : NOT_STORED;
+    const before = this.#table.get(aor, nowMs);
+    const result = applyOrder(before, order, nowMs, this.#options.maxContacts, this.#locator.owned(aor));
+    return result.kind === "applied" ? { isOwned, before, after: result.bindings } : INAPPLICABLE[result.kind];
   }
 
-  #conclude(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, { isOwned, before, after }: StoredOrder): void {
+  #conclude(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, { isOwned, before, after }: Change): void {
     // The disk may have taken its time.
     if (isOwned && !this.#isServed(aor)) {
-      this.#journal.replace(aor, after, before, this.#now());
+      this.#journal.replace(aor, after, before);
       return this.#refuse(incoming, RETRY_LATER);
     }
     this.#shed.forget(aor, order.callId);
@@ -395,15 +409,6 @@ class RegistrarDriver implements Registrar {
     this.#logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
     for (const binding of bindings) this.#news.tellOf(aor, binding, "deactivated");
     this.#news.tell(aor);
-  }
-
-  /** Changes bindings for a reason other than a REGISTER. */
-  #change(aor: Aor, change: (bindings: readonly Binding[]) => readonly Binding[]): void {
-    const before = this.#table.get(aor, this.#clock.monotonicMs());
-    const after = change(before);
-    this.#table.set(aor, after);
-    this.#journal.replace(aor, before, after, this.#now());
-    this.#changed(aor, before, after, "deactivated");
   }
 
   /** @param ending how the bindings have ended that are there no more */

@@ -70,6 +70,7 @@ export interface Registrar extends RegisteredContacts {
    * Removes contacts as an un-REGISTER would, for an operator: their devices are told `deactivated` and may register again. The user is let go of with the last one.
    * @param uri as the device gave it; all without it
    * @returns the URIs of those that were removed
+   * @throws {OperationalError} `NOT_STORED`; nothing has changed
    */
   removeContacts(aor: Aor, uri?: string): Promise<readonly string[]>;
   status(): RegistrarStatus;

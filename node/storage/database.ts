@@ -140,13 +140,21 @@ function checkIntegrity(file: string): void {
 function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: DatabaseOptions): Database {
   let problem: StorageProblem | undefined;
   let isDurable = false;
+  const total = database.prepare("SELECT total_changes() AS rows");
+  const changedRows = () => (total.get() as { rows: number }).rows;
+  let toldAtRows = changedRows();
   const turn = (to: StorageProblem | undefined): void => {
+    toldAtRows = changedRows();
     problem = to;
     onProblem?.(to);
   };
   const note = ({ code, message }: AortaError): void => turn({ code, message });
+  /** A commit that had nothing to write succeeds on a full disk, too. */
+  const committed = (): void => {
+    if (changedRows() !== toldAtRows) turn(undefined);
+  };
   const group = new GroupCommit(database, (error) => {
-    if (error === undefined) turn(undefined);
+    if (error === undefined) committed();
     else note(storageError(file, error));
   });
   const write = (work: () => number): number => {
@@ -178,7 +186,7 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
       execute("BEGIN IMMEDIATE");
       const result = work();
       execute("COMMIT");
-      turn(undefined);
+      committed();
       return result;
     } catch (error) {
       if (database.isTransaction) database.exec("ROLLBACK");

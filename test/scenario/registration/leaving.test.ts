@@ -149,20 +149,44 @@ describe("the end of a registration", () => {
     expect(answer.status).to.equal(403);
   });
 
-  it("tells a client whose contacts could not be stored, and keeps what was before", async () => {
+  it("refuses a device that could not be stored, and serves on who is here", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [alice, another] = [domain.device("alice", one), domain.device("alice", one)];
+    await alice.register(600);
+    const [kept] = one.store.list();
+    for (const write of ["put", "remove"] as const)
+      one.store[write] = () => {
+        throw new Error("disk full");
+      };
+    const refused = await another.register();
+    expect(refused.status, "it goes to another server, RFC 3263 §4.3").to.equal(503);
+    expect(refused.headers.get("Retry-After")).to.match(/^\d+$/);
+    expect((await alice.register(1200)).headers.get("Contact"), "a refresh").to.match(/expires=1200$/);
+    await domain.time.advance(601_000);
+    expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
+    expect(one.store.list()).to.deep.equal([kept]);
+    expect((await alice.register(0)).status, "an end").to.equal(200);
+    await domain.time.advance(10);
+    expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
+  });
+
+  it("is refused to an operator while the disk is full, as contacts would be back after a restart", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");
     const alice = domain.device("alice", one);
-    await alice.register(600);
-    const [kept] = one.store.list();
-    one.store.put = () => {
+    await alice.register();
+    const { remove } = one.store;
+    one.store.remove = () => {
       throw new Error("disk full");
     };
-    const refused = await alice.register(1200);
-    expect(refused.status, "she goes to another server, RFC 3263 §4.3").to.equal(503);
-    expect(refused.headers.get("Retry-After")).to.match(/^\d+$/);
-    expect(one.store.list()).to.deep.equal([kept]);
-    expect((await alice.sendRegister([])).headers.get("Contact")).to.match(/expires=600$/);
+    const failure = await one.registrar.removeContacts(alice.aor).catch((error: unknown) => error);
+    expect(failure).to.include({ family: "operational", code: "NOT_STORED" });
+    expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
+    one.store.remove = remove;
+    expect(await one.registrar.removeContacts(alice.aor)).to.deep.equal([alice.client.contact]);
+    expect(domain.contactsAt(one, alice.aor)).to.deep.equal([]);
+    expect(one.store.list()).to.deep.equal([]);
   });
 
   it("takes nobody from another server who could not be kept here", async () => {

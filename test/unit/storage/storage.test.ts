@@ -248,6 +248,8 @@ describe("a data folder", () => {
     }).to.throw("no room left");
     expect(storage.group.isWritable()).to.equal(false);
     expect(storage.problem()).to.have.property("code", "DISK_FULL");
+    storage.settings.delete("none such");
+    expect(storage.problem(), "nothing was written").to.have.property("code", "DISK_FULL");
     for (let n = 0; n < 10; n++) storage.settings.delete(`setting-${n}`);
     expect(() => storage.settings.set("large", new Uint8Array(400_000))).to.throw("no room left");
     expect(storage.group.isWritable()).to.equal(true);
