@@ -1,5 +1,6 @@
 # One Aorta server. Run it with a volume for its keys, users and contacts:
-#   docker build -t aorta . && docker run --network host -v aorta:/var/lib/aorta aorta up --domain example.com
+#   docker build -t aorta . && docker run --name aorta --stop-timeout 15 --network host -v aorta:/var/lib/aorta aorta up --domain example.com
+#   docker exec aorta node node/bin/aorta.mjs status
 FROM node:24-slim AS build
 WORKDIR /aorta
 COPY package.json package-lock.json .npmrc ./

@@ -120,8 +120,9 @@ export class NodeClient {
   }
 
   #explain(error: unknown): never {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ECONNREFUSED") {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    // The last two: a path that no socket can have.
+    if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "EINVAL"].includes(code)) {
       throw new OperationalError("NODE_DOWN", `no node is running ${this.#where}`, { cause: error });
     }
     if (code === "ABORT_ERR") {

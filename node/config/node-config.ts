@@ -174,7 +174,7 @@ function contradictions(values: OptionValues, config: NodeConfig, sources: reado
   const problems: Problem[] = [];
   const refuse = (names: readonly OptionName[], message: string) => {
     const origins = names.map(
-      (name) => sources.findLast((source) => source.origins.has(name))?.origins.get(name) ?? "default",
+      (name) => sources.findLast((source) => source.origins.has(name))?.origins.get(name) ?? `--${name} (not given)`,
     );
     problems.push({ origin: origins.join(", "), message });
   };

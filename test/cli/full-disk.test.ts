@@ -35,6 +35,9 @@ describe("a node whose disk takes nothing more", function () {
     limitFiles("1024");
     const bob = await Phone.open("bob");
     expect(await bob.register(node.sipPort)).to.equal(503);
+    expect(await alice.register(node.sipPort), "she is here, and stays").to.equal(200);
+    const removal = await aorta.run(["contacts", "rm", "alice", "--data", aorta.path("berlin")]);
+    expect(removal, "she would be back after a restart").to.include({ code: 1, stdout: "" });
     const invite = await aorta.run(["invite", "--data", aorta.path("berlin")]);
     expect(invite.code).to.equal(1);
     expect(invite.stderr).to.match(/cannot use .*aorta\.db|no room left/);

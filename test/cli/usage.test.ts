@@ -113,6 +113,13 @@ describe("the aorta command", () => {
     expect(byFlag.stderr).to.match(/^aorta: no node is running with data folder \.\/here /);
     expect((await aorta.run(["peers"], { env: { AORTA_DATA: "./there" } })).stderr).to.contain("data folder ./there ");
     expect((await aorta.run(["roster"])).stderr).to.contain("data folder ./aorta-data ");
+    for (const impossible of [process.execPath, `./${"far/".repeat(40)}`]) {
+      const { code, stderr } = await aorta.run(["status", "--data", impossible]);
+      expect([code, stderr]).to.deep.equal([
+        1,
+        `aorta: no node is running with data folder ${impossible} (choose another with --data or AORTA_DATA)\n`,
+      ]);
+    }
     expect((await aorta.run(["roster", "--admin", "127.0.0.1:1"])).stderr).to.equal(
       "aorta: no node is running at 127.0.0.1:1\n",
     );

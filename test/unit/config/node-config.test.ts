@@ -318,6 +318,10 @@ describe("the configuration", () => {
       { flags: { "tls-cert": ["a.pem", "b.pem"], "tls-key": ["a.key"] } },
       "--tls-cert, --tls-key: each certificate needs its key, in the same order",
     ],
+    "a certificate and no key": [
+      { flags: { "tls-cert": "a.pem" } },
+      "--tls-cert, --tls-key (not given): each certificate needs its key, in the same order",
+    ],
     "an empty list of addresses": [{ flags: { sip: [] } }, "--sip: at least one address is needed"],
     "a SIP name that is none": [
       { flags: { "sip-name": "sip:sip1.example.com" } },
