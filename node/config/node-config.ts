@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { ConfigurationError } from "../runtime/errors.ts";
 import type { ExpiryRules } from "../runtime/expiry-rules.ts";
+import { isLoopback } from "../runtime/ip-addresses.ts";
 import type { LogLevel } from "../runtime/logger.ts";
 import { adminSocketOf, DEFAULT_DATA_FOLDER } from "./data-folder.ts";
 import type { TrustedServer } from "../sidecar/trusted-servers.ts";
@@ -13,7 +14,7 @@ import type { OptionName } from "./options.ts";
 import type { Flags, Problem, Source } from "./sources.ts";
 import { CONFIG_VARIABLE, fromEnvironment, fromFile, fromFlags } from "./sources.ts";
 import type { SocketAddress } from "./values.ts";
-import { formatSocketAddress, isLoopback } from "./values.ts";
+import { formatSocketAddress } from "./values.ts";
 
 /** What to do when a user registers here whom another server owns. */
 export type ConflictPolicy = "takeover" | "redirect" | "reject";

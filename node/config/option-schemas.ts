@@ -1,3 +1,4 @@
+import { isLoopback } from "../runtime/ip-addresses.ts";
 import { limits } from "../runtime/limits.ts";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -8,7 +9,7 @@ import { parseHostPort } from "../sip/message/uri.ts";
 import { parseNetwork } from "../sip/transport/networks.ts";
 import type { OptionName } from "./options.ts";
 import type { SocketAddress } from "./values.ts";
-import { formatDuration, isLoopback, parseDomain, parseDuration, parseSize, parseSocketAddress } from "./values.ts";
+import { formatDuration, parseDomain, parseDuration, parseSize, parseSocketAddress } from "./values.ts";
 
 /** A text that `parse` understands; `expected` says to people what would have been right. */
 function parsed<Value>(expected: string, parse: (text: string) => Value | undefined) {

@@ -2,6 +2,8 @@
 export const meshCounter = {
   /** Connections of peers that are neither servers nor observers, refused or cut off. */
   strangersRefused: "mesh.strangers_refused",
+  /** Connections closed before anybody said whose they are: too many of one host. */
+  handshakesRefused: "mesh.handshakes_refused",
   /** Streams refused because the peer may not speak the protocol. */
   streamsRefused: "mesh.streams_refused",
   joinsAccepted: "mesh.joins_accepted",

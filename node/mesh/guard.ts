@@ -6,6 +6,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Admission, Standing } from "./admission.ts";
 import { meshCounter } from "./counters.ts";
+import { Handshakes } from "./handshakes.ts";
 
 /** The part of libp2p's registrar that takes handlers. */
 interface HandlerRegistry {
@@ -18,6 +19,7 @@ export class Guard {
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #strangers = new Map<Connection, NodeJS.Timeout>();
+  readonly #handshakes = new Handshakes();
   readonly #lines = new LineLimit(limits.mesh.strangerLinesPerSecond);
 
   constructor(admission: Admission, counters: Counters, logger: Logger) {
@@ -26,11 +28,17 @@ export class Guard {
     this.#logger = logger;
   }
 
-  /** For libp2p's `connectionGater`: the Noise handshake has proved the peer id, nothing has been spoken yet. */
+  /** For libp2p's `connectionGater`. An encrypted connection's Noise handshake has proved the peer id, and nothing has been spoken yet. */
   gater(): ConnectionGater {
     return {
       denyDialPeer: (peer) => !this.#admission.mayDial(peer.toString()),
-      denyInboundEncryptedConnection: (peer) => {
+      denyInboundConnection: (connection) => {
+        const begins = this.#handshakes.begin(connection);
+        if (!begins) this.#counters.add(meshCounter.handshakesRefused);
+        return !begins;
+      },
+      denyInboundEncryptedConnection: (peer, connection) => {
+        this.#handshakes.end(connection);
         const refused = !this.#admission.mayConnect(peer.toString());
         if (refused) this.#refuse(peer.toString(), "refused");
         return refused;

@@ -155,9 +155,10 @@ export const limits = {
     askRosterMs: 2000,
     /** Connections of all kinds: each server of the largest roster twice, for a moment. Beyond, new ones are refused. */
     connections: 2 * ROSTER_SERVERS_MAX + 64,
-    /** New connections a second from one host, handshakes under way at once; beyond, refused before the handshake. */
+    /** New connections a second from one host, handshakes under way at once, and of these those of one host (of IPv6, one /64 network) that is another machine; beyond, refused before the handshake. */
     inboundPerSecond: 200,
     inboundPending: 256,
+    inboundPendingPerSource: 32,
   },
   storage: {
     /** The database of a node, without the history: 4 GiB hold millions of contacts. A write beyond fails with `DISK_FULL`. */

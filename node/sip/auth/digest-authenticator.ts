@@ -1,4 +1,5 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { sourceOf } from "../../runtime/ip-addresses.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -9,7 +10,6 @@ import { formatCredentials, parseCredentials } from "../message/credentials.ts";
 import type { SipRequest } from "../message/message.ts";
 import type { Params } from "../message/params.ts";
 import { tryParseUri } from "../message/uri.ts";
-import { sourceOf } from "../transport/sources.ts";
 import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
 import { digestResponse, sameResponse } from "./digest-response.ts";
 import type { ClientAddress } from "./failed-logins.ts";

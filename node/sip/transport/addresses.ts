@@ -1,21 +1,10 @@
-import { isIP } from "node:net";
 import { ConfigurationError, OperationalError } from "../../runtime/errors.ts";
 import { formatHostPort } from "../message/uri.ts";
 import type { ListenAddress } from "../stack.ts";
 
-/** An address as sockets give it, IPv4 mapped into IPv6 as IPv4. */
-export function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
-}
-
 /** Whether an address means all of the machine's. */
 export function isWildcard(address: string): boolean {
   return address === "0.0.0.0" || address === "::";
-}
-
-/** Whether only processes of this machine have the address. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }
 
 /** The port of a transport where none is named. @see RFC 3261 §19.1.2; RFC 7118 §5.3 */
@@ -72,21 +61,4 @@ export function bindError(cause: unknown, { transport, address, port }: ListenAd
         cause,
       });
   }
-}
-
-/** The eight groups of an IPv6 address; a zone is left out. @see RFC 4291 §2.2 */
-export function ipv6Groups(address: string): readonly number[] {
-  const [plain = ""] = address.split("%", 1);
-  const [before = [], after = []] = plain.split("::").map(groupsIn);
-  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
-}
-
-/** Of a part of an IPv6 address, which may end as an IPv4 address does. */
-function groupsIn(text: string): readonly number[] {
-  if (text === "") return [];
-  return text.split(":").flatMap((group) => {
-    if (!group.includes(".")) return Number.parseInt(group, 16);
-    const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
-    return [a * 256 + b, c * 256 + d];
-  });
 }

@@ -2,10 +2,10 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { BlockList, isIP } from "node:net";
 import { networkInterfaces } from "node:os";
+import { isLoopback } from "../../runtime/ip-addresses.ts";
 import { limits } from "../../runtime/limits.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { Flow } from "../stack.ts";
-import { isLoopback } from "./addresses.ts";
 
 /** An address of one of the machine's interfaces. */
 export interface MachineAddress {

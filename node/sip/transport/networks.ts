@@ -1,5 +1,5 @@
 import { BlockList, isIP, SocketAddress } from "node:net";
-import { plainAddress } from "./addresses.ts";
+import { plainAddress } from "../../runtime/ip-addresses.ts";
 
 /** An IP address as sockets write it: `2001:DB8:0::1` is `2001:db8::1`; `undefined` for anything else. */
 export function canonicalAddress(text: string): string | undefined {

@@ -1,8 +1,7 @@
-import { isIP } from "node:net";
+import { isLoopback, sourceOf } from "../../runtime/ip-addresses.ts";
 import { limits } from "../../runtime/limits.ts";
 import { openFilesMax } from "../../runtime/open-files.ts";
 import { RecentMap } from "../../runtime/recent-map.ts";
-import { ipv6Groups, isLoopback } from "./addresses.ts";
 import { withinAny } from "./networks.ts";
 
 /** What one source may do. */
@@ -151,13 +150,4 @@ export class Sources {
     bucket.filledAtMs = nowMs;
     return bucket;
   }
-}
-
-/** What is limited as one: an IPv4 address, or a /64 of IPv6. */
-export function sourceOf(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const network = ipv6Groups(address)
-    .slice(0, 4)
-    .map((group) => group.toString(16));
-  return `${network.join(":")}::/64`;
 }

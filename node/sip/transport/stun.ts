@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { ipv6Groups } from "./addresses.ts";
+import { ipv6Groups } from "../../runtime/ip-addresses.ts";
 
 /** Of every message; tells it from SIP, whose first octet could be the same. @see RFC 5389 §6 */
 const MAGIC_COOKIE = 0x2112a442;

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Server, Socket } from "node:net";
+import { plainAddress } from "../../runtime/ip-addresses.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
@@ -7,7 +8,7 @@ import type { Timers } from "../../runtime/timers.ts";
 import type { SipParseError } from "../message/sip-parse-error.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import type { Backlogs } from "./backlog.ts";
-import { bindError, isWildcard, plainAddress } from "./addresses.ts";
+import { bindError, isWildcard } from "./addresses.ts";
 import type { MachineAddresses } from "./machine-addresses.ts";
 import type { Sources } from "./sources.ts";
 import type { TlsCertificates } from "./tls-certificates.ts";

@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
+import { isLoopback } from "../../runtime/ip-addresses.ts";
 import { ConfigurationError } from "../../runtime/errors.ts";
 import type { Flow, ListenAddress, MeshTransport } from "../stack.ts";
-import { isLoopback, isWildcard, listenerName } from "./addresses.ts";
+import { isWildcard, listenerName } from "./addresses.ts";
 import type { MachineAddresses } from "./machine-addresses.ts";
 import { MeshChannel } from "./mesh-channel.ts";
 import { StreamTransport } from "./stream-transport.ts";

@@ -1,6 +1,7 @@
+import { isLoopback } from "../../runtime/ip-addresses.ts";
 import { AortaError } from "../../runtime/errors.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
-import { bindError, isLoopback } from "./addresses.ts";
+import { bindError } from "./addresses.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
 import { UdpTransport } from "./udp-transport.ts";
 

@@ -3,12 +3,12 @@ import fc from "fast-check";
 import {
   formatDuration,
   formatSocketAddress,
-  isLoopback,
   parseDomain,
   parseDuration,
   parseSize,
   parseSocketAddress,
 } from "../../../node/config/values.ts";
+import { isLoopback } from "../../../node/runtime/ip-addresses.ts";
 import type { SocketAddress } from "../../../node/config/values.ts";
 import { canonicalAddress } from "../../../node/sip/transport/networks.ts";
 

@@ -1,10 +1,12 @@
 import { generateKeyPair } from "@libp2p/crypto/keys";
 import type { MultiaddrConnection } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { multiaddr } from "@multiformats/multiaddr";
 import { expect } from "chai";
 import { Admission } from "../../../node/mesh/admission.ts";
 import { meshCounter } from "../../../node/mesh/counters.ts";
 import { Guard } from "../../../node/mesh/guard.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 
@@ -20,5 +22,37 @@ describe("the guard of the mesh", () => {
     expect(counters.get(meshCounter.strangersRefused)).to.equal(10_000);
     expect(lines[0]).to.have.property("peer", stranger.toString());
     expect(lines).to.have.length.below(1000);
+  });
+
+  it("leaves places for other hosts where one begins handshakes and ends none", async () => {
+    const all = { isServer: () => true, isFormer: () => false, isDoorOpen: () => false };
+    const counters = createCounters();
+    const gater = new Guard(new Admission(all, []), counters, silentLogger).gater();
+    const peer = peerIdFromPrivateKey(await generateKeyPair("Ed25519"));
+    const closes: (() => void)[] = [];
+    const begin = async (from: string) => {
+      const connection = {
+        remoteAddr: multiaddr(`${from}/tcp/5000`),
+        addEventListener: (_: "close", listener: () => void) => void closes.push(listener),
+      } as MultiaddrConnection;
+      return { connection, denied: await gater.denyInboundConnection?.(connection) };
+    };
+    const most = limits.mesh.inboundPendingPerSource;
+    const held = [];
+    for (let n = 0; n < most; n++) held.push(await begin(`/ip6/2001:db8::${n}`));
+    expect(held.map(({ denied }) => denied)).to.deep.equal(Array<boolean>(most).fill(false));
+    expect((await begin("/ip6/2001:db8::ffff")).denied, "of the same network").to.equal(true);
+    expect(counters.get(meshCounter.handshakesRefused)).to.equal(1);
+    for (const from of ["/ip6/2001:db8:0:1::1", "/ip4/192.0.2.1"])
+      expect((await begin(from)).denied, from).to.equal(false);
+    for (let n = 0; n <= most; n++) expect((await begin("/ip4/127.0.0.1")).denied, "this machine").to.equal(false);
+
+    closes[0]!();
+    expect((await begin("/ip6/2001:db8::1")).denied, "one has closed").to.equal(false);
+    expect((await begin("/ip6/2001:db8::1")).denied).to.equal(true);
+    await gater.denyInboundEncryptedConnection?.(peer, held[1]!.connection);
+    closes[1]!();
+    expect((await begin("/ip6/2001:db8::1")).denied, "one has shown whose it is").to.equal(false);
+    expect((await begin("/ip6/2001:db8::1")).denied, "and is not counted twice").to.equal(true);
   });
 });

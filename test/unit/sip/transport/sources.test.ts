@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import type { SourceRules } from "../../../../node/sip/transport/sources.ts";
-import { sourceOf, sourceRules, Sources } from "../../../../node/sip/transport/sources.ts";
+import { sourceRules, Sources } from "../../../../node/sip/transport/sources.ts";
+import { sourceOf } from "../../../../node/runtime/ip-addresses.ts";
 
 const RULES: SourceRules = {
   connections: 5,

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { ipv6Groups } from "../../../../node/sip/transport/addresses.ts";
-import { canonicalAddress } from "../../../../node/sip/transport/networks.ts";
+import { canonicalAddress } from "../../../node/sip/transport/networks.ts";
+import { ipv6Groups } from "../../../node/runtime/ip-addresses.ts";
 
 describe("the groups of an IPv6 address", () => {
   it("are eight, however it is written", () => {
