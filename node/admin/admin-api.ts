@@ -89,14 +89,22 @@ type AorParams = { Params: { aor: string } };
 
 /** The operators' HTTP API of one node, not listening yet. Answers are JSON; an error is an {@link ErrorBody}. */
 export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOptions): FastifyInstance {
-  const api = fastify({ logger: false, bodyLimit: limits.admin.bodyBytes, forceCloseConnections: true });
-  const watches = new WatchStreams();
-
-  api.setErrorHandler((error, _request, reply) => {
+  const explain = (error: unknown, _request: unknown, reply: FastifyReply): FastifyReply => {
     const { status, code, message } = describeError(error);
     if (status >= 500) logger.error({ err: error, code }, "admin request failed");
-    return reply.status(status).send({ error: { code, message } } satisfies ErrorBody);
+    return refuse(reply, status, code, message);
+  };
+  const api = fastify({
+    logger: false,
+    bodyLimit: limits.admin.bodyBytes,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: limits.admin.pathChars },
+    // Of paths: told as all others are.
+    frameworkErrors: (error, request, reply) => void explain(error, request, reply),
   });
+  const watches = new WatchStreams();
+
+  api.setErrorHandler(explain);
   api.setNotFoundHandler((request, reply) =>
     refuse(reply, 404, "NO_SUCH_PATH", `nothing at ${request.method} ${request.url}`),
   );

@@ -1,3 +1,4 @@
+import { AOR_MAX_BYTES } from "../../dht-schema/aor.ts";
 import { FRAME_MAX_BYTES } from "../../dht-schema/link-frames.ts";
 import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
 
@@ -385,6 +386,8 @@ export const limits = {
   admin: {
     /** A request to the admin API, where it does not bring users; the largest is a list of 200 with the longest addresses, which is then told why it is none. A larger one is answered 413. */
     bodyBytes: 64 * 1024,
+    /** A user, server or list in a path: an address of the longest kind, all of it escaped. A longer one is answered 414. */
+    pathChars: 3 * AOR_MAX_BYTES,
     /** How long a command waits for an answer: a node that stands still would keep it for ever. */
     answerMs: 60_000,
     /** Users in one request: written in one transaction, during which the node does nothing else. */

@@ -49,6 +49,19 @@ describe("the admin API", () => {
     expect(body).to.satisfy(refusal("NO_SUCH_SERVER", /no server rome/));
   });
 
+  it("takes addresses as long as they may be, and refuses longer paths and broken ones as it does all else", async () => {
+    const longest = encodeURIComponent(`sip:${"%D0%B0".repeat(39)}@example.com`);
+    expect((await call(`/v1/lookup/${longest}`))[0]).to.equal(200);
+    for (const [path, status, code] of [
+      ["a".repeat(1000), 414, "FST_ERR_MAX_PARAM_LENGTH"],
+      ["%ff", 400, "FST_ERR_BAD_URL"],
+    ] as const) {
+      const answer = await call(`/v1/lookup/${path}`);
+      expect(answer[0], path).to.equal(status);
+      expect(answer[1], path).to.satisfy(refusal(code, /./));
+    }
+  });
+
   it("passes on what operators change in the roster, and shows it as it is then", async () => {
     const post = (path: string, payload: object) => call({ method: "POST", url: path, payload });
     const answers = [
