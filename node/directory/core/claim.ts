@@ -4,6 +4,7 @@ import { compareBallots, formatBallot, sameBallot } from "../../../dht-schema/ba
 import type { DirectoryMessage, MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Appointment } from "./agenda.ts";
 import type { ClaimResult, Context } from "./context.ts";
+import { LONGEST_ROUND } from "./context.ts";
 import type { Leases } from "./leases.ts";
 import type { Ownerships } from "./ownerships.ts";
 import type { Quorum } from "./quorum.ts";
@@ -102,6 +103,8 @@ export class Claim {
   #phase: Phase = { name: "waiting" };
   #alarm: Appointment | undefined;
   #collisions = 0;
+  /** How long it waits for answers in each step of a round, ms. */
+  #roundMs: number;
   /** Pauses made for owners that did not answer. */
   #waits = 0;
   #from: number | undefined;
@@ -118,6 +121,7 @@ export class Claim {
     this.deadlineMs = init.deadlineMs;
     this.#since = init.since;
     this.#context = components.context;
+    this.#roundMs = components.context.tuning.attemptMs;
     this.#leases = components.leases;
     this.#ownerships = components.ownerships;
     this.#onEnd = onEnd;
@@ -146,7 +150,7 @@ export class Claim {
     const op = context.openOp((atMs, from, message) => this.#answer(atMs, op, from, message));
     const round = { op, ballot, quorum, promises: new Map(), sessions: new Map(), refused: new Set<number>() };
     this.#phase = { name: "preparing", ...round, asked: new Set() };
-    this.#wake(nowMs + context.tuning.attemptMs);
+    this.#wake(nowMs + this.#roundMs);
     // An owner that wants a higher ballot keeps the one it has wherever the new one may not win. Who goes on from an epoch
     // has to hear first who owned last.
     const isForPromises = this.purpose === "reclaim" || this.#since !== undefined;
@@ -237,7 +241,7 @@ export class Claim {
       const later = this.#ownedSince(phase);
       if (later !== undefined) return this.#endSuperseded(nowMs, later);
       const proposed = this.#proposedSince(phase);
-      return proposed.length === 0 ? this.#accept(phase) : this.#awaitProposals(nowMs, phase, proposed);
+      return proposed.length === 0 ? this.#accept(nowMs, phase) : this.#awaitProposals(nowMs, phase, proposed);
     }
     if (this.purpose !== "take-over") {
       const certain = blockers.find(({ member: owner }) =>
@@ -363,8 +367,9 @@ export class Claim {
       context.closeOp(op);
       onAnswer(atMs, message);
     });
-    context.agenda.add(nowMs + context.tuning.attemptMs * 2, () => context.closeOp(op));
+    context.agenda.add(nowMs + this.#roundMs * 2, () => context.closeOp(op));
     context.send(value.member, { ...request, op });
+    this.#wake(nowMs + this.#roundMs);
   }
 
   /** The owner will never serve this ballot again, nor one below it. */
@@ -374,7 +379,8 @@ export class Claim {
     if (this.#phase.name === "preparing") this.#consider(nowMs, this.#phase);
   }
 
-  #accept({ op, ballot, quorum, promises, sessions, refused }: Preparing): void {
+  #accept(nowMs: number, { op, ballot, quorum, promises, sessions, refused }: Preparing): void {
+    this.#wake(nowMs + this.#roundMs);
     this.#phase = { name: "accepting", op, ballot, quorum, promises, sessions, refused };
     for (const [member, promise] of promises) {
       if (!sessions.has(member)) this.#sendAccept(member, op, ballot, promise);
@@ -399,7 +405,7 @@ export class Claim {
     if (!this.#ownerships.begin(nowMs, this.aor, ballot, phase.quorum, phase.sessions)) return;
     this.#alarm?.cancel();
     // Answers still under way count; who has not answered by then is caught up.
-    const end = this.#context.agenda.add(nowMs + this.#context.tuning.attemptMs, (atMs) => this.#close(atMs, op));
+    const end = this.#context.agenda.add(nowMs + this.#roundMs, (atMs) => this.#close(atMs, op));
     const silent = new Set(phase.quorum.members.filter((member) => !phase.sessions.has(member)));
     this.#phase = { name: "won", op, ballot, silent, end };
     this.#onEnd(nowMs, this, { kind: "owned", epoch: ballot, from: this.#from });
@@ -444,6 +450,10 @@ export class Claim {
       const highest = blockers.sort(compareBallots).at(-1);
       if (highest !== undefined && this.purpose !== "take-over") return this.#yieldToOwner(nowMs, highest);
       if (highest !== undefined) return this.#outwait(nowMs, phase, highest);
+    }
+    if (phase.name === "preparing" || phase.name === "accepting") {
+      const longestMs = this.#context.tuning.attemptMs * LONGEST_ROUND;
+      this.#roundMs = Math.min(this.#roundMs * 2, longestMs);
     }
     this.prepare(nowMs);
   }

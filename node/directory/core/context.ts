@@ -6,9 +6,12 @@ import type { Agenda } from "./agenda.ts";
 import type { Quorum } from "./quorum.ts";
 import type { Violation } from "./violations.ts";
 
+/** Rounds grow up to so many `attemptMs`: servers may be further from each other than a first round lasts. */
+export const LONGEST_ROUND = 8;
+
 /** Times and bounds of the protocol; the lease term and the drift are the roster's. */
 export interface DirectoryTuning {
-  /** How long one round of a claim or lookup waits for a majority, ms. */
+  /** How long the first round of a claim or lookup waits for answers, ms: twice as long after each in which there were too few, up to {@link LONGEST_ROUND} times as long. */
   readonly attemptMs: number;
   /** How long a lookup waits for the replicas it asked first before it asks the others, ms. */
   readonly hedgeMs: number;

@@ -3,6 +3,7 @@ import type { Ballot } from "../../../dht-schema/ballot.ts";
 import { compareBallots, sameBallot } from "../../../dht-schema/ballot.ts";
 import type { MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Context, LookupResult, ReplicaAnswer } from "./context.ts";
+import { LONGEST_ROUND } from "./context.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum, isQuorumOfSome } from "./quorum.ts";
 
@@ -76,11 +77,17 @@ export function startLookup(
   context: Context,
   nowMs: number,
   aor: Aor,
-  options: { readonly mode: LookupMode; readonly deadlineMs: number },
+  options: {
+    readonly mode: LookupMode;
+    readonly deadlineMs: number;
+    /** How long a read waits for answers. @default `attemptMs` */
+    readonly roundMs?: number;
+  },
   onEnd: (nowMs: number, result: LookupResult) => void,
 ): void {
   const { tuning, silent } = context;
-  const { mode, deadlineMs } = options;
+  const { mode, deadlineMs, roundMs = tuning.attemptMs } = options;
+  const slower = { ...options, roundMs: Math.min(roundMs * 2, tuning.attemptMs * LONGEST_ROUND) };
   const quorum = context.quorumOf(aor);
   const { version } = context.roster();
   const states = new Map<number, State>();
@@ -101,11 +108,11 @@ export function startLookup(
   const readAgain = (atMs: number) => {
     context.closeOp(op);
     alarm.cancel();
-    const untilMs = Math.min(atMs + tuning.attemptMs, deadlineMs);
+    const untilMs = Math.min(atMs + roundMs, deadlineMs);
     startSecondRead(context, { aor, quorum, first: states, untilMs }, (endMs, owners) => {
       const [owner] = owners ?? [];
       if (owners !== undefined && owners.length <= 1 && !isOutdated()) onEnd(endMs, found(owner));
-      else if (endMs < deadlineMs) startLookup(context, endMs, aor, options, onEnd);
+      else if (endMs < deadlineMs) startLookup(context, endMs, aor, endMs < untilMs ? options : slower, onEnd);
       else onEnd(endMs, { kind: "unavailable", reason: "what replicas say changes, or is not repeated" });
     });
   };
@@ -142,9 +149,9 @@ export function startLookup(
     if (isOutdated() && hedgeMs < deadlineMs) return beginAnew(hedgeMs);
     for (const member of asked) if (member !== context.self && !reports.has(member)) silent.add(member);
     askOthers();
-    alarm = context.agenda.add(atMost(Math.max(hedgeMs, nowMs + tuning.attemptMs)), (atMs) => {
+    alarm = context.agenda.add(atMost(Math.max(hedgeMs, nowMs + roundMs)), (atMs) => {
       context.closeOp(op);
-      if (atMs < deadlineMs) return startLookup(context, atMs, aor, options, onEnd);
+      if (atMs < deadlineMs) return startLookup(context, atMs, aor, slower, onEnd);
       const doubt = possibleOwners(quorum, reports).length > 1 ? ", and differ" : "";
       onEnd(atMs, {
         kind: "unavailable",
@@ -235,7 +242,7 @@ export function startInspection(
     states.set(from, message);
     if (states.size === members.length) finish(atMs);
   });
-  const alarm = context.agenda.add(nowMs + context.tuning.attemptMs * 2, finish);
+  const alarm = context.agenda.add(nowMs + context.tuning.attemptMs * 4, finish);
   for (const member of members) context.send(member, { type: "read", op, aor });
 }
 

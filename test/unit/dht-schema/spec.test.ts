@@ -16,6 +16,7 @@ import { promiseCodec, rosterAnswerCodec, signedPromiseCodec } from "../../../dh
 import { ROSTER_SERVERS_MAX, rosterCodec, rosterServerCodec, signedRosterCodec } from "../../../dht-schema/roster.ts";
 import { ballotCodec, serverBindingCodec, signedBindingCodec } from "../../../dht-schema/server-binding.ts";
 import { COUNTER_GROWTH_PER_SECOND } from "../../../node/directory/core/ballot-counter.ts";
+import { LONGEST_ROUND } from "../../../node/directory/core/context.ts";
 import { defaultTuning } from "../../../node/directory/tuning.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 
@@ -114,6 +115,7 @@ describe("the specification", () => {
       defaultTuning.ceilingStep,
       defaultTuning.forgetAfterBallots,
       defaultTuning.attemptMs,
+      defaultTuning.attemptMs * LONGEST_ROUND,
       defaultTuning.forwardingMs,
       defaultTuning.stewardMs,
       defaultTuning.promoteAfterMs,

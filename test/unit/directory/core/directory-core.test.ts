@@ -514,7 +514,7 @@ describe("what operators see", () => {
     net.run(1_000);
     net.crash(3);
     net.act(2, (core, nowMs) => core.inspect(nowMs, 7, ALICE));
-    net.run(600);
+    net.run(1_100);
     const inspected = net.events(2).find(({ kind }) => kind === "inspected") as DirectoryEvent & { kind: "inspected" };
     expect(inspected.answers.map(({ member, answer, accepted }) => [member, answer, accepted?.ballot])).to.deep.equal([
       [1, "state", epoch],

@@ -352,8 +352,8 @@ describe("a lookup by majority", () => {
     expect(bench.results).to.deep.equal([]);
   });
 
-  it("asks again when answers are missing, and is unavailable at its deadline", () => {
-    const bench = new Bench().lookUp("majority", 600);
+  it("asks again, and waits longer, when answers are missing, and is unavailable at its deadline", () => {
+    const bench = new Bench().lookUp("majority", 850);
     bench.asked();
     bench.say(2, undefined);
     bench.pass(10);
@@ -364,7 +364,7 @@ describe("a lookup by majority", () => {
     bench.say(2, undefined);
     bench.pass(10);
     bench.asked();
-    bench.pass(240);
+    bench.pass(490);
     bench.asked();
     bench.say(4, undefined);
     bench.pass(10);
@@ -437,7 +437,7 @@ describe("an inspection", () => {
     const bench = new Bench().inspect();
     bench.asked();
     bench.say(2, undefined);
-    bench.pass(499);
+    bench.pass(999);
     expect(bench.inspections).to.deep.equal([]);
     bench.pass(1);
     expect(bench.inspections[0]?.map(({ answer }) => answer)).to.deep.equal([
