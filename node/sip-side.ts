@@ -144,6 +144,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     {
       ...shared,
       stack,
+      links,
       store: storage.contacts,
       shed: storage.shed,
       group: storage.group,

@@ -93,7 +93,14 @@ class RegistrarDriver implements Registrar {
   start(): void {
     if (this.#state !== "new") return;
     this.#state = "running";
-    this.#unsubscribe = this.#locator.onLost((lost) => this.#lost(lost));
+    const stopListening = [
+      this.#locator.onLost((lost) => this.#lost(lost)),
+      this.#parts.links.onUp(() => {
+        this.#reclaims.hasten();
+        this.#reclaimDue();
+      }),
+    ];
+    this.#unsubscribe = () => stopListening.forEach((stop) => stop());
     for (const [aor, bindings] of this.#journal.restore(this.#options.expiry.maxSeconds)) {
       this.#table.set(aor, bindings);
       this.#reclaims.add(aor);

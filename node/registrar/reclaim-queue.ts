@@ -67,6 +67,11 @@ export class ReclaimQueue {
     this.#due.schedule(waiting, nowMs + Math.min(FIRST_DELAY_MS * 2 ** Math.min(attempts, 16), LONGEST_DELAY_MS));
   }
 
+  /** all waiting → ready: the directory may be there again. */
+  hasten(): void {
+    for (const aor of Array.from(this.#waiting.keys())) this.add(aor);
+  }
+
   /** any → nothing */
   done(aor: Aor): void {
     this.#ready.delete(aor);

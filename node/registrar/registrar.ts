@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import type { ServerLinks } from "../federation/links.ts";
 import type { Locator } from "../federation/locator.ts";
 import type { AskRegistration } from "../federation/registration-elsewhere.ts";
 import type { ServerAddresses } from "../federation/server-addresses.ts";
@@ -25,6 +26,8 @@ export interface RegistrarComponents {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly counters: Counters;
+  /** A link that is up again may be the one to a majority. */
+  readonly links: Pick<ServerLinks, "onUp">;
   /** Whether presence still needs the user here when the last contact has gone. */
   readonly hasPublications: (aor: Aor) => boolean;
   /** What presence keeps of users who are not owned at present. */

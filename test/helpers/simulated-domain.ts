@@ -97,6 +97,7 @@ export class SimulatedDomain {
     const registrar: Registrar = createRegistrar(
       {
         ...shared,
+        links: this.network.links.linksOf(locator.self),
         store: disk.storage.contacts,
         shed: disk.storage.shed,
         group: disk.storage.group,

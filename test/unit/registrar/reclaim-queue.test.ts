@@ -38,6 +38,16 @@ describe("queue of users to be claimed again", () => {
     expect(queue.take(0)).to.deep.equal([A]);
   });
 
+  it("makes all who wait ready when the directory may be there again", () => {
+    const queue = new ReclaimQueue(3);
+    for (const aor of [A, B]) queue.add(aor);
+    for (const aor of queue.take(0)) queue.retry(aor, 0);
+    queue.add(C);
+    expect(queue.take(0)).to.deep.equal([C]);
+    queue.hasten();
+    expect(queue.take(0)).to.deep.equal([A, B]);
+  });
+
   it("does what a slow one does, whatever comes", () => {
     const [add, take, retry, done] = ["add", "take", "retry", "done"] as const;
     const event = fc.record({
