@@ -1,7 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { formatBallot, parseBallot } from "../../dht-schema/ballot.ts";
 import type { StoredContact } from "../storage/ports.ts";
-import type { Flow } from "../sip/stack.ts";
+import type { Flow, SocketTransport } from "../sip/stack.ts";
 import { flowWithoutConnection } from "../sip/reachable-flow.ts";
 import type { Binding } from "./binding.ts";
 import type { DeviceOrigin } from "./device-origin.ts";
@@ -46,7 +46,7 @@ export function fromStored(stored: StoredContact, now: Instant, maxSeconds: numb
   return { uri, callId, cseq, q, userAgent, instance, expiresAtMs, epoch, ...way, flow };
 }
 
-/** A flow as it was stored, if it can be read and outlives the process. */
+/** A flow as it was stored, if it can be read: without its connection, which ended with that process. */
 export function readStoredFlow(json: string): Flow | undefined {
   return readWay(json)?.flow;
 }
@@ -64,8 +64,7 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId" | "origi
     string,
     unknown
   >;
-  // The others end with the process.
-  if (transport !== "UDP" && transport !== "TCP" && !(transport === "TLS" && trusted === true)) return undefined;
+  if (!isSocketTransport(transport)) return undefined;
   if (typeof address !== "string" || typeof port !== "number") return undefined;
   const flow: Flow = {
     transport,
@@ -84,6 +83,10 @@ function readWay(json: string): Pick<Binding, "flow" | "path" | "regId" | "origi
     ...(typeof regId === "number" ? { regId } : {}),
     ...(isOrigin(origin) ? { origin } : {}),
   };
+}
+
+function isSocketTransport(value: unknown): value is SocketTransport {
+  return ["UDP", "TCP", "TLS", "WS", "WSS"].includes(value as string);
 }
 
 function isOrigin(value: unknown): value is DeviceOrigin {

@@ -10,10 +10,15 @@ import { usersAt } from "../../node/registrar/users-at.ts";
 export class MemoryContacts implements RegisteredContacts {
   readonly #contacts = new Map<Aor, readonly RegisteredContact[]>();
   readonly #listeners = new Set<(aor: Aor) => void>();
+  readonly #registrationListeners = new Set<Parameters<RegisteredContacts["onRegistration"]>[0]>();
 
   set(aor: Aor, contacts: readonly RegisteredContact[]): void {
     this.#contacts.set(aor, contacts);
     for (const listener of this.#listeners) listener(aor);
+    for (const { uri } of contacts) {
+      const registration = { uri, callId: "", cseq: 1, expiresAtMs: Infinity, q: 1000 };
+      for (const listener of this.#registrationListeners) listener(aor, registration, "registered");
+    }
   }
 
   contactsOf(aor: Aor): readonly RegisteredContact[] {
@@ -43,8 +48,9 @@ export class MemoryContacts implements RegisteredContacts {
     return [];
   }
 
-  onRegistration(): () => void {
-    return () => {};
+  onRegistration(listener: Parameters<RegisteredContacts["onRegistration"]>[0]): () => void {
+    this.#registrationListeners.add(listener);
+    return () => void this.#registrationListeners.delete(listener);
   }
 
   onChange(listener: (aor: Aor) => void): () => void {

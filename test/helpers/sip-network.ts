@@ -223,7 +223,6 @@ export class ServerStack implements SipStack, Endpoint {
   readonly #port: number;
   #handler: RequestHandler = () => {};
   readonly #flowHandlers = new Set<(flow: Flow) => void>();
-  readonly #closed = new Set<string | undefined>();
 
   constructor(network: SipNetwork, id: ServerId, port: number) {
     this.#network = network;
@@ -235,10 +234,6 @@ export class ServerStack implements SipStack, Endpoint {
 
   start(): Promise<void> {
     return Promise.resolve();
-  }
-
-  hasClosed(flow: Flow): boolean {
-    return "connection" in flow && this.#closed.has(flow.connection);
   }
 
   stop(): Promise<void> {
@@ -267,7 +262,14 @@ export class ServerStack implements SipStack, Endpoint {
   }
 
   send(request: SipRequest, to: Flow, options: RequestOptions = {}): Promise<SipResponse> {
-    return this.#network.transact(this, request, this.#network.endpoint(to), options.withinMs);
+    const other = this.hasClosed(to) ? undefined : this.#network.endpoint(to);
+    return this.#network.transact(this, request, other, options.withinMs);
+  }
+
+  hasClosed(flow: Flow): boolean {
+    if (flow.transport === "MESH" || flow.connection === undefined) return false;
+    const other = this.#network.endpoint(flow);
+    return other === undefined || other.state === "gone" || (other.flow as SocketFlow).connection !== flow.connection;
   }
 
   flowFrom(other: Endpoint): Flow {
@@ -278,8 +280,7 @@ export class ServerStack implements SipStack, Endpoint {
     this.#handler(incomingOf(request, flow, answer));
   }
 
-  flowClosed(flow: SocketFlow): void {
-    this.#closed.add(flow.connection);
+  flowClosed(flow: Flow): void {
     for (const handler of this.#flowHandlers) handler(flow);
   }
 }

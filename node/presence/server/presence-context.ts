@@ -9,7 +9,7 @@ import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { WorkWindow } from "../../runtime/work-window.ts";
-import type { Flow, SipStack } from "../../sip/stack.ts";
+import type { Flow, SipSessions, SipStack } from "../../sip/stack.ts";
 import type { Scheduler } from "../../sip/transaction/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
 import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
@@ -28,7 +28,7 @@ export interface PeerLinks {
 
 /** What the presence server works with. */
 export interface PresenceComponents {
-  readonly stack: Pick<SipStack, "send">;
+  readonly stack: Pick<SipStack & SipSessions, "send" | "hasClosed">;
   readonly locator: Locator;
   readonly contacts: RegisteredContacts;
   readonly links: PeerLinks;

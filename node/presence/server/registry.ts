@@ -16,7 +16,7 @@ export class Registry implements PresentityHost, ListHost {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #calls = new Map<string, BackendCall>();
   /** Clients' subscriptions, by the user who subscribed. */
-  readonly #byUser = new Tally<Aor>();
+  readonly #byUser = new Map<Aor, Set<Subscription>>();
   readonly #listMembers = new Tally<Aor>();
   readonly #registrations = new Map<Aor, RegistrationInfo>();
   #onDrained: (() => void) | undefined;
@@ -32,7 +32,7 @@ export class Registry implements PresentityHost, ListHost {
 
   /** Of these, those that are a user's. */
   subscriptionsOf(user: Aor): number {
-    return this.#byUser.of(user);
+    return this.#byUser.get(user)?.size ?? 0;
   }
 
   /** Users that clients watch by their lists, counted list by list. */
@@ -74,6 +74,9 @@ export class Registry implements PresentityHost, ListHost {
 
   registrationChanged(aor: Aor, registration: Registration, change: RegistrationChange): void {
     this.#registrations.get(aor)?.changed(registration, change);
+    const ofUser = this.#byUser.get(aor);
+    const contact = ofUser && this.#context.contacts.contactsOf(aor).find(({ uri }) => uri === registration.uri);
+    if (contact !== undefined) for (const subscription of ofUser ?? []) subscription.registered(contact);
   }
 
   /** What a user published here before they were on another server is over. */
@@ -94,12 +97,20 @@ export class Registry implements PresentityHost, ListHost {
   subscriptionStarted(subscription: Subscription): void {
     this.#subscriptions.set(subscription.localTag, subscription);
     const { subscriber } = subscription;
-    if (subscriber.kind === "watcher") this.#byUser.add(subscriber.aor, 1);
+    if (subscriber.kind !== "watcher") return;
+    const ofUser = this.#byUser.get(subscriber.aor);
+    if (ofUser === undefined) this.#byUser.set(subscriber.aor, new Set([subscription]));
+    else ofUser.add(subscription);
   }
 
   subscriptionEnded(subscription: Subscription): void {
     const { localTag, subscriber } = subscription;
-    if (this.#subscriptions.delete(localTag) && subscriber.kind === "watcher") this.#byUser.add(subscriber.aor, -1);
+    this.#subscriptions.delete(localTag);
+    if (subscriber.kind === "watcher") {
+      const ofUser = this.#byUser.get(subscriber.aor);
+      ofUser?.delete(subscription);
+      if (ofUser?.size === 0) this.#byUser.delete(subscriber.aor);
+    }
     if (this.#subscriptions.size === 0) this.#onDrained?.();
   }
 

@@ -1,9 +1,12 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
 import { AORTA_EPOCH } from "../../federation/aorta-headers.ts";
+import { isSameFlow } from "../../federation/forward.ts";
+import type { RegisteredContact } from "../../registrar/registered-contacts.ts";
 import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
+import { areSameUris } from "../../sip/message/uri.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
 import { flowWithoutConnection } from "../../sip/reachable-flow.ts";
 import type { Flow } from "../../sip/stack.ts";
@@ -54,6 +57,8 @@ export class Subscription implements Task, Watcher {
   #wasCutOff = false;
   /** Its SUBSCRIBE has been answered. */
   #hasBegun = false;
+  /** Of the NOTIFY whose answer counts. */
+  #lastCseq = 0;
   #isOver = false;
   #endReason: EndReason | undefined;
 
@@ -162,6 +167,21 @@ export class Subscription implements Task, Watcher {
     this.tell();
   }
 
+  /**
+   * The subscriber's user has registered a device: where it is that of this dialog, NOTIFYs take the path that it has registered by. So a client that has lost its
+   * connection, or another address behind its NAT, is told on, though it subscribes again only when this is about to expire.
+   * @see RFC 5626 §5.3
+   */
+  registered({ uri, flow, path }: RegisteredContact): void {
+    const { remoteTarget, routeSet } = this.#fields;
+    if (path !== undefined || routeSet.length > 0 || this.#isOver || !areSameUris(uri, remoteTarget)) return;
+    if (isSameWay(flow, this.#fields.flow)) return;
+    this.#context.counters.add("presence.watchers_moved");
+    this.#fields = { ...this.#fields, flow };
+    this.#keep();
+    this.perform(this.#core.reached(this.#nowMs()));
+  }
+
   /** Shows the subject's present state, if there is one. */
   tell(): void {
     if (!this.#hasBegun || this.#isOver) return;
@@ -211,7 +231,8 @@ export class Subscription implements Task, Watcher {
     counters.add("presence.notify_sent");
     const request = this.#build(notify);
     this.#noteStanding(notify);
-    void stack.send(request, this.#fields.flow).then((response) => this.#answered(response));
+    this.#lastCseq = notify.cseq;
+    void stack.send(request, this.#fields.flow).then((response) => this.#answered(notify.cseq, response));
   }
 
   /** What a NOTIFY changes that has to outlive the process, before it leaves. */
@@ -222,9 +243,13 @@ export class Subscription implements Task, Watcher {
     if (turnsActive) this.subject.standingChanged?.(this);
   }
 
-  #answered(response: SipResponse): void {
-    if (this.#isOver) return;
+  #answered(cseq: number, response: SipResponse): void {
+    if (this.#isOver || cseq !== this.#lastCseq) return;
     const { counters } = this.#context;
+    if (this.#isAway(response)) {
+      counters.add("presence.watchers_away");
+      return this.perform(this.#core.away(this.#nowMs()));
+    }
     if (response.status >= 300) counters.add("presence.notify_failed");
     if (response.status === 408) counters.add("presence.notify_unanswered");
     const isCutOff = this.#isCutOff(response);
@@ -241,6 +266,13 @@ export class Subscription implements Task, Watcher {
     const { remoteTarget, flow, routeSet } = this.#fields;
     if (flow.transport === "MESH" || headers.get(AORTA_LOCAL) !== LOCAL_CUT_OFF) return false;
     return flowWithoutConnection(remoteTarget, flow, routeSet) !== undefined;
+  }
+
+  /** Whether the connection is gone, and only the subscriber can make another. */
+  #isAway({ headers }: SipResponse): boolean {
+    const { remoteTarget, flow, routeSet } = this.#fields;
+    if (!headers.has(AORTA_LOCAL) || !this.#context.stack.hasClosed(flow)) return false;
+    return flowWithoutConnection(remoteTarget, flow, routeSet) === undefined;
   }
 
   /** @see RFC 6665 §4.2.2, RFC 3261 §12.2.1.1, RFC 5839 §6.3 */
@@ -336,6 +368,10 @@ export class Subscription implements Task, Watcher {
   #nowMs(): number {
     return this.#context.clock.monotonicMs();
   }
+}
+
+function isSameWay(a: Flow, b: Flow): boolean {
+  return a.transport !== "MESH" && b.transport !== "MESH" && isSameFlow(a, b) && a.connection === b.connection;
 }
 
 /** @see RFC 6665 §8.2.3, RFC 6446 §9.2 */

@@ -1,3 +1,4 @@
+import { limits } from "../../runtime/limits.ts";
 import { secondsLeft } from "../../runtime/seconds-left.ts";
 import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
 import { grantedSeconds } from "../expiry.ts";
@@ -107,6 +108,8 @@ export class NotifierDialog {
   #confirmedVersion: number | undefined;
   /** The subscriber asked to be left alone until then. */
   #retryAtMs: number | undefined;
+  /** The subscriber cannot be reached, and is waited for until then. */
+  #awayUntilMs: number | undefined;
   /** Changes have been told so often that this one waits. */
   #paceAtMs: number | undefined;
 
@@ -157,7 +160,8 @@ export class NotifierDialog {
   nextWakeMs(): number | undefined {
     if (this.#state.kind === "terminated") return undefined;
     if (this.#state.kind === "undetermined" && this.#state.endWith !== undefined) return undefined;
-    return Math.min(this.#expiresAtMs, this.#retryAtMs ?? Infinity, this.#paceAtMs ?? Infinity);
+    const waits = [this.#retryAtMs, this.#awayUntilMs, this.#paceAtMs].map((atMs) => atMs ?? Infinity);
+    return Math.min(this.#expiresAtMs, ...waits);
   }
 
   /**
@@ -181,6 +185,7 @@ export class NotifierDialog {
     if (expiresSeconds === "too-brief") return { kind: "too-brief" };
     this.#expiresAtMs = nowMs + expiresSeconds * 1000;
     this.#retryAtMs = undefined;
+    this.#awayUntilMs = undefined;
     if (this.#state.kind === "undetermined") this.#state = { kind: "undetermined" };
     if (event.hasState === true && this.#suppress())
       return { kind: "accepted", expiresSeconds, suppressed: true, effects: this.#quietly(expiresSeconds) };
@@ -220,6 +225,7 @@ export class NotifierDialog {
     }
     this.#state = { kind: "terminated", reason, notified: false };
     this.#retryAtMs = undefined;
+    this.#awayUntilMs = undefined;
     return this.#pump(nowMs);
   }
 
@@ -236,19 +242,41 @@ export class NotifierDialog {
       this.#state = { kind: "terminated", reason: "timeout", notified: true };
       return [{ kind: "ended" }];
     }
-    this.#due = true;
-    this.#confirmedVersion = undefined;
+    this.#tellAgain();
     // Never at once: a subscriber that says 0 would be asked again as fast as it answers.
     this.#retryAtMs = nowMs + Math.max(1, retryAfterSeconds) * 1000;
     return NONE;
   }
 
-  /** active | pending → terminated (timeout) when it has expired. */
+  /** The NOTIFY in flight could not be sent: the connection to the subscriber is gone, and only they can make another. They are waited for. */
+  away(nowMs: number): readonly NotifierEffect[] {
+    if (this.#state.kind === "terminated") return this.answered({ status: 503 }, nowMs);
+    this.#tellAgain();
+    this.#awayUntilMs = nowMs + limits.presence.awayMs;
+    return NONE;
+  }
+
+  /** There is another way to the subscriber. The NOTIFY in flight may be lost on the one of before: its answer does not count any more. */
+  reached(nowMs: number): readonly NotifierEffect[] {
+    this.#awayUntilMs = undefined;
+    if (this.#state.kind === "terminated") return NONE;
+    if (this.#inFlight) this.#tellAgain();
+    return this.#pump(nowMs);
+  }
+
+  /** active | pending → terminated (timeout) when it has expired, or the subscriber was away for too long. */
   tick(nowMs: number): readonly NotifierEffect[] {
     if (nowMs >= this.#expiresAtMs) return this.terminate("timeout", nowMs);
+    if (this.#awayUntilMs !== undefined && nowMs >= this.#awayUntilMs) return this.terminate("timeout", nowMs);
     if (this.#retryAtMs !== undefined && nowMs >= this.#retryAtMs) this.#retryAtMs = undefined;
     if (this.#paceAtMs !== undefined && nowMs >= this.#paceAtMs) this.#paceAtMs = undefined;
     return this.#pump(nowMs);
+  }
+
+  #tellAgain(): void {
+    this.#inFlight = false;
+    this.#due = true;
+    this.#confirmedVersion = undefined;
   }
 
   /** Takes the subscriber's word that it has what is shown; false while nothing is, or a NOTIFY of another state is on its way. */
@@ -269,7 +297,7 @@ export class NotifierDialog {
 
   #pump(nowMs: number): readonly NotifierEffect[] {
     const state = this.#state;
-    if (this.#inFlight || this.#retryAtMs !== undefined) return NONE;
+    if (this.#inFlight || this.#retryAtMs !== undefined || this.#awayUntilMs !== undefined) return NONE;
     switch (state.kind) {
       case "undetermined":
         return NONE;

@@ -38,6 +38,9 @@ export interface KeptSubscription {
   readonly saved: SavedNotifier;
 }
 
+/** No connection has this name. */
+const ENDED = "ended";
+
 /** One from an earlier run. */
 export type RestoredSubscription = KeptSubscription;
 
@@ -88,8 +91,8 @@ export function toStoredSubscription(kept: KeptSubscription, now: Instant): Stor
 }
 
 /**
- * A subscription of an earlier run; `undefined` when it has expired, its subscriber cannot be reached any more (the connection
- * ended with that run), or it cannot be read.
+ * A subscription of an earlier run; `undefined` when it has expired, or cannot be read. Where the connection to its subscriber ended with that run, and they cannot
+ * be called, its flow names one that is gone.
  * @param maxSeconds the longest subscription there is: a wall clock that went back must not make one longer
  */
 export function fromStoredSubscription(
@@ -100,8 +103,11 @@ export function fromStoredSubscription(
   const leftMs = Math.min(stored.expiresAtMs - now.wallMs, maxSeconds * 1000);
   const fields = readFields(stored.dialog);
   if (leftMs <= 0 || fields === undefined) return undefined;
-  const flow = flowWithoutConnection(fields.remoteTarget, fields.flow, fields.routeSet);
-  if (flow === undefined) return undefined;
+  // Who cannot be called connects, and registers, again.
+  const flow = flowWithoutConnection(fields.remoteTarget, fields.flow, fields.routeSet) ?? {
+    ...fields.flow,
+    connection: ENDED,
+  };
   const { localTag, event, aor, subscriber, remoteCseq, localCseq, active } = stored;
   const saved = { remoteCseq, localCseq, wasActive: active, expiresAtMs: now.monotonicMs + leftMs };
   return { localTag, event, aor, subscriber, fields: { ...fields, flow }, saved };

@@ -142,7 +142,7 @@ describe("a watcher whose server is killed and started again", () => {
     expect(joe.news()).to.deep.equal([held, held, { state: "active", basic: "open", note: "here I am" }]);
   });
 
-  it("is not called back when the subscription ended before: by its time, by the watcher, or with its connection", async () => {
+  it("is not called back when the subscription ended before: by its time, by the watcher, or because who had a connection stays away", async () => {
     const domain = new SimulatedDomain();
     const one = domain.server("one");
     const [brief, leaver] = [domain.phone("ann", one), domain.phone("ben", one)];
@@ -160,6 +160,8 @@ describe("a watcher whose server is killed and started again", () => {
     for (const phone of [brief, leaver, browser]) phone.news();
     const again = domain.restart(one);
     await domain.time.advance(30_000);
+    expect(again.presence.status()).to.include({ watchers: 1 });
+    await domain.time.advance(limits.presence.awayMs);
     for (const phone of [brief, leaver, browser]) expect(phone.news()).to.deep.equal([]);
     expect(again.presence.status()).to.include({ watchers: 0 });
     expect(one.storage.subscriptions.list()).to.deep.equal([]);

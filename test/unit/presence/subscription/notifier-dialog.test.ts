@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { NotifierDialog } from "../../../../node/presence/subscription/notifier-dialog.ts";
+import { limits } from "../../../../node/runtime/limits.ts";
 import type { NotifierEffect, Shown } from "../../../../node/presence/subscription/notifier-dialog.ts";
 
 const EXPIRY = { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 };
@@ -143,6 +144,26 @@ describe("a notifier's dialog", () => {
     expect(said(dialog.tick(1000))).to.deep.equal(["2 active 3599"]);
   });
 
+  it("waits for a subscriber whose connection is gone, and then tells the newest state; what a NOTIFY by the way of before comes to does not count", () => {
+    const dialog = created();
+    dialog.show(open(1), 0);
+    expect(said(dialog.away(0))).to.deep.equal([]);
+    expect(said(dialog.show(open(2), 1000))).to.deep.equal([]);
+    expect(said(dialog.reached(2000))).to.deep.equal(["2 active 3598"]);
+    expect(said(dialog.reached(3000))).to.deep.equal(["3 active 3597"]);
+    expect(said(dialog.answered(ok, 3000))).to.deep.equal([]);
+    expect(said(dialog.reached(4000))).to.deep.equal([]);
+  });
+
+  it("gives up a subscriber who stays away", () => {
+    const dialog = created();
+    dialog.show(open(1), 0);
+    dialog.away(0);
+    expect(dialog.nextWakeMs()).to.equal(limits.presence.awayMs);
+    expect(said(dialog.tick(limits.presence.awayMs))).to.deep.equal(["2 terminated timeout"]);
+    expect(said(dialog.away(limits.presence.awayMs))).to.deep.equal(["ended"]);
+  });
+
   it("keeps its promises whatever happens: one in flight, CSeq without gaps, active for good, one end, the newest state in the end", () => {
     const eventArb = fc.oneof(
       fc.record({
@@ -152,7 +173,7 @@ describe("a notifier's dialog", () => {
       fc.record({ kind: fc.constant("answer" as const), status: fc.constantFrom(200, 200, 200, 503, 481) }),
       fc.record({ kind: fc.constant("subscribe" as const), expires: fc.constantFrom(60, 600, 0) }),
       fc.record({ kind: fc.constant("tick" as const), ms: fc.constantFrom(100, 5000, 100_000) }),
-      fc.record({ kind: fc.constant("terminate" as const) }),
+      fc.record({ kind: fc.constantFrom("terminate" as const, "away" as const, "reached" as const) }),
     );
     fc.assert(
       fc.property(fc.array(eventArb, { maxLength: 60 }), (events) => {
@@ -196,7 +217,19 @@ describe("a notifier's dialog", () => {
             const outcome = dialog.subscribe({ cseq: (subscribeCseq += 1), expiresSeconds: event.expires }, nowMs);
             if (outcome.kind === "accepted") take(outcome.effects);
           } else if (event.kind === "tick") take(dialog.tick((nowMs += event.ms)));
-          else take(dialog.terminate("deactivated", nowMs));
+          else if (event.kind === "terminate") take(dialog.terminate("deactivated", nowMs));
+          else if (event.kind === "reached") {
+            // By the other way it is sent again, but for the last.
+            if (dialog.state.kind !== "terminated") isInFlight = false;
+            take(dialog.reached(nowMs));
+          } else if (isInFlight) {
+            isInFlight = false;
+            take(dialog.away(nowMs));
+          }
+        }
+        if (dialog.state.kind !== "terminated") {
+          isInFlight = false;
+          take(dialog.reached(nowMs));
         }
         // Left alone and answered, it has told the newest state or is over.
         for (let round = 0; round < 5 && !hasEnded; round += 1) {

@@ -50,10 +50,13 @@ describe("a subscription on disk", () => {
     expect(again({}, { ...AFTER, wallMs: 0 })?.saved.expiresAtMs).to.equal(AFTER.monotonicMs + 7_200_000);
   });
 
-  it("is over when its subscriber cannot be reached without the connection, and finds a TCP client or its proxy where that listens", () => {
+  it("finds a TCP client or its proxy where that listens, and waits on a connection that is gone for who can only come again", () => {
     const tcp: Flow = { transport: "TCP", address: "127.0.0.1", port: 40_000, connection: "c1" };
-    expect(again({ flow: { ...tcp, transport: "WS" } })).to.equal(undefined);
-    expect(again({ flow: tcp, remoteTarget: "sip:joe@10.0.0.1:5070" })).to.equal(undefined);
+    for (const flow of [tcp, { ...tcp, transport: "WS" as const }])
+      expect(again({ flow, remoteTarget: "sip:joe@10.0.0.1:5070" })?.fields.flow).to.deep.equal({
+        ...flow,
+        connection: "ended",
+      });
     expect(again({ flow: tcp })?.fields.flow).to.deep.equal({ transport: "TCP", address: "127.0.0.1", port: 5070 });
     const routeSet = ["<sip:127.0.0.1:5080;transport=tcp;lr>"];
     expect(again({ flow: tcp, remoteTarget: "sip:joe@10.0.0.1", routeSet })?.fields.flow).to.include({ port: 5080 });
