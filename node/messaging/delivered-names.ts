@@ -16,6 +16,8 @@ export interface MessageName {
   readonly isHeld: boolean;
 }
 
+type NameStore = Pick<MessageStore, "delivered" | "wasDelivered" | "deliveredKeys">;
+
 const HELD = ";held";
 /** In place of the time of a delivery: there is nothing to write of it. */
 const SETTLED = Number.NEGATIVE_INFINITY;
@@ -43,33 +45,36 @@ export function formatMessageName({ key, isHeld }: MessageName): string {
  * have been lost, for a row each would cost a twentieth of all that a message costs: when a link breaks, and when the server stops.
  */
 export class DeliveredNames {
-  readonly #store: Pick<MessageStore, "delivered" | "wasDelivered">;
+  readonly #store: NameStore;
   readonly #clock: Clock;
   readonly #logger: Logger;
   /** When each was delivered; `SETTLED` where that is on disk, or nobody can ask. */
   readonly #recent = new RecentMap<string, number>(limits.messaging.recentNames);
   readonly #startedMs: number;
+  /** What is on disk, as long as all of it is asked for; `undefined` where it is too much, or no longer. */
+  #onDisk: Set<string> | undefined;
 
-  constructor(components: {
-    readonly store: Pick<MessageStore, "delivered" | "wasDelivered">;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  }) {
+  constructor(components: { readonly store: NameStore; readonly clock: Clock; readonly logger: Logger }) {
     this.#store = components.store;
     this.#clock = components.clock;
     this.#logger = components.logger;
     this.#startedMs = this.#clock.monotonicMs();
+    this.#onDisk = this.#store.deliveredKeys(limits.messaging.namesReadAtStart);
   }
 
   /** @param mayBeAskedFor as of {@link add}: nobody else can have delivered what has just been named here */
   has({ key, isHeld }: MessageName, mayBeAskedFor: boolean): boolean {
     if (this.#recent.has(key)) return true;
-    // Of one that nobody holds another server waits for the answer, as long as its sender does: what is asked for again was given to the last run.
-    return (isHeld || (mayBeAskedFor && this.#mayBeOfLastRun)) && this.#store.wasDelivered(key);
+    return isHeld ? this.#store.wasDelivered(key) : mayBeAskedFor && this.#wasOfLastRun(key);
   }
 
-  get #mayBeOfLastRun(): boolean {
-    return this.#clock.monotonicMs() - this.#startedMs < limits.messaging.askedAgainMs;
+  /** Of one that nobody holds another server waits for the answer, as long as its sender does: what is asked for again was given to the last run. */
+  #wasOfLastRun(key: string): boolean {
+    if (this.#clock.monotonicMs() - this.#startedMs >= limits.messaging.askedAgainMs) {
+      this.#onDisk = undefined;
+      return false;
+    }
+    return this.#onDisk === undefined ? this.#store.wasDelivered(key) : this.#onDisk.has(key);
   }
 
   /** @param mayBeAskedFor whether another server waits for the answer: a client's message is sent by this server alone */
@@ -87,6 +92,7 @@ export class DeliveredNames {
 
   #write(key: string): void {
     this.#remember(key, SETTLED);
+    this.#onDisk?.add(key);
     try {
       // No message is older than that: its holder drops it then.
       this.#store.delivered(key, this.#clock.wallMs() + limits.messaging.heldMs);

@@ -311,6 +311,8 @@ export const limits = {
     answerMs: 10_000,
     /** How long after its start a server is asked for what its last run was given and nobody holds: as long as a request waits for its answer. */
     askedAgainMs: 32_000,
+    /** For that time the names on disk are in memory where they are no more: 50 ms to read, 10 MB. Where they are more each is looked up, 25 µs a message. */
+    namesReadAtStart: 65_536,
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,

@@ -21,6 +21,7 @@ export function createMessageStore(database: Database): MessageStore {
   const expire = database.prepare("DELETE FROM held_message WHERE expires_at_ms <= ? RETURNING recipient");
   const delivered = database.prepare("INSERT INTO delivered_message VALUES (?, ?) ON CONFLICT (key) DO NOTHING");
   const wasDelivered = database.prepare("SELECT 1 FROM delivered_message WHERE key = ?");
+  const deliveredKeys = database.prepare("SELECT key FROM delivered_message LIMIT ?");
   const forget = database.prepare("DELETE FROM delivered_message WHERE forget_at_ms <= ?");
   return {
     hold: ({ key, recipient, expiresAtMs, message }) =>
@@ -46,6 +47,10 @@ export function createMessageStore(database: Database): MessageStore {
     },
     delivered: (key, forgetAtMs) => void delivered.run(key, forgetAtMs),
     wasDelivered: (key) => wasDelivered.get(key) !== undefined,
+    deliveredKeys(max) {
+      const rows = deliveredKeys.all(max + 1);
+      return rows.length > max ? undefined : new Set(rows.map((row) => row["key"] as string));
+    },
   };
 }
 

@@ -203,6 +203,8 @@ export interface MessageStore {
   /** Remembers that a message has reached its recipient. @param forgetAtMs wall clock */
   delivered(key: string, forgetAtMs: number): void;
   wasDelivered(key: string): boolean;
+  /** All that are remembered, unless they are more than so many. */
+  deliveredKeys(max: number): Set<string> | undefined;
 }
 
 /** A message that a user has sent or received while they were on this server. */
