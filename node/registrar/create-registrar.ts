@@ -1,6 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import { compareBallots } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
 import { notOwner } from "../federation/aorta-headers.ts";
@@ -41,6 +40,7 @@ import { ReclaimQueue } from "./reclaim-queue.ts";
 import type { ChangeListener, RegistrationListener } from "./registration-news.ts";
 import { RegistrationNews } from "./registration-news.ts";
 import type { RegisteredContact, RegistrationChange, UsersAtContact } from "./registered-contacts.ts";
+import { hasComeBack, isNewerThan } from "./registered-elsewhere.ts";
 import { newestOf } from "./resting-state.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { usersAt } from "./users-at.ts";
@@ -273,7 +273,10 @@ class RegistrarDriver implements Registrar {
 
   async #claimAndApply(incoming: IncomingRequest, aor: Aor, order: RegisterOrder, mode: ClaimMode): Promise<void> {
     let outcome = await this.#claims.claim(aor, mode);
-    if (await this.#hasComeBack(outcome, aor, order)) outcome = await this.#claims.claim(aor, "take-over");
+    const { askRegistration: ask } = this.#parts;
+    const mayTakeOver = this.#options.policy === "takeover";
+    if (mayTakeOver && (await hasComeBack(outcome, aor, order, { ask, shed: this.#shed })))
+      outcome = await this.#claims.claim(aor, "take-over");
     if (this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     const verdict = judgeClaim(outcome.kind, {
       owned: this.#isServed(aor),
@@ -296,14 +299,6 @@ class RegistrarDriver implements Registrar {
         return this.#refuse(incoming, await this.#redirection(owner));
       }
     }
-  }
-
-  /** Whether what looks like the refresh of a client that was left behind is of the one that has the user elsewhere. */
-  async #hasComeBack(outcome: ClaimOutcome, aor: Aor, order: RegisterOrder): Promise<boolean> {
-    if (outcome.kind !== "owned-elsewhere" || order.kind !== "bind" || this.#options.policy !== "takeover")
-      return false;
-    const sought = this.#shed.sought(aor, order.callId, order.firstCSeq);
-    return (await this.#parts.askRegistration(outcome.owner, aor, sought)).isThere;
   }
 
   /** A query at a server that does not own the user. */
@@ -472,8 +467,10 @@ class RegistrarDriver implements Registrar {
     let outcome: ClaimOutcome | undefined;
     if (this.isResting(aor)) {
       outcome = await this.#claims.claim(aor, "if-free", this.#newestEpoch(aor));
-      if (outcome.kind === "owned-elsewhere" && (await this.#isNewerThan(outcome.owner, aor)))
-        outcome = await this.#claims.claim(aor, "take-over");
+      const isNewer =
+        outcome.kind === "owned-elsewhere" &&
+        (await isNewerThan(outcome.owner, aor, this.#newestEpoch(aor), this.#parts.askRegistration));
+      if (isNewer && this.#rests(aor)) outcome = await this.#claims.claim(aor, "take-over");
       if (outcome.kind === "unavailable") return false;
     }
     this.#reclaims.done(aor);
@@ -486,17 +483,6 @@ class RegistrarDriver implements Registrar {
       this.#shedResting(aor);
     }
     return true;
-  }
-
-  /**
-   * Whether the registrations here are newer than those for which another server has the user. When servers restart together, one that
-   * the user has left can be the first to claim them.
-   */
-  async #isNewerThan(owner: ServerId, aor: Aor): Promise<boolean> {
-    const ours = this.#newestEpoch(aor);
-    if (ours === undefined) return false;
-    const { epoch: theirs } = await this.#parts.askRegistration(owner, aor);
-    return theirs !== undefined && this.#rests(aor) && compareBallots(ours, theirs) > 0;
   }
 
   #isServed(aor: Aor): boolean {
