@@ -222,6 +222,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const routing = {
     ...shared,
     send: (request: SipRequest, to: Flow) => stack.send(request, to),
+    registering: (aor: Aor) => registrar.registering(aor),
     deliver: once.deliver,
     named: { name: nameMessage, untilLinked: createLinkWait(links, systemTimers) },
     logger: part("router"),

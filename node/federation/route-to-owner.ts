@@ -39,6 +39,8 @@ export interface OwnerRouterComponents {
     /** Waits for a moment until there is a link to a server, and says whether there is. */
     readonly untilLinked: (server: ServerId) => Promise<boolean>;
   };
+  /** Waits for a moment for a user who is just registering here; `undefined` where nobody is. */
+  readonly registering: (aor: Aor) => Promise<void> | undefined;
   /** What a client is answered instead where the user has no device that could be asked; `undefined`, and by default: 480, or 482 where there is only the client's own. */
   readonly nobody?: (request: SipRequest, aor: Aor) => SipResponse | undefined;
   readonly logger: Logger;
@@ -145,8 +147,10 @@ class OwnerRouterDriver implements OwnerRouter {
 
   async #fromServer(travel: Travel): Promise<SipResponse> {
     const { request, aor, from, progress } = travel;
-    const { locator, deliver, counters } = this.#components;
+    const { locator, deliver, counters, registering } = this.#components;
     const sentUnder = epochIn(request.headers);
+    const isRegistered = registering(aor);
+    if (isRegistered !== undefined) await isRegistered;
     const step = arrive(sentUnder, {
       fresh: sentUnder === undefined || locator.observeEpoch(aor, sentUnder),
       owned: servingEpoch(locator, aor) !== undefined,

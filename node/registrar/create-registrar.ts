@@ -9,9 +9,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { ExpiryRules } from "../runtime/expiry-rules.ts";
 import { DEFAULT_EXPIRY } from "../runtime/expiry-rules.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import { applyOrder } from "./apply-order.ts";
@@ -59,8 +57,6 @@ class RegistrarDriver implements Registrar {
   readonly #parts: RegistrarComponents;
   readonly #locator: Locator;
   readonly #clock: Clock;
-  readonly #timers: Timers;
-  readonly #logger: Logger;
   readonly #counters: Counters;
   readonly #placeOf: (flow: Flow) => string | undefined;
   readonly #journal: ContactJournal;
@@ -80,8 +76,6 @@ class RegistrarDriver implements Registrar {
     this.#locator = components.locator;
     this.#claims = new PatientClaims(components);
     this.#clock = components.clock;
-    this.#timers = components.timers;
-    this.#logger = components.logger;
     this.#counters = components.counters;
     this.#placeOf = components.placeOf ?? (() => undefined);
     const { policy = "takeover", expiry, maxContacts = limits.registrar.contactsPerAor } = options;
@@ -160,6 +154,15 @@ class RegistrarDriver implements Registrar {
 
   isSettling(aor: Aor): boolean {
     return this.#queue.isBusy(aor) && this.isResting(aor);
+  }
+
+  registering(aor: Aor): Promise<void> | undefined {
+    const isUnderWay = this.#queue.isBusy(aor) && this.#queue.waiting(aor) < limits.registrar.pendingPerAor;
+    if (!isUnderWay || this.contactsOf(aor).length > 0) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#parts.timers.after(limits.registrar.registeringMs, resolve);
+    this.#queue.run(aor, resolve);
+    return promise.then(cancel);
   }
 
   settle(aor: Aor): Promise<boolean> {
@@ -408,7 +411,7 @@ class RegistrarDriver implements Registrar {
     this.#table.set(aor, []);
     this.#journal.removeAll(aor);
     this.#counters.add("registrar.shed", bindings.length);
-    this.#logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
+    this.#parts.logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
     for (const binding of bindings) this.#news.tellOf(aor, binding, "deactivated");
     this.#news.tell(aor);
   }
@@ -443,7 +446,7 @@ class RegistrarDriver implements Registrar {
     }
     this.#shed.expire(this.#now());
     this.#reclaimDue();
-    this.#cancelSweep = this.#timers.after(SWEEP_MS, () => this.#sweep());
+    this.#cancelSweep = this.#parts.timers.after(SWEEP_MS, () => this.#sweep());
   }
 
   #reclaimDue(): void {

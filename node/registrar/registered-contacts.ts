@@ -58,6 +58,8 @@ export interface RegisteredContacts {
   isResting(aor: Aor): boolean;
   /** Whether that is being found out at this moment. */
   isSettling(aor: Aor): boolean;
+  /** Where nobody is registered and a REGISTER of the user is under way: waits for it, for a moment. Another server may hear of the user's new owner before that has bound the contact. */
+  registering(aor: Aor): Promise<void> | undefined;
   /**
    * Finds out about what is kept here of a user who is not owned, after a restart or because the directory could not be reached: the user
    * is taken back, or what is kept is shed because it is out of date. Does nothing where nothing is kept.

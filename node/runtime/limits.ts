@@ -283,6 +283,8 @@ export const limits = {
     usersAtContact: 4,
     /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */
     pendingPerAor: 16,
+    /** How long a request of another server for a user who is just registering here waits for that: a claim takes a round trip or two, unless its user's last server has died. */
+    registeringMs: 1_000,
     /** Remembered registrations whose user went to another server, about 200 B each. Above it the oldest is forgotten. */
     shedRegistrations: 50_000,
     /** Claims at a time while contacts of an earlier run are taken back: as many as a loaded server ends in a tenth of a second or two, so that it is busy, and hears others in between. The rest waits. */

@@ -4,6 +4,7 @@ import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
 import { ALLOW_EVENTS } from "../federation/served-events.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import { limits } from "../runtime/limits.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
@@ -27,7 +28,8 @@ export interface SessionProxyComponents
     Pick<OwnerRouterComponents, "locator" | "logger">,
     SessionRoutesComponents,
     Omit<BranchComponents, "contacts">,
-    Omit<WithinSessionComponents, "routes" | "locator"> {
+    Omit<WithinSessionComponents, "routes" | "locator" | "contacts"> {
+  readonly contacts: RegisteredContacts;
   readonly search: Pick<ContactSearch, "find">;
 }
 
@@ -74,8 +76,10 @@ class Proxy implements SessionProxy {
     const toServer = (request: SipRequest, to: Flow, from: Flow) => this.#routes.recorded(request, from, to);
     const toDevice = ({ request, aor, device }: Branch, from: Flow) =>
       this.#routes.recorded(request, from, device.flow, aor);
+    const registering = (aor: Aor) => components.contacts.registering(aor);
     this.#invitations = createOwnerRouter({
       ...components,
+      registering,
       send: (request, to, from, progress) =>
         stack.invite(toServer(request, to, from), to, { ...progress, reachedAgain: linkedAgain }),
       deliver: createInviteFork({
@@ -87,6 +91,7 @@ class Proxy implements SessionProxy {
       stack.send(toDevice(branch, from), branch.device.flow, options);
     const others: OwnerRouterComponents = {
       ...components,
+      registering,
       send: (request: SipRequest, to: Flow, from: Flow) => stack.send(toServer(request, to, from), to),
       deliver: createDeviceFork({ ...components, send }),
     };

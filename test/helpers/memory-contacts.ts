@@ -40,6 +40,10 @@ export class MemoryContacts implements RegisteredContacts {
     return false;
   }
 
+  registering(): undefined {
+    return undefined;
+  }
+
   settle(): Promise<boolean> {
     return Promise.resolve(true);
   }

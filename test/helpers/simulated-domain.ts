@@ -128,6 +128,7 @@ export class SimulatedDomain {
     const once = createOnceDelivery({ ...shared, deliver, delivered });
     const routing = {
       ...shared,
+      registering: (aor: Aor) => registrar.registering(aor),
       send: (request: SipRequest, to: Flow) => stack.send(request, to),
       deliver: once.deliver,
       named: {

@@ -294,4 +294,19 @@ describe("registration when the user may be on another server", () => {
     expect(two.locator.claims).to.deep.equal([]);
     expect(domain.contactsAt(one, alice.aor)).to.have.length(1);
   });
+
+  it("is waited for by what other servers send as soon as they hear of it, for a moment", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const alice = domain.device("alice", one);
+    const { registrar } = one;
+    expect(registrar.registering(alice.aor), "nobody registers").to.equal(undefined);
+    void alice.register();
+    await domain.time.advance(domain.network.latencyMs);
+    const underWay = registrar.registering(alice.aor);
+    expect(underWay).to.be.instanceOf(Promise);
+    await domain.time.until(underWay!);
+    expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
+    expect(registrar.registering(alice.aor), "it is there").to.equal(undefined);
+  });
 });

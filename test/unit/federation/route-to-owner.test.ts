@@ -29,7 +29,7 @@ describe("the way of a request to its user", () => {
       directory.move(BOB, locator);
       const counters = createCounters();
       const router = createOwnerRouter({
-        ...{ locator, counters, logger: silentLogger, deliver: broken },
+        ...{ locator, counters, logger: silentLogger, deliver: broken, registering: () => undefined },
         send: () => Promise.reject(new Error("nobody is asked")),
       });
       const identity = { asserted: undefined, from: from(locator) };
@@ -40,6 +40,32 @@ describe("the way of a request to its user", () => {
     });
   }
 
+  it("waits at the user's new server until that has bound the contact for which it claims them", async () => {
+    const time = new VirtualTime();
+    const directory = new SimulatedDirectory(time);
+    const [here, there] = [directory.join("one"), directory.join("two")];
+    const registered = Promise.withResolvers<void>();
+    const delivered: Aor[] = [];
+    const router = createOwnerRouter({
+      ...{ locator: here, counters: createCounters(), logger: silentLogger },
+      registering: (aor) => (aor === BOB ? registered.promise : undefined),
+      send: () => Promise.reject(new Error("nobody is asked")),
+      deliver(message, aor) {
+        delivered.push(aor);
+        return Promise.resolve(createResponse(message, 200));
+      },
+    });
+    const identity = { asserted: undefined, from: { server: there.self } };
+    const flow = { transport: "MESH", server: there.self } as const;
+    const answer = router.route(request("MESSAGE", BOB), BOB, identity, flow);
+    await time.advance(10);
+    expect(delivered).to.deep.equal([]);
+    directory.move(BOB, here);
+    registered.resolve();
+    expect((await time.until(answer)).status).to.equal(200);
+    expect(delivered).to.deep.equal([BOB]);
+  });
+
   it("says that there is nobody where there is, and what else is the matter where that passes", async () => {
     const time = new VirtualTime();
     const directory = new SimulatedDirectory(time);
@@ -48,7 +74,13 @@ describe("the way of a request to its user", () => {
     const flow = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
     const statusWhere = async (answerOfOwner: () => SipResponse): Promise<number> => {
       const router = createOwnerRouter({
-        ...{ locator: here, counters: createCounters(), logger: silentLogger, deliver: broken },
+        ...{
+          locator: here,
+          counters: createCounters(),
+          logger: silentLogger,
+          deliver: broken,
+          registering: () => undefined,
+        },
         send: () => Promise.resolve(answerOfOwner()),
         nobody: () => createResponse(asked, 489),
       });
@@ -74,7 +106,13 @@ describe("the way of a request to its user", () => {
     directory.move(BOB, there);
     const invite = request("INVITE", BOB);
     const router = createOwnerRouter({
-      ...{ locator: here, counters: createCounters(), logger: silentLogger, deliver: broken },
+      ...{
+        locator: here,
+        counters: createCounters(),
+        logger: silentLogger,
+        deliver: broken,
+        registering: () => undefined,
+      },
       send: () => Promise.resolve(createResponse(invite, 503, { headers: [["Retry-After", "7"]] })),
     });
     const flow = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
