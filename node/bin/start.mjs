@@ -8,7 +8,7 @@ ensure();
 const main = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "dist/node/demo/main.js");
 const story = spawn(nodeForOurCode(), ["--enable-source-maps", main, ...process.argv.slice(2)], { stdio: "inherit" });
 
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => story.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => story.kill(signal));
 story.on("exit", (code, signal) => {
   process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
 });

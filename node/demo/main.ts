@@ -38,8 +38,9 @@ if (helpWanted) {
     show.abandon(); // asked again: no more patience
     process.exit(130);
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  // SIGHUP: the terminal was closed, and nothing can be printed any more.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   process.exitCode = await show.run().finally(() => rm(folder, { recursive: true, force: true }));
 }
 

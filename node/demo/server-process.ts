@@ -20,7 +20,7 @@ export class ServerProcess {
     this.logPath = logPath;
     const [file = "", ...args] = command;
     // Of its own process group: a terminal's Ctrl-C must not reach the servers before the story has said goodbye.
-    this.#child = spawn(file, args, { detached: true, stdio: ["ignore", "ignore", "pipe"] });
+    this.#child = spawn(file, args, { detached: true, stdio: ["ignore", "ignore", "pipe", "ipc"] });
     const log = createWriteStream(logPath);
     this.#child.stderr?.pipe(log, { end: false });
     const died = (how: string): void => {

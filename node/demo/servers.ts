@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { BindingView, LookupView, NodeStatus, RosterView } from "../admin/node-view.ts";
 import { readAdmin } from "./admin-client.ts";
@@ -12,6 +12,8 @@ import type { OwnerView, StageServer } from "./stage.ts";
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 /** The operator's command, as shown to people. */
 export const aortaCommand = "node/bin/aorta.mjs";
+/** Ends a server when the story is killed. */
+const lifeline = pathToFileURL(join(root, "node/bin/lifeline.mjs")).href;
 const host = "127.0.0.1";
 const startMs = 30_000;
 const pollMs = 25;
@@ -53,7 +55,8 @@ export class DemoServer implements StageServer {
     this.name = `server-${number}`;
     [this.sipPort, this.wsPort, this.meshPort] = ports;
     this.dataFolder = join(options.folder, this.name);
-    const command = [process.execPath, join(root, aortaCommand), ...this.restart, ...origin, "--log-level", "warn"];
+    const launch = [process.execPath, "--import", lifeline, join(root, aortaCommand)];
+    const command = [...launch, ...this.restart, ...origin, "--log-level", "warn"];
     this.process = new ServerProcess(this.title, command, `${this.dataFolder}.log`, options.onDeath);
   }
 

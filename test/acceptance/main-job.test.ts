@@ -1,18 +1,30 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
+import { eventually } from "../helpers/eventually.ts";
 
 const dist = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const root = dirname(dist);
 const deadlineMs = 120_000;
 const steps = ["1  joe", "2  alice", "3  joe", "4  alice", "5  zeke", "6  server 3"];
 
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** `npm start` from its second half on: what runs once the clone is installed and compiled. */
 class Story {
+  /** Where it keeps what it keeps: one that is killed removes nothing. */
+  readonly #folder = mkdtempSync(join(tmpdir(), "aorta-test-"));
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
   output = "";
@@ -20,6 +32,7 @@ class Story {
   constructor(...args: string[]) {
     this.#child = spawn(process.execPath, [join(dist, "node/demo/main.js"), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, TMPDIR: this.#folder },
     });
     this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.output += text));
@@ -46,9 +59,11 @@ class Story {
 
   /** Drains it, if it still runs. */
   async cleanUp(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill("SIGTERM");
-    await this.#ended;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill("SIGTERM");
+      await this.#ended;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -104,6 +119,22 @@ describe("npm start", function () {
     expect(await story.exitStatus(), story.output).to.equal(0);
     expect(story.output.trimEnd()).to.match(/Goodbye\.$/);
     expect(existsSync(dirname(folder!))).to.equal(false);
+  });
+
+  it("drains when its terminal is closed, and leaves no server behind when it is killed", async () => {
+    for (const [signal, status] of [
+      ["SIGHUP", 0],
+      ["SIGKILL", null],
+    ] as const) {
+      story = new Story();
+      await story.printed("1  joe waits");
+      const servers = [...story.output.matchAll(/^ +server \d .*?(\d+)$/gm)].map(([, pid]) => Number(pid));
+      expect(servers).to.have.lengthOf(3);
+      story.kill(signal);
+      expect(await story.exitStatus(), story.output).to.equal(status);
+      await eventually(() => !servers.some(runs), `the servers to end after ${signal}`);
+      await story.cleanUp();
+    }
   });
 
   it("refuses an option that it does not know", async () => {
