@@ -197,10 +197,9 @@ class RegistrarDriver implements Registrar {
 
   handleFlowClosed(flow: Flow): void {
     if (flow.transport === "MESH" || flow.connection === undefined) return;
-    const { connection } = flow;
-    for (const aor of this.#table.aorsOn(connection)) {
+    for (const aor of this.#table.aorsOn(flow.connection)) {
       const before = this.registrationsOf(aor);
-      const after = withoutConnection(before, connection);
+      const after = withoutConnection(before, flow.connection);
       this.#table.set(aor, after);
       this.#journal.replace(aor, before, after);
       this.#changed(aor, before, after, "deactivated");
@@ -324,9 +323,11 @@ class RegistrarDriver implements Registrar {
       aor,
       () => this.#changeBy(aor, order),
       (change, isKept) => {
-        if ("status" in change) this.#refuse(incoming, change);
-        else if (!isKept && addsContact(change)) this.#refuse(incoming, NOT_STORED);
-        else this.#conclude(incoming, aor, order, change);
+        if ("status" in change) return this.#refuse(incoming, change);
+        if (isKept || !addsContact(change)) return this.#conclude(incoming, aor, order, change);
+        this.#refuse(incoming, NOT_STORED);
+        // The user may have been claimed for it.
+        if (!this.#table.has(aor)) this.#releaseSoon(aor);
       },
     );
   }

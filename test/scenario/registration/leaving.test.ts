@@ -202,4 +202,17 @@ describe("the end of a registration", () => {
     expect((await moved.register()).status).to.equal(200);
     expect(one.locator.owned(moved.aor)).to.equal(undefined);
   });
+
+  it("is what becomes of a user who was claimed for a device that then could not be stored", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    await domain.device("alice", one).register(600);
+    two.store.put = () => {
+      throw new Error("disk full");
+    };
+    const moved = domain.device("alice", two);
+    expect((await moved.register()).status).to.equal(503);
+    await domain.time.advance(10);
+    expect(domain.directory.ownerOf(moved.aor)).to.equal(undefined);
+  });
 });
