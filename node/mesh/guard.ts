@@ -6,7 +6,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Admission, Standing } from "./admission.ts";
 import { meshCounter } from "./counters.ts";
-import { Handshakes } from "./handshakes.ts";
+import { Handshakes, otherMachine } from "./handshakes.ts";
 
 /** The part of libp2p's registrar that takes handlers. */
 interface HandlerRegistry {
@@ -92,7 +92,7 @@ export class Guard {
       const connection = event.detail;
       const peer = connection.remotePeer.toString();
       if (!isPassing(this.#admission.standing(peer))) return;
-      if (this.#strangers.size >= limits.mesh.strangers) {
+      if (this.#strangers.size >= limits.mesh.strangers || this.#isCrowding(connection)) {
         this.#refuse(peer, "refused: too many at once");
         connection.abort(new Error("too many strangers at once"));
         return;
@@ -118,6 +118,13 @@ export class Guard {
   /** Stops waiting for strangers. */
   stop(): void {
     for (const connection of this.#strangers.keys()) this.#forget(connection);
+  }
+
+  /** Whether one host has sent its share of the strangers: others may be who was invited. */
+  #isCrowding(connection: Connection): boolean {
+    const source = otherMachine(connection);
+    const others = [...this.#strangers.keys()].filter((other) => otherMachine(other) === source);
+    return source !== undefined && others.length >= limits.mesh.strangersPerSource;
   }
 
   #stayBriefly(host: Libp2p, connection: Connection): void {

@@ -9,9 +9,8 @@ export class Handshakes {
 
   /** A connection has come in; false when there are too many of its source. This machine's own have no bound of theirs. */
   begin(connection: MultiaddrConnection): boolean {
-    const address = addressOf(connection);
-    if (address === undefined || isLoopback(address)) return true;
-    const source = sourceOf(address);
+    const source = otherMachine(connection);
+    if (source === undefined) return true;
     const underWay = this.#bySource.get(source) ?? 0;
     if (underWay >= limits.mesh.inboundPendingPerSource) return false;
     this.#bySource.set(source, underWay + 1);
@@ -31,8 +30,9 @@ export class Handshakes {
   }
 }
 
-/** The IP address that it comes from, where it comes over IP. */
-function addressOf({ remoteAddr }: MultiaddrConnection): string | undefined {
-  const address = remoteAddr.getComponents().find(({ name }) => name === "ip4" || name === "ip6")?.value;
-  return address === undefined ? undefined : plainAddress(address);
+/** Where a connection comes from, as limits count it; `undefined` for this machine, and where it does not come over IP. */
+export function otherMachine({ remoteAddr }: Pick<MultiaddrConnection, "remoteAddr">): string | undefined {
+  const host = remoteAddr.getComponents().find(({ name }) => name === "ip4" || name === "ip6")?.value;
+  const address = host === undefined ? undefined : plainAddress(host);
+  return address === undefined || isLoopback(address) ? undefined : sourceOf(address);
 }

@@ -136,8 +136,9 @@ export const limits = {
     retryMaxMs: 3000,
     /** A second connection of a pair, left from dialling both ways at once, is closed after this long. */
     spareConnectionMs: 3000,
-    /** Strangers connected at once while an invite is open; further ones are refused. */
+    /** Strangers connected at once while an invite is open, and of these those of one host that is another machine; further ones are refused. */
     strangers: 8,
+    strangersPerSource: 3,
     /** How long a stranger may stay without having joined. */
     strangerMs: 2000,
     /** In the log, of strangers that were refused: anybody can be as many of them as they like. All are counted. */

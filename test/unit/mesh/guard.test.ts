@@ -1,5 +1,5 @@
 import { generateKeyPair } from "@libp2p/crypto/keys";
-import type { MultiaddrConnection } from "@libp2p/interface";
+import type { Libp2p, MultiaddrConnection } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import { expect } from "chai";
@@ -54,5 +54,28 @@ describe("the guard of the mesh", () => {
     closes[1]!();
     expect((await begin("/ip6/2001:db8::1")).denied, "one has shown whose it is").to.equal(false);
     expect((await begin("/ip6/2001:db8::1")).denied, "and is not counted twice").to.equal(true);
+  });
+
+  it("lets one host send its share of the strangers while an invite is open, and others theirs", async () => {
+    const open = { isServer: () => false, isFormer: () => false, isDoorOpen: () => true };
+    const guard = new Guard(new Admission(open, []), createCounters(), silentLogger);
+    const host = new EventTarget();
+    guard.watch(host as unknown as Libp2p);
+    const stranger = peerIdFromPrivateKey(await generateKeyPair("Ed25519"));
+    const staysOf = (from: string) => {
+      let stays = true;
+      const remoteAddr = multiaddr(`${from}/tcp/5000`);
+      const detail = { remotePeer: stranger, remoteAddr, abort: () => void (stays = false) };
+      host.dispatchEvent(new CustomEvent("connection:open", { detail }));
+      return stays;
+    };
+    const share = limits.mesh.strangersPerSource;
+    const crowd = Array.from({ length: share + 1 }, () => staysOf("/ip4/192.0.2.1"));
+    expect(crowd).to.deep.equal([...Array<boolean>(share).fill(true), false]);
+    const left = limits.mesh.strangers - share;
+    const local = Array.from({ length: left }, () => staysOf("/ip4/127.0.0.1"));
+    expect(local).to.deep.equal(Array<boolean>(left).fill(true));
+    expect(staysOf("/ip4/192.0.2.2"), "more than there are places").to.equal(false);
+    guard.stop();
   });
 });
