@@ -50,8 +50,8 @@ export const readerMutants: readonly Mutant[] = [
       ),
     ],
     runs: STOPPED_READERS,
-    seeds: 100,
-    rare: 82,
+    seeds: 200,
+    rare: 150,
   },
   {
     name: "found-whoever",
