@@ -122,7 +122,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
 
   const tls = new TlsCertificates(config.certificates ?? [], config.authorities);
   const machine = components.machine ?? new MachineAddresses();
+  const pingMs = config.natPingMs === 0 ? undefined : config.natPingMs;
   const stack = createSipStack({
+    ...(pingMs !== undefined && { pingMs }),
     machine,
     listen: listenAddresses(config),
     ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
@@ -162,10 +164,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
   );
   const { presenceExpiry = DEFAULT_EXPIRY } = config;
-  const natPings =
-    config.natPingMs === undefined || config.natPingMs === 0
-      ? undefined
-      : new NatPings({ ...shared, stack, contacts: registrar }, config.natPingMs);
+  const natPings = pingMs === undefined ? undefined : new NatPings({ ...shared, stack, contacts: registrar }, pingMs);
   const presence = createPresenceServer(
     {
       ...shared,

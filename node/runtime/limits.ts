@@ -42,6 +42,8 @@ export const limits = {
     strangerMs: 2 * 60_000,
     /** A connection without any traffic is closed: longer than a registration of two hours, which is refreshed over it. */
     idleConnectionMs: 125 * 60_000,
+    /** A WebSocket client that has said nothing since so many pings is gone: with one each 30 s, after two minutes. */
+    unansweredPings: 3,
     /** After this silence the kernel probes whether the peer is still there. */
     keepAliveMs: 60_000,
     /** Establishing a TCP connection; then the requests that wait for it fail with 503. */

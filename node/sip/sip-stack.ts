@@ -63,6 +63,8 @@ export interface SipStackOptions {
   readonly sources?: SourceRules;
   /** What peers may have begun to send and not ended. @default `limits.sip` */
   readonly unfinished?: BacklogRules;
+  /** How often WebSocket clients are pinged. @default never */
+  readonly pingMs?: number;
   /** What wildcards in `listen` stand for. @default those of this machine's interfaces */
   readonly machine?: MachineAddresses;
   /** @default the machine's */
@@ -125,6 +127,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
       unfinished: new Backlogs(options.unfinished ?? limits.sip.unfinished),
       isTrusted: options.isTrusted ?? (() => false),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
+      ...(options.pingMs === undefined ? undefined : { pingMs: options.pingMs }),
       events: {
         received: (bytes, flow) => this.#receive(bytes, flow),
         excess: (bytes, flow) => this.#refuseExcess(bytes, flow),

@@ -59,6 +59,11 @@ export class ConnectionBounds {
     this.#end("sip.connections_idle");
   }
 
+  /** Nobody answers at the other end. */
+  silent(): void {
+    this.#end("sip.connections_silent");
+  }
+
   /** The connection has closed. */
   closed(): void {
     this.endDeadline();

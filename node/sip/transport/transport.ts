@@ -43,6 +43,8 @@ export interface TransportComponents {
   /** What wildcard listeners stand for. */
   readonly machine: MachineAddresses;
   readonly logger: Logger;
+  /** After which a WebSocket is pinged, each time. @default never */
+  readonly pingMs?: number;
   /** For TLS and WSS. */
   readonly tls?: TlsCertificates;
 }

@@ -124,7 +124,9 @@ export class WsTransport implements Transport {
     request.socket.setKeepAlive(true, limits.sip.keepAliveMs);
     socket.binaryType = "nodebuffer";
     const connection = new WsConnection(socket, flow, this.#components);
-    request.socket.setTimeout(limits.sip.idleConnectionMs, () => connection.bounds.idle());
+    const { pingMs } = this.#components;
+    if (pingMs === undefined) request.socket.setTimeout(limits.sip.idleConnectionMs, () => connection.bounds.idle());
+    else connection.ping(pingMs);
     this.#byName.set(name, connection);
     // Before the one by which `ws` reads: what it makes of the octets comes after.
     request.socket.prependListener("data", (chunk: Buffer) => connection.begin(chunk.length));
@@ -148,25 +150,50 @@ class WsConnection {
   readonly bounds: ConnectionBounds;
   /** What has come of the message that is not whole yet. */
   #unfinishedBytes = 0;
+  #cancelPing = (): void => {};
+  /** Pings since anything came. */
+  #unanswered = 0;
+  /** When the client itself said something: pongs come without its doing. */
+  #saidAtMs: number;
 
   constructor(socket: WebSocket, flow: SocketFlow, components: TransportComponents) {
     this.#socket = socket;
     this.#flow = flow;
     this.#components = components;
     this.bounds = new ConnectionBounds(components, () => this.close());
+    this.#saidAtMs = components.clock.monotonicMs();
     const count = (data: Buffer): void => this.#count(data);
     socket.on("message", (data) => this.#receive(data as Buffer));
     socket.on("ping", count).on("pong", count);
-    socket.on("close", () => this.bounds.closed());
+    socket.on("close", () => {
+      this.#cancelPing();
+      this.bounds.closed();
+    });
   }
 
   get isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN;
   }
 
+  /**
+   * Pings keep the way of a client open through NATs and proxies that forget it after a minute of silence, and tell whether it is there: browsers cannot send any.
+   * @see RFC 6455 §5.5.2, RFC 7118 §6
+   */
+  ping(everyMs: number): void {
+    const { timers, clock } = this.#components;
+    this.#cancelPing = timers.after(everyMs, () => {
+      if (this.#unanswered >= limits.sip.unansweredPings) return this.bounds.silent();
+      if (clock.monotonicMs() - this.#saidAtMs >= limits.sip.idleConnectionMs) return this.bounds.idle();
+      this.#unanswered += 1;
+      if (this.isOpen) this.#socket.ping();
+      this.ping(everyMs);
+    });
+  }
+
   /** Octets have come: the message that they begin has a deadline, unless it is whole in a moment. */
   begin(octets: number): void {
     this.#unfinishedBytes += octets;
+    this.#unanswered = 0;
     this.bounds.startDeadline();
   }
 
@@ -192,6 +219,7 @@ class WsConnection {
 
   #receive(bytes: Buffer): void {
     this.bounds.endDeadline();
+    this.#saidAtMs = this.#components.clock.monotonicMs();
     this.#count(bytes);
     if (!isKeepAlive(bytes)) this.#components.events.received(bytes, this.#flow);
     // Browsers cannot send WebSocket pings, so clients use those of RFC 5626 §3.5.1.
