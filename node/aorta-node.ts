@@ -231,6 +231,7 @@ async function bringUp(config: NodeConfig, options: AortaNodeOptions): Promise<R
 async function takeDown({ sip, directory, mesh, admin, storage }: Parts, logger: Logger): Promise<void> {
   const steps: readonly (() => void | Promise<void>)[] = [
     () => sip?.drain(),
+    () => directory?.letGo(),
     () => directory?.stop(),
     () => sip?.stop(),
     () => mesh?.stop(),

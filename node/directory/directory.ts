@@ -39,6 +39,8 @@ export { defaultTuning } from "./tuning.ts";
 /** How long a claim tries beyond the lease term that a dead owner may still hold, ms. */
 const CLAIM_SLACK_MS = 2_000;
 const LOOKUP_DEADLINE_MS = 2_000;
+/** Some 7 µs each. */
+const LET_GO_A_TURN = 1_000;
 
 const STOPPING = { kind: "unavailable", reason: "this server is stopping" } as const;
 
@@ -141,7 +143,17 @@ export class Directory implements Locator {
     this.#flushSoon();
   }
 
-  /** Lets go of every user, so that others can claim them at once, then takes no further part. Idempotent. */
+  /** Lets go of every user, so that others can claim them at once, some in a turn of the event loop: a link is given up on which nothing is heard. */
+  async letGo(): Promise<void> {
+    const owners = this.#core.owners(this.#nowMs());
+    for (let at = 0; at < owners.length; at += LET_GO_A_TURN) {
+      for (const { aor } of owners.slice(at, at + LET_GO_A_TURN)) this.#core.release(this.#nowMs(), aor);
+      this.#flush();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Lets go of every user at once, then takes no further part. Idempotent. */
   stop(): void {
     if (this.#stopped) return;
     for (const { aor } of this.#core.owners(this.#nowMs())) this.#core.release(this.#nowMs(), aor);

@@ -96,9 +96,11 @@ export function createPresenceServer(
       if (state.kind !== "running") return;
       for (const stop of state.stopListening) stop();
       state = { kind: "stopped" };
+      await registry.letGo(forGood);
+      const { drainMs } = context.times;
       await Promise.race([
-        registry.drain(forGood),
-        new Promise<void>((resolve) => components.timers.after(context.times.drainMs, resolve)),
+        registry.leave(forGood, components.clock.monotonicMs() + drainMs),
+        new Promise<void>((resolve) => components.timers.after(drainMs, resolve)),
       ]);
       context.scheduler.stop();
       context.journal.flush();

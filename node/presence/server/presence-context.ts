@@ -59,7 +59,7 @@ export interface PresenceTimes {
   readonly openingMs: number;
   /** How long after its last publication a user without contact is released: a REGISTER may be under way. @default 5000 */
   readonly releaseAfterMs: number;
-  /** How long `stop` waits for the answers to its last NOTIFYs. @default 2000 */
+  /** How long `stop` tells other servers, and waits for the answers to its last NOTIFYs. @default 2000 */
   readonly drainMs: number;
 }
 

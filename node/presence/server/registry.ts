@@ -9,6 +9,9 @@ import { RegistrationInfo } from "./registration-info.ts";
 import { Presentity } from "./presentity.ts";
 import type { Subscription } from "./subscription.ts";
 
+/** Some 15 µs each. Other servers give up a link on which they hear nothing for 1.5 s, and with it what is still to be said on it. */
+const LET_GO_A_TURN = 2000;
+
 /** Finds presentities by user, and dialogs by our tag, which no two dialogs share. */
 export class Registry implements PresentityHost, ListHost {
   readonly presentities = new Map<Aor, Presentity>();
@@ -127,22 +130,42 @@ export class Registry implements PresentityHost, ListHost {
   }
 
   /**
-   * Leaves clients' subscriptions on disk for the next run and ends other servers' for now; resolves when these have heard of it. The
-   * server may be back in a moment, and then nobody's clients have noticed anything. A server that leaves for good ends all.
+   * Leaves clients' subscriptions on disk for the next run: the server may be back in a moment, and then nobody's clients have noticed anything. A
+   * server that leaves for good ends them.
    */
-  drain(forGood: boolean): Promise<void> {
-    for (const subscription of this.#subscriptions.values()) {
-      if (forGood || subscription.subscriber.kind === "peer") {
-        subscription.terminate(forGood ? "deactivated" : "probation");
-        continue;
-      }
+  letGo(forGood: boolean): Promise<void> {
+    return this.#inTurns(this.#subscriptions.values(), (subscription) => {
+      if (subscription.subscriber.kind === "peer") return;
+      if (forGood) return subscription.terminate("deactivated");
       subscription.suspend();
       this.#subscriptions.delete(subscription.localTag);
-    }
-    for (const presentity of this.presentities.values()) presentity.drain();
-    if (this.#subscriptions.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
+    });
+  }
+
+  /** Ends other servers' subscriptions, and ours at theirs, as many as there is time for; resolves when all have heard of it. */
+  async leave(forGood: boolean, untilMs: number): Promise<void> {
+    const reason = forGood ? "deactivated" : "probation";
+    const end = (subscription: Subscription) =>
+      subscription.subscriber.kind === "peer" && subscription.terminate(reason);
+    await this.#inTurns(this.#subscriptions.values(), end, untilMs);
+    await this.#inTurns(this.presentities.values(), (presentity) => presentity.drain(), untilMs);
+    if (this.#subscriptions.size === 0) return;
+    await new Promise<void>((resolve) => {
       this.#onDrained = resolve;
     });
+  }
+
+  async #inTurns<Item>(items: Iterable<Item>, act: (item: Item) => void, untilMs = Infinity): Promise<void> {
+    const { clock, timers } = this.#context;
+    let left = LET_GO_A_TURN;
+    for (const item of items) {
+      if (left === 0) {
+        await new Promise<void>((resolve) => timers.after(0, resolve));
+        if (clock.monotonicMs() >= untilMs) return;
+        left = LET_GO_A_TURN;
+      }
+      left -= 1;
+      act(item);
+    }
   }
 }

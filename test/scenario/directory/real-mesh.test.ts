@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
 import { parseAor } from "../../../dht-schema/aor.ts";
 import { compareBallots } from "../../../dht-schema/ballot.ts";
 import { openServerBinding } from "../../../dht-schema/server-binding.ts";
@@ -110,5 +111,23 @@ describe("the directory on three servers over TCP and Noise", function () {
     expect(three!.directory.owned(alice), "the silent server has stopped owning by then").to.equal(undefined);
     await seen.first((change) => change.kind === "owner" && change.server === two!.directory.self, "new owner");
     watch.close();
+  });
+
+  it("is let go of by a server with many users some at a time, and then all can be claimed elsewhere", async () => {
+    const [one, two] = domain.servers;
+    const users = Array.from({ length: 2500 }, (_, index) => parseAor(`sip:many${index}@example.com`));
+    const owned = () => users.filter((user) => two!.directory.owned(user) !== undefined).length;
+    await Promise.all(users.map((user) => two!.directory.claim(user, { mode: "if-free" })));
+    expect(owned()).to.equal(users.length);
+    const done = two!.directory.letGo();
+    expect(owned()).to.be.within(1, users.length - 1);
+    await done;
+    expect(owned()).to.equal(0);
+    // Until the replicas have heard of it.
+    const claimed = async (user: Aor): Promise<void> => {
+      while ((await one!.directory.claim(user, { mode: "if-free" })).kind !== "owned");
+    };
+    await Promise.all(users.map(claimed));
+    await one!.directory.letGo();
   });
 });

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { SipRequest } from "../../../node/sip/message/message.ts";
 import type { RegisteringPhone as Phone } from "./presence-world.ts";
 import { PresenceWorld } from "./presence-world.ts";
 
@@ -121,6 +122,51 @@ describe("a server that stops", () => {
     expect(ann.news()).to.deep.equal([{ state: "active", basic: "open", note: "on two" }]);
   });
 
+  it("leaves the dialogs of many some at a time, and says nothing more in what it has left", async () => {
+    const world = new PresenceWorld();
+    const one = world.server("one");
+    const alice = world.phone("alice", one);
+    const watchers = Array.from({ length: 2500 }, (_, index) => world.phone(`watcher${index}`, one));
+    await world.time.until(alice.publish("hello"));
+    await world.time.until(Promise.all(watchers.map((watcher) => watcher.subscribe(alice.aor))));
+    await world.time.advance(50);
+    const { subscriptions } = one.storage;
+    const { put } = subscriptions;
+    let written = 0;
+    subscriptions.put = (subscription) => {
+      written += 1;
+      put(subscription);
+    };
+    const sent = () => one.counters.get("presence.notify_sent");
+    const sentBefore = sent();
+    void alice.publish("this many are told when it stops");
+    // What else waits for the event loop has its turn in between.
+    const seen = [0];
+    const stopped = Promise.withResolvers<void>();
+    let phase: "running" | "stopping" | "stopped" = "running";
+    const look = (): void => {
+      seen.push(written);
+      const isToStop = phase === "running" && sent() > sentBefore;
+      if (isToStop) phase = "stopping";
+      if (phase !== "stopped") world.time.after(phase === "running" ? 1 : 0, look);
+      if (!isToStop) return;
+      expect(sent() - sentBefore).to.be.below(watchers.length);
+      void one.presence.stop().then(() => {
+        seen.push(written);
+        phase = "stopped";
+        stopped.resolve();
+      });
+    };
+    look();
+    await world.time.until(stopped.promise);
+    await world.time.advance(1000);
+    expect(written).to.equal(watchers.length);
+    for (const [at, count] of seen.entries()) expect(count - (seen[at - 1] ?? 0)).to.be.at.most(2000);
+    const told = new Map(watchers.map(({ aor, client }) => [aor, lastCseqOf(client.received)]));
+    const left = new Map(subscriptions.list().map(({ subscriber, localCseq }) => [subscriber, localCseq]));
+    expect(left).to.deep.equal(told);
+  });
+
   it("for good tells its clients to come again elsewhere, and leaves nothing on disk", async () => {
     const world = new PresenceWorld();
     const one = world.server("one");
@@ -160,3 +206,8 @@ describe("a server that stops", () => {
     expect(one.presence.status()).to.include({ watchers: 0 });
   });
 });
+
+function lastCseqOf(received: readonly SipRequest[]): number {
+  const notify = received.findLast(({ method }) => method === "NOTIFY");
+  return Number(notify?.headers.get("CSeq")?.split(" ")[0]);
+}
