@@ -1,7 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
-import type { Epoch } from "../../dht-schema/ballot.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
-import type { ClaimMode, ClaimOutcome, Locator, OwnershipLost } from "../federation/locator.ts";
+import type { ClaimMode, Locator, OwnershipLost } from "../federation/locator.ts";
 import { notOwner } from "../federation/aorta-headers.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
@@ -34,12 +33,11 @@ import {
 import { serverAnswer } from "./server-answer.ts";
 import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus } from "./registrar.ts";
 import { PatientClaims } from "./patient-claims.ts";
-import { ReclaimQueue } from "./reclaim-queue.ts";
 import type { ChangeListener, RegistrationListener } from "./registration-news.ts";
 import { RegistrationNews } from "./registration-news.ts";
 import type { RegisteredContact, RegistrationChange, UsersAtContact } from "./registered-contacts.ts";
-import { hasComeBack, isNewerThan } from "./registered-elsewhere.ts";
-import { newestOf } from "./resting-state.ts";
+import { hasComeBack } from "./registered-elsewhere.ts";
+import { RestingUsers } from "./resting-users.ts";
 import { ShedJournal } from "./shed-journal.ts";
 import { usersAt } from "./users-at.ts";
 import { replacedIn } from "./shed-registrations.ts";
@@ -65,7 +63,7 @@ class RegistrarDriver implements Registrar {
   readonly #options: Required<RegistrarOptions> & { readonly expiry: ExpiryRules };
   readonly #claims: PatientClaims;
   readonly #queue = new KeyedQueue<Aor>();
-  readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
+  readonly #resting: RestingUsers;
   readonly #news = new RegistrationNews();
   #state: "new" | "running" | "stopped" = "new";
   #cancelSweep = (): void => {};
@@ -75,6 +73,12 @@ class RegistrarDriver implements Registrar {
     this.#parts = components;
     this.#locator = components.locator;
     this.#claims = new PatientClaims(components);
+    this.#resting = new RestingUsers({
+      ...components,
+      ...{ table: this.#table, queue: this.#queue, claims: this.#claims },
+      taken: (aor) => (this.#resting.has(aor) ? this.#news.tell(aor) : this.#releaseSoon(aor)),
+      superseded: (aor) => this.#shedResting(aor),
+    });
     this.#clock = components.clock;
     this.#counters = components.counters;
     this.#placeOf = components.placeOf ?? (() => undefined);
@@ -89,23 +93,21 @@ class RegistrarDriver implements Registrar {
     this.#state = "running";
     const stopListening = [
       this.#locator.onLost((lost) => this.#lost(lost)),
-      this.#parts.links.onUp(() => {
-        this.#reclaims.hasten();
-        this.#reclaimDue();
-      }),
+      this.#parts.links.onUp(() => this.#resting.hasten()),
     ];
     this.#unsubscribe = () => stopListening.forEach((stop) => stop());
     for (const [aor, bindings] of this.#journal.restore(this.#options.expiry.maxSeconds)) {
       this.#table.set(aor, bindings);
-      this.#reclaims.add(aor);
+      this.#resting.add(aor);
     }
-    for (const aor of this.#parts.resting().aors()) this.#reclaims.add(aor);
+    for (const aor of this.#parts.resting().aors()) this.#resting.add(aor);
     this.#shed.restore(this.#now(), this.#options.expiry.maxSeconds);
     this.#sweep();
   }
 
   stop(): void {
     this.#state = "stopped";
+    this.#resting.stop();
     this.#cancelSweep();
     this.#unsubscribe();
   }
@@ -149,7 +151,7 @@ class RegistrarDriver implements Registrar {
   }
 
   isResting(aor: Aor): boolean {
-    return this.#rests(aor) && !this.#isServed(aor);
+    return this.#resting.isResting(aor);
   }
 
   isSettling(aor: Aor): boolean {
@@ -170,7 +172,7 @@ class RegistrarDriver implements Registrar {
     if (this.#state !== "running" || this.#queue.waiting(aor) >= limits.registrar.pendingPerAor)
       return Promise.resolve(false);
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#queue.run(aor, () => this.#settle(aor).then(resolve));
+    this.#queue.run(aor, () => this.#resting.settle(aor).then(resolve));
     return promise;
   }
 
@@ -179,7 +181,7 @@ class RegistrarDriver implements Registrar {
   }
 
   status(): RegistrarStatus {
-    return { users: this.#table.aors, contacts: this.#table.contacts, reclaiming: this.#reclaims.size };
+    return { users: this.#table.aors, contacts: this.#table.contacts, reclaiming: this.#resting.size };
   }
 
   handleRegister(incoming: IncomingRequest, aor: Aor, client?: RegisteringClient): void {
@@ -190,7 +192,7 @@ class RegistrarDriver implements Registrar {
   }
 
   handleServerQuery(incoming: IncomingRequest, aor: Aor): void {
-    const epoch = this.#isServed(aor) ? (this.#newestEpoch(aor) ?? this.#locator.owned(aor)) : undefined;
+    const epoch = this.#isServed(aor) ? (this.#resting.newestEpoch(aor) ?? this.#locator.owned(aor)) : undefined;
     if (epoch === undefined) return this.#refuse(incoming, notOwner(aor, this.#locator));
     incoming.respond(serverAnswer(incoming.request, epoch, this.registrationsOf(aor)));
   }
@@ -219,7 +221,7 @@ class RegistrarDriver implements Registrar {
   }
 
   async #settleAndRegister(incoming: IncomingRequest, aor: Aor, order: RegisterOrder): Promise<void> {
-    const isSettled = await this.#settle(aor);
+    const isSettled = await this.#resting.settle(aor);
     if (!isSettled || this.#state !== "running") return this.#refuse(incoming, RETRY_LATER);
     return this.#admit(incoming, aor, order);
   }
@@ -352,7 +354,7 @@ class RegistrarDriver implements Registrar {
     const isServer = order.kind === "bind" && this.#placeOf(order.flow) !== undefined;
     if (isServer) this.#shed.add(aor, replacedIn(before, after), this.#now());
     this.#table.set(aor, after);
-    if (isOwned) this.#reclaims.done(aor);
+    if (isOwned) this.#resting.done(aor);
     this.#counters.add("registrar.accepted");
     incoming.respond(acceptance(incoming.request, order, isOwned ? after : [], this.#now()));
     this.#changed(aor, before, after, "unregistered");
@@ -380,16 +382,11 @@ class RegistrarDriver implements Registrar {
   #lost(lost: OwnershipLost): void {
     const { aor, reason } = lost;
     if (reason !== "expired") return this.#shedAll(aor);
-    if (!this.#rests(aor)) return;
+    if (!this.#resting.has(aor)) return;
     // Nobody asked for the user, the directory could not be reached: the contacts rest until the user is claimed again.
     this.#counters.add("registrar.suspended");
-    this.#reclaims.add(aor);
+    this.#resting.add(aor);
     this.#news.tell(aor);
-  }
-
-  /** Whether anything is kept here of a user who is not owned. */
-  #rests(aor: Aor): boolean {
-    return this.#table.has(aor) || this.#parts.resting().has(aor);
   }
 
   #shedResting(aor: Aor): void {
@@ -397,15 +394,9 @@ class RegistrarDriver implements Registrar {
     this.#parts.resting().shed(aor);
   }
 
-  /** When the user's clients last said anything here. */
-  #newestEpoch(aor: Aor): Epoch | undefined {
-    const epochs = this.#table.get(aor, this.#clock.monotonicMs()).map(({ epoch }) => epoch);
-    return newestOf([...epochs, this.#parts.resting().epochOf(aor)]);
-  }
-
   /** The user is on another server: what registered here is registered no more. */
   #shedAll(aor: Aor): void {
-    this.#reclaims.done(aor);
+    this.#resting.done(aor);
     if (!this.#table.has(aor)) return;
     const bindings = this.#table.get(aor, this.#clock.monotonicMs());
     this.#shed.add(aor, bindings, this.#now());
@@ -426,7 +417,7 @@ class RegistrarDriver implements Registrar {
   /** Lets go of a user without contacts and publications, after what is being done for them. */
   #releaseSoon(aor: Aor): void {
     // A publication may rest without contacts.
-    if (!this.#rests(aor)) this.#reclaims.done(aor);
+    if (!this.#resting.has(aor)) this.#resting.done(aor);
     if (this.#locator.owned(aor) === undefined) return;
     this.#queue.run(aor, async () => {
       if (this.#state !== "running" || this.#table.has(aor) || this.#parts.hasPublications(aor)) return;
@@ -446,47 +437,8 @@ class RegistrarDriver implements Registrar {
       if (!this.#table.has(aor)) this.#releaseSoon(aor);
     }
     this.#shed.expire(this.#now());
-    this.#reclaimDue();
+    this.#resting.reclaimDue();
     this.#cancelSweep = this.#parts.timers.after(SWEEP_MS, () => this.#sweep());
-  }
-
-  #reclaimDue(): void {
-    if (this.#state !== "running") return;
-    for (const aor of this.#reclaims.take(this.#clock.monotonicMs())) {
-      this.#queue.run(aor, () => this.#reclaim(aor).then(() => this.#reclaimDue()));
-    }
-  }
-
-  async #reclaim(aor: Aor): Promise<void> {
-    if (this.#state !== "running") return;
-    if (!(await this.#settle(aor))) this.#reclaims.retry(aor, this.#clock.monotonicMs());
-  }
-
-  /**
-   * Takes a user back of whom something rests here, only if nobody has them and nobody had them since, or if only a server has them
-   * that they were on earlier: they may have moved while this one was away. Else what rests is shed.
-   * @returns false when the directory could not be reached
-   */
-  async #settle(aor: Aor): Promise<boolean> {
-    let outcome: ClaimOutcome | undefined;
-    if (this.isResting(aor)) {
-      outcome = await this.#claims.claim(aor, "if-free", this.#newestEpoch(aor));
-      const isNewer =
-        outcome.kind === "owned-elsewhere" &&
-        (await isNewerThan(outcome.owner, aor, this.#newestEpoch(aor), this.#parts.askRegistration));
-      if (isNewer && this.#rests(aor)) outcome = await this.#claims.claim(aor, "take-over");
-      if (outcome.kind === "unavailable") return false;
-    }
-    this.#reclaims.done(aor);
-    if (outcome?.kind === "owned") {
-      this.#counters.add("registrar.reclaimed");
-      if (this.#rests(aor)) this.#news.tell(aor);
-      else this.#releaseSoon(aor);
-    } else if (outcome !== undefined) {
-      if (outcome.kind === "superseded") this.#counters.add("registrar.superseded");
-      this.#shedResting(aor);
-    }
-    return true;
   }
 
   #isServed(aor: Aor): boolean {
