@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { digestSecrets } from "../../node/cli/commands/user/digest-secrets.ts";
+import type { ImSession } from "../../node/softphone/im-session.ts";
+import type { SipOutcome } from "../../node/softphone/outcome.ts";
 import type { PresenceNotification } from "../../node/softphone/presence-subscription.ts";
 import { digestResponse } from "../../node/sip/auth/digest-response.ts";
 import { formatCredentials, parseCredentials } from "../../node/sip/message/credentials.ts";
@@ -26,6 +28,7 @@ describe("Kamailio that asks its users for passwords, beside a node", function (
   this.timeout(60_000);
   let world: SessionWorld;
   let kamailio: Kamailio;
+  let nodePort: number;
   let folder: string;
   const agents: Agent[] = [];
   const phones: Softphone[] = [];
@@ -38,8 +41,8 @@ describe("Kamailio that asks its users for passwords, beside a node", function (
     writeUsers(folder, ["kate", "karl"]);
     const port = await freeUdpPort();
     world = await SessionWorld.of(1, [{ address: "127.0.0.1", port }]);
-    const node = world.sides[0]!.stack.listening().find(({ transport }) => transport === "UDP")!.port;
-    kamailio = await Kamailio.start(program, port, node, { defines: ["WITH_AUTH", `USERS="text://${folder}"`] });
+    nodePort = world.sides[0]!.stack.listening().find(({ transport }) => transport === "UDP")!.port;
+    kamailio = await Kamailio.start(program, port, nodePort, { defines: ["WITH_AUTH", `USERS="text://${folder}"`] });
   });
   afterEach(async () => {
     for (const phone of phones.splice(0)) await phone.close();
@@ -86,6 +89,30 @@ describe("Kamailio that asks its users for passwords, beside a node", function (
     expect(await session.send("hello")).to.equal(200);
     await session.close();
     await session.ended;
+  });
+
+  it("has one of its users transferred to the device of another (RFC 5589 §7)", async () => {
+    const server = { transport: "UDP", host: "127.0.0.1", port: nodePort } as const;
+    const anna = await Softphone.open({ aor: aorOf("anna"), server });
+    phones.push(anna);
+    const [kate, karl] = [await phone("kate"), await phone("karl")];
+    for (const each of [anna, kate, karl]) expect((await each.register()).status).to.equal(200);
+    const taken = new Map<Softphone, ImSession[]>([kate, karl].map((each) => [each, []]));
+    for (const [each, sessions] of taken)
+      each.onInvitation((invitation) => void invitation.accept().then((session) => sessions.push(session)));
+    const [withKarl, withKate] = [await anna.openSession(karl.aor), await anna.openSession(kate.aor)];
+    if ("status" in withKarl || "status" in withKate) throw new Error("no sessions to begin with");
+    await eventually(() => [...taken.values()].every(({ length }) => length === 1), "both to have answered");
+    const transferred = Promise.withResolvers<ImSession | SipOutcome>();
+    taken.get(karl)![0]!.onTransferred(transferred.resolve);
+    expect(await withKarl.transferTo(withKate)).to.equal(200);
+    const session = await transferred.promise;
+    if ("status" in session) throw new Error(`refused with ${session.status}`);
+    await withKate.ended;
+    expect(await session.send("it is me now")).to.equal(200);
+    await session.close();
+    await withKarl.close();
+    await Promise.all([...taken.values()].flat().map(({ ended }) => ended));
   });
 
   it("hides credentials from the node and from devices", async () => {
