@@ -37,8 +37,10 @@ export function fromFlags(flags: Flags): Source {
 /** Where the file is: ours, but no setting. */
 export const CONFIG_VARIABLE = "AORTA_CONFIG";
 
-/** Kubernetes tells every container of a service called aorta by variables of these names where it is. */
-const KUBERNETES_VARIABLE = /^AORTA_(?:SERVICE_|PORT(?:_|$))/;
+/** Kubernetes tells every container by such variables where each service is, of one called aorta or aorta-sip by these; AORTA_PORT and AORTA_SIP_PORT are URLs. */
+const KUBERNETES_VARIABLE = /^AORTA_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)|PORT_\d+_(?:TCP|UDP|SCTP))(?:_|$)/;
+const isOfKubernetes = (variable: string, value: string): boolean =>
+  KUBERNETES_VARIABLE.test(variable) || (variable.endsWith("_PORT") && /^(?:tcp|udp|sctp):\/\//.test(value));
 
 /** Settings of the environment: every variable that starts with `AORTA_` must be known. An empty one is as good as none. */
 export function fromEnvironment(environment: Readonly<Record<string, string | undefined>>): Source {
@@ -46,7 +48,7 @@ export function fromEnvironment(environment: Readonly<Record<string, string | un
   const names = new Map(optionNames.map((name) => [variableOf(name), name]));
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith("AORTA_") || value === undefined || value === "") continue;
-    if (variable === CONFIG_VARIABLE || KUBERNETES_VARIABLE.test(variable)) continue;
+    if (variable === CONFIG_VARIABLE || isOfKubernetes(variable, value)) continue;
     const name = names.get(variable);
     if (name === undefined)
       source.refuse(variable, `unknown variable${suggestion(variable, [...names.keys(), CONFIG_VARIABLE])}`);

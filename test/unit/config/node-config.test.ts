@@ -203,8 +203,18 @@ describe("the configuration", () => {
   });
 
   it("leaves the variables that Kubernetes makes for a service alone", () => {
-    const environment = { AORTA_SERVICE_HOST: "10.0.0.1", AORTA_PORT: "udp://10.0.0.1:5060", AORTA_PORT_5060_UDP: "x" };
-    expect(load({ environment })).to.deep.equal(load());
+    for (const service of ["AORTA", "AORTA_SIP", "AORTA_MESH_2"]) {
+      const environment = {
+        [`${service}_SERVICE_HOST`]: "10.0.0.1",
+        [`${service}_SERVICE_PORT`]: "5060",
+        [`${service}_SERVICE_PORT_SIP_UDP`]: "5060",
+        [`${service}_PORT`]: "udp://10.0.0.1:5060",
+        [`${service}_PORT_5060_UDP`]: "udp://10.0.0.1:5060",
+        [`${service}_PORT_5060_UDP_ADDR`]: "10.0.0.1",
+      };
+      expect(load({ environment }), service).to.deep.equal(load());
+    }
+    expect(problemsOf({ environment: { AORTA_SIP_PORT: "5060" } })).to.have.length(1);
   });
 
   it("takes an empty variable and an empty file for none", () => {
