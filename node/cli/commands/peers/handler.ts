@@ -15,12 +15,18 @@ export async function showPeers(options: NodeOptions): Promise<void> {
 }
 
 function rowOf(peer: PeerView): Cell[] {
-  const common = [peer.software ?? "", peer.rosterVersion?.toString() ?? "", peer.addresses[0] ?? ""];
+  const common = [peer.software ?? "", peer.rosterVersion?.toString() ?? "", addressOf(peer)];
   const name: Cell = { text: peer.name, style: "strong" };
   if (peer.self) return [String(peer.number), name, { text: "self", style: "quiet" }, "", "", ...common];
   const state: Cell = { text: peer.state, style: peer.state === "up" ? "good" : "bad" };
   const roundTrip = peer.state === "up" ? formatRoundTrip(peer.roundTripMs) : "";
   return [String(peer.number), name, state, formatDuration(Date.now() - peer.sinceMs), roundTrip, ...common];
+}
+
+/** The first of a server's addresses that is not of every machine, if it has one. */
+export function addressOf({ addresses }: Pick<PeerView, "addresses">): string {
+  const isLoopback = (address: string) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
+  return addresses.find((address) => !isLoopback(address)) ?? addresses[0] ?? "";
 }
 
 /** `0.31 ms` */
