@@ -36,7 +36,7 @@ export const readerMutants: readonly Mutant[] = [
     ],
     runs: STOPPED_READERS,
     seeds: 100,
-    rare: 34,
+    rare: 7,
   },
   {
     name: "found-once",
@@ -122,7 +122,7 @@ export const readerMutants: readonly Mutant[] = [
     mark: "·",
     edits: [core("claims", "(atMs) => this.reclaim(atMs, aor)", "(atMs) => this.#ownerships.catchUp(atMs, aor)")],
     runs: ANYTHING,
-    seeds: 1_000,
-    rare: 709,
+    seeds: 5,
+    survives: "rare: while rounds lasted 250 ms whatever the distance seed 709 met it; none of 6,000 has since they grow",
   },
 ];
