@@ -138,7 +138,7 @@ export class ListSubject implements Subject, Task {
 
   #watch(aor: Aor, restored: boolean): void {
     const watched = this.#host.presentity(aor).watchedBy(this.#subscriber, restored);
-    const member = new ListMember(this, watched, this.#subscription as Subscription);
+    const member = new ListMember(this, watched, this.#subscription as Subscription, restored);
     this.#members.set(aor, member);
     this.#host.listMembersChanged(this.#subscriber, 1);
     watched.addWatcher(member);
@@ -164,9 +164,11 @@ class ListMember implements Watcher {
   endReason: EndReason | undefined;
   readonly #list: ListSubject;
   readonly #subscription: Subscription;
-  #wasActive = false;
+  #wasActive: boolean;
 
-  constructor(list: ListSubject, watched: WatchedUser, subscription: Subscription) {
+  /** @param wasActive it was, in an earlier run of this process */
+  constructor(list: ListSubject, watched: WatchedUser, subscription: Subscription, wasActive: boolean) {
+    this.#wasActive = wasActive;
     this.#list = list;
     this.watched = watched;
     this.#subscription = subscription;
@@ -175,7 +177,8 @@ class ListMember implements Watcher {
   }
 
   get isActive(): boolean {
-    return this.watched.shownTo()?.standing === "active";
+    const shown = this.watched.shownTo();
+    return shown === undefined ? this.#wasActive : shown.standing === "active";
   }
 
   get sinceMs(): number {

@@ -10,13 +10,13 @@ import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const WINFO = { event: "presence.winfo" };
 
-async function aliceOnTwo(): Promise<{
+async function aliceOnTwo(directory?: ConstructorParameters<typeof SimulatedDomain>[0]): Promise<{
   domain: SimulatedDomain;
   one: SimulatedServer;
   two: SimulatedServer;
   alice: Phone;
 }> {
-  const domain = new SimulatedDomain();
+  const domain = new SimulatedDomain(directory);
   const [one, two] = [domain.server("one"), domain.server("two")];
   const alice = domain.phone("alice", two);
   await domain.time.until(alice.publish("on two"));
@@ -237,6 +237,26 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     await domain.time.until(alice.publish("here"));
     await domain.time.advance(1000);
     expect(watchers(alice)).to.deep.equal(["joe active"]);
+  });
+
+  it("does not tell of who watches by a list as pending, while their server has been started and knows nothing yet", async () => {
+    const { domain, one, alice } = await aliceOnTwo({ latencyMs: 600 });
+    const joe = domain.phone("joe", one);
+    const list = "sip:joe-friends@example.com" as Aor;
+    keepList(one.storage, { uri: list, owner: joe.aor, members: [alice.aor] });
+    await domain.time.until(joe.subscribe(list, { headers: [["Supported", "eventlist"]] }));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(1000);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    const before = told(alice).length;
+    domain.kill(one);
+    domain.restart(one);
+    await domain.time.advance(5000);
+    expect(watchers(alice)).to.deep.equal(["joe active"]);
+    const since = told(alice)
+      .slice(before)
+      .flatMap(({ watchers: entries }) => entries);
+    expect(since.filter(({ status }) => status === "pending")).to.deep.equal([]);
   });
 
   it("is told what it has missed of a server, as soon as there is a link again; meanwhile nobody is said to have gone", async () => {
