@@ -123,6 +123,7 @@ export const readerMutants: readonly Mutant[] = [
     edits: [core("claims", "(atMs) => this.reclaim(atMs, aor)", "(atMs) => this.#ownerships.catchUp(atMs, aor)")],
     runs: ANYTHING,
     seeds: 5,
-    survives: "rare: while rounds lasted 250 ms whatever the distance seed 709 met it; none of 6,000 has since they grow",
+    survives:
+      "rare: while rounds lasted 250 ms whatever the distance seed 709 met it; none of 6,000 has since they grow",
   },
 ];
