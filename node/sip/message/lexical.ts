@@ -60,11 +60,6 @@ export function detached(text: string): string {
   return Buffer.from(text).toString();
 }
 
-/** Whether a CR or LF is in a text: as part of a message it would end a line. */
-export function holdsLineEnd(text: string): boolean {
-  return text.includes("\r") || text.includes("\n");
-}
-
 /** Whether the character at an index is a space or a tab. Folded lines are unfolded before. */
 export function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x09;

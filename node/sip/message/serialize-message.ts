@@ -1,6 +1,5 @@
 import { assert } from "../../runtime/errors.ts";
 import { fieldsOf } from "./headers.ts";
-import { holdsLineEnd } from "./lexical.ts";
 import type { SipMessage } from "./message.ts";
 
 /**
@@ -13,7 +12,7 @@ export function serializeMessage(message: SipMessage): Uint8Array {
     message.kind === "request"
       ? `${message.method} ${message.uri} SIP/2.0`
       : `SIP/2.0 ${message.status} ${message.reason}`;
-  assert(!holdsLineEnd(line), "start line would break the message");
+  assert(!/[\r\n]/.test(line), "start line would break the message");
   let head = `${line}\r\n`;
   for (const { key, name, value } of fieldsOf(message.headers)) {
     if (key !== "content-length") head += `${name}: ${value}\r\n`;
