@@ -86,20 +86,18 @@ export function createPager({
       const hold = () => mayHold() && held.hold(request, to);
       const again = name && once.underWay(name);
       if (again !== undefined) counters.add("messaging.repeated");
-      const isToQueue = () =>
-        again === undefined &&
-        mayHold() &&
-        held.isToQueue(request, to) &&
-        !(identity.from === "client" && isUnknown(to));
-      const queue = () => answer(hold() ? createResponse(request, 202) : unreachable(request));
+      const waitsHere = () =>
+        again === undefined && held.isToQueue(request, to) && !(identity.from === "client" && isUnknown(to));
+      const queue = () => answer(held.hold(request, to) ? createResponse(request, 202) : unreachable(request));
       // Each way has its own: one that is sent back here, because the user has moved here meanwhile, would wait for itself.
       const way = identity.from === "client" ? "" : identity.from.server;
       const turn = turns.begin(`${way} ${assertedIn(request.headers) ?? ""} ${to}`);
       const serve = async (): Promise<void> => {
-        if (isToQueue()) {
+        if (mayHold() && waitsHere()) {
           if (turn.earlier === undefined) return queue();
           await turn.earlier;
-          if (isToQueue()) return queue();
+          // Behind those all the same if the user has moved meanwhile: they go there from here.
+          if (waitsHere()) return queue();
         }
         const response = await (again ?? router.route(request, to, identity, flow));
         // The owner hears of another device at once, and who held the message until now does not.

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../../node/runtime/limits.ts";
-import { createResponse } from "../../../node/sip/message/build.ts";
+import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
+import type { Device } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
@@ -65,5 +66,41 @@ describe("messages of one sender to a user whose device falls silent", () => {
     expect(domain.time.monotonicMs() - startMs).to.be.below(deliveryMs);
     await domain.time.advance(deliveryMs);
     expect((await first).status).to.equal(202);
+  });
+});
+
+describe("messages of one sender to a user who moves in the instant in which they have to queue", () => {
+  it("stay behind what waits at the server that the user has left", async () => {
+    const domain = new SimulatedDomain();
+    domain.time.isBusy = true;
+    const [one, two, three] = [domain.server("one"), domain.server("two"), domain.server("three")];
+    const taken: string[] = [];
+    const [left, moving, back] = [two, three, one].map((server) => {
+      const device = domain.device("bob", server);
+      device.client.onRequest(({ request, respond }) => {
+        taken.push(Buffer.from(request.body).toString());
+        respond(createResponse(request, 200));
+      });
+      return device;
+    });
+    const [here, there] = [domain.device("joe", three), domain.device("joe", one)];
+    const write = ({ client }: Device, text: string) =>
+      client.send(
+        createRequest({
+          ...{ method: "MESSAGE", uri: BOB, from: `<${here.aor}>;tag=m`, to: `<${BOB}>`, body: text },
+          headers: [["Content-Type", "text/plain"]],
+        }),
+      );
+    await left?.register();
+    await domain.time.advance(100);
+    void moving?.client.send(moving.registration());
+    const answers = [write(here, "1")];
+    await domain.time.advance(2);
+    answers.push(write(there, "2"), write(there, "3"));
+    await domain.time.advance(1);
+    void back?.client.send(back.registration());
+    await domain.time.advance(limits.messaging.heldRetryMaxMs);
+    expect((await Promise.all(answers)).map(({ status }) => status < 300)).to.deep.equal([true, true, true]);
+    expect(taken).to.deep.equal(["1", "2", "3"]);
   });
 });
