@@ -17,6 +17,7 @@ import { addsContact, binds } from "./binding.ts";
 import { BindingTable } from "./binding-table.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
+import { leftBehind } from "./left-behind.ts";
 import { withoutConnection } from "./without-connection.ts";
 import type { RegisteringClient } from "./read-register.ts";
 import { readRegister } from "./read-register.ts";
@@ -360,6 +361,7 @@ class RegistrarDriver implements Registrar {
     this.#changed(aor, before, after, "unregistered");
     // It may have closed while the user was claimed.
     if (order.kind === "bind" && this.#parts.stack.hasClosed(order.flow)) this.handleFlowClosed(order.flow);
+    if (!isServer) for (const flow of leftBehind(before, order, this.#table)) this.#parts.stack.close(flow);
   }
 
   #refuse(incoming: IncomingRequest, why: Refusal): void {

@@ -14,10 +14,10 @@ import type { RegisteringClient } from "./read-register.ts";
 import type { RegisteredContacts } from "./registered-contacts.ts";
 import type { RestingState } from "./resting-state.ts";
 import type { ContactStore, ShedStore, WriteGroup } from "../storage/ports.ts";
-import type { Flow, IncomingRequest, SipSessions } from "../sip/stack.ts";
+import type { Flow, IncomingRequest, SipSessions, SipStack } from "../sip/stack.ts";
 
 export interface RegistrarComponents {
-  readonly stack: Pick<SipSessions, "hasClosed">;
+  readonly stack: Pick<SipStack & SipSessions, "hasClosed" | "close">;
   readonly locator: Locator;
   readonly store: ContactStore;
   readonly shed: ShedStore;

@@ -213,6 +213,10 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     this.#transports.known(flow);
   }
 
+  close(flow: Flow): void {
+    if (flow.transport !== "MESH") this.#transports.close(flow);
+  }
+
   onFlowClosed(handler: (flow: Flow) => void): void {
     this.#flowClosed.push(handler);
   }

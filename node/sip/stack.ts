@@ -111,6 +111,8 @@ export interface SipStack {
   onRequest(handler: (incoming: IncomingRequest) => void): void;
   /** Who sent a request by this flow has shown who they are: a connection that shows nothing for long is closed. */
   known(flow: SocketFlow): void;
+  /** Closes the stream connection that a flow names: nobody is at its other end any more. */
+  close(flow: Flow): void;
   /** Told when a stream connection that a flow named has closed. */
   onFlowClosed(handler: (flow: Flow) => void): void;
   /**

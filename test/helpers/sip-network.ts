@@ -257,6 +257,11 @@ export class ServerStack implements SipStack, Endpoint {
     this.knownFlows.push(flow);
   }
 
+  close(flow: Flow): void {
+    const other = this.#network.endpoint(flow);
+    if (other instanceof SipClient) other.close();
+  }
+
   onFlowClosed(handler: (flow: Flow) => void): void {
     this.#flowHandlers.add(handler);
   }

@@ -7,6 +7,8 @@ export interface TcpRelay {
   readonly port: number;
   /** Ends the connections that there are, and resolves when their ends know. More can be made. */
   cut(): Promise<void>;
+  /** Carries nothing any more of the connections that there are, and tells nobody, as a NAT does that has forgotten them. More can be made. */
+  forget(): void;
   stop(): Promise<void>;
 }
 
@@ -28,6 +30,7 @@ export async function startTcpRelay(to: { readonly address: string; readonly por
   return {
     port: (server.address() as AddressInfo).port,
     cut,
+    forget: () => sockets.forEach((socket) => socket.unpipe().removeAllListeners("end").pause()),
     async stop() {
       await cut();
       server.close();

@@ -84,6 +84,10 @@ export class StreamTransport implements Transport {
     open.send(bytes, failed);
   }
 
+  close(flow: Flow): void {
+    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.close();
+  }
+
   known(flow: Flow): void {
     if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.bounds.known();
   }

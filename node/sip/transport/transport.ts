@@ -62,6 +62,8 @@ export interface Transport {
   send(flow: Flow, bytes: Uint8Array, failed: (reason: string) => void): void;
   /** Whether the connection that a flow names is gone, though its other end may listen for another. Absent where there is no such thing. */
   hasClosed?(flow: Flow): boolean;
+  /** Closes the connection that a flow names. Absent where there is no such thing. */
+  close?(flow: Flow): void;
   /** Who is at the other end of a connection has shown who they are. Absent where there is no such thing. */
   known?(flow: Flow): void;
 }

@@ -88,6 +88,11 @@ export class Transports {
     return flow.connection !== undefined && this.#find(flow)?.hasClosed?.(flow) === true;
   }
 
+  /** Closes the stream connection that a flow names. */
+  close(flow: SocketFlow): void {
+    this.#find(flow)?.close?.(flow);
+  }
+
   /** Who is at the other end of a flow has shown who they are. */
   known(flow: SocketFlow): void {
     this.#find(flow)?.known?.(flow);

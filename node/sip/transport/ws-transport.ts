@@ -79,6 +79,10 @@ export class WsTransport implements Transport {
     return this.#byName.get(flow.connection)?.isOpen !== true;
   }
 
+  close(flow: Flow): void {
+    if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.close();
+  }
+
   known(flow: Flow): void {
     if (flow.transport !== "MESH" && flow.connection !== undefined) this.#byName.get(flow.connection)?.bounds.known();
   }

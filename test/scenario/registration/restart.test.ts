@@ -115,7 +115,7 @@ describe("contacts across a restart of their server", () => {
     expect(one.registrar.status().reclaiming).to.equal(1);
     one.locator.reconnect();
     links.heal(one.id, two.id);
-    await domain.time.advance(1_000);
+    await domain.time.advance(2_000);
     expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
     expect(one.registrar.status().reclaiming).to.equal(0);
   });

@@ -1,11 +1,11 @@
 import { expect } from "chai";
-import { randomTag } from "../../../node/sip/message/tags.ts";
-import { createResponse } from "../../../node/sip/message/build.ts";
+import { randomCallId, randomTag } from "../../../node/sip/message/tags.ts";
+import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { ringing } from "./calls.ts";
-import { Agent, SessionWorld } from "./session-world.ts";
+import { Agent, DOMAIN, SessionWorld } from "./session-world.ts";
 
 /** A client that cannot be called, as one behind a WebSocket or a NAT. */
 class Unreachable extends Agent {
@@ -35,10 +35,15 @@ describe("a call to a client whose connection breaks while it rings", function (
   });
   after(() => world.stop());
 
-  async function alice(): Promise<Agent> {
+  async function client(): Promise<Agent> {
     const agent = new Unreachable("alice", { transport: "TCP", address: "127.0.0.1", port: relay.port });
     alices.push(agent);
     await agent.start();
+    return agent;
+  }
+
+  async function alice(): Promise<Agent> {
+    const agent = await client();
     agent.rings();
     await agent.register();
     return agent;
@@ -57,6 +62,29 @@ describe("a call to a client whose connection breaks while it rings", function (
     expect((await session.send("BYE")).status).to.equal(200);
     expect(phone.methods(), "the INVITE again was a retransmission").to.deep.equal(["INVITE", "ACK"]);
     await phone.register(0);
+  });
+
+  it("rings at the client that has registered by another connection, though nobody has said that the one of before is dead", async () => {
+    const registration = { callId: randomCallId(), cseq: 0 };
+    const registered = async (agent: Agent) => {
+      registration.cseq += 1;
+      const [uri, headers] = [`sip:${DOMAIN}`, [["Contact", `<${agent.contact}>`]] as [string, string][]];
+      const fields = { method: "REGISTER", uri, from: `<${agent.aor}>;tag=r`, to: `<${agent.aor}>`, headers };
+      expect((await agent.call(createRequest({ ...fields, ...registration }))).status).to.equal(200);
+    };
+    const before = await client();
+    await registered(before);
+    relay.forget();
+    const branches = world.counters(1).get("session.branches");
+    const answer = joe.stack.invite(joe.invitation(before.aor), joe.server);
+    const told = joe.send(joe.outside("MESSAGE", before.aor));
+    await eventually(() => world.counters(1).get("session.branches") > branches, "the INVITE on its way");
+    const after = await client();
+    await registered(after);
+    expect((await answer).status).to.equal(200);
+    expect((await told).status).to.equal(202);
+    await eventually(() => after.methods().includes("MESSAGE"), "the MESSAGE that waited");
+    await after.register(0);
   });
 
   it("rings at the client again where it has been started anew", async () => {
