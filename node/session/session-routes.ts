@@ -154,9 +154,9 @@ export class SessionRoutes {
       const flow = tokens.flowOf(token, sessionOf(headers, caller, who));
       const towards = caller === "From" ? "callee" : "caller";
       const isOfEnds = () => ends === endsOf(headers, caller);
-      // Of who has called, as of who was called under an earlier release, it is To alone that names them.
+      // Who has called, and who was called under an earlier release or at another server, is named by To alone.
       const isTowards = (aor: Aor) =>
-        called ? called === hashOf(aor) : isOfEnds() && aor === tryParseAor(toOf(headers));
+        called && towards === "callee" ? called === hashOf(aor) : isOfEnds() && aor === tryParseAor(toOf(headers));
       if (flow !== undefined) return { flow, towards, isOfEnds, isTowards };
       if (!headers.has("Event")) continue;
       for (const only of ["NOTIFY", "SUBSCRIBE"] as const) {

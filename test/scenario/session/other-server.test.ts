@@ -163,4 +163,15 @@ describe("a session of clients whose server is gone", function () {
     expect([joe.methods(), barryThere.methods()]).to.deep.equal([["BYE"], ["BYE"]]);
     for (const client of [joe, aliceThere, barryThere]) await client.stop();
   });
+
+  it("is ended by who was called, too", async () => {
+    const [joe, alice] = [await at("joe", 0), await at("alice", 1)];
+    const { callees: joes } = await session(alice, joe);
+    await world.cutOff(1);
+    await alice.stop();
+    const there = await at("alice", 2);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect(there.methods()).to.deep.equal(["BYE"]);
+    for (const client of [joe, there]) await client.stop();
+  });
 });
