@@ -254,6 +254,8 @@ class ClientTransaction implements Task {
   /** Its connection has closed, and another is waited for. */
   #isAway = false;
   #hasMoved = false;
+  /** By the way that it has moved to, and not heard of since. */
+  #isRefused = false;
   #isCancelled = false;
   #provisional = false;
   #answered = false;
@@ -287,6 +289,7 @@ class ClientTransaction implements Task {
 
   receive(response: SipResponse, nowMs: number): void {
     this.#provisional = true;
+    this.#isRefused = false;
     this.#noLongerOnItsWay();
     this.#carryOut(this.#machine.response(response.status, nowMs), response);
   }
@@ -333,8 +336,13 @@ class ClientTransaction implements Task {
 
   #transmit(bytes: Uint8Array): void {
     this.#surroundings.transmit(this.flow, bytes, () => {
-      if (this.#hasMoved) this.flowClosed();
-      else this.#carryOut(this.#machine.transportError());
+      if (!this.#hasMoved) this.#carryOut(this.#machine.transportError());
+      // A way that is there and takes nothing, as it is full, would be tried again and again.
+      else if (this.#isRefused) this.cutOff();
+      else {
+        this.#isRefused = true;
+        this.flowClosed();
+      }
     });
   }
 

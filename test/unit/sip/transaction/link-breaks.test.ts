@@ -38,7 +38,18 @@ describe("an INVITE to another server, whose link breaks while it rings", () => 
     };
     const says = (status: number) => respond(createResponse(invite, status));
     const isOver = () => [clients.size, servers.pending];
-    return { ...world, caller, answer, provisional, breaks, isUpAgain, says, isOver, isCancelled: () => isCancelled };
+    return {
+      ...world,
+      link,
+      caller,
+      answer,
+      provisional,
+      breaks,
+      isUpAgain,
+      says,
+      isOver,
+      isCancelled: () => isCancelled,
+    };
   }
 
   it("goes on ringing when there is a link again", async () => {
@@ -91,6 +102,16 @@ describe("an INVITE to another server, whose link breaks while it rings", () => 
     await time.advance(10);
     expect(isCancelled()).to.equal(true);
     await time.advance(40_000);
+    expect(isOver()).to.deep.equal([0, 0]);
+  });
+
+  it("is given up where the link is there again and takes nothing", async () => {
+    const { clients, time, answer, isOver, breaks, link } = await ringing();
+    breaks();
+    link.again.resolve(SERVER);
+    expect((await time.until(answer)).status).to.equal(503);
+    expect(clients.size).to.equal(0);
+    await time.advance(limits.sip.repeatedWithinMs);
     expect(isOver()).to.deep.equal([0, 0]);
   });
 });
