@@ -160,7 +160,8 @@ class RegistrarDriver implements Registrar {
   }
 
   registering(aor: Aor): Promise<void> | undefined {
-    const isUnderWay = this.#queue.isBusy(aor) && this.#queue.waiting(aor) < limits.registrar.pendingPerAor;
+    // What waits leaves room for REGISTERs.
+    const isUnderWay = this.#queue.isBusy(aor) && this.#queue.waiting(aor) < limits.registrar.pendingPerAor / 2;
     if (!isUnderWay || this.contactsOf(aor).length > 0) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#parts.timers.after(limits.registrar.registeringMs, resolve);

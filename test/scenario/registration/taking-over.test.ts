@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ClientAuthenticator } from "../../../node/federation/edge.ts";
 import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import type { RegistrationPolicy } from "../../../node/registrar/claim-policy.ts";
 import type { Device } from "../../helpers/simulated-domain.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -308,5 +309,17 @@ describe("registration when the user may be on another server", () => {
     await domain.time.until(underWay!);
     expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
     expect(registrar.registering(alice.aor), "it is there").to.equal(undefined);
+  });
+
+  it("is registered by another device, too, however much waits for the first", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [desk, mobile] = [domain.device("alice", one), domain.device("alice", one)];
+    const first = desk.register();
+    await domain.time.advance(domain.network.latencyMs);
+    for (let waiting = 0; waiting < 2 * limits.registrar.pendingPerAor; waiting++)
+      void one.registrar.registering(desk.aor);
+    const second = mobile.register();
+    expect([(await first).status, (await second).status]).to.deep.equal([200, 200]);
   });
 });
