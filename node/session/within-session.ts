@@ -154,13 +154,14 @@ export class WithinSession {
     return true;
   }
 
-  #until(
+  async #until(
     from: Flow,
     look: () => Flow | undefined,
     listen: (changed: () => void) => () => void,
   ): Promise<Flow | undefined> {
     const { waits, timers } = this.#away;
-    return waits.wait(from, () => untilThere(look, listen, timers));
+    // Who is there is not waited for, and takes no place of those who are.
+    return look() ?? waits.wait(from, () => untilThere(look, listen, timers));
   }
 
   /** To where its other end is now, to which the way that was recorded does not lead: to another server as for one device of its user. */

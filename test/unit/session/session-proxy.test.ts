@@ -1,11 +1,13 @@
 import { expect } from "chai";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import type { SessionProxyComponents } from "../../../node/session/session-proxy.ts";
 import { createSessionProxy } from "../../../node/session/session-proxy.ts";
 import { createFlowTokens } from "../../../node/sip/flow-tokens.ts";
 import { createResponse } from "../../../node/sip/message/build.ts";
-import type { SipResponse } from "../../../node/sip/message/message.ts";
+import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
+import { VirtualTime } from "../../helpers/virtual-time.ts";
 import { request } from "../federation/requests.ts";
 
 const SELF = "two" as ServerId;
@@ -30,5 +32,37 @@ describe("a request within a session", () => {
       createSessionProxy(components as SessionProxyComponents).follow({ request: info, flow, respond, onCancel() {} });
     });
     expect([answer.status, answer.headers.get("Retry-After")]).to.deep.equal([480, "5"]);
+  });
+
+  it("that another server brings to a device which is here does not wait, nor is it refused when no more may wait", async () => {
+    const there = { uri: "sip:bob@192.0.2.1", flow: { transport: "UDP", address: "192.0.2.1", port: 5060 } } as const;
+    const components = {
+      self: SELF,
+      tokens: createFlowTokens(new Uint8Array(32)),
+      counters: createCounters(),
+      timers: new VirtualTime(),
+      contacts: {
+        contactsOf: () => [there],
+        usersAt: () => ({ same: [], near: [] }),
+        onRegistration: () => () => {},
+      },
+      stack: {
+        hasClosed: () => false,
+        send: (sent: SipRequest) => Promise.resolve(createResponse(sent, 200)),
+      },
+    };
+    const proxy = createSessionProxy(components as unknown as SessionProxyComponents);
+    const bye = (contact: string): Promise<number> => {
+      const sent = request("BYE", "sip:bob@example.com");
+      sent.headers.set("To", "<sip:bob@example.com>;tag=bobs").set("Aorta-Contact", contact);
+      const { promise, resolve } = Promise.withResolvers<number>();
+      const flow = { transport: "MESH", server: "one" as ServerId } as const;
+      proxy.follow({ request: sent, flow, respond: ({ status }) => resolve(status), onCancel() {} });
+      return promise;
+    };
+    const { atOnce } = limits.session.waitingForAway;
+    const waiting = Array.from({ length: atOnce }, () => bye("sip:bob@192.0.2.7"));
+    expect(await waiting.at(-1)).to.equal(480);
+    expect(await bye(there.uri)).to.equal(200);
   });
 });
