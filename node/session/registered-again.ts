@@ -33,21 +33,27 @@ export class RegisteredAgain {
     if (to.transport === "MESH" || (this.#towards === "caller" && !isClosed)) return to;
     const flow = this.#end.here();
     if (flow !== undefined || !isClosed || to.calledAt) return flow ?? to;
-    return this.#wait(to, () => this.#end.here() ?? this.#end.elsewhere()).then((again) => again ?? to);
+    const look = () => this.#end.here() ?? this.#end.elsewhere();
+    return this.#wait(to, look, (changed) => this.#end.listen(changed)).then((again) => again ?? to);
   }
 
   /** Where a request goes on that was on its way over a connection when that closed. */
   again(closed: Flow): Promise<Flow | undefined> {
-    return this.#wait(closed, () => {
+    const look = () => {
       const flow = this.#end.here();
       // Where it listens is tried once: after that only the client itself knows when it is there.
       const isNew = connectionOf(flow) !== undefined || connectionOf(closed) !== undefined;
       return isNew && flow?.transport === closed.transport ? flow : undefined;
-    });
+    };
+    return this.#wait(closed, look, (changed) => this.#end.listenHere(changed));
   }
 
-  #wait(closed: Flow, look: () => Flow | undefined): Promise<Flow | undefined> {
+  #wait(
+    closed: Flow,
+    look: () => Flow | undefined,
+    listen: (changed: () => void) => () => void,
+  ): Promise<Flow | undefined> {
     const { waits, timers } = this.#components;
-    return waits.wait(closed, () => untilThere(look, (changed) => this.#end.listen(changed), timers));
+    return waits.wait(closed, () => untilThere(look, listen, timers));
   }
 }

@@ -36,18 +36,18 @@ export class ServerAhead {
 
   async flow(): Promise<Flow> {
     if (this.#components.isLinked(this.#to.server)) return this.#to;
-    return (await this.#wait(() => this.#end?.here() ?? this.#end?.elsewhere(this.#to.server))) ?? this.#to;
+    return (await this.#wait(this.#end)) ?? this.#to;
   }
 
   /** Where a request goes on, once, that was on its way when the link broke: to a server that has it, it is a retransmission. */
   async again(): Promise<Flow | undefined> {
     if (this.#isRepeated) return undefined;
     this.#isRepeated = true;
-    return this.#wait(() => undefined);
+    return this.#wait();
   }
 
-  /** @param instead where the request may go as well */
-  #wait(instead: () => Flow | undefined): Promise<Flow | undefined> {
+  /** @param end to which the request may go by another server as well */
+  #wait(end?: OtherEnd): Promise<Flow | undefined> {
     const { waits, timers, untilLinked, isMember } = this.#components;
     let isLinked = false;
     const listen = (changed: () => void): (() => void) => {
@@ -55,10 +55,9 @@ export class ServerAhead {
         isLinked = isUp;
         changed();
       });
-      return this.#end?.listen(changed) ?? (() => {});
+      return end?.listen(changed) ?? (() => {});
     };
-    return waits.wait(isMember(this.#to.server) ? this.#to : NO_MEMBER, () =>
-      untilThere(() => (isLinked ? this.#to : instead()), listen, timers),
-    );
+    const look = () => (isLinked ? this.#to : (end?.here() ?? end?.elsewhere(this.#to.server)));
+    return waits.wait(isMember(this.#to.server) ? this.#to : NO_MEMBER, () => untilThere(look, listen, timers));
   }
 }

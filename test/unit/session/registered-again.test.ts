@@ -157,4 +157,11 @@ describe("the client to which a request within a session goes", () => {
     expect(await again(listening, flow())).to.equal(undefined);
     expect(await again({ uri, flow: flow("new", { transport: "TLS" }) }, flow("gone"))).to.equal(undefined);
   });
+
+  it("is not looked for at other servers by what was on its way when the connection closed", async () => {
+    const { device, isWatched, time } = withinSession("callee");
+    const again = device.again(flow("gone"));
+    expect(isWatched()).to.equal(false);
+    expect(await time.until(again, awayMs)).to.equal(undefined);
+  });
 });
