@@ -1,4 +1,4 @@
-import { tryParseAor } from "../../dht-schema/aor.ts";
+import { domainOf, tryParseAor } from "../../dht-schema/aor.ts";
 import { AORTA_CONTACT, stripAortaHeaders } from "../federation/aorta-headers.ts";
 import { stripCredentials } from "../federation/challenges.ts";
 import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
@@ -122,7 +122,8 @@ export class WithinSession {
     const onward = toNext(request, maxForwards - 1, realm);
     stripAssertions(onward.headers);
     const user = tryParseAor(parseNameAddr(request.headers.get("To") ?? "").uri);
-    if (user === undefined || dialogTag(request.headers, "To") === undefined) return refuse(481);
+    if (user === undefined || domainOf(user) !== realm) return refuse(481);
+    if (dialogTag(request.headers, "To") === undefined) return refuse(481);
     const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
     const followedOn = { ...begun(incoming, refuse), request: onward, ahead: undefined };
     void this.#until(

@@ -116,6 +116,9 @@ describe("a client that comes to another server within a session", function () {
       (await there.call(alices.request(method, changes))).status;
     expect(await status("BYE", { routes: [] }), "no way at all").to.equal(481);
     expect(await status("BYE", { target: "sip:joe@192.0.2.7" }), "a Contact of nobody").to.equal(480);
+    const toOthers = alices.request("BYE");
+    toOthers.headers.set("To", "<sip:joe@example.org>;tag=joes");
+    expect((await there.call(toOthers)).status, "of another domain, of whose users nothing is heard").to.equal(481);
     for (const method of ["SUBSCRIBE", "NOTIFY", "UNHEARD-OF"])
       expect(await status(method, { headers: [["Event", "check-sync"]] }), method).to.be.oneOf([403, 481, 489]);
     expect(joe.methods()).to.deep.equal([]);
