@@ -77,6 +77,18 @@ describe("an INVITE to another server, whose link breaks while it rings", () => 
     }
   });
 
+  it("hears that it was accepted meanwhile when the device repeats that, as it does until the ACK (RFC 3261 §13.3.1.4)", async () => {
+    const { time, breaks, isUpAgain, says, answer, isCancelled } = await ringing();
+    breaks();
+    says(200);
+    await time.advance(5000);
+    isUpAgain();
+    await time.advance(limits.sip.repeatedWithinMs);
+    says(200);
+    expect((await time.until(answer)).status).to.equal(200);
+    expect(isCancelled()).to.equal(false);
+  });
+
   it("is cancelled where it is not repeated: its server is gone, and nobody would hear the answer", async () => {
     const { time, breaks, isCancelled, isOver, isUpAgain, caller, answer } = await ringing();
     breaks();
