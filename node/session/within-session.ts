@@ -139,7 +139,7 @@ export class WithinSession {
     const contact = request.headers.get(AORTA_CONTACT);
     const user = tryParseAor(request.uri);
     if (flow.transport !== "MESH" || contact === undefined || user === undefined) return false;
-    if (!SESSION_METHODS.has(request.method)) return false;
+    if (!isOfSession(request)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
     const onward = { ...request, uri: contact, headers: request.headers.clone() };
     stripAortaHeaders(onward.headers);

@@ -60,8 +60,10 @@ describe("a client that comes to another server within a session", function () {
       expect((await joe.send(joes.request("INVITE"))).status).to.equal(200);
       joes.ack();
       await eventually(() => there.methods().includes("ACK"), "the ACK");
+      const whatBecameOfRefer = joes.request("NOTIFY", { headers: [["Event", "refer"]] });
+      expect((await joe.send(whatBecameOfRefer)).status).to.equal(200);
       expect((await joes.send("BYE")).status).to.equal(200);
-      expect(there.methods()).to.deep.equal(["INFO", "INVITE", "ACK", "BYE"]);
+      expect(there.methods()).to.deep.equal(["INFO", "INVITE", "ACK", "NOTIFY", "BYE"]);
     });
 
     it(`reaches the other end from there, when ${calls} has called`, async () => {
