@@ -1,3 +1,4 @@
+import type { Aor } from "../../dht-schema/aor.ts";
 import { limits } from "../runtime/limits.ts";
 import { isShareLeft } from "../runtime/share.ts";
 import { Tally } from "../runtime/tally.ts";
@@ -11,12 +12,16 @@ import { flowKey } from "../sip/transaction/by-flow.ts";
 export class AwayWaits {
   readonly #waits = new Tally<string>();
 
-  /** Waits, if there is room for one more that waits for this flow; if not, `undefined` at once. */
-  async wait<Found>(flow: Flow, wait: () => Promise<Found>): Promise<Found | undefined> {
+  /**
+   * Waits, if there is room for one more; if not, `undefined` at once.
+   * @param whom a server, the client of a flow, or of a user
+   */
+  async wait<Found>(whom: Flow | Aor, wait: () => Promise<Found>): Promise<Found | undefined> {
     const { perClient, atOnce } = limits.session.waitingForAway;
-    const key = flowKey(flow);
+    const key = typeof whom === "string" ? whom : flowKey(whom);
+    const isServer = typeof whom !== "string" && whom.transport === "MESH";
     const waiting = this.#waits.of(key);
-    if (flow.transport !== "MESH" && waiting >= perClient) return undefined;
+    if (!isServer && waiting >= perClient) return undefined;
     if (!isShareLeft(waiting, this.#waits.total, atOnce)) return undefined;
     this.#waits.add(key, 1);
     try {

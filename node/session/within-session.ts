@@ -1,3 +1,4 @@
+import type { Aor } from "../../dht-schema/aor.ts";
 import { domainOf, tryParseAor } from "../../dht-schema/aor.ts";
 import { AORTA_CONTACT, stripAortaHeaders } from "../federation/aorta-headers.ts";
 import { stripCredentials } from "../federation/challenges.ts";
@@ -114,7 +115,7 @@ export class WithinSession {
    */
   resume(incoming: IncomingRequest): void {
     const { realm } = this.#components;
-    const { request, flow } = incoming;
+    const { request } = incoming;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
     const maxForwards = maxForwardsOf(request) ?? 0;
     if (isTooLarge(request)) return refuse(413);
@@ -127,7 +128,7 @@ export class WithinSession {
     const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
     const followedOn = { ...begun(incoming, refuse), request: onward, ahead: undefined };
     void this.#until(
-      flow,
+      user,
       () => end.here() ?? end.elsewhere(),
       (changed) => end.listen(changed),
     ).then((to) => (to ? this.#passBy(to, end, followedOn) : refuse(480)));
@@ -156,13 +157,13 @@ export class WithinSession {
   }
 
   async #until(
-    from: Flow,
+    whom: Flow | Aor,
     look: () => Flow | undefined,
     listen: (changed: () => void) => () => void,
   ): Promise<Flow | undefined> {
     const { waits, timers } = this.#away;
     // Who is there is not waited for, and takes no place of those who are.
-    return look() ?? waits.wait(from, () => untilThere(look, listen, timers));
+    return look() ?? waits.wait(whom, () => untilThere(look, listen, timers));
   }
 
   /** To where its other end is now, to which the way that was recorded does not lead: to another server as for one device of its user. */
