@@ -21,7 +21,7 @@ const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0
  * @throws {SchemaError} `BAD_AOR` when there is no user part, the host is malformed, an escape is broken, or it is too long.
  */
 export function parseAor(uri: string): Aor {
-  if (uri.length <= AOR_MAX_BYTES && isPlainAor(uri)) return Buffer.from(uri, "latin1").toString("latin1") as Aor;
+  if (uri.length <= AOR_MAX_BYTES && isPlainAor(uri)) return copied(uri) as Aor;
   const match = /^sips?:([^@]+)@([^;?]+)/i.exec(uri);
   if (match === null) throw new SchemaError("BAD_AOR", `not a SIP address of a user: ${quote(uri)}`);
   const userinfo = match[1] as string;
@@ -33,6 +33,14 @@ export function parseAor(uri: string): Aor {
   const aor = `sip:${user}@${host}`;
   if (aor.length > AOR_MAX_BYTES) throw new SchemaError("BAD_AOR", `address longer than ${AOR_MAX_BYTES} bytes`);
   return aor as Aor;
+}
+
+const COPY = Buffer.allocUnsafeSlow(AOR_MAX_BYTES);
+
+/** An ASCII text in memory of its own. */
+function copied(text: string): string {
+  COPY.write(text, "latin1");
+  return COPY.toString("latin1", 0, text.length);
 }
 
 /** Whether a text is an AoR as {@link parseAor} gives it: another spelling of the same user would be another key. */

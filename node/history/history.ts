@@ -70,7 +70,7 @@ export class History {
   }
 
   received(request: SipRequest, user: Aor): void {
-    this.#add(request, user, writerIn(request.headers.get("From") ?? ""), false);
+    if (this.#components.keepMs > 0) this.#add(request, user, writerIn(request.headers.get("From") ?? ""), false);
   }
 
   status(): HistoryStatus {

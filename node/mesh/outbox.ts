@@ -110,7 +110,7 @@ export class Outbox {
       size += more;
       this.#dataBytes -= message.length;
     }
-    const batch = new Uint8Array(size);
+    const batch = Buffer.allocUnsafe(size);
     let at = 0;
     for (const { type, body } of control) at = writeFrame(batch, at, type, body);
     for (let i = first; i < end; i++) at = writeFrame(batch, at, frameType.data, this.#data[i] as Uint8Array);

@@ -2,7 +2,6 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { AORTA_HOLD } from "../federation/aorta-headers.ts";
 import { localFailure, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
-import { assertedIn } from "../federation/edge-identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
@@ -91,7 +90,7 @@ export function createPager({
       const queue = () => answer(held.hold(request, to) ? createResponse(request, 202) : unreachable(request));
       // Each way has its own: one that is sent back here, because the user has moved here meanwhile, would wait for itself.
       const way = identity.from === "client" ? "" : identity.from.server;
-      const turn = turns.begin(`${way} ${assertedIn(request.headers) ?? ""} ${to}`);
+      const turn = turns.begin(`${way} ${identity.asserted ?? ""} ${to}`);
       const serve = async (): Promise<void> => {
         if (mayHold() && waitsHere()) {
           if (turn.earlier === undefined) return queue();
