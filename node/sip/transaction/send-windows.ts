@@ -1,3 +1,4 @@
+import { QueueMap } from "../../runtime/queue-map.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
 
 export interface WindowRules {
@@ -73,7 +74,7 @@ class Window implements Task {
   readonly #scheduler: Scheduler;
   readonly #rules: WindowRules;
   readonly #surroundings: Surroundings;
-  readonly #queue = new Set<Entry>();
+  readonly #queue = new QueueMap<Entry, true>();
   /** Counts how often the window was opened by time alone: what went out before takes no room any more. */
   #generation = 0;
   #onTheWay = 0;
@@ -88,7 +89,7 @@ class Window implements Task {
     const entry: Entry = { send, sentIn: undefined };
     if (this.#onTheWay < this.#rules.requests && this.#queue.size === 0) this.#send(entry);
     else {
-      this.#queue.add(entry);
+      this.#queue.set(entry, true);
       this.#surroundings.waiting(1);
       if (this.place < 0) this.#scheduler.schedule(this, this.#scheduler.nowMs() + this.#rules.holdMs);
     }
@@ -114,11 +115,11 @@ class Window implements Task {
   }
 
   #fill(): void {
-    for (const entry of this.#queue) {
-      if (this.#onTheWay >= this.#rules.requests) return;
-      this.#queue.delete(entry);
+    while (this.#onTheWay < this.#rules.requests) {
+      const first = this.#queue.shift();
+      if (first === undefined) return;
       this.#surroundings.waiting(-1);
-      this.#send(entry);
+      this.#send(first[0]);
     }
   }
 
