@@ -78,7 +78,7 @@ async function run(
           if (!operation.applies(system) || ended.has(system)) continue;
           const what = `${system.title}, ${operation.title}`;
           progress(round === 0 ? `warming up: ${what}` : `round ${round} of ${rounds}: ${what}`);
-          const load = round === 0 ? { ...plan, calls: WARM_UP_CALLS } : plan;
+          const load = round === 0 ? warmUpOf(plan) : plan;
           let figures = await operation.run(system, load).catch((error: Error) => failed(error.message));
           if (!system.pids.every(isAlive)) {
             ended.add(system);
@@ -94,6 +94,11 @@ async function run(
   progress("");
   const data = { plan, samples: results.toJSON(), goals: judgeSip(results) };
   return { text: reportSip(results, plan, markdown), data };
+}
+
+function warmUpOf(plan: SipPlan): SipPlan {
+  const all = Math.max(Math.ceil(WARM_UP_CALLS / plan.watchers), plan.watched, plan.changes);
+  return { ...plan, calls: WARM_UP_CALLS, watched: all, changes: all };
 }
 
 /** Rates and CPU of what went wrong say nothing. */
