@@ -1,14 +1,8 @@
 import { expect } from "chai";
 import { eventually } from "../../helpers/eventually.ts";
 import { session } from "./calls.ts";
-import { Agent, SessionWorld } from "./session-world.ts";
-
-/** A client that cannot be called, as one behind a WebSocket or a NAT, with the same Contact wherever it connects. */
-class Unreachable extends Agent {
-  override get contact(): string {
-    return "sip:device@client.invalid;transport=tcp";
-  }
-}
+import type { Agent } from "./session-world.ts";
+import { SessionWorld, Unreachable } from "./session-world.ts";
 
 describe("a client that comes to another server within a session", function () {
   this.timeout(60_000);

@@ -4,14 +4,8 @@ import type { SipResponse } from "../../../node/sip/message/message.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { session } from "./calls.ts";
-import { Agent, SessionWorld } from "./session-world.ts";
-
-/** A client that cannot be called, as one behind a WebSocket or a NAT. */
-class Unreachable extends Agent {
-  override get contact(): string {
-    return "sip:device@client.invalid;transport=tcp";
-  }
-}
+import type { Agent } from "./session-world.ts";
+import { SessionWorld, Unreachable } from "./session-world.ts";
 
 describe("a client that nobody can call, and whose connection was lost within a session", function () {
   this.timeout(60_000);

@@ -5,14 +5,8 @@ import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { ringing } from "./calls.ts";
-import { Agent, DOMAIN, SessionWorld } from "./session-world.ts";
-
-/** A client that cannot be called, as one behind a WebSocket or a NAT. */
-class Unreachable extends Agent {
-  override get contact(): string {
-    return "sip:device@client.invalid;transport=tcp";
-  }
-}
+import type { Agent } from "./session-world.ts";
+import { DOMAIN, SessionWorld, Unreachable } from "./session-world.ts";
 
 describe("a call to a client whose connection breaks while it rings", function () {
   this.timeout(60_000);

@@ -352,3 +352,10 @@ export class Agent {
     });
   }
 }
+
+/** A client that nobody can call, as one behind a WebSocket or a NAT, with the same Contact wherever it connects. */
+export class Unreachable extends Agent {
+  override get contact(): string {
+    return "sip:device@client.invalid;transport=tcp";
+  }
+}

@@ -4,14 +4,8 @@ import type { SipRequest, SipResponse } from "../../../node/sip/message/message.
 import { eventually } from "../../helpers/eventually.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 import { worldWithOther } from "../sidecar/other-server.ts";
-import { Agent, DOMAIN, SessionWorld } from "./session-world.ts";
-
-/** A client that nobody can call, as one behind a WebSocket. */
-class Unreachable extends Agent {
-  override get contact(): string {
-    return "sip:phone@client.invalid;transport=tcp";
-  }
-}
+import type { Agent } from "./session-world.ts";
+import { DOMAIN, SessionWorld, Unreachable } from "./session-world.ts";
 
 describe("an INVITE with Replaces to the Contact of a device", function () {
   this.timeout(60_000);
@@ -95,7 +89,7 @@ describe("an INVITE with Replaces to the Contact of a device", function () {
     it(`reaches a client that nobody can call, at ${server === 0 ? "this server" : "another server"}`, async () => {
       const alice = await unreachable("alice", server);
       try {
-        const invite = replacing("sip:phone@client.invalid;transport=tcp");
+        const invite = replacing("sip:device@client.invalid;transport=tcp");
         const answer = await joe.call(invite);
         expect(answer.status).to.equal(200);
         await hangUp(invite, answer);
@@ -328,9 +322,9 @@ describe("an INVITE with Replaces to a Contact, of another server", () => {
     const invite = createRequest({
       ...{
         method: "INVITE",
-        uri: "sip:phone@client.invalid",
+        uri: "sip:device@client.invalid",
         from: "<sip:joe@example.com>;tag=1",
-        to: "<sip:phone@client.invalid>",
+        to: "<sip:device@client.invalid>",
       },
       headers: [
         ["Replaces", "a;to-tag=b;from-tag=c"],
