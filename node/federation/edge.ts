@@ -3,7 +3,7 @@ import { domainOf } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import { createResponse, hasTag } from "../sip/message/build.ts";
+import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SocketFlow } from "../sip/flow-tokens.ts";
@@ -241,7 +241,8 @@ class Edge {
       case "MESSAGE":
       case "INVITE":
       case "other":
-        if (target.kind === "contact") return this.#toContact(incoming, identity);
+        if (target.kind === "contact" || target.kind === "session")
+          return this.#toContact(incoming, target.kind, identity);
         if (target.kind !== "user") return this.#unserved(incoming, identity, NOT_ALLOWED);
     }
     if (this.#components.isList(target.aor)) return this.#unserved(incoming, identity, ONLY_WATCHED);
@@ -249,11 +250,11 @@ class Edge {
   }
 
   /** A server of the mesh has found out whose device it is, and sends to that user. */
-  #toContact(incoming: IncomingRequest, identity: RequestIdentity): void {
+  #toContact(incoming: IncomingRequest, kind: "contact" | "session", identity: RequestIdentity): void {
     const { asserted, from } = identity;
     if (from !== "client" || asserted === undefined) return this.#refuse(incoming, NOT_A_RELAY);
     const { services } = this.#components;
-    if (hasTag(incoming.request.headers.get("To") ?? "")) services.resume(incoming);
+    if (kind === "session") services.resume(incoming);
     else services.replace(incoming, { ...identity, asserted });
   }
 

@@ -40,8 +40,10 @@ export const NOT_ALLOWED: Refusal = { status: 405, reason: "Method Not Allowed",
 export type RequestTarget =
   /** A user of the domain. */
   | { readonly kind: "user"; readonly aor: Aor }
-  /** The device at the Contact that is its Request-URI, whoever's it is. */
+  /** To replace a session: the device that has it, at the Contact that is its Request-URI. */
   | { readonly kind: "contact" }
+  /** Within a session whose way another server has recorded, which may be gone: the device at the Contact that is its Request-URI. */
+  | { readonly kind: "session" }
   /** This node, or the domain as such. */
   | { readonly kind: "node" }
   /** Within a subscription: its dialog says what it is about, not the Request-URI. */
@@ -84,14 +86,13 @@ export function examineRequest(
   context: ExaminationContext,
 ): Examined | ({ readonly kind: "refused" } & Refusal) {
   try {
-    const hasLostWay = isOffItsWay(request, context);
-    const method = hasLostWay || isForOthers(request) ? "other" : servedMethod(request.method);
+    const isOff = isOffItsWay(request, context);
+    const method = isOff || isForOthers(request) ? "other" : servedMethod(request.method);
     const isOfSession = method === "INVITE" || method === "other" || method === undefined;
     // What belongs to a session has followed its Route before it came to this.
-    if (isOfSession && !hasLostWay && hasTag(request.headers.get("To") ?? ""))
-      return { kind: "refused", ...NO_SUCH_DIALOG };
+    if (isOfSession && !isOff && hasTag(request.headers.get("To") ?? "")) return { kind: "refused", ...NO_SUCH_DIALOG };
     if (method === undefined) return { kind: "refused", ...NOT_ALLOWED };
-    const examined = examineFields(request, method, context);
+    const examined = examineFields(request, method, { ...context, isOffItsWay: isOff });
     return "target" in examined ? { kind: "examined", method, ...examined } : { kind: "refused", ...examined };
   } catch (error) {
     if (error instanceof SipParseError)
@@ -100,10 +101,15 @@ export function examineRequest(
   }
 }
 
+/** @see isOffItsWay */
+interface FieldContext extends ExaminationContext {
+  readonly isOffItsWay: boolean;
+}
+
 function examineFields(
   request: SipRequest,
   method: ServedMethod,
-  context: ExaminationContext,
+  context: FieldContext,
 ): Pick<Examined, "target" | "from" | "to"> | Refusal {
   const { headers } = request;
   const from = headers.read("From", parseNameAddr) ?? parseNameAddr("");
@@ -128,7 +134,7 @@ function targetOf(
   request: SipRequest,
   method: ServedMethod,
   isInDialog: boolean,
-  context: ExaminationContext,
+  context: FieldContext,
 ): RequestTarget | Refusal {
   const { domain, own, fromServer } = context;
   const { uri: text, headers } = request;
@@ -136,7 +142,7 @@ function targetOf(
   // A server may tell devices what they have not subscribed to, such as that there is voice mail.
   const isUnasked = fromServer && isDomain && uri.user !== undefined;
   if (isInDialog || (method === "NOTIFY" && !isUnasked)) return { kind: "dialog" };
-  if (isOffItsWay(request, context)) return { kind: "contact" };
+  if (context.isOffItsWay) return { kind: "session" };
   if (!isDomain && !own.isOwnUri(uri))
     // RFC 5589 §7: what is to replace a session has to reach the very device that has it, which the other end knows by its Contact alone.
     return method === "INVITE" && headers.has("Replaces") ? { kind: "contact" } : NOT_A_RELAY;
@@ -160,7 +166,7 @@ function forwardsProblem(
   if (maxBreadthOf(request.headers) === undefined) return bad("malformed Max-Breadth");
   if (maxForwards === 0) return { status: 483, reason: "Too Many Hops" };
   // RFC 3261 §16.4: a Route that names this node has led here and is done; another would make it a relay.
-  const routes = isOffItsWay(request, context) ? [] : request.headers.all("Route");
+  const routes = target.kind === "session" ? [] : request.headers.all("Route");
   for (const route of routes) {
     const uri = parseUri(parseNameAddr(route).uri);
     if (uri.host !== domain && !own.isOwnUri(uri)) return { status: 403, reason: "Not A Relay To Other Servers" };
@@ -181,7 +187,7 @@ function isOffItsWay({ method, headers, uri }: SipRequest, { fromServer, domain,
 }
 
 function isForDevices({ kind }: RequestTarget): boolean {
-  return kind === "user" || kind === "contact";
+  return kind === "user" || kind === "contact" || kind === "session";
 }
 
 /** Whether requests of a method go on to the devices of their user. */

@@ -3,9 +3,15 @@ import { plainAddress } from "../../runtime/ip-addresses.ts";
 
 /** An IP address as sockets write it: `2001:DB8:0::1` is `2001:db8::1`; `undefined` for anything else. */
 export function canonicalAddress(text: string): string | undefined {
-  return isIP(text) === 0
-    ? undefined
-    : plainAddress(new SocketAddress({ address: text, family: familyOf(text) }).address);
+  switch (isIP(text)) {
+    case 4:
+      // Four decimal numbers without leading zeros: there is one spelling.
+      return text;
+    case 6:
+      return plainAddress(new SocketAddress({ address: text, family: "ipv6" }).address);
+    default:
+      return undefined;
+  }
 }
 
 /** An IP address, or a network such as `10.0.0.0/8`, in canonical form; `undefined` for anything else, and for all addresses there are. @see RFC 4632 §3.1; RFC 4291 §2.3 */

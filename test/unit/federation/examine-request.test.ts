@@ -47,7 +47,7 @@ describe("examination of a request at the edge", () => {
     const within = (method: string, { uri = "sip:bob@192.0.2.1:5070", to = `<${BOB}>;tag=2`, route = "" } = {}) =>
       request(method, uri, { to, headers: [["Route", route || "<sip:TOKEN@192.0.2.9;lr>"]] });
     for (const method of ["INVITE", "BYE", "INFO", "UPDATE", "REFER", "MESSAGE", "OPTIONS"])
-      expect(examine(within(method)), method).to.deep.include({ method: "other", target: { kind: "contact" } });
+      expect(examine(within(method)), method).to.deep.include({ method: "other", target: { kind: "session" } });
     for (const [why, message] of [
       ["of no session", within("PUBLISH")],
       ["by a way of this node's, which did not lead anywhere", within("BYE", { route: "<sip:T@127.0.0.1;lr>" })],
