@@ -36,7 +36,8 @@ class Domain {
   /** Rosters on their way, and being looked at: signatures are checked by other threads, in their own time. */
   readonly #pushes = new Set<Promise<void>>();
   #broken: Error | undefined;
-  readonly #seizing: Promise<void>[] = [];
+  /** What members have begun to do, and may not have done yet. */
+  readonly #begun: Promise<unknown>[] = [];
   readonly #signed = new Map<string, unknown>();
   /** The part of a divided network that each server is in. */
   #sides = new Map<number, number>();
@@ -135,13 +136,13 @@ class Domain {
     if (random.chance(0.04)) this.#sides = new Map(numbersTo(SIZE).map((number) => [number, random.pick([1, 1, 2])]));
     if (this.#pending.length > 0 && random.chance(0.6)) this.#deliver();
     else if (random.chance(0.95)) this.#act(random.pick(this.members));
-    else
-      void random
-        .pick(this.members)
-        .stewardship.seize([])
-        .catch(() => {});
+    else this.#begin(random.pick(this.members).stewardship.seize([]));
     await settled();
     this.check();
+  }
+
+  #begin(work: Promise<unknown>): void {
+    this.#begun.push(work.catch(() => {}));
   }
 
   #deliver(): void {
@@ -164,7 +165,7 @@ class Domain {
       return;
     }
     reports.set(member.number, roster.version);
-    const change = (next: (roster: Roster) => Roster) => void keeper.update(next).catch(() => {});
+    const change = (next: (roster: Roster) => Roster) => this.#begin(keeper.update(next));
     const holders = (set: readonly number[], { version }: Roster) =>
       set.filter((number) => (reports.get(number) ?? 0) >= version).length;
     const what = this.#random.pick(["revise", "hand on", "voters", "voters", "voters"] as const);
@@ -217,7 +218,7 @@ class Domain {
   /** Nothing is lost any more, and an operator who knows what to do makes one roster of all. */
   async heal(): Promise<void> {
     this.isCalm = true;
-    await this.#drain(Promise.all(this.#seizing));
+    await this.#drain(Promise.all(this.#begun));
     const newest = () => this.members.reduce((a, b) => (b.keeper.roster.version > a.keeper.roster.version ? b : a));
     const seize = async ({ keeper: { roster }, stewardship }: Member) => {
       const { steward, voters, oldVoters } = roster;
