@@ -65,6 +65,7 @@ export class CoreNetwork {
   readonly #stalled = new Map<string, Flight[]>();
   readonly #aors = new Set<Aor>();
   #flights: Flight[] = [];
+  #isLost: (message: DirectoryMessage, from: number, to: number) => boolean = () => false;
   #trace: { readonly from: number; readonly to: number; readonly message: DirectoryMessage }[] = [];
   #lastId = 0;
 
@@ -145,6 +146,11 @@ export class CoreNetwork {
     const held = this.#stalled.get(`${from}>${to}`) ?? [];
     this.#stalled.delete(`${from}>${to}`);
     for (const flight of held) this.#flights.push({ ...flight, atMs: this.nowMs + this.#delayMs });
+  }
+
+  /** Loses single messages from now on, as one whose answer comes after its time-out is; none by default. */
+  lose(isLost: (message: DirectoryMessage, from: number, to: number) => boolean = () => false): void {
+    this.#isLost = isLost;
   }
 
   /** A server learns a roster at this instant. */
@@ -327,7 +333,8 @@ export class CoreNetwork {
     const { batches, events } = core.takeOutput();
     for (const { to, batch } of batches) {
       for (const message of batch.messages) this.#trace.push({ from: server.number, to, message });
-      const bytes = encodeBatch(batch);
+      const messages = batch.messages.filter((message) => !this.#isLost(message, server.number, to));
+      const bytes = encodeBatch({ ...batch, messages });
       this.#send(server.number, to, () =>
         this.#act(this.#server(to), (receiver, localMs) =>
           receiver.receive(localMs, server.number, decodeBatch(bytes)),

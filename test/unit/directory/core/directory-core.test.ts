@@ -417,6 +417,27 @@ describe("a replica that restarts", () => {
     ]);
   });
 
+  it("and dies before the owner has its higher ballot leaves nobody with one that is not owned: the owner asks again", () => {
+    const net = new CoreNetwork({ servers: 3, delayMs: 5 });
+    const epoch = net.own(1, ALICE);
+    net.watch(2, ALICE);
+    net.run(100);
+    net.crash(3);
+    net.start(3);
+    net.lose((message, _from, to) => message.type === "accepted" && to === 1);
+    net.until("replica 2 holds a higher ballot", () => compareBallots(net.held(2, ALICE) as Ballot, epoch) > 0);
+    net.crash(3);
+    net.run(LEASE_MS);
+    expect(net.owned(1, ALICE), "the re-claim has failed").to.deep.equal(epoch);
+    net.lose();
+    net.run(LEASE_MS);
+    const later = net.owned(1, ALICE) as Ballot;
+    expect(compareBallots(later, epoch)).to.be.above(0);
+    expect(net.held(2, ALICE)).to.deep.equal(later);
+    expect(net.told(2, ALICE).at(-1)).to.deep.equal({ kind: "owner", epoch: later });
+    expect(lost(net, 1)).to.deep.equal([]);
+  });
+
   it("does not vote before the leases of its former life are over", () => {
     const net = new CoreNetwork({ servers: 3 });
     net.own(1, ALICE);
