@@ -93,6 +93,15 @@ export function sipOperations(sipp: Sipp): readonly SipOperation[] {
       run: (system, plan) => messages(system, 1, plan.calls),
     },
     {
+      name: "message-rate",
+      isBySipp: false,
+      title: "MESSAGE, by a lighter load",
+      base: besideKamailio("message-rate"),
+      raw: "relay-1",
+      applies: () => true,
+      run: messageRate,
+    },
+    {
       name: "publish",
       isBySipp: true,
       title: "PUBLISH",
@@ -162,6 +171,45 @@ class Device {
       headers: [`Contact: <${this.#contact}>`, `Expires: ${expiresSeconds}`],
     });
     if (status !== 200) throw new Error(`bob's REGISTER was answered ${status}`);
+  }
+}
+
+/**
+ * As many as a server can: beside SIPp, which takes more CPU for a message than a server does, on two cores it is SIPp's rate.
+ * Sender and recipient are one process here.
+ */
+async function messageRate(system: SipSystem, { calls: count }: SipPlan): Promise<SipFigures> {
+  const server = system.ports[0]!;
+  const [bob, joe] = [await UserAgent.open("bob"), await UserAgent.open("joe")];
+  const register = async (expiresSeconds: number): Promise<void> => {
+    const headers = [`Contact: <${bob.contact}>`, `Expires: ${expiresSeconds}`];
+    const { status } = await bob.ask({ method: "REGISTER", port: server, uri: "sip:example.com", headers });
+    if (status !== 200) throw new Error(`bob's REGISTER was answered ${status}`);
+  };
+  const to = { port: server, uri: bob.aor, to: `<${bob.aor}>`, headers: ["Content-Type: text/plain"] };
+  const send = () => joe.ask({ method: "MESSAGE", callId: joe.freshCallId(), ...to, body: "Are you there?" });
+  try {
+    await register(600);
+    return await measured(system, count, async () => {
+      const startMs = performance.now();
+      const failures = new Map<string, number>();
+      let left = count;
+      const sendOn = async (): Promise<void> => {
+        while (left-- > 0) {
+          const cause = await send().then(
+            ({ status }) => (status === 200 ? undefined : String(status)),
+            () => "no answer",
+          );
+          if (cause !== undefined) failures.set(cause, (failures.get(cause) ?? 0) + 1);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, sendOn));
+      return { tookMs: performance.now() - startMs, failures };
+    });
+  } finally {
+    await register(0).catch(() => {});
+    bob.close();
+    joe.close();
   }
 }
 

@@ -20,7 +20,7 @@ export function judgeSip(results: SipResults): readonly Verdict[] {
   const replicated = { system: "kamailio-2", operation: "register" };
   const across = cpuRatio("aorta-3", "message-across", oneHop);
   add("a MESSAGE across two servers for twice the CPU of Kamailio's one hop", across, atMost(2), " ×");
-  add("8,000 MESSAGEs a second at one node", value("aorta-1", "message", "perSecond"), atLeast(8000), " /s");
+  add("8,000 MESSAGEs a second at one node", value("aorta-1", "message-rate", "perSecond"), atLeast(8000), " /s");
   const register = cpuRatio("aorta-3", "register", replicated);
   add("a REGISTER with its claim, three servers, for the CPU of Kamailio × 2 with DMQ", register, atMost(1), " ×");
   add("10,000 NOTIFYs a second", value("aorta-1", "notify", "perSecond"), atLeast(10_000), " /s");
