@@ -49,6 +49,7 @@ import { CertificateExpiry } from "./sip/transport/certificate-expiry.ts";
 import { MachineAddresses } from "./sip/transport/machine-addresses.ts";
 import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
+import { Ageing } from "./storage/ageing.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "onConflict" | "historyMs"> &
@@ -112,6 +113,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers, isTrusted: trusts };
+  const ageing = new Ageing(storage.settings, clock);
 
   const links: ServerLinks = {
     isUp: (server) => mesh.isUp(server),
@@ -190,6 +192,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
   const history = new History({
     ...shared,
+    ageing,
     store: storage.history,
     keepMs: config.historyMs,
     logger: part("history"),
@@ -228,6 +231,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
   const held = new HeldMessages({
     ...shared,
+    ageing,
     store: storage.messages,
     router: createOwnerRouter(routing),
     contacts: registrar,

@@ -8,6 +8,7 @@ import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
+import type { Ageing } from "../storage/ageing.ts";
 import type { HistorySize, HistoryStore } from "../storage/ports.ts";
 import { storageError } from "../storage/storage-error.ts";
 import type { HistoryFailure } from "./history-failures.ts";
@@ -19,6 +20,8 @@ export interface HistoryComponents {
   /** 0: nothing is kept. */
   readonly keepMs: number;
   readonly clock: Clock;
+  /** By which messages are removed. */
+  readonly ageing: Pick<Ageing, "nowMs">;
   readonly timers: Timers;
   readonly logger: Logger;
   readonly counters: Counters;
@@ -107,9 +110,10 @@ export class History {
   }
 
   #sweep(): void {
-    const { store, keepMs, clock, timers } = this.#components;
+    const { store, keepMs, ageing, timers } = this.#components;
     const wasOpen = store.isOpen;
-    const hasMore = this.#attempt(() => store.expire(clock.wallMs() - keepMs)) ?? false;
+    const beforeMs = keepMs === 0 ? Number.MAX_SAFE_INTEGER : ageing.nowMs() - keepMs;
+    const hasMore = this.#attempt(() => store.expire(beforeMs)) ?? false;
     if (!wasOpen && store.isOpen) this.#failures.succeeded();
     this.#noteFullness();
     const { movePauseMs, sweepMs } = limits.history;

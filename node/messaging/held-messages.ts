@@ -16,6 +16,7 @@ import { expiresOf } from "../sip/message/contact.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
 import { serializeMessage } from "../sip/message/serialize-message.ts";
+import type { Ageing } from "../storage/ageing.ts";
 import type { HeldMessage, MessageStore } from "../storage/ports.ts";
 import { formatMessageName, messageNameIn } from "./delivered-names.ts";
 import { isTypingNotice } from "./typing-notice.ts";
@@ -27,6 +28,8 @@ export interface HeldMessagesComponents {
   readonly locator: Pick<Locator, "self" | "watch">;
   readonly contacts: Pick<RegisteredContacts, "onChange" | "contactsOf">;
   readonly clock: Clock;
+  /** By which messages are removed when their time is over. */
+  readonly ageing: Pick<Ageing, "nowMs">;
   readonly timers: Timers;
   readonly logger: Logger;
   readonly counters: Counters;
@@ -51,7 +54,7 @@ interface Recipient {
   failures: number;
   /** Since when devices that are there have taken nothing of what waits; monotonic. */
   refusedSinceMs: number | undefined;
-  /** What they do not take, though it was tried again and again, and the last of it: it keeps nothing waiting behind it. */
+  /** What they do not take, though it was tried again and again, or is not delivered as its time seems to be over, and the last of it: it keeps nothing waiting behind it. */
   aside: { readonly messages: number; readonly lastId: number };
   /** The last that has ever been put aside. */
   lastAsideId: number;
@@ -239,7 +242,7 @@ export class HeldMessages {
 
   /** delivering → waiting or resting, or gone when nothing is left */
   async #deliver(recipient: Recipient): Promise<void> {
-    const { store, contacts, clock, counters, logger } = this.#components;
+    const { store, contacts, clock, ageing, counters, logger } = this.#components;
     // Nothing waits but what was refused: once more, from the first on.
     if (recipient.aside.messages >= recipient.messages) recipient.aside = NONE_ASIDE;
     let refusedInRow = 0;
@@ -252,9 +255,13 @@ export class HeldMessages {
           break;
         }
         if (this.#isStopping()) break;
-        if (held.expiresAtMs <= clock.wallMs()) {
+        if (held.expiresAtMs <= ageing.nowMs()) {
           counters.add("messaging.held_expired");
           this.#remove(recipient, held);
+          continue;
+        }
+        if (held.expiresAtMs <= clock.wallMs()) {
+          recipient.aside = asideWith(recipient.aside, held);
           continue;
         }
         const outcome = await this.#deliverNow(recipient, held);
@@ -276,7 +283,7 @@ export class HeldMessages {
           if ((await this.#deliverNow(recipient, held)) === "done") continue;
         }
         refusedInRow++;
-        recipient.aside = { messages: recipient.aside.messages + 1, lastId: held.id };
+        recipient.aside = asideWith(recipient.aside, held);
         recipient.lastAsideId = Math.max(recipient.lastAsideId, held.id);
       }
     } catch (error) {
@@ -373,8 +380,8 @@ export class HeldMessages {
   }
 
   #expire(): void {
-    const { store, clock, counters } = this.#components;
-    const expired = store.expire(clock.wallMs());
+    const { store, ageing, counters } = this.#components;
+    const expired = store.expire(ageing.nowMs());
     if (expired.length > 0) {
       counters.add("messaging.held_expired", expired.length);
       const left = new Map(store.recipients().map((each) => [each.recipient, each]));
@@ -388,6 +395,10 @@ export class HeldMessages {
       }
     }
   }
+}
+
+function asideWith({ messages }: Recipient["aside"], { id }: KeptMessage): Recipient["aside"] {
+  return { messages: messages + 1, lastId: id };
 }
 
 /** How long a message may wait. */

@@ -173,6 +173,10 @@ export const limits = {
     busyMs: 500,
     /** In the log, that writes fail or succeed again. */
     problemLinesPerSecond: 2,
+    /** How many times faster than the node runs what is kept grows old at most: a clock that is a year ahead for an hour costs a day. */
+    ageingSpeed: 24,
+    /** How often it is written how far that has come: each time waits for the disk. What it is behind after a start is made up for within minutes. */
+    ageingWriteMs: 3600_000,
   },
   presence: {
     /** One published document; real ones are 0.5 to 4 KiB. Beyond: 413. */

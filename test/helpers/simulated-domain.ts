@@ -26,6 +26,7 @@ import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../node/sip/message/message.ts";
 import type { Flow } from "../../node/sip/stack.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
+import { Ageing } from "../../node/storage/ageing.ts";
 import type { ContactStore, Storage } from "../../node/storage/ports.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 import { Phone } from "./phone.ts";
@@ -139,6 +140,7 @@ export class SimulatedDomain {
     const router = createOwnerRouter(routing);
     const held = new HeldMessages({
       ...shared,
+      ageing: new Ageing(storage.settings, this.time),
       store: disk.storage.messages,
       router,
       contacts: registrar,

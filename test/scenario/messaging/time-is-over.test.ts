@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 
+const DAY_MS = 24 * 3600_000;
 const BOB = "sip:bob@example.com" as Aor;
 
 describe("a held message whose time is over", () => {
@@ -22,5 +23,37 @@ describe("a held message whose time is over", () => {
     expect(bob.texts()).to.deep.equal(["call me"]);
     expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
     expect(one.counters.get("messaging.held_expired")).to.equal(2);
+  });
+
+  it("stays where the clock is far ahead for some hours, and is delivered when that has been set", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    for (const text of ["one", "two"]) expect((await joe.message(BOB, text)).status).to.equal(202);
+    domain.time.stepWall(400 * DAY_MS);
+    await domain.time.advance(3 * 3600_000);
+    await bob.register();
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.deep.equal([]);
+    expect((await joe.message(BOB, "now")).status).to.equal(200);
+    domain.time.stepWall(-400 * DAY_MS);
+    await domain.time.advance(6 * 60_000);
+    expect(bob.texts()).to.deep.equal(["now", "one", "two"]);
+    expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+    expect(one.counters.get("messaging.held_expired")).to.equal(0);
+  });
+
+  it("is gone once the node has run for long enough with the clock of that time", async () => {
+    const domain = new SimulatedDomain();
+    const one = domain.server("one");
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    expect((await joe.message(BOB, "hello")).status).to.equal(202);
+    domain.time.stepWall(15 * DAY_MS);
+    await domain.time.advance(15 * 3600_000);
+    await bob.register();
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.deep.equal([]);
+    expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+    expect(one.counters.get("messaging.held_expired")).to.equal(1);
   });
 });

@@ -8,10 +8,13 @@ import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { HistoryStore } from "../../../node/storage/ports.ts";
+import { Ageing } from "../../../node/storage/ageing.ts";
+import { memorySettings } from "../../helpers/memory-storage.ts";
 import { VirtualTime } from "../../helpers/virtual-time.ts";
 
 const ALICE = "sip:alice@example.com" as Aor;
 const BOB = "sip:bob@example.com" as Aor;
+const KEEP_MS = 1e9;
 const FULL_DISK = new OperationalError("DISK_FULL", "no room left to write history.db");
 
 describe("a history", () => {
@@ -21,10 +24,12 @@ describe("a history", () => {
     -readonly [Name in keyof HistoryStore]: HistoryStore[Name];
   };
   let failure: OperationalError | undefined;
+  let ageing: Ageing;
   let history: History;
   const counters = createCounters();
   beforeEach(() => {
     time = new VirtualTime();
+    ageing = new Ageing(memorySettings(), time);
     lines = [];
     failure = undefined;
     store = {
@@ -40,7 +45,7 @@ describe("a history", () => {
     };
     const write = (fields: object, message: string) => void lines.push([fields, message]);
     const logger: Logger = { ...silentLogger, warn: write, info: write };
-    history = new History({ store, keepMs: 1e9, clock: time, timers: time, logger, counters });
+    history = new History({ store, keepMs: KEEP_MS, ageing, clock: time, timers: time, logger, counters });
     history.start();
   });
   afterEach(() => history.stop());
@@ -69,8 +74,33 @@ describe("a history", () => {
     expect(peers).to.deep.equal([...spellings.map(() => ALICE), "tel:+1"]);
   });
 
+  it("removes next to nothing more at a clock that is far ahead for an hour", async () => {
+    const cleared: number[] = [];
+    store.expire = (beforeMs) => {
+      cleared.push(beforeMs);
+      return false;
+    };
+    const startMs = time.wallMs();
+    time.stepWall(400 * 24 * 3600_000);
+    await time.advance(3600_000);
+    time.stepWall(-400 * 24 * 3600_000);
+    await time.advance(3600_000);
+    expect(Math.max(...cleared)).to.be.within(startMs - KEEP_MS, startMs - KEEP_MS + 24 * 3600_000);
+    expect(cleared.at(-1)).to.equal(time.wallMs() - KEEP_MS);
+  });
+
+  it("that is off removes all there is, also what was written at a clock that was ahead", () => {
+    let clearedMs = 0;
+    store.expire = (beforeMs) => {
+      clearedMs = beforeMs;
+      return false;
+    };
+    new History({ store, keepMs: 0, ageing, clock: time, timers: time, logger: silentLogger, counters }).start();
+    expect(clearedMs).to.be.greaterThan(time.wallMs() + 1e12);
+  });
+
   it("that is off has no size, and says that it is off", () => {
-    const off = new History({ store, keepMs: 0, clock: time, timers: time, logger: silentLogger, counters });
+    const off = new History({ store, keepMs: 0, ageing, clock: time, timers: time, logger: silentLogger, counters });
     expect(off.status()).to.deep.equal({ off: true });
     expect(history.status()).to.have.keys("size");
   });
