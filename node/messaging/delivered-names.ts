@@ -8,6 +8,7 @@ import { detached } from "../sip/message/lexical.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import type { MessageStore } from "../storage/ports.ts";
+import { WriteFailures } from "../storage/write-failures.ts";
 
 /** What names a message between servers: the same however often, and by whichever server, it is sent. */
 export interface MessageName {
@@ -47,7 +48,7 @@ export function formatMessageName({ key, isHeld }: MessageName): string {
 export class DeliveredNames {
   readonly #store: NameStore;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #failures: WriteFailures;
   /** When each was delivered; `SETTLED` where that is on disk, or nobody can ask. */
   readonly #recent = new RecentMap<string, number>(limits.messaging.recentNames);
   readonly #startedMs: number;
@@ -57,7 +58,7 @@ export class DeliveredNames {
   constructor(components: { readonly store: NameStore; readonly clock: Clock; readonly logger: Logger }) {
     this.#store = components.store;
     this.#clock = components.clock;
-    this.#logger = components.logger;
+    this.#failures = new WriteFailures(components);
     this.#startedMs = this.#clock.monotonicMs();
     this.#onDisk = this.#store.deliveredKeys(limits.messaging.namesReadAtStart);
   }
@@ -97,7 +98,7 @@ export class DeliveredNames {
       // No message is older than that: its holder drops it then.
       this.#store.delivered(key, this.#clock.wallMs() + limits.messaging.heldMs);
     } catch (error) {
-      this.#logger.warn({ err: error }, "a message may be delivered twice: that it was could not be written down");
+      this.#failures.tell(error, "a message may be delivered twice: that it was could not be written down");
     }
   }
 

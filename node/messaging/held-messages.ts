@@ -7,7 +7,6 @@ import type { OwnerRouter } from "../federation/route-to-owner.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
-import { LineLimit } from "../runtime/line-limit.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -18,6 +17,7 @@ import { parseMessage } from "../sip/message/parse-message.ts";
 import { serializeMessage } from "../sip/message/serialize-message.ts";
 import type { Ageing } from "../storage/ageing.ts";
 import type { HeldMessage, MessageStore } from "../storage/ports.ts";
+import { WriteFailures } from "../storage/write-failures.ts";
 import { formatMessageName, messageNameIn } from "./delivered-names.ts";
 import { isTypingNotice } from "./typing-notice.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
@@ -80,14 +80,14 @@ export class HeldMessages {
   /** Names of the messages that are being delivered. */
   readonly #underWay = new Set<string>();
   readonly #deliveries = new Set<Promise<void>>();
-  /** Where the disk is full, every message is one: what there is to say of it would fill the disk of the log as well. */
-  readonly #failures = new LineLimit(limits.messaging.failureLinesPerSecond);
+  readonly #failures: WriteFailures;
   #endSweep = () => {};
   #stopListening = () => {};
   #state: "new" | "running" | "stopping" | "closed" = "new";
 
   constructor(components: HeldMessagesComponents) {
     this.#components = components;
+    this.#failures = new WriteFailures(components);
   }
 
   /** Goes on with what was held by an earlier run. */
@@ -157,7 +157,7 @@ export class HeldMessages {
    * @returns false when it cannot wait, there is no room, or the disk fails
    */
   hold(request: SipRequest, to: Aor): boolean {
-    const { store, clock, counters, logger } = this.#components;
+    const { store, clock, counters } = this.#components;
     if (this.#state === "closed" || !this.canWait(request)) return false;
     const nowMs = clock.wallMs();
     const key = messageNameIn(request.headers)?.key ?? randomUUID();
@@ -182,8 +182,7 @@ export class HeldMessages {
       if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMsOf(request), message })) return true;
     } catch (error) {
       counters.add("messaging.held_failed");
-      const leftOut = this.#failures.take(clock.monotonicMs());
-      if (leftOut !== undefined) logger.error({ err: error, recipient: to, ...leftOut }, "a message could not be held");
+      this.#failures.tell(error, "a message could not be held", { recipient: to });
       return false;
     }
     counters.add("messaging.held");

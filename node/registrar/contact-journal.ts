@@ -1,7 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Logger } from "../runtime/logger.ts";
 import type { ContactStore, WriteGroup } from "../storage/ports.ts";
+import { WriteFailures } from "../storage/write-failures.ts";
 import type { Binding, Change } from "./binding.ts";
 import type { RegistrarComponents } from "./registrar.ts";
 import type { Instant } from "./stored-binding.ts";
@@ -12,13 +12,13 @@ export class ContactJournal {
   readonly #store: ContactStore;
   readonly #group: WriteGroup;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #failures: WriteFailures;
 
   constructor({ store, group, clock, logger }: Pick<RegistrarComponents, "store" | "group" | "clock" | "logger">) {
     this.#store = store;
     this.#group = group;
     this.#clock = clock;
-    this.#logger = logger;
+    this.#failures = new WriteFailures({ clock, logger });
   }
 
   /** The bindings of the last run that can still be reached; the others are forgotten. */
@@ -71,7 +71,7 @@ export class ContactJournal {
       this.#write(aor, before, after, now);
       return true;
     } catch (error) {
-      this.#logger.error({ aor, err: error }, "contacts could not be stored");
+      this.#failures.tell(error, "contacts could not be stored", { aor });
       this.#attempt(aor, () => this.#write(aor, after, before, now));
       return false;
     }
@@ -94,7 +94,7 @@ export class ContactJournal {
     try {
       write();
     } catch (error) {
-      this.#logger.error({ aor, err: error }, "contacts on disk are out of date");
+      this.#failures.tell(error, "contacts on disk are out of date", { aor });
     }
   }
 

@@ -44,6 +44,7 @@ import { usersAt } from "./users-at.ts";
 import { replacedIn } from "./shed-registrations.ts";
 import { ContactJournal } from "./contact-journal.ts";
 import type { Instant } from "./stored-binding.ts";
+import { WriteFailures } from "../storage/write-failures.ts";
 
 const SWEEP_MS = 1000;
 
@@ -86,7 +87,7 @@ class RegistrarDriver implements Registrar {
     const { policy = "takeover", expiry, maxContacts = limits.registrar.contactsPerAor } = options;
     this.#options = { policy, expiry: { ...DEFAULT_EXPIRY, ...expiry }, maxContacts };
     this.#journal = new ContactJournal(components);
-    this.#shed = new ShedJournal(components.shed, components.logger, limits.registrar.shedRegistrations);
+    this.#shed = new ShedJournal(components.shed, new WriteFailures(components), limits.registrar.shedRegistrations);
   }
 
   start(): void {

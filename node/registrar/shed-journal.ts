@@ -1,7 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { SoughtRegistration } from "../federation/registration-elsewhere.ts";
-import type { Logger } from "../runtime/logger.ts";
 import type { ShedStore } from "../storage/ports.ts";
+import type { WriteFailures } from "../storage/write-failures.ts";
 import type { ShedNote } from "./shed-registrations.ts";
 import { ShedRegistrations } from "./shed-registrations.ts";
 import type { Instant } from "./stored-binding.ts";
@@ -10,12 +10,12 @@ import type { Instant } from "./stored-binding.ts";
 export class ShedJournal {
   readonly #notes: ShedRegistrations;
   readonly #store: ShedStore;
-  readonly #logger: Logger;
+  readonly #failures: WriteFailures;
 
-  constructor(store: ShedStore, logger: Logger, capacity: number) {
+  constructor(store: ShedStore, failures: WriteFailures, capacity: number) {
     this.#notes = new ShedRegistrations(capacity);
     this.#store = store;
-    this.#logger = logger;
+    this.#failures = failures;
   }
 
   /** Takes up the notes of the last run. @param maxSeconds the longest registration there is */
@@ -57,7 +57,7 @@ export class ShedJournal {
     try {
       write();
     } catch (error) {
-      this.#logger.error({ err: error }, "shed registrations on disk are out of date");
+      this.#failures.tell(error, "shed registrations on disk are out of date");
     }
   }
 }

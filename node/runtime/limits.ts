@@ -169,10 +169,12 @@ export const limits = {
     databaseBytes: 4 * 1024 ** 3,
     /** One setting; the largest is the signed roster of at most 2 MiB. A larger one is a programmer's error. */
     settingBytes: 4 * 1024 * 1024,
-    /** How long a write waits for a backup tool that holds the database before it fails. The node stands still meanwhile: below the 2 s after which peers miss it. */
+    /** How long a write waits for a backup tool that holds the database before it fails, and others after it without waiting, until one succeeds. The node stands still meanwhile: below the 2 s after which peers miss it. */
     busyMs: 500,
     /** In the log, that writes fail or succeed again. */
     problemLinesPerSecond: 2,
+    /** In the log, of what could not be written, each part for itself: on a full disk every request brings some. */
+    failureLinesPerSecond: 1,
     /** How many times faster than the node runs what is kept grows old at most: a clock that is a year ahead for an hour costs a day. */
     ageingSpeed: 24,
     /** How often it is written how far that has come: each time waits for the disk. What it is behind after a start is made up for within minutes. */
@@ -306,8 +308,6 @@ export const limits = {
     bodyBytes: 32 * 1024,
     /** How long a message waits for its recipient, where its sender does not want less: a holiday. Then it is dropped. */
     heldMs: 14 * 24 * 3600 * 1000,
-    /** In the log, of messages that could not be held because the disk failed. All are counted. */
-    failureLinesPerSecond: 1,
     /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */
     heldPerUser: 1000,
     heldBytesPerUser: 2 * 1024 * 1024,

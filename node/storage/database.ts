@@ -145,6 +145,9 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
   let toldAtRows = changedRows();
   const turn = (to: StorageProblem | undefined): void => {
     toldAtRows = changedRows();
+    // Who holds the database may do so for minutes: the node waits for them once, not in every turn of the event loop.
+    if ((to === undefined) !== (problem === undefined))
+      database.exec(`PRAGMA busy_timeout = ${to === undefined ? limits.storage.busyMs : 0}`);
     problem = to;
     onProblem?.(to);
   };

@@ -7,6 +7,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { PublicationStore, StoredPublication } from "../../storage/ports.ts";
+import { WriteFailures } from "../../storage/write-failures.ts";
 import type { Publication } from "../publication/publications.ts";
 import { fromStoredPublication, toStoredPublication } from "../publication/stored-publication.ts";
 
@@ -17,7 +18,7 @@ import { fromStoredPublication, toStoredPublication } from "../publication/store
 export class PublicationJournal implements RestingState {
   readonly #store: PublicationStore;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #failures: WriteFailures;
   readonly #counters: Counters;
   readonly #maxSeconds: number;
   /** Who has publications on disk. */
@@ -34,7 +35,7 @@ export class PublicationJournal implements RestingState {
   ) {
     this.#store = components.store;
     this.#clock = components.clock;
-    this.#logger = components.logger;
+    this.#failures = new WriteFailures(components);
     this.#counters = components.counters;
     this.#maxSeconds = maxSeconds;
     this.#aors = new Set(this.#store.aors());
@@ -106,7 +107,7 @@ export class PublicationJournal implements RestingState {
       write();
     } catch (error) {
       this.#counters.add("presence.disk_failures");
-      this.#logger.error({ aor, err: error }, "publications on disk are out of date");
+      this.#failures.tell(error, "publications on disk are out of date", { aor });
     }
   }
 }

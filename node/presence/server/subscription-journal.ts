@@ -2,6 +2,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import type { SubscriptionStore } from "../../storage/ports.ts";
+import { WriteFailures } from "../../storage/write-failures.ts";
 import type { KeptSubscription, RestoredSubscription } from "../subscription/stored-subscription.ts";
 import { fromStoredSubscription, toStoredSubscription } from "../subscription/stored-subscription.ts";
 
@@ -12,7 +13,7 @@ import { fromStoredSubscription, toStoredSubscription } from "../subscription/st
 export class SubscriptionJournal {
   readonly #store: SubscriptionStore;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #failures: WriteFailures;
   readonly #counters: Counters;
   /** To be written at the end of this turn, by local tag. */
   readonly #changed = new Map<string, KeptSubscription>();
@@ -25,7 +26,7 @@ export class SubscriptionJournal {
   }) {
     this.#store = components.store;
     this.#clock = components.clock;
-    this.#logger = components.logger;
+    this.#failures = new WriteFailures(components);
     this.#counters = components.counters;
   }
 
@@ -67,7 +68,7 @@ export class SubscriptionJournal {
       write();
     } catch (error) {
       this.#counters.add("presence.disk_failures");
-      this.#logger.error({ err: error }, "a subscription on disk is out of date");
+      this.#failures.tell(error, "a subscription on disk is out of date");
     }
   }
 }

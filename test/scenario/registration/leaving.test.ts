@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { Device } from "../../helpers/simulated-domain.ts";
 import { DOMAIN, SimulatedDomain } from "../../helpers/simulated-domain.ts";
@@ -169,6 +170,23 @@ describe("the end of a registration", () => {
     expect((await alice.register(0)).status, "an end").to.equal(200);
     await domain.time.advance(10);
     expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
+  });
+
+  it("has few lines in the log, however many devices could not be stored", async () => {
+    const lines: object[] = [];
+    const logger = { ...silentLogger, error: (fields: object) => void lines.push(fields) };
+    const domain = new SimulatedDomain();
+    const one = domain.server("one", { logger });
+    for (const write of ["put", "remove"] as const)
+      one.store[write] = () => {
+        throw new Error("disk full");
+      };
+    const devices = Array.from({ length: 50 }, (_, n) => domain.device(`user${n}`, one));
+    await Promise.all(devices.map((device) => device.register()));
+    expect(lines).to.have.length(1);
+    await domain.time.advance(1_000);
+    await devices[0]?.register();
+    expect(lines[1]).to.include({ aor: devices[0]?.aor, leftOut: 99 });
   });
 
   it("is refused to an operator while the disk is full, as contacts would be back after a restart", async () => {

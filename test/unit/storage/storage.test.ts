@@ -20,6 +20,7 @@ import type { Logger } from "../../../node/runtime/logger.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import type { StorageOptions } from "../../../node/storage/storage.ts";
 import { openStorage } from "../../../node/storage/storage.ts";
+import { settle } from "../../helpers/virtual-time.ts";
 import { useFolders } from "./folders.ts";
 
 const options: StorageOptions = { logger: silentLogger };
@@ -269,6 +270,34 @@ describe("a data folder", () => {
       ["DISK_FULL", "the database cannot be written, and what has to be kept is refused"],
       [undefined, "the database is written again"],
     ]);
+  });
+
+  it("waits once for another program that holds its database, and not at every write", async () => {
+    const folder = newFolder();
+    const storage = openStorage(folder, options);
+    const held = `
+      const database = new (require("node:sqlite").DatabaseSync)(process.argv[1]);
+      database.exec("BEGIN IMMEDIATE");
+      console.log("held");
+      setTimeout(() => {}, 3000);
+    `;
+    const child = spawn(process.execPath, ["-e", held, join(folder, "aorta.db")], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    children.push(child);
+    await once(child.stdout, "data");
+    let refused = 0;
+    for (let isWritten = false; !isWritten; await settle()) {
+      try {
+        storage.messages.delivered("name", 1);
+        isWritten = true;
+      } catch {
+        refused++;
+      }
+    }
+    expect(refused).to.be.greaterThan(50);
+    expect(storage.problem()).to.equal(undefined);
+    storage.close();
   });
 
   it("tells of damage that shows only while it runs", () => {
