@@ -20,7 +20,7 @@ if (isNewEnough()) {
   const command = spawn(nodeForOurCode(), args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   // A terminal's Ctrl-C reaches the command by itself; passing it on as well would look like a second, impatient one.
   process.on("SIGINT", () => process.stdin.isTTY || command.kill("SIGINT"));
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => command.kill(signal));
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => command.kill(signal));
   command.on("exit", (code, signal) => {
     process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
   });

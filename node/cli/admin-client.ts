@@ -45,8 +45,15 @@ export class AdminClient {
   }
 
   /** The events of a stream, until it ends or `signal` aborts. Errors as {@link call}. */
-  async *events<Event>(path: string, signal: AbortSignal): AsyncGenerator<Event> {
-    const response = await this.#send("GET", path, undefined, signal);
+  async *events<Event>(
+    path: string,
+    signal: AbortSignal,
+    answerMs: number = limits.admin.answerMs,
+  ): AsyncGenerator<Event> {
+    const silent = new AbortController();
+    const timer = setTimeout(() => silent.abort(), answerMs);
+    const begun = this.#send("GET", path, undefined, AbortSignal.any([signal, silent.signal]));
+    const response = await begun.finally(() => clearTimeout(timer));
     for await (const line of createInterface({ input: response, signal })) {
       if (line.startsWith("data: ")) yield JSON.parse(line.slice("data: ".length)) as Event;
     }

@@ -67,7 +67,10 @@ export class InviteBook {
     const invite = this.#store.list().find((one) => one.secretHash === secretHash);
     if (invite === undefined) return refused("BAD_INVITE", "this domain knows no such token");
     if (invite.expiresAtMs <= this.#clock.wallMs())
-      return refused("INVITE_EXPIRED", "the token has expired: ask for a new one");
+      return refused(
+        "INVITE_EXPIRED",
+        "the token has expired by the clock of the server that made it: ask for a new one",
+      );
     return { kind: "good", steward: invite.steward, expiresAtMs: invite.expiresAtMs, repeated: false };
   }
 

@@ -42,7 +42,10 @@ export function readToken(text: string, clock: Clock): InviteToken {
     throw new ConfigurationError("BAD_INVITE", (cause as Error).message, { cause });
   }
   if (token.expiresAtMs <= clock.wallMs()) {
-    throw new ConfigurationError("INVITE_EXPIRED", `the token for ${token.domain} has expired: ask for a new one`);
+    throw new ConfigurationError(
+      "INVITE_EXPIRED",
+      `the token for ${token.domain} has expired by the clock of this machine: ask for a new one, or set the clock`,
+    );
   }
   return token;
 }

@@ -132,6 +132,14 @@ describe("the admin server", () => {
       expect(view.watchers.size).to.equal(0);
     });
 
+    it("is given up where nobody answers", async () => {
+      const silent = createServer().listen(socket);
+      await once(silent, "listening");
+      const events = new AdminClient({ socketPath: socket }).events("/v1/watch/alice", new AbortController().signal, 1);
+      expect(await failure(events.next())).to.include({ code: "ABORT_ERR" });
+      silent.close();
+    });
+
     it("ends when the server stops", async () => {
       const server = make();
       await server.start();

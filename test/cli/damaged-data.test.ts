@@ -63,6 +63,8 @@ describe("a node whose data is not what it left", function () {
     expect((await aorta.run(["history", "search", "alice", "--data", aorta.path("oslo")])).stderr).to.contain(
       "what oslo keeps is missing: cannot be read",
     );
+    const exported = await aorta.run(["history", "export", "alice", "--data", aorta.path("oslo")]);
+    expect(exported, "a script must not take it for all there is").to.include({ code: 1, stdout: "" });
     await node.end("SIGTERM");
     rmSync(file);
     node = await aorta.up("oslo");

@@ -67,6 +67,21 @@ describe("a node with TLS, run by the aorta command", function () {
     expect(await node.stderr()).to.equal("aorta: there is nothing to read again: this node has no TLS certificates\n");
   });
 
+  it("goes on at the signals by which other daemons open their logs anew, and opens no debugger", async () => {
+    const node = await aorta.up("paris", "--domain", "example.com");
+    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) {
+      node.signal(signal);
+      await node.get("/v1/status");
+    }
+    expect(await node.end("SIGTERM")).to.equal(0);
+    const said = (await node.stderr()).trimEnd().split("\n");
+    expect(said.toSorted()).to.deep.equal(
+      ["SIGUSR1", "SIGUSR2"].map(
+        (signal) => `aorta: ${signal} means nothing to a node; SIGHUP makes it read its certificates again`,
+      ),
+    );
+  });
+
   it("does not start without its certificate, and says which file it misses", async () => {
     const missing = folder.path + "/missing.pem";
     const { code, stderr } = await aorta.run([

@@ -46,10 +46,11 @@ function optionOf(option: Option): Place["options"][number] {
   return { name: option.long ?? option.flags, help: option.description, value };
 }
 
+/** For zsh too, where `path` and `words` are the shell's own, and a bare name behind a colon is a modifier. */
 function bash(places: readonly Place[]): string {
   const cases = places.map(({ path, commands, options, words }) => {
     const all = [...commands.map(({ name }) => name), ...words, ...options.map(({ name }) => name)];
-    return `    "${path}") words="${all.join(" ")}" ;;`;
+    return `    "${path}") offered="${all.join(" ")}" ;;`;
   });
   const withPath = new Set(
     places.flatMap(({ options }) => options.filter(({ value }) => value === "path").map(({ name }) => name)),
@@ -59,18 +60,18 @@ function bash(places: readonly Place[]): string {
   );
   const paths = places.map(({ path }) => `"${path}"`).join("|");
   return `_aorta() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" path="" words="" word
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" place="" offered="" word
   case "$previous" in
     ${[...withPath].join("|")}) COMPREPLY=($(compgen -f -- "$current")); return ;;
     ${[...withText].join("|")}) COMPREPLY=(); return ;;
   esac
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "\${path:+$path }$word" in ${paths}) path="\${path:+$path }$word" ;; esac
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
+    case "\${place:+$place }$word" in ${paths}) place="\${place:+$place }$word" ;; esac
   done
-  case "$path" in
+  case "$place" in
 ${cases.join("\n")}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  COMPREPLY=($(compgen -W "$offered" -- "$current"))
 }
 complete -F _aorta aorta`;
 }

@@ -2,6 +2,7 @@ import type { HistoryView } from "../../../admin/node-view.ts";
 import { limits } from "../../../runtime/limits.ts";
 import type { NodeOptions } from "../../find-node.ts";
 import { clientOf } from "../../find-node.ts";
+import { exitCode } from "../../exit-code.ts";
 import { note, paint, print, printJson, withProgress } from "../../terminal.ts";
 
 interface HistoryOptions extends NodeOptions {
@@ -26,7 +27,7 @@ export async function searchHistory(user: string, words: readonly string[], opti
   noteMissing(found);
 }
 
-/** Prints all messages of a user. */
+/** Prints all messages of a user; where some are missing, what there is, and fails. */
 export async function exportHistory(user: string, options: HistoryOptions): Promise<void> {
   const pages: HistoryView["messages"][] = [];
   const restricted = { ...restrictions(options), limit: String(limits.history.entries) };
@@ -41,6 +42,7 @@ export async function exportHistory(user: string, options: HistoryOptions): Prom
   }
   for (const message of pages.flat().toReversed()) print(JSON.stringify(message));
   for (const [server, reason] of missing) note(`what ${server} keeps is missing: ${reason}`);
+  if (missing.size > 0) process.exitCode = exitCode.failure;
 }
 
 async function ask(user: string, query: Record<string, string>, options: NodeOptions): Promise<HistoryView> {

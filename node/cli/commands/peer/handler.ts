@@ -29,7 +29,7 @@ export async function showPeer(server: string, options: NodeOptions): Promise<vo
 
 function linkFacts({ peer }: PeerDetail): [string, Cell | undefined][] {
   if (peer.self) return [];
-  const sinceMs = Date.now() - peer.sinceMs;
+  const sinceMs = Math.max(Date.now() - peer.sinceMs, 0);
   return [
     ["link", { text: `${peer.state} for ${formatDuration(sinceMs)}`, style: peer.state === "up" ? "good" : "bad" }],
     ["last error", peer.lastError],

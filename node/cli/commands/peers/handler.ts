@@ -20,7 +20,14 @@ function rowOf(peer: PeerView): Cell[] {
   if (peer.self) return [String(peer.number), name, { text: "self", style: "quiet" }, "", "", ...common];
   const state: Cell = { text: peer.state, style: peer.state === "up" ? "good" : "bad" };
   const roundTrip = peer.state === "up" ? formatRoundTrip(peer.roundTripMs) : "";
-  return [String(peer.number), name, state, formatDuration(Date.now() - peer.sinceMs), roundTrip, ...common];
+  return [
+    String(peer.number),
+    name,
+    state,
+    formatDuration(Math.max(Date.now() - peer.sinceMs, 0)),
+    roundTrip,
+    ...common,
+  ];
 }
 
 /** The first of a server's addresses that is not of every machine, if it has one. */

@@ -31,6 +31,7 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
   const { createAortaNode } = await import("../../../aorta-node.ts");
   const logger = createLogger(config.logLevel);
   outliveReaders(process.stdout, process.stderr);
+  passOver("SIGUSR1", "SIGUSR2");
   const node = createAortaNode(config, { logger });
   const stopAsked = signalled();
   const start = withProgress(config.joinToken === undefined ? "starting" : "joining", node.start());
@@ -64,6 +65,14 @@ export async function up({ flags, file, json }: UpOptions): Promise<void> {
 /** Other commands end with whoever reads what they print. A node does not, nor does it when that goes to a full disk. */
 function outliveReaders(...streams: readonly NodeJS.WriteStream[]): void {
   for (const stream of streams) stream.removeAllListeners("error").on("error", () => {});
+}
+
+/** Other daemons open their logs anew at these. Without a listener the first has Node open its debugger to every user of the machine, and the second ends the process. */
+function passOver(...signals: readonly NodeJS.Signals[]): void {
+  for (const signal of signals)
+    process.on(signal, () =>
+      note(`aorta: ${signal} means nothing to a node; SIGHUP makes it read its certificates again`),
+    );
 }
 
 /** An operator who has just renewed a certificate must not lose the node over a mistake in it. */
