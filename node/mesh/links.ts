@@ -23,6 +23,8 @@ import { PeerCore } from "./peer-core.ts";
 
 /** Why a link to a server whose data was put back is closed. */
 const OLD_DATA = "OLD_DATA";
+/** Ends of a link that say nothing against the next one. */
+const PASSING: ReadonlySet<string> = new Set(["LOST", "SILENT", "GREETING_LATE", "REPLACED", "STOPPING", "REMOVED"]);
 
 /** What links tell the mesh. */
 export interface LinksOwner {
@@ -341,7 +343,7 @@ export class Links {
     peer.link = undefined;
     peer.upSinceMs = undefined;
     peer.lastError = bye.reason;
-    peer.core.failed(this.#context.clock.monotonicMs(), this.#context.random());
+    peer.core.failed(this.#context.clock.monotonicMs(), this.#context.random(), !PASSING.has(bye.code));
     this.#show(peer);
     this.#endConnection(peer, link.connection, bye);
     if (!wasUp) {

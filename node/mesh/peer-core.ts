@@ -1,8 +1,8 @@
 import { limits } from "../runtime/limits.ts";
 
 export type PeerState =
-  /** No link; a dial is due at `retryMs`. */
-  | { readonly kind: "down"; readonly attempt: number; readonly retryMs: number }
+  /** No link; a dial is due at `retryMs`. `isRefused`: the last link broke the protocol, or was against a rule. */
+  | { readonly kind: "down"; readonly attempt: number; readonly retryMs: number; readonly isRefused: boolean }
   | { readonly kind: "dialing"; readonly attempt: number }
   /** Connected; the peer, whose id is the smaller, is to open the streams. */
   | { readonly kind: "waiting"; readonly attempt: number; readonly untilMs: number }
@@ -39,7 +39,12 @@ export class PeerCore {
   constructor(opener: boolean, nowMs: number, random: number) {
     this.#opener = opener;
     // The opener dials at once, the other a little later: mostly one connection results, not two.
-    this.#state = { kind: "down", attempt: 0, retryMs: opener ? nowMs : nowMs + retryDelayMs(1, random) };
+    this.#state = {
+      kind: "down",
+      attempt: 0,
+      retryMs: opener ? nowMs : nowMs + retryDelayMs(1, random),
+      isRefused: false,
+    };
   }
 
   get state(): PeerState {
@@ -59,9 +64,13 @@ export class PeerCore {
     return undefined;
   }
 
-  /** A connection to the peer exists: down, dialing, waiting → greeting | waiting */
+  /**
+   * A connection to the peer exists: down, dialing, waiting → greeting | waiting. Where the two could not agree upon a link, it waits for its time: kad-dht makes
+   * connections as well, and servers whose releases do not fit would try again and again without a pause.
+   */
   connected(nowMs: number): PeerEffect | undefined {
     if (this.#state.kind === "greeting" || this.#state.kind === "up") return undefined;
+    if (this.#state.kind === "down" && this.#state.isRefused && nowMs < this.#state.retryMs) return undefined;
     const { attempt } = this.#state;
     if (this.#opener) {
       this.#state = { kind: "greeting", attempt };
@@ -81,9 +90,12 @@ export class PeerCore {
     this.#state = { kind: "up" };
   }
 
-  /** A dial or a link failed, or the link ended: any → down */
-  failed(nowMs: number, random: number): void {
+  /**
+   * A dial or a link failed, or the link ended: any → down
+   * @param isRefused as of {@link PeerState}
+   */
+  failed(nowMs: number, random: number, isRefused = false): void {
     const attempt = this.#state.kind === "up" ? 0 : this.#state.attempt + 1;
-    this.#state = { kind: "down", attempt, retryMs: nowMs + retryDelayMs(attempt, random) };
+    this.#state = { kind: "down", attempt, retryMs: nowMs + retryDelayMs(attempt, random), isRefused };
   }
 }

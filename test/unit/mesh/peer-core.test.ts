@@ -79,6 +79,25 @@ describe("the state of another server", () => {
     expect(nextEffect(core, nowMs)[1] - nowMs).within(0, retryMinMs);
   });
 
+  it("is not tried again on every connection that comes about while no link with it can be agreed upon", () => {
+    const core = new PeerCore(true, 0, HALF);
+    core.tick(0, HALF);
+    let links = 0;
+    for (let nowMs = 0; nowMs < 60_000; nowMs += 10) {
+      core.tick(nowMs, HALF);
+      if (core.connected(nowMs) === undefined) continue;
+      links++;
+      core.failed(nowMs, HALF, true);
+    }
+    expect(links).within(60_000 / retryMaxMs, 40);
+  });
+
+  it("is greeted at once when it comes by itself, however often it could not be dialled", () => {
+    const core = new PeerCore(true, 0, HALF);
+    for (let i = 0; i < 20; i++) core.failed(0, HALF);
+    expect(core.connected(1)).deep.equals({ kind: "open-link" });
+  });
+
   it("waits no longer than the bound and no shorter than half the step, whatever the jitter", () => {
     fc.assert(
       fc.property(fc.nat(1_000_000), fc.double({ min: 0, max: 0.999_999, noNaN: true }), (attempt, random) => {
