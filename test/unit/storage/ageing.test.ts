@@ -30,6 +30,18 @@ describe("the time by which what is kept grows old", () => {
       .and.to.equal(startMs + 2 * HOUR_MS);
   });
 
+  it("makes up within minutes for the time that a clock was behind", async () => {
+    const time = new VirtualTime();
+    const ageing = new Ageing(memorySettings(), time);
+    time.stepWall(-400 * DAY_MS);
+    await time.advance(HOUR_MS);
+    expect(ageing.nowMs()).to.equal(time.wallMs());
+    time.stepWall(400 * DAY_MS);
+    expect(ageing.nowMs()).to.be.within(time.wallMs() - HOUR_MS, time.wallMs());
+    await time.advance(HOUR_MS / 20);
+    expect(ageing.nowMs()).to.equal(time.wallMs());
+  });
+
   it("goes on from where it was in the last run, so that a start at a wrong clock is a jump like another", async () => {
     const time = new VirtualTime();
     const settings = memorySettings();
