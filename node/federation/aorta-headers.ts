@@ -31,7 +31,7 @@ export const AORTA_REGISTRATION = "Aorta-Registration";
 
 /** Of an INVITE: the Contact of the one device of its user that it is for. Of a question between servers: the Contact whose users are asked for. */
 export const AORTA_CONTACT = "Aorta-Contact";
-/** Of the answer to that question: a user who has registered it there; as many fields as users. */
+/** Of the answer to that question: a user who has registered it there; as many fields as users. Of the question: the user of whom it is asked. */
 export const AORTA_USER = "Aorta-User";
 
 /** The epoch that a message between servers carries; `undefined` when it carries none or a malformed one. */

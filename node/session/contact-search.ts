@@ -16,7 +16,7 @@ import type { IncomingRequest, SipStack } from "../sip/stack.ts";
 export const CONTACTS_METHOD = "AORTA-CONTACTS";
 
 export interface ContactSearchComponents {
-  readonly contacts: Pick<RegisteredContacts, "usersAt">;
+  readonly contacts: Pick<RegisteredContacts, "usersAt" | "registering">;
   readonly stack: Pick<SipStack, "send">;
   /** The other servers of the domain. */
   readonly others: () => readonly ServerId[];
@@ -70,10 +70,24 @@ export class ContactSearch {
     }
   }
 
+  /** Whether a user has registered a Contact at another server, or is about to. */
+  async isAt(server: ServerId, contact: string, user: Aor): Promise<boolean> {
+    return (await this.#usersAt(server, contact, user))?.same.includes(user) === true;
+  }
+
   /** Answers another server. */
-  handleQuestion({ request, respond }: IncomingRequest): void {
+  handleQuestion(incoming: IncomingRequest): void {
+    const { request } = incoming;
     const contact = request.headers.get(AORTA_CONTACT);
-    if (contact === undefined) return respond(createResponse(request, 400));
+    if (contact === undefined) return incoming.respond(createResponse(request, 400));
+    const user = tryParseAor(request.headers.get(AORTA_USER) ?? "");
+    // The other server has heard that this one has the user before it has bound the Contact.
+    const registering = user && this.#components.contacts.registering(user);
+    if (registering === undefined) this.#answer(incoming, contact);
+    else void registering.then(() => this.#answer(incoming, contact));
+  }
+
+  #answer({ request, respond }: IncomingRequest, contact: string): void {
     const { same, near, unsure } = this.#components.contacts.usersAt(contact);
     const users = [...same, ...near.map((aor) => aor + NEAR)];
     if (unsure && users.length === 0) return respond(createResponse(request, 480));
@@ -125,13 +139,13 @@ export class ContactSearch {
     else this.#components.timers.after(limits.session.contactSearches.inVainMs, end);
   }
 
-  /** `undefined` where a server does not say. */
-  async #usersAt(server: ServerId, contact: string): Promise<UsersAtContact | undefined> {
+  /** `undefined` where a server does not say. @param sought of whom it is to be known */
+  async #usersAt(server: ServerId, contact: string, sought?: Aor): Promise<UsersAtContact | undefined> {
     const { stack, domain } = this.#components;
     const uri = `sip:${domain}`;
     const request = createRequest({
       ...{ method: CONTACTS_METHOD, uri, from: `<${uri}>;tag=${randomTag()}`, to: `<${uri}>` },
-      headers: [[AORTA_CONTACT, contact]],
+      headers: [[AORTA_CONTACT, contact], ...(sought === undefined ? [] : [[AORTA_USER, sought] as const])],
     });
     const { askMs: withinMs } = limits.session.contactSearches;
     const { status, headers } = await stack.send(request, { transport: "MESH", server }, { withinMs });

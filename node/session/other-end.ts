@@ -24,7 +24,8 @@ export interface OtherEndComponents {
 export class OtherEnd {
   readonly #components: OtherEndComponents;
   readonly #named: Aor | undefined;
-  readonly #uri: string;
+  /** By which sessions know it. */
+  readonly contact: string;
   readonly #isTowards: (aor: Aor) => boolean;
   #owner: ServerId | undefined;
 
@@ -35,7 +36,7 @@ export class OtherEnd {
   constructor({ uri, headers }: SipRequest, isTowards: (aor: Aor) => boolean, components: OtherEndComponents) {
     this.#components = components;
     this.#named = tryParseAor(parseNameAddr(headers.get("To") ?? "").uri);
-    this.#uri = uri;
+    this.contact = uri;
     this.#isTowards = isTowards;
   }
 
@@ -48,9 +49,9 @@ export class OtherEnd {
   here(): Flow | undefined {
     const { contacts, stack } = this.#components;
     const named = this.#named === undefined ? [] : [this.#named];
-    const users = [...named, ...contacts.usersAt(this.#uri).same].filter(this.#isTowards);
+    const users = [...named, ...contacts.usersAt(this.contact).same].filter(this.#isTowards);
     for (const { uri, flow, path } of users.flatMap((aor) => contacts.contactsOf(aor))) {
-      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.#uri)) continue;
+      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.contact)) continue;
       // The rest of Route is what the other end wrote, and says nothing of where this one listens.
       if (!stack.hasClosed(flow)) return { ...flow, calledAt: listenerOf(uri, flow, []) ?? null };
     }
@@ -66,7 +67,7 @@ export class OtherEnd {
 
   /** Tells when it may have registered here. Returns how to end that. */
   listenHere(changed: () => void): () => void {
-    const isIts = (aor: Aor, uri: string) => aor === this.#named || uri === this.#uri;
+    const isIts = (aor: Aor, uri: string) => aor === this.#named || uri === this.contact;
     return this.#components.contacts.onRegistration((aor, { uri }) => isIts(aor, uri) && changed());
   }
 

@@ -28,9 +28,9 @@ export interface SessionProxyComponents
     Pick<OwnerRouterComponents, "locator" | "logger">,
     SessionRoutesComponents,
     Omit<BranchComponents, "contacts">,
-    Omit<WithinSessionComponents, "routes" | "locator" | "contacts"> {
+    Omit<WithinSessionComponents, "routes" | "locator" | "contacts" | "search"> {
   readonly contacts: RegisteredContacts;
-  readonly search: Pick<ContactSearch, "find">;
+  readonly search: Pick<ContactSearch, "find" | "isAt">;
 }
 
 /**

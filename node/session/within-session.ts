@@ -15,6 +15,8 @@ import { parseNameAddr } from "../sip/message/name-addr.ts";
 import type { Flow, IncomingRequest, PeerReach, SipSessions, SipStack } from "../sip/stack.ts";
 import { flowKey } from "../sip/transaction/by-flow.ts";
 import { AwayWaits } from "./away-waits.ts";
+import type { GoneElsewhereComponents } from "./gone-elsewhere.ts";
+import { GoneElsewhere } from "./gone-elsewhere.ts";
 import type { OtherEndComponents } from "./other-end.ts";
 import { OtherEnd } from "./other-end.ts";
 import { followed, isTooLarge } from "./passing-on.ts";
@@ -27,7 +29,12 @@ import { dialogTag } from "./session-routes.ts";
 import { untilThere } from "./until-there.ts";
 
 export interface WithinSessionComponents
-  extends OtherEndComponents, Pick<ServerAheadComponents, "isMember" | "isLinked" | "untilLinked"> {
+  extends
+    Pick<OtherEndComponents, "stack">,
+    Pick<ServerAheadComponents, "isMember" | "isLinked" | "untilLinked">,
+    Pick<GoneElsewhereComponents, "search"> {
+  readonly contacts: OtherEndComponents["contacts"] & GoneElsewhereComponents["contacts"];
+  readonly locator: OtherEndComponents["locator"] & GoneElsewhereComponents["locator"];
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   readonly routes: SessionRoutes;
   /** Of the credentials that are for this server. */
@@ -53,7 +60,8 @@ export class WithinSession {
   constructor(components: WithinSessionComponents) {
     this.#components = components;
     this.#routes = components.routes;
-    this.#away = { ...components, waits: new AwayWaits() };
+    const waits = new AwayWaits();
+    this.#away = { ...components, waits, gone: new GoneElsewhere({ ...components, waits }) };
   }
 
   /** Takes a request that belongs to a session which this server has passed on, or which another server brings to a device here; false when it is none. @throws {SipParseError} */
@@ -94,17 +102,20 @@ export class WithinSession {
     counters.add("session.followed");
     const end = way.of === "session" ? new OtherEnd(request, way.isTowards, this.#components) : undefined;
     const ahead = this.#whoIsAhead(next, way, end);
-    const followedOn = { ...begun(incoming, refuse), request, ahead };
+    const passBy = (to: Flow): void => {
+      if (end !== undefined) this.#passBy(to, end, followedOn);
+    };
+    const followedOn = { ...begun(incoming, refuse), request, passBy, ...(ahead && { ahead }) };
     const pass = (to: Flow): void => {
       if (end === undefined || isSameWay(to, next)) this.#passTo(to, followedOn);
-      else this.#passBy(to, end, followedOn);
+      else passBy(to);
     };
     const to = ahead?.flow(next) ?? next;
     if (to instanceof Promise) void to.then(pass);
     else pass(to);
   }
 
-  #whoIsAhead(next: Flow, way: Way, end: OtherEnd | undefined): Followed["ahead"] {
+  #whoIsAhead(next: Flow, way: Way, end: OtherEnd | undefined): ServerAhead | RegisteredAgain | undefined {
     if (next.transport === "MESH") return new ServerAhead(next, end, this.#away);
     return way.of === "session" && end ? new RegisteredAgain(end, way.towards, this.#away) : undefined;
   }
@@ -126,7 +137,7 @@ export class WithinSession {
     if (user === undefined || domainOf(user) !== realm) return refuse(481);
     if (dialogTag(request.headers, "To") === undefined) return refuse(481);
     const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
-    const followedOn = { ...begun(incoming, refuse), request: onward, ahead: undefined };
+    const followedOn = { ...begun(incoming, refuse), request: onward };
     void this.#until(
       user,
       () => end.here() ?? end.elsewhere(),
@@ -146,7 +157,7 @@ export class WithinSession {
     stripAortaHeaders(onward.headers);
     stripAssertions(onward.headers);
     const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
-    const followedOn = { ...begun(incoming, refuse), request: onward, ahead: undefined };
+    const followedOn = { ...begun(incoming, refuse), request: onward };
     // The other server may have heard that this one has the user before it has itself.
     void this.#until(
       flow,
@@ -176,7 +187,7 @@ export class WithinSession {
     const onward = isElsewhere
       ? { ...request, uri: end.user, headers: headers.set(AORTA_CONTACT, request.uri) }
       : { ...request, headers };
-    this.#passTo(to, { ...followedOn, request: onward, ahead: undefined });
+    this.#passTo(to, { ...followedOn, request: onward });
   }
 
   /** Whether a client whom From names has registered by the very flow by which an ACK comes: it cannot be asked for a digest. @see RFC 3261 §22.1 */
@@ -186,19 +197,32 @@ export class WithinSession {
     return contacts.some((contact) => isSameFlow(contact.flow, flow));
   }
 
-  #passTo(to: Flow, { incoming, request, ahead, refuse, cancelled }: Followed): void {
+  #passTo(to: Flow, { incoming, request, ahead, passBy, refuse, cancelled }: Followed): void {
     const { stack } = this.#components;
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
     const relay = (response: SipResponse) =>
       incoming.respond(to.transport === "MESH" ? fromServer(response) : fromDevice(response));
     const reach: PeerReach | undefined = ahead && { reachedAgain: (closed) => ahead.again(closed) };
+    let isPassedBy = false;
+    const stopListening = ahead?.listen?.(to, (elsewhere) => {
+      stopListening?.();
+      if (cancelled.signal.aborted) return;
+      isPassedBy = true;
+      passBy?.(elsewhere);
+    });
+    const heard = (response: SipResponse): void => {
+      stopListening?.();
+      relay(response);
+    };
     const answer =
       request.method === "INVITE"
-        ? stack.invite(request, to, { ...followed(incoming, relay, cancelled), ...reach })
+        ? stack.invite(request, to, { ...followed(incoming, heard, cancelled), ...reach })
         : stack.send(request, to, reach);
     void answer.then((response) => {
+      stopListening?.();
       const failure = localFailure(response);
+      if (isPassedBy && failure !== undefined) return;
       if (cancelled.signal.aborted && failure !== undefined) return refuse(487);
       switch (failure) {
         case "timed-out":
@@ -219,7 +243,9 @@ interface Followed {
   readonly incoming: IncomingRequest;
   readonly request: SipRequest;
   /** Who may be away for a moment. */
-  readonly ahead: Pick<RegisteredAgain, "flow" | "again"> | undefined;
+  readonly ahead?: Pick<RegisteredAgain, "again"> & Partial<Pick<RegisteredAgain, "listen">>;
+  /** Takes it by another way while nothing has been heard of it by the one that was recorded. */
+  readonly passBy?: (to: Flow) => void;
   readonly refuse: (status: number) => void;
   readonly cancelled: AbortController;
 }

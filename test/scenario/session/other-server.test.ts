@@ -1,5 +1,7 @@
 import { expect } from "chai";
 import { eventually } from "../../helpers/eventually.ts";
+import { startTcpRelay } from "../../helpers/tcp-relay.ts";
+import type { ListenAddress } from "../../../node/sip/stack.ts";
 import { session } from "./calls.ts";
 import type { Agent } from "./session-world.ts";
 import { SessionWorld, Unreachable } from "./session-world.ts";
@@ -28,8 +30,15 @@ describe("a client that comes to another server within a session", function () {
   after(() => world.stop());
 
   /** Alice's client, connected to a server and registered there. */
-  async function at(server: number, user = "alice"): Promise<Agent> {
-    const { port } = world.sides[server]!.stack.listening().find(({ transport }) => transport === "TCP")!;
+  function at(server: number, user = "alice"): Promise<Agent> {
+    return atPort(portOf(server).port, user);
+  }
+
+  function portOf(server: number): ListenAddress {
+    return world.sides[server]!.stack.listening().find(({ transport }) => transport === "TCP")!;
+  }
+
+  async function atPort(port: number, user = "alice"): Promise<Agent> {
     const client = new Unreachable(user, { transport: "TCP", address: "127.0.0.1", port });
     await client.start();
     expect((await client.register()).status).to.equal(200);
@@ -77,6 +86,39 @@ describe("a client that comes to another server within a session", function () {
         expect(headers.has(field), field).to.equal(false);
     });
   }
+
+  for (const calls of ["joe", "alice"] as const) {
+    it(`is reached there though nobody knows that the connection it has left is dead, when ${calls} has called`, async () => {
+      const relay = await startTcpRelay(portOf(1));
+      const before = await atPort(relay.port);
+      const { callers, callees } = await (calls === "joe" ? session(joe, before) : session(before, joe));
+      const joes = calls === "joe" ? callers : callees;
+      relay.forget();
+      const followed = world.counters(1).get("session.followed");
+      const onItsWay = joes.send("INFO");
+      await eventually(() => world.counters(1).get("session.followed") > followed, "the INFO");
+      const there = await at(2);
+      expect((await onItsWay).status, "sent before").to.equal(200);
+      expect((await joe.send(joes.request("INVITE"))).status).to.equal(200);
+      joes.ack();
+      await eventually(() => there.methods().includes("ACK"), "the ACK");
+      expect((await joes.send("BYE")).status).to.equal(200);
+      expect(there.methods()).to.deep.equal(["INFO", "INVITE", "ACK", "BYE"]);
+      await gone(before);
+      await relay.stop();
+    });
+  }
+
+  it("is another than one that goes on where it is while its user comes to another server", async () => {
+    const { callers: joes } = await session(joe, alice);
+    const mobile = await world.agent("alice", 2);
+    expect((await mobile.register()).status).to.equal(200);
+    alice.received.splice(0);
+    expect((await joes.send("INFO")).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect([alice.methods(), mobile.methods()]).to.deep.equal([["INFO", "BYE"], []]);
+    await mobile.register(0);
+  });
 
   it("is waited for while it is on its way", async () => {
     const { callers: joes } = await session(joe, alice);

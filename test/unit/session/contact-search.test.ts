@@ -23,8 +23,10 @@ function searching(here: readonly Aor[] = [], near: readonly Aor[] = [], unsure?
   const time = new VirtualTime();
   const counters = createCounters();
   const asked: { server: string; request: SipRequest; answer(users?: readonly string[]): void }[] = [];
+  const registers = Promise.withResolvers<void>();
   const search = new ContactSearch({
     contacts: {
+      registering: (aor) => (aor === CAROL ? registers.promise : undefined),
       usersAt: (uri) => (uri === PHONE ? { same: here, near, ...(unsure && { unsure }) } : { same: [], near: [] }),
     },
     others: () => ["one", "two"] as ServerId[],
@@ -44,7 +46,7 @@ function searching(here: readonly Aor[] = [], near: readonly Aor[] = [], unsure?
       },
     },
   });
-  return { search, asked, counters, time };
+  return { search, asked, counters, time, registers };
 }
 
 describe("search for a Contact", () => {
@@ -67,6 +69,39 @@ describe("search for a Contact", () => {
     asked[0]!.answer([CAROL, ALICE, "not an address", "sip:eve@elsewhere.example"]);
     expect(await second).to.deep.equal({ done: false, value: ALICE });
     expect(await found.next()).to.deep.include({ done: true });
+  });
+
+  it("asks one server whether a user has it there, who may be registering", async () => {
+    const { search, asked, registers } = searching([CAROL]);
+    for (const [users, isThere] of [
+      [[ALICE, CAROL], true],
+      [[ALICE], false],
+      [undefined, false],
+    ] as const) {
+      const isAt = search.isAt("two" as ServerId, PHONE, CAROL);
+      const { server, request: question, answer } = asked.pop()!;
+      expect([server, question.headers.get("Aorta-User")]).to.deep.equal(["two", CAROL]);
+      answer(users);
+      expect(await isAt).to.equal(isThere);
+    }
+    const answers: (string | undefined)[] = [];
+    const headers: [string, string][] = [
+      ["Aorta-Contact", PHONE],
+      ["Aorta-User", CAROL],
+    ];
+    const question = request("AORTA-CONTACTS", "sip:example.com", { headers });
+    const respond = (answer: SipResponse) => void answers.push(answer.headers.get("Aorta-User"));
+    search.handleQuestion({
+      request: question,
+      flow: { transport: "MESH", server: "one" as ServerId },
+      respond,
+      onCancel() {},
+    });
+    await settle();
+    expect(answers).to.deep.equal([]);
+    registers.resolve();
+    await settle();
+    expect(answers).to.deep.equal([CAROL]);
   });
 
   it("does not say that nobody has it where that is still to be found out, here or elsewhere", async () => {

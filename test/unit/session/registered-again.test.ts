@@ -2,15 +2,16 @@ import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
-import type { OwnerChange } from "../../../node/federation/locator.ts";
+import type { OwnerChange, OwnershipLost } from "../../../node/federation/locator.ts";
 import type { RegisteredContact, Registration } from "../../../node/registrar/registered-contacts.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { AwayWaits } from "../../../node/session/away-waits.ts";
+import { GoneElsewhere } from "../../../node/session/gone-elsewhere.ts";
 import { OtherEnd } from "../../../node/session/other-end.ts";
 import { RegisteredAgain } from "../../../node/session/registered-again.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import type { Flow } from "../../../node/sip/stack.ts";
-import { VirtualTime } from "../../helpers/virtual-time.ts";
+import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
 import { request } from "../federation/requests.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
@@ -55,14 +56,34 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
     },
     stack,
   });
-  const device = new RegisteredAgain(other, towards, { stack, timers: time, waits: new AwayWaits() });
+  const waits = new AwayWaits();
+  let lost: ((lost: OwnershipLost) => void) | undefined;
+  const owners = { here: true, at: "two" };
+  const gone = new GoneElsewhere({
+    locator: {
+      owned: () => (owners.here ? NO_BALLOT : undefined),
+      locate: async () => ({ kind: "server", server: owners.at as ServerId, epoch: NO_BALLOT }),
+      onLost(listener) {
+        lost = listener;
+        return () => (lost = undefined);
+      },
+    },
+    contacts: { isResting: () => false },
+    search: { isAt: async (server, contact) => server === "two" && contact === URI },
+    waits,
+  });
+  const isLostTo = (server: string): void => {
+    owners.here = false;
+    lost?.({ aor: BOB, epoch: NO_BALLOT, reason: "handed-over", to: server as ServerId });
+  };
+  const device = new RegisteredAgain(other, towards, { stack, timers: time, waits, gone });
   const comesTo = (server: string) => changed?.({ kind: "owner", server: server as ServerId, epoch: NO_BALLOT });
   const isWatched = () => changed !== undefined;
   const registers = (...now: readonly RegisteredContact[]): void => {
     contacts = now;
     for (const listener of listeners) listener(BOB);
   };
-  return { time, device, registers, listeners, comesTo, isWatched };
+  return { time, device, registers, listeners, comesTo, isWatched, owners, isLostTo };
 }
 
 const uri = URI;
@@ -113,6 +134,30 @@ describe("the client to which a request within a session goes", () => {
     comesTo("two");
     expect(await found).to.deep.equal({ transport: "MESH", server: "two" });
     expect(isWatched()).to.equal(false);
+  });
+
+  for (const towards of ["caller", "callee"] as const)
+    it(`may be at another server though its connection is not known to be dead, the ${towards}`, async () => {
+      const { device, owners } = withinSession(towards);
+      expect(device.flow(flow("old"))).to.deep.equal(flow("old"));
+      owners.here = false;
+      expect(await device.flow(flow("old"))).to.deep.equal({ transport: "MESH", server: "two" });
+      owners.at = "three";
+      expect(await device.flow(flow("old")), "another device of its user").to.deep.equal(flow("old"));
+      expect(withinSessionOf(URI, towards).device.flow(flow("old")), "user unknown").to.deep.equal(flow("old"));
+    });
+
+  it("may go to another server while a request is on its way", async () => {
+    const { device, isLostTo } = withinSession("callee");
+    const gone: Flow[] = [];
+    device.listen(flow("old"), (to) => gone.push(to));
+    device.listen(flow("old"), (to) => gone.push(to))();
+    isLostTo("three");
+    await settle();
+    expect(gone, "another device of its user").to.deep.equal([]);
+    isLostTo("two");
+    await settle();
+    expect(gone).to.deep.equal([{ transport: "MESH", server: "two" }]);
   });
 
   it("is not waited for where it can be called", () => {

@@ -20,6 +20,9 @@ describe("a request within a session", () => {
       counters: createCounters(),
       isMember: () => true,
       isLinked: () => true,
+      locator: { onLost: () => () => {} } as Partial<
+        SessionProxyComponents["locator"]
+      > as SessionProxyComponents["locator"],
       stack: {
         send: (sent) => Promise.resolve(createResponse(sent, 503, { headers: [["Retry-After", "5"]] })),
       } as Partial<SessionProxyComponents["stack"]> as SessionProxyComponents["stack"],
@@ -41,6 +44,7 @@ describe("a request within a session", () => {
       tokens: createFlowTokens(new Uint8Array(32)),
       counters: createCounters(),
       timers: new VirtualTime(),
+      locator: { onLost: () => () => {} },
       contacts: {
         contactsOf: () => [there],
         usersAt: () => ({ same: [], near: [] }),
