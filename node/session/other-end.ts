@@ -15,6 +15,14 @@ export interface OtherEndComponents {
   readonly stack: Pick<SipSessions, "hasClosed">;
 }
 
+/** To whom a request within a session goes. */
+export interface WayTo {
+  /** Whether it leads to a device of this user. */
+  readonly isTowards: (aor: Aor) => boolean;
+  /** Whether no other server would take the request there. */
+  readonly isHereAlone?: boolean;
+}
+
 /**
  * The client to which a request within a session goes, where it has registered since the way of the session was recorded: clients whose connection is lost, or whose
  * address has changed, do so, here or at another server. Only devices of the user are looked for to whom that way leads: so the other end chooses nobody else by what it writes
@@ -26,32 +34,32 @@ export class OtherEnd {
   readonly #named: Aor | undefined;
   /** By which sessions know it. */
   readonly contact: string;
-  readonly #isTowards: (aor: Aor) => boolean;
+  readonly #way: WayTo;
   #owner: ServerId | undefined;
 
   /**
-   * @param isTowards whether the way leads to a device of this user
    * @throws {SipParseError}
    */
-  constructor({ uri, headers }: SipRequest, isTowards: (aor: Aor) => boolean, components: OtherEndComponents) {
+  constructor({ uri, headers }: SipRequest, way: WayTo, components: OtherEndComponents) {
     this.#components = components;
     this.#named = tryParseAor(parseNameAddr(headers.get("To") ?? "").uri);
     this.contact = uri;
-    this.#isTowards = isTowards;
+    this.#way = way;
   }
 
-  /** The user whom To names, if the way leads to them. It may name an alias, or the Contact by which a device was called. */
+  /** The user whom To names, if the way leads to them, and may lead to them at another server. It may name an alias, or the Contact by which a device was called. */
   get user(): Aor | undefined {
-    return this.#named !== undefined && this.#isTowards(this.#named) ? this.#named : undefined;
+    const { isTowards, isHereAlone } = this.#way;
+    return this.#named !== undefined && isTowards(this.#named) && !isHereAlone ? this.#named : undefined;
   }
 
-  /** Where it is registered here. */
-  here(): Flow | undefined {
+  /** Where it is registered here. @param counts whether a registration by a flow does; by default, every one */
+  here(counts: (registered: Flow) => boolean = () => true): Flow | undefined {
     const { contacts, stack } = this.#components;
     const named = this.#named === undefined ? [] : [this.#named];
-    const users = [...named, ...contacts.usersAt(this.contact).same].filter(this.#isTowards);
+    const users = [...named, ...contacts.usersAt(this.contact).same].filter(this.#way.isTowards);
     for (const { uri, flow, path } of users.flatMap((aor) => contacts.contactsOf(aor))) {
-      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.contact)) continue;
+      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.contact) || !counts(flow)) continue;
       // The rest of Route is what the other end wrote, and says nothing of where this one listens.
       if (!stack.hasClosed(flow)) return { ...flow, calledAt: listenerOf(uri, flow, []) ?? null };
     }

@@ -1,7 +1,8 @@
 import type { Timers } from "../runtime/timers.ts";
+import { isSameFlow } from "../federation/forward.ts";
 import type { Flow, SipSessions } from "../sip/stack.ts";
 import type { AwayWaits } from "./away-waits.ts";
-import type { GoneElsewhere } from "./gone-elsewhere.ts";
+import type { MovedClients } from "./moved-clients.ts";
 import type { OtherEnd } from "./other-end.ts";
 import { connectionOf } from "./reached-again.ts";
 import { untilThere } from "./until-there.ts";
@@ -10,42 +11,46 @@ export interface RegisteredAgainComponents {
   readonly stack: Pick<SipSessions, "hasClosed">;
   readonly timers: Timers;
   readonly waits: AwayWaits;
-  readonly gone: Pick<GoneElsewhere, "mayBe" | "server" | "listen">;
+  readonly moved: Pick<MovedClients, "mayBeElsewhere" | "elsewhere" | "listen">;
 }
 
 /** The client of this server to which a request within a session goes. */
 export class RegisteredAgain {
   readonly #components: RegisteredAgainComponents;
   readonly #end: OtherEnd;
-  readonly #towards: "caller" | "callee";
+  readonly #isNewer: (registered: Flow) => boolean;
 
-  constructor(end: OtherEnd, towards: "caller" | "callee", components: RegisteredAgainComponents) {
+  /** @param isNewer whether the client has registered by a flow since the way was recorded */
+  constructor(end: OtherEnd, isNewer: (registered: Flow) => boolean, components: RegisteredAgainComponents) {
     this.#components = components;
     this.#end = end;
-    this.#towards = towards;
+    this.#isNewer = isNewer;
   }
 
   /**
-   * Where the request goes instead of `to`, the flow that was recorded. Who was called was called where they had registered, so what they have registered since is newer. Who
-   * has called may have called from where they have not registered yet, so their registration counts only when their connection has closed.
+   * Where the request goes instead of `to`, the flow that was recorded: by what the client has registered since, or has registered at all where its connection has closed.
    * A client that is away, and cannot be called, is waited for: it may come to another server, too. It may be at one though its connection is not known to be dead.
    */
   flow(to: Flow): Flow | Promise<Flow> {
     if (to.transport === "MESH") return to;
     const isClosed = this.#components.stack.hasClosed(to);
-    const flow = this.#towards === "callee" || isClosed ? this.#end.here() : undefined;
+    const flow = isClosed ? this.#end.here() : this.#end.here(this.#isNewer);
     if (flow !== undefined) return flow;
     if (isClosed && !to.calledAt) {
       const look = () => this.#end.here() ?? this.#end.elsewhere();
       return this.#wait(to, look, (changed) => this.#end.listen(changed)).then((again) => again ?? to);
     }
-    const { gone } = this.#components;
-    return gone.mayBe(this.#end) ? gone.server(this.#end, to).then((server) => server ?? to) : to;
+    const { moved } = this.#components;
+    return moved.mayBeElsewhere(this.#end) ? moved.elsewhere(this.#end, to).then((server) => server ?? to) : to;
   }
 
-  /** Tells where the client has gone while a request is on its way to it. Returns how to end that. */
-  listen(to: Flow, gone: (elsewhere: Flow) => void): () => void {
-    return this.#components.gone.listen(this.#end, to, gone);
+  /** Tells where the client is reached when it moves while a request is on its way to it. Returns how to end that. */
+  listen(to: Flow, moved: (now: Flow) => void): () => void {
+    const here = (): Flow | undefined => {
+      const now = this.#end.here(this.#isNewer);
+      return now === undefined || isSameFlow(now, to) ? undefined : now;
+    };
+    return this.#components.moved.listen(this.#end, to, here, moved);
   }
 
   /** Where a request goes on that was on its way over a connection when that closed. */

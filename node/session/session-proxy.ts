@@ -26,7 +26,7 @@ import { WithinSession } from "./within-session.ts";
 export interface SessionProxyComponents
   extends
     Pick<OwnerRouterComponents, "locator" | "logger">,
-    SessionRoutesComponents,
+    Omit<SessionRoutesComponents, "contacts">,
     Omit<BranchComponents, "contacts">,
     Omit<WithinSessionComponents, "routes" | "locator" | "contacts" | "search"> {
   readonly contacts: RegisteredContacts;

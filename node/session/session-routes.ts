@@ -3,24 +3,30 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { MESH_HOST } from "../federation/own-addresses.ts";
+import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { FlowTokens, SocketFlow } from "../sip/flow-tokens.ts";
 import { parseContacts } from "../sip/message/contact.ts";
 import { eventTypeIn } from "../sip/message/event.ts";
 import type { SipHeaders } from "../sip/message/headers.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
-import { formatUri, parseUri } from "../sip/message/uri.ts";
+import { areSameUris, formatUri, parseUri } from "../sip/message/uri.ts";
 import { listenerOf } from "../sip/reachable-flow.ts";
 import type { Flow } from "../sip/stack.ts";
+import { flowKey } from "../sip/transaction/by-flow.ts";
+import type { WayTo } from "./other-end.ts";
 
 /** Between a token and what follows of who is in the session: no token has one. */
 const BEFORE_WHO = ".";
 /** 84 bits, as few as a MAC may have: nobody finds another address that gives the same. */
 const HASH_CHARS = 14;
+/** After who is in the session, towards its caller: where the caller was registered when it began, if by another flow than this. */
+const REGISTERED = "~";
 
 export interface SessionRoutesComponents {
   readonly self: ServerId;
   readonly tokens: FlowTokens;
+  readonly contacts: Pick<RegisteredContacts, "contactsOf">;
   /** Where the client of a flow reaches the listener that it came to: `sip:192.0.2.1:5060;transport=tcp`. */
   readonly addressFor: (flow: SocketFlow) => string;
 }
@@ -30,31 +36,35 @@ type OwnRoute =
   | "mesh"
   | {
       readonly flow: SocketFlow;
-      readonly towards: "caller" | "callee";
       /** Whether From and To name who they named when the session began. */
       readonly isOfEnds: () => boolean;
-      readonly isTowards: (aor: Aor) => boolean;
+      readonly to: WayToClient | undefined;
       /** The only method that may go there: the way is one of a subscription. */
       readonly only?: "NOTIFY" | "SUBSCRIBE";
     };
+
+/** The client to which a way leads. */
+interface WayToClient extends WayTo {
+  /** Whether it has registered by a flow since the way was recorded, in which case that is where it is. */
+  readonly isNewer: (registered: Flow) => boolean;
+}
 
 /** What a request is on the way of. */
 export type Way =
   | {
       readonly of: "session";
-      readonly towards: "caller" | "callee";
       /** Whether From is who began or answered it, and To the other. */
       readonly isOfEnds: boolean;
-      /** Whether the client to which the request goes is one of this user's. */
-      readonly isTowards: (aor: Aor) => boolean;
+      readonly to: WayToClient | undefined;
     }
   | {
       readonly of: "subscription";
       /** The method that alone may go on from here. */
       readonly only?: "NOTIFY" | "SUBSCRIBE";
+      readonly to?: WayToClient | undefined;
     }
   /** Between two servers of the mesh, which know. */
-  | { readonly of: "unknown" };
+  | { readonly of: "unknown"; readonly to?: never };
 
 /**
  * The way of a session: each server that an INVITE passes names itself twice in Record-Route, towards where it came from and towards
@@ -77,14 +87,17 @@ export class SessionRoutes {
   recorded(request: SipRequest, from: Flow, to: Flow, called?: Aor): SipRequest {
     const headers = request.headers.clone();
     const isSubscription = request.method === "SUBSCRIBE";
-    const ends = isSubscription ? undefined : endsOf(headers, "From");
-    const who = ends !== undefined && called !== undefined ? ends + hashOf(called) : ends;
-    const scopeOf = (only: "NOTIFY" | "SUBSCRIBE", told: string | undefined) =>
-      isSubscription ? subscriptionOf(headers, "From", only) : sessionOf(headers, "From", told);
+    const ends = endsOf(headers, "From");
+    const [caller, who] = [
+      ends + this.#registeredFor(headers, from),
+      called === undefined ? ends : ends + hashOf(called),
+    ];
+    const scopeOf = (only: "NOTIFY" | "SUBSCRIBE", told: string) =>
+      isSubscription ? subscriptionOf(headers, "From", only, told) : sessionOf(headers, "From", told);
     // What goes back comes to the first of these, what goes forth to the device as it registered.
     const backward = withListener(from, contactOf(headers), headers.all("Record-Route"));
     const forward = withListener(to, request.uri, headers.all("Route"));
-    headers.prepend("Record-Route", this.#nameTowards(backward, scopeOf("NOTIFY", ends), ends));
+    headers.prepend("Record-Route", this.#nameTowards(backward, scopeOf("NOTIFY", caller), caller));
     headers.prepend("Record-Route", this.#nameTowards(forward, scopeOf("SUBSCRIBE", who), who));
     return { ...request, headers };
   }
@@ -107,8 +120,8 @@ export class SessionRoutes {
       if (own !== "mesh")
         way =
           own.only === undefined
-            ? { of: "session", towards: own.towards, isOfEnds: own.isOfEnds(), isTowards: own.isTowards }
-            : { of: "subscription", only: own.only };
+            ? { of: "session", isOfEnds: own.isOfEnds(), to: own.to }
+            : { of: "subscription", only: own.only, to: own.to };
       // What may go to the other end, the server there knows.
       else if (way.of === "subscription") way = { of: "subscription" };
     }
@@ -132,12 +145,20 @@ export class SessionRoutes {
     }
   }
 
-  #nameTowards(flow: Flow, scope: string, who: string | undefined): string {
+  /** What a name towards the caller says of where they are registered: if that is by another flow than this, which is newer. */
+  #registeredFor(headers: SipHeaders, from: Flow): string {
+    const [aor, contact] = [tryParseAor(parseNameAddr(headers.get("From") ?? "").uri), contactOf(headers)];
+    if (from.transport === "MESH" || aor === undefined || contact === undefined) return REGISTERED;
+    const registered = this.#components.contacts.contactsOf(aor).find(({ uri }) => areSameUris(uri, contact))?.flow;
+    const isElsewhere = registered !== undefined && flowKey(registered) !== flowKey(from);
+    return isElsewhere ? REGISTERED + hashOf(flowKey(registered)) : REGISTERED;
+  }
+
+  #nameTowards(flow: Flow, scope: string, who: string): string {
     const { self, tokens, addressFor } = this.#components;
     if (flow.transport === "MESH") return `<sip:${self}@${MESH_HOST};lr>`;
     const address = parseUri(addressFor(flow));
-    const token = tokens.tokenOf(flow, scope);
-    const user = who === undefined ? token : `${token}${BEFORE_WHO}${who}`;
+    const user = `${tokens.tokenOf(flow, scope)}${BEFORE_WHO}${who}`;
     return `<${formatUri({ ...address, user, params: new Map([...address.params, ["lr", ""]]) })}>`;
   }
 
@@ -148,7 +169,8 @@ export class SessionRoutes {
     if (user === undefined) return undefined;
     const { tokens } = this.#components;
     const [token = "", who] = user.split(BEFORE_WHO, 2);
-    const [ends, called] = [who?.slice(0, HASH_CHARS), who?.slice(HASH_CHARS)];
+    const [ends, more] = [who?.slice(0, HASH_CHARS), who?.slice(HASH_CHARS)];
+    const [called, formerly] = more?.startsWith(REGISTERED) ? [undefined, more.slice(REGISTERED.length)] : [more];
     // The caller, whose tag the token is bound to, is the one or the other end.
     for (const caller of ["From", "To"] as const) {
       const flow = tokens.flowOf(token, sessionOf(headers, caller, who));
@@ -157,12 +179,23 @@ export class SessionRoutes {
       // Who has called, and who was called under an earlier release or at another server, is named by To alone.
       const isTowards = (aor: Aor) =>
         called && towards === "callee" ? called === hashOf(aor) : isOfEnds() && aor === tryParseAor(toOf(headers));
-      if (flow !== undefined) return { flow, towards, isOfEnds, isTowards };
+      // What an earlier release has recorded does not say where its caller was registered.
+      const isNewer = (now: Flow) =>
+        towards === "callee" || (formerly !== undefined && formerly !== hashOf(flowKey(now)));
+      const to = { isTowards, isNewer };
+      if (flow !== undefined) return { flow, isOfEnds, to };
       if (!headers.has("Event")) continue;
       for (const only of ["NOTIFY", "SUBSCRIBE"] as const) {
-        const subscribed = tokens.flowOf(token, subscriptionOf(headers, caller, only));
+        // By the other, each could have the other end obey what is for itself.
+        const isItsWay = towards === (only === "NOTIFY" ? "caller" : "callee");
+        const subscribed = tokens.flowOf(token, subscriptionOf(headers, caller, only, who));
         if (subscribed !== undefined)
-          return { flow: subscribed, towards, isOfEnds: () => false, isTowards: () => false, only };
+          return {
+            flow: subscribed,
+            isOfEnds: () => false,
+            to: isItsWay ? { ...to, isHereAlone: true } : undefined,
+            only,
+          };
       }
     }
     return undefined;
@@ -214,8 +247,13 @@ function toOf(headers: SipHeaders): string {
 }
 
 /** What a way of a subscription is good for: its event package besides, and one method. */
-function subscriptionOf(headers: SipHeaders, caller: "From" | "To", only: "NOTIFY" | "SUBSCRIBE"): string {
-  return `${dialogOf(headers, caller)}\n${only} ${eventTypeIn(headers) ?? ""}`;
+function subscriptionOf(
+  headers: SipHeaders,
+  caller: "From" | "To",
+  only: "NOTIFY" | "SUBSCRIBE",
+  who: string | undefined,
+): string {
+  return `${sessionOf(headers, caller, who)}\n${only} ${eventTypeIn(headers) ?? ""}`;
 }
 
 /**

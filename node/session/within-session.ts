@@ -15,8 +15,8 @@ import { parseNameAddr } from "../sip/message/name-addr.ts";
 import type { Flow, IncomingRequest, PeerReach, SipSessions, SipStack } from "../sip/stack.ts";
 import { flowKey } from "../sip/transaction/by-flow.ts";
 import { AwayWaits } from "./away-waits.ts";
-import type { GoneElsewhereComponents } from "./gone-elsewhere.ts";
-import { GoneElsewhere } from "./gone-elsewhere.ts";
+import type { MovedClientsComponents } from "./moved-clients.ts";
+import { MovedClients } from "./moved-clients.ts";
 import type { OtherEndComponents } from "./other-end.ts";
 import { OtherEnd } from "./other-end.ts";
 import { followed, isTooLarge } from "./passing-on.ts";
@@ -32,9 +32,9 @@ export interface WithinSessionComponents
   extends
     Pick<OtherEndComponents, "stack">,
     Pick<ServerAheadComponents, "isMember" | "isLinked" | "untilLinked">,
-    Pick<GoneElsewhereComponents, "search"> {
-  readonly contacts: OtherEndComponents["contacts"] & GoneElsewhereComponents["contacts"];
-  readonly locator: OtherEndComponents["locator"] & GoneElsewhereComponents["locator"];
+    Pick<MovedClientsComponents, "search"> {
+  readonly contacts: OtherEndComponents["contacts"] & MovedClientsComponents["contacts"];
+  readonly locator: OtherEndComponents["locator"] & MovedClientsComponents["locator"];
   readonly stack: Pick<SipStack, "send"> & SipSessions;
   readonly routes: SessionRoutes;
   /** Of the credentials that are for this server. */
@@ -61,7 +61,7 @@ export class WithinSession {
     this.#components = components;
     this.#routes = components.routes;
     const waits = new AwayWaits();
-    this.#away = { ...components, waits, gone: new GoneElsewhere({ ...components, waits }) };
+    this.#away = { ...components, waits, moved: new MovedClients({ ...components, waits }) };
   }
 
   /** Takes a request that belongs to a session which this server has passed on, or which another server brings to a device here; false when it is none. @throws {SipParseError} */
@@ -100,7 +100,7 @@ export class WithinSession {
     // Its way leads here and no further: the client has left out a part of it.
     if (next === undefined) return refuse(404);
     counters.add("session.followed");
-    const end = way.of === "session" ? new OtherEnd(request, way.isTowards, this.#components) : undefined;
+    const end = way.to && new OtherEnd(request, way.to, this.#components);
     const ahead = this.#whoIsAhead(next, way, end);
     const passBy = (to: Flow): void => {
       if (end !== undefined) this.#passBy(to, end, followedOn);
@@ -117,7 +117,7 @@ export class WithinSession {
 
   #whoIsAhead(next: Flow, way: Way, end: OtherEnd | undefined): ServerAhead | RegisteredAgain | undefined {
     if (next.transport === "MESH") return new ServerAhead(next, end, this.#away);
-    return way.of === "session" && end ? new RegisteredAgain(end, way.towards, this.#away) : undefined;
+    return way.to && end && new RegisteredAgain(end, way.to.isNewer, this.#away);
   }
 
   /**
@@ -136,7 +136,7 @@ export class WithinSession {
     const user = tryParseAor(parseNameAddr(request.headers.get("To") ?? "").uri);
     if (user === undefined || domainOf(user) !== realm) return refuse(481);
     if (dialogTag(request.headers, "To") === undefined) return refuse(481);
-    const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
+    const end = new OtherEnd(onward, { isTowards: (aor) => aor === user }, this.#components);
     const followedOn = { ...begun(incoming, refuse), request: onward };
     void this.#until(
       user,
@@ -156,7 +156,7 @@ export class WithinSession {
     const onward = { ...request, uri: contact, headers: request.headers.clone() };
     stripAortaHeaders(onward.headers);
     stripAssertions(onward.headers);
-    const end = new OtherEnd(onward, (aor) => aor === user, this.#components);
+    const end = new OtherEnd(onward, { isTowards: (aor) => aor === user }, this.#components);
     const followedOn = { ...begun(incoming, refuse), request: onward };
     // The other server may have heard that this one has the user before it has itself.
     void this.#until(
@@ -205,11 +205,11 @@ export class WithinSession {
       incoming.respond(to.transport === "MESH" ? fromServer(response) : fromDevice(response));
     const reach: PeerReach | undefined = ahead && { reachedAgain: (closed) => ahead.again(closed) };
     let isPassedBy = false;
-    const stopListening = ahead?.listen?.(to, (elsewhere) => {
+    const stopListening = ahead?.listen?.(to, (now) => {
       stopListening?.();
       if (cancelled.signal.aborted) return;
       isPassedBy = true;
-      passBy?.(elsewhere);
+      passBy?.(now);
     });
     const heard = (response: SipResponse): void => {
       stopListening?.();

@@ -3,10 +3,14 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { NO_BALLOT } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { OwnerChange, OwnershipLost } from "../../../node/federation/locator.ts";
-import type { RegisteredContact, Registration } from "../../../node/registrar/registered-contacts.ts";
+import type {
+  RegisteredContact,
+  RegisteredContacts,
+  Registration,
+} from "../../../node/registrar/registered-contacts.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { AwayWaits } from "../../../node/session/away-waits.ts";
-import { GoneElsewhere } from "../../../node/session/gone-elsewhere.ts";
+import { MovedClients } from "../../../node/session/moved-clients.ts";
 import { OtherEnd } from "../../../node/session/other-end.ts";
 import { RegisteredAgain } from "../../../node/session/registered-again.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
@@ -37,29 +41,36 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
   const listeners = new Set<(aor: Aor) => void>();
   let changed: ((change: OwnerChange) => void) | undefined;
   const stack = { hasClosed: (each: Flow) => "connection" in each && each.connection === "gone" };
-  const other = new OtherEnd({ ...request("INFO", end), uri: URI }, (aor) => aor === BOB, {
-    contacts: {
-      contactsOf: (aor) => (aor === BOB ? contacts : [{ uri: URI, flow: flow("carol's") }]),
-      usersAt: (contact) => ({ same: contacts.some((each) => each.uri === contact) ? [CAROL, BOB] : [], near: [] }),
-      onRegistration(listener) {
-        const listen = (aor: Aor) => listener(aor, { uri: URI } as Registration, "registered");
-        listeners.add(listen);
-        return () => void listeners.delete(listen);
+  const other = new OtherEnd(
+    { ...request("INFO", end), uri: URI },
+    { isTowards: (aor) => aor === BOB },
+    {
+      contacts: {
+        contactsOf: (aor) => (aor === BOB ? contacts : [{ uri: URI, flow: flow("carol's") }]),
+        usersAt: (contact) => ({ same: contacts.some((each) => each.uri === contact) ? [CAROL, BOB] : [], near: [] }),
+        onRegistration(listener) {
+          const listen = (aor: Aor) => listener(aor, { uri: URI } as Registration, "registered");
+          listeners.add(listen);
+          return () => void listeners.delete(listen);
+        },
       },
-    },
-    locator: {
-      self: "one" as ServerId,
-      watch(_aor, listener) {
-        changed = listener;
-        return { close: () => (changed = undefined) };
+      locator: {
+        self: "one" as ServerId,
+        watch(_aor, listener) {
+          changed = listener;
+          return { close: () => (changed = undefined) };
+        },
       },
+      stack,
     },
-    stack,
-  });
+  );
+  // Before the call the client was registered by the connection `before`.
+  const isNewer = (now: Flow) => towards === "callee" || !("connection" in now && now.connection === "before");
   const waits = new AwayWaits();
+  let news: Parameters<RegisteredContacts["onRegistration"]>[0] | undefined;
   let lost: ((lost: OwnershipLost) => void) | undefined;
   const owners = { here: true, at: "two" };
-  const gone = new GoneElsewhere({
+  const moved = new MovedClients({
     locator: {
       owned: () => (owners.here ? NO_BALLOT : undefined),
       locate: async () => ({ kind: "server", server: owners.at as ServerId, epoch: NO_BALLOT }),
@@ -68,7 +79,13 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
         return () => (lost = undefined);
       },
     },
-    contacts: { isResting: () => false },
+    contacts: {
+      isResting: () => false,
+      onRegistration(listener) {
+        news = listener;
+        return () => (news = undefined);
+      },
+    },
     search: { isAt: async (server, contact) => server === "two" && contact === URI },
     waits,
   });
@@ -76,12 +93,13 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
     owners.here = false;
     lost?.({ aor: BOB, epoch: NO_BALLOT, reason: "handed-over", to: server as ServerId });
   };
-  const device = new RegisteredAgain(other, towards, { stack, timers: time, waits, gone });
+  const device = new RegisteredAgain(other, isNewer, { stack, timers: time, waits, moved });
   const comesTo = (server: string) => changed?.({ kind: "owner", server: server as ServerId, epoch: NO_BALLOT });
   const isWatched = () => changed !== undefined;
   const registers = (...now: readonly RegisteredContact[]): void => {
     contacts = now;
     for (const listener of listeners) listener(BOB);
+    news?.(BOB, { uri: URI } as Registration, "registered");
   };
   return { time, device, registers, listeners, comesTo, isWatched, owners, isLostTo };
 }
@@ -109,6 +127,8 @@ describe("the client to which a request within a session goes", () => {
 
   it("has called from where it may not have registered yet", () => {
     const before = { uri, flow: flow("before") };
+    const since = { uri, flow: flow("since") };
+    expect(withinSession("caller", since).device.flow(flow("open"))).to.deep.equal({ ...since.flow, ...LISTENS });
     expect(withinSession("caller", before).device.flow(flow("open"))).to.deep.equal(flow("open"));
     expect(withinSession("caller", before).device.flow(flow("gone"))).to.deep.equal({ ...before.flow, ...LISTENS });
   });
@@ -158,6 +178,17 @@ describe("the client to which a request within a session goes", () => {
     isLostTo("two");
     await settle();
     expect(gone).to.deep.equal([{ transport: "MESH", server: "two" }]);
+  });
+
+  it("may register by another flow while a request is on its way", async () => {
+    const { device, registers } = withinSession("callee");
+    const moved: Flow[] = [];
+    device.listen(flow("old"), (to) => moved.push(to));
+    registers({ uri, flow: flow("refreshed") });
+    expect(moved, "the same address and port").to.deep.equal([]);
+    const now = { uri, flow: flow("new", { port: 41_000 }) };
+    registers(now);
+    expect(moved).to.deep.equal([{ ...now.flow, ...LISTENS }]);
   });
 
   it("is not waited for where it can be called", () => {

@@ -23,6 +23,9 @@ describe("a request within a session", () => {
       locator: { onLost: () => () => {} } as Partial<
         SessionProxyComponents["locator"]
       > as SessionProxyComponents["locator"],
+      contacts: { onRegistration: () => () => {} } as Partial<
+        SessionProxyComponents["contacts"]
+      > as SessionProxyComponents["contacts"],
       stack: {
         send: (sent) => Promise.resolve(createResponse(sent, 503, { headers: [["Retry-After", "5"]] })),
       } as Partial<SessionProxyComponents["stack"]> as SessionProxyComponents["stack"],
