@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
 import { Tally } from "../../runtime/tally.ts";
+import { sameUriAs } from "../../sip/message/uri.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { ListHost } from "./list-subject.ts";
@@ -79,7 +80,9 @@ export class Registry implements PresentityHost, ListHost {
     this.#registrations.get(aor)?.changed(registration, change);
     const ofUser = this.#byUser.get(aor);
     const contact = ofUser && this.#context.contacts.contactsOf(aor).find(({ uri }) => uri === registration.uri);
-    if (contact !== undefined) for (const subscription of ofUser ?? []) subscription.registered(contact);
+    if (ofUser === undefined || contact === undefined) return;
+    const isSame = sameUriAs(contact.uri);
+    for (const subscription of ofUser) subscription.registered(contact, isSame);
   }
 
   /** What a user published here before they were on another server is over. */

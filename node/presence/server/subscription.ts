@@ -6,7 +6,6 @@ import type { RegisteredContact } from "../../registrar/registered-contacts.ts";
 import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
-import { areSameUris } from "../../sip/message/uri.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
 import { flowWithoutConnection } from "../../sip/reachable-flow.ts";
 import type { Flow } from "../../sip/stack.ts";
@@ -170,12 +169,13 @@ export class Subscription implements Task, Watcher {
   /**
    * The subscriber's user has registered a device: where it is that of this dialog, NOTIFYs take the path that it has registered by. So a client that has lost its
    * connection, or another address behind its NAT, is told on, though it subscribes again only when this is about to expire.
+   * @param isSame whether a URI is that of the device
    * @see RFC 5626 §5.3
    */
-  registered({ uri, flow, path }: RegisteredContact): void {
+  registered({ flow, path }: Pick<RegisteredContact, "flow" | "path">, isSame: (uri: string) => boolean): void {
     const { remoteTarget, routeSet } = this.#fields;
-    if (path !== undefined || routeSet.length > 0 || this.#isOver || !areSameUris(uri, remoteTarget)) return;
-    if (isSameWay(flow, this.#fields.flow)) return;
+    if (path !== undefined || routeSet.length > 0 || this.#isOver || isSameWay(flow, this.#fields.flow)) return;
+    if (!isSame(remoteTarget)) return;
     this.#context.counters.add("presence.watchers_moved");
     this.#fields = { ...this.#fields, flow };
     this.#keep();

@@ -225,6 +225,16 @@ export function areSameUris(a: string, b: string): boolean {
   return left !== undefined && right !== undefined && sameUri(left, right);
 }
 
+/** {@link areSameUris} of one URI with many, each text once, however often it comes. */
+export function sameUriAs(uri: string): (other: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (other) => {
+    const isSame = known.get(other) ?? areSameUris(uri, other);
+    known.set(other, isSame);
+    return isSame;
+  };
+}
+
 /** User and host, in one spelling. */
 export function userAndHost({ user, host }: SipUri): string {
   return `${user === undefined ? "" : `${plain(user)}@`}${formatHostPort(canonicalHost(host))}`;

@@ -4,6 +4,7 @@ import {
   formatUri,
   parseUri,
   sameUri,
+  sameUriAs,
   tryParseUri,
   unescapeUri,
 } from "../../../../node/sip/message/uri.ts";
@@ -98,7 +99,10 @@ describe("SIP URIs", () => {
     ["sip:bob@[2001:db8::9:1]", "sip:bob@[2001:DB8:0:0::9:01]"],
     ["sip:bob@[::ffff:192.0.2.128]", "sip:bob@[::ffff:c000:280]"],
   ] as const) {
-    it(`${a} is ${b}`, () => expect(sameUri(parseUri(a), parseUri(b))).to.equal(true));
+    it(`${a} is ${b}`, () => {
+      expect(sameUri(parseUri(a), parseUri(b))).to.equal(true);
+      expect([b, a, b, "no URI"].map(sameUriAs(a)), "among others").to.deep.equal([true, true, true, false]);
+    });
   }
   for (const [a, b] of [
     ["SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"],
@@ -112,6 +116,9 @@ describe("SIP URIs", () => {
     ["sip:a%40b@c", "sip:a%41b@c"],
     ["sips:a@b", "sip:a@b"],
   ] as const) {
-    it(`${a} is not ${b}`, () => expect(sameUri(parseUri(a), parseUri(b))).to.equal(false));
+    it(`${a} is not ${b}`, () => {
+      expect(sameUri(parseUri(a), parseUri(b))).to.equal(false);
+      expect([b, a, b].map(sameUriAs(a)), "among others").to.deep.equal([false, true, false]);
+    });
   }
 });
