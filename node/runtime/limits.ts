@@ -388,7 +388,7 @@ export const limits = {
     /** How long the INVITE waits for a device whose connection broke while it rang to be there again: clients notice within a second or two, and register then. */
     awayMs: 8_000,
     /**
-     * Requests within sessions that wait as long for whoever is away, with what they carry: in all, a server's share of that, and for one client, in one session or two. Beyond, what is said of who stays away.
+     * Requests within sessions that wait as long for whoever is away, with what they carry: in all, a server's and a source's share of that, and for one client, in one session or two. Beyond, what is said of who stays away.
      */
     waitingForAway: { atOnce: 2_000, perClient: 16 },
     /** A device that says nothing for this long after it was cancelled, and after three or four CANCELs over UDP, is taken for dead: others do not wait for it. */

@@ -17,6 +17,8 @@ export interface MovedClientsComponents {
 export interface SessionClient {
   readonly user: Aor | undefined;
   readonly contact: string;
+  /** Where the request for it came from. */
+  readonly source: Flow;
 }
 
 /** A request that is on its way to a client. */
@@ -50,9 +52,9 @@ export class MovedClients {
   }
 
   /** The server to which it has gone. @param from where it was reached here */
-  async elsewhere({ user, contact }: SessionClient, from: Flow): Promise<Flow | undefined> {
+  async elsewhere({ user, contact, source }: SessionClient, from: Flow): Promise<Flow | undefined> {
     if (user === undefined) return undefined;
-    return this.#components.waits.wait(from, async () => {
+    return this.#components.waits.wait(from, source, async () => {
       const found = await this.#components.locator.locate(user, { certain: false });
       return found.kind === "server" ? this.#at(found.server, user, contact) : undefined;
     });
@@ -65,7 +67,7 @@ export class MovedClients {
    * @returns how to end that
    */
   listen(
-    { user, contact }: SessionClient,
+    { user, contact, source }: SessionClient,
     from: Flow,
     here: () => Flow | undefined,
     moved: (to: Flow) => void,
@@ -77,7 +79,7 @@ export class MovedClients {
     const request: UnderWay = {
       registered: () => tell(here()),
       lostTo: (server) =>
-        void this.#components.waits.wait(from, () => this.#at(server, user, contact)).then((to) => tell(to)),
+        void this.#components.waits.wait(from, source, () => this.#at(server, user, contact)).then((to) => tell(to)),
     };
     const requests = this.#underWay.get(user) ?? new Set();
     this.#underWay.set(user, requests.add(request));

@@ -34,16 +34,19 @@ export class OtherEnd {
   readonly #named: Aor | undefined;
   /** By which sessions know it. */
   readonly contact: string;
+  readonly source: Flow;
   readonly #way: WayTo;
   #owner: ServerId | undefined;
 
   /**
+   * @param source where the request came from
    * @throws {SipParseError}
    */
-  constructor({ uri, headers }: SipRequest, way: WayTo, components: OtherEndComponents) {
+  constructor({ uri, headers }: SipRequest, source: Flow, way: WayTo, components: OtherEndComponents) {
     this.#components = components;
     this.#named = tryParseAor(parseNameAddr(headers.get("To") ?? "").uri);
     this.contact = uri;
+    this.source = source;
     this.#way = way;
   }
 

@@ -70,6 +70,6 @@ export class RegisteredAgain {
     listen: (changed: () => void) => () => void,
   ): Promise<Flow | undefined> {
     const { waits, timers } = this.#components;
-    return waits.wait(closed, () => untilThere(look, listen, timers));
+    return waits.wait(closed, this.#end.source, () => untilThere(look, listen, timers));
   }
 }

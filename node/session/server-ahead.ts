@@ -23,13 +23,23 @@ const NO_MEMBER: Flow = { transport: "MESH", server: "" as ServerId };
  */
 export class ServerAhead {
   readonly #to: Extract<Flow, { transport: "MESH" }>;
+  readonly #source: Flow;
   readonly #end: OtherEnd | undefined;
   readonly #components: ServerAheadComponents;
   #isRepeated = false;
 
-  /** @param end the client at the other end, where the way says who that is */
-  constructor(to: Extract<Flow, { transport: "MESH" }>, end: OtherEnd | undefined, components: ServerAheadComponents) {
+  /**
+   * @param source where the request came from
+   * @param end the client at the other end, where the way says who that is
+   */
+  constructor(
+    to: Extract<Flow, { transport: "MESH" }>,
+    source: Flow,
+    end: OtherEnd | undefined,
+    components: ServerAheadComponents,
+  ) {
     this.#to = to;
+    this.#source = source;
     this.#end = end;
     this.#components = components;
   }
@@ -58,6 +68,7 @@ export class ServerAhead {
       return end?.listen(changed) ?? (() => {});
     };
     const look = () => (isLinked ? this.#to : (end?.here() ?? end?.elsewhere(this.#to.server)));
-    return waits.wait(isMember(this.#to.server) ? this.#to : NO_MEMBER, () => untilThere(look, listen, timers));
+    const whom = isMember(this.#to.server) ? this.#to : NO_MEMBER;
+    return waits.wait(whom, this.#source, () => untilThere(look, listen, timers));
   }
 }

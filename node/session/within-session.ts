@@ -100,8 +100,8 @@ export class WithinSession {
     // Its way leads here and no further: the client has left out a part of it.
     if (next === undefined) return refuse(404);
     counters.add("session.followed");
-    const end = way.to && new OtherEnd(request, way.to, this.#components);
-    const ahead = this.#whoIsAhead(next, way, end);
+    const end = way.to && new OtherEnd(request, incoming.flow, way.to, this.#components);
+    const ahead = this.#whoIsAhead(next, incoming.flow, way, end);
     const passBy = (to: Flow): void => {
       if (end !== undefined) this.#passBy(to, end, followedOn);
     };
@@ -115,8 +115,13 @@ export class WithinSession {
     else pass(to);
   }
 
-  #whoIsAhead(next: Flow, way: Way, end: OtherEnd | undefined): ServerAhead | RegisteredAgain | undefined {
-    if (next.transport === "MESH") return new ServerAhead(next, end, this.#away);
+  #whoIsAhead(
+    next: Flow,
+    source: Flow,
+    way: Way,
+    end: OtherEnd | undefined,
+  ): ServerAhead | RegisteredAgain | undefined {
+    if (next.transport === "MESH") return new ServerAhead(next, source, end, this.#away);
     return way.to && end && new RegisteredAgain(end, way.to.isNewer, this.#away);
   }
 
@@ -136,10 +141,11 @@ export class WithinSession {
     const user = tryParseAor(parseNameAddr(request.headers.get("To") ?? "").uri);
     if (user === undefined || domainOf(user) !== realm) return refuse(481);
     if (dialogTag(request.headers, "To") === undefined) return refuse(481);
-    const end = new OtherEnd(onward, { isTowards: (aor) => aor === user }, this.#components);
+    const end = new OtherEnd(onward, incoming.flow, { isTowards: (aor) => aor === user }, this.#components);
     const followedOn = { ...begun(incoming, refuse), request: onward };
     void this.#until(
       user,
+      incoming.flow,
       () => end.here() ?? end.elsewhere(),
       (changed) => end.listen(changed),
     ).then((to) => (to ? this.#passBy(to, end, followedOn) : refuse(480)));
@@ -156,10 +162,11 @@ export class WithinSession {
     const onward = { ...request, uri: contact, headers: request.headers.clone() };
     stripAortaHeaders(onward.headers);
     stripAssertions(onward.headers);
-    const end = new OtherEnd(onward, { isTowards: (aor) => aor === user }, this.#components);
+    const end = new OtherEnd(onward, incoming.flow, { isTowards: (aor) => aor === user }, this.#components);
     const followedOn = { ...begun(incoming, refuse), request: onward };
     // The other server may have heard that this one has the user before it has itself.
     void this.#until(
+      flow,
       flow,
       () => end.here(),
       (changed) => end.listenHere(changed),
@@ -169,12 +176,13 @@ export class WithinSession {
 
   async #until(
     whom: Flow | Aor,
+    source: Flow,
     look: () => Flow | undefined,
     listen: (changed: () => void) => () => void,
   ): Promise<Flow | undefined> {
     const { waits, timers } = this.#away;
     // Who is there is not waited for, and takes no place of those who are.
-    return look() ?? waits.wait(whom, () => untilThere(look, listen, timers));
+    return look() ?? waits.wait(whom, source, () => untilThere(look, listen, timers));
   }
 
   /** To where its other end is now, to which the way that was recorded does not lead: to another server as for one device of its user. */

@@ -20,6 +20,7 @@ import { request } from "../federation/requests.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
 const CAROL = "sip:carol@example.com" as Aor;
+const SOURCE = { transport: "UDP", address: "192.0.2.9", port: 5060 } as const;
 const URI = "sip:bob@192.0.2.1:5070;transport=tcp";
 const { awayMs, waitingForAway } = limits.session;
 const { perClient } = waitingForAway;
@@ -43,6 +44,7 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
   const stack = { hasClosed: (each: Flow) => "connection" in each && each.connection === "gone" };
   const other = new OtherEnd(
     { ...request("INFO", end), uri: URI },
+    SOURCE,
     { isTowards: (aor) => aor === BOB },
     {
       contacts: {

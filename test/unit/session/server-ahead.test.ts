@@ -11,8 +11,9 @@ const TO = { transport: "MESH", server: SERVER } as const;
 const { awayMs, waitingForAway } = limits.session;
 const { atOnce } = waitingForAway;
 
-/** A request to a server to which there is a link or not. */
-function ahead(isUp: boolean, waits = new AwayWaits()) {
+/** A request to a server to which there is a link or not. @param host of its sender */
+function ahead(isUp: boolean, waits = new AwayWaits(), host = "192.0.2.9") {
+  const source = { transport: "UDP", address: host, port: 5060 } as const;
   const time = new VirtualTime();
   const links = { isUp: () => isUp, listeners: new Set<(server: ServerId) => void>() };
   const onUp = (listener: (server: ServerId) => void) => {
@@ -27,7 +28,7 @@ function ahead(isUp: boolean, waits = new AwayWaits()) {
   return {
     time,
     linked,
-    request: new ServerAhead(TO, undefined, { ...components, waits }),
+    request: new ServerAhead(TO, source, undefined, { ...components, waits }),
     listeners: links.listeners,
   };
 }
@@ -56,17 +57,32 @@ describe("the server to which a request within a session goes", () => {
 
   it("has half of all that may wait, and no more waits for it, so that others are waited for", async () => {
     const waits = new AwayWaits();
-    const { time, linked, request, listeners } = ahead(false, waits);
-    const all = Array.from({ length: atOnce }, () => request.flow());
-    expect(listeners.size).to.equal(atOnce / 2);
+    const sources = Array.from({ length: atOnce }, (_, i) => ahead(false, waits, `2001:db8::${i}`));
+    const all = sources.map(({ request }) => request.flow());
+    const waiting = sources.filter(({ listeners }) => listeners.size > 0);
+    expect(waiting).to.have.length(atOnce / 2);
     expect(await all.at(-1), "not waited for").to.deep.equal(TO);
-    const other = ahead(false, waits);
-    void other.request.flow();
-    expect(other.listeners.size).to.equal(0);
-    linked(SERVER);
-    await time.until(Promise.all(all));
+    const [one] = waiting;
+    one!.linked(SERVER);
+    await settle();
+    const other = ahead(false, waits, "192.0.2.1");
     void other.request.flow();
     expect(other.listeners.size).to.equal(1);
+  });
+
+  it("has room for others though one source sends any number", async () => {
+    const waits = new AwayWaits();
+    const one = ahead(false, waits);
+    const all = Array.from({ length: atOnce }, () => one.request.flow());
+    expect(one.listeners.size).to.equal(Math.ceil(atOnce / 3));
+    expect(await all.at(-1), "not waited for").to.deep.equal(TO);
+    const other = ahead(false, waits, "192.0.2.1");
+    void other.request.flow();
+    expect(other.listeners.size).to.equal(1);
+    one.linked(SERVER);
+    await settle();
+    void one.request.flow();
+    expect(one.listeners.size, "there is room again").to.equal(1);
   });
 
   it("gets once more what was on its way when the link broke, and no more than that", async () => {
