@@ -4,6 +4,7 @@ import { compareBallots, sameBallot } from "../../../dht-schema/ballot.ts";
 import type { MessageOf } from "../../../dht-schema/directory-messages.ts";
 import type { Appointment } from "./agenda.ts";
 import type { Context, OwnerState } from "./context.ts";
+import { LONGEST_ROUND } from "./context.ts";
 import type { Leases } from "./leases.ts";
 import { chosenBallot, highestValid, isNobody } from "./lookup.ts";
 import type { Quorum } from "./quorum.ts";
@@ -213,15 +214,15 @@ export class Watches {
     this.#context.send(member, { type: "unwatch", aor, order: ++this.#order });
   }
 
-  /** Nothing is told that too few replicas would revoke. */
-  #consider(nowMs: number, watch: Watch): void {
+  /** Nothing is told that too few replicas would revoke. @param waitMs how long an owner is waited for who is asked */
+  #consider(nowMs: number, watch: Watch, waitMs = this.#context.tuning.attemptMs): void {
     if (!this.#hears(nowMs, watch)) return;
     const { quorum, reports } = watch;
     const chosen = chosenBallot(quorum, reports);
     if (chosen !== undefined) this.#tellOwner(watch, chosen);
     else if (isNobody(quorum, reports)) return this.#tell(watch, { kind: "nobody" });
     const highest = highestValid(reports);
-    if (highest !== undefined && this.#isNews(watch, highest)) this.#confirmSoon(nowMs, watch);
+    if (highest !== undefined && this.#isNews(watch, highest)) this.#confirmSoon(nowMs, watch, waitMs);
   }
 
   #isNews({ told, newest }: Watch, epoch: Ballot): boolean {
@@ -229,30 +230,34 @@ export class Watches {
   }
 
   /** The other replicas' reports usually arrive first; else the owner knows. */
-  #confirmSoon(nowMs: number, watch: Watch): void {
+  #confirmSoon(nowMs: number, watch: Watch, waitMs: number): void {
     if (watch.confirmation !== undefined) return;
     const { attemptMs } = this.#context.tuning;
-    watch.confirmation = this.#context.agenda.add(nowMs + attemptMs / 10, (atMs) => this.#confirm(atMs, watch));
+    watch.confirmation = this.#context.agenda.add(nowMs + attemptMs / 10, (atMs) => this.#confirm(atMs, watch, waitMs));
   }
 
-  #confirm(nowMs: number, watch: Watch): void {
+  #confirm(nowMs: number, watch: Watch, waitMs: number): void {
     const context = this.#context;
     watch.confirmation = undefined;
     const epoch = highestValid(watch.reports);
     if (epoch === undefined || !this.#isNews(watch, epoch)) return;
+    const { attemptMs } = context.tuning;
+    // As far away as a round of a claim or lookup reaches.
+    let nextWaitMs = Math.min(waitMs * 2, attemptMs * LONGEST_ROUND);
     const op = context.openOp((atMs, _from, message) => {
       context.closeOp(op);
+      nextWaitMs = attemptMs;
       if (message.type !== "confirmed" || this.#watches.get(watch.aor) !== watch || !this.#hears(atMs, watch)) return;
       if (message.owned !== undefined) this.#tellOwner(watch, message.owned);
     });
-    watch.confirmation = context.agenda.add(nowMs + context.tuning.attemptMs, (atMs) => {
+    watch.confirmation = context.agenda.add(nowMs + waitMs, (atMs) => {
       context.closeOp(op);
       watch.confirmation = undefined;
       if (this.#watches.get(watch.aor) !== watch) return;
       // Who proposed it cannot be asked, and no majority says who owns: what was told before may be over.
       const isUnknown = chosenBallot(watch.quorum, watch.reports) === undefined;
       if (isUnknown && watch.told !== undefined) this.#tell(watch, { kind: "missed" });
-      this.#consider(atMs, watch);
+      this.#consider(atMs, watch, nextWaitMs);
     });
     context.send(epoch.member, { type: "confirm", op, aor: watch.aor, ballot: epoch });
   }

@@ -469,6 +469,24 @@ describe("news that only some replicas have", () => {
     expect(bench.take("confirm")).to.have.length(1);
   });
 
+  for (const farMs of [100, 500, 1_900])
+    it(`is confirmed by an owner who answers after ${farMs} ms, and is waited for longer each time`, () => {
+      const bench = new Bench().watch();
+      bench.all(ballot(1, 7), 1, 2, 3);
+      bench.all(ballot(2, 8), 3);
+      bench.told();
+      const asked: { readonly op: number; readonly atMs: number }[] = [];
+      while (bench.nowMs < 10_000) {
+        bench.pass(25);
+        for (const { message } of bench.take("confirm")) asked.push({ op: message.op, atMs: bench.nowMs });
+        for (const { op } of asked.filter(({ atMs }) => atMs === bench.nowMs - farMs))
+          bench.context.answer(bench.nowMs, 8, { type: "confirmed", op, owned: ballot(2, 8), forwarded: undefined });
+      }
+      expect(bench.told()).to.deep.equal([owner(ballot(2, 8))]);
+      const askedAt = asked.map(({ atMs }) => atMs);
+      expect(askedAt.slice(0, 4)).to.deep.equal([25, 300, 825, 1850].slice(0, askedAt.length));
+    });
+
   it("makes what was told before unknown when no answer comes and no majority says who owns: changes may be missed", () => {
     const bench = new Bench().watch();
     bench.all(ballot(1, 7), 1, 2, 3);
