@@ -82,15 +82,10 @@ export class WithinSession {
       refuse(403);
       return true;
     }
-    const maxForwards = maxForwardsOf(request);
-    if (maxForwards === undefined) refuse(400);
-    else if (maxForwards === 0) refuse(483);
-    else if (isTooLarge(request)) refuse(413);
-    else {
-      const onward = toNext(request, maxForwards - 1, this.#components.realm);
-      if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
-      this.#pass(incoming, onward, way, refuse);
-    }
+    const onward = this.#onward(request, refuse);
+    if (onward === undefined) return true;
+    if (stripAssertions(onward.headers)) this.#components.counters.add(IDENTITIES_REMOVED);
+    this.#pass(incoming, onward, way, refuse);
     return true;
   }
 
@@ -133,10 +128,8 @@ export class WithinSession {
     const { realm } = this.#components;
     const { request } = incoming;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
-    const maxForwards = maxForwardsOf(request) ?? 0;
-    if (isTooLarge(request)) return refuse(413);
-    if (maxForwards === 0) return refuse(483);
-    const onward = toNext(request, maxForwards - 1, realm);
+    const onward = this.#onward(request, refuse);
+    if (onward === undefined) return;
     stripAssertions(onward.headers);
     const user = tryParseAor(parseNameAddr(request.headers.get("To") ?? "").uri);
     if (user === undefined || domainOf(user) !== realm) return refuse(481);
@@ -159,7 +152,9 @@ export class WithinSession {
     if (flow.transport !== "MESH" || contact === undefined || user === undefined) return false;
     if (!isOfSession(request)) return false;
     const refuse = (status: number) => incoming.respond(createResponse(request, status));
-    const onward = { ...request, uri: contact, headers: request.headers.clone() };
+    const copy = this.#onward(request, refuse);
+    if (copy === undefined) return true;
+    const onward = { ...copy, uri: contact };
     stripAortaHeaders(onward.headers);
     stripAssertions(onward.headers);
     const end = new OtherEnd(onward, incoming.flow, { isTowards: (aor) => aor === user }, this.#components);
@@ -172,6 +167,18 @@ export class WithinSession {
       (changed) => end.listenHere(changed),
     ).then((to) => (to ? this.#passTo(to, followedOn) : refuse(480)));
     return true;
+  }
+
+  /** The copy that goes on: credentials for this server stay here. `undefined` where it cannot, which is answered. @see RFC 3261 §16.3, §16.6 step 3 */
+  #onward(request: SipRequest, refuse: (status: number) => void): SipRequest | undefined {
+    const maxForwards = maxForwardsOf(request);
+    if (maxForwards === undefined) return void refuse(400);
+    if (maxForwards === 0) return void refuse(483);
+    if (isTooLarge(request)) return void refuse(413);
+    const headers = request.headers.clone();
+    headers.set("Max-Forwards", String(maxForwards - 1));
+    stripCredentials(headers, this.#components.realm);
+    return { ...request, headers };
   }
 
   async #until(
@@ -296,12 +303,4 @@ function mayGo(request: SipRequest, way: Way): boolean {
  */
 function isOfSession({ method, headers }: SipRequest): boolean {
   return method === "NOTIFY" || method === "SUBSCRIBE" ? eventTypeIn(headers) === "refer" : SESSION_METHODS.has(method);
-}
-
-/** The copy that goes on: credentials for this server stay here. */
-function toNext(request: SipRequest, maxForwards: number, realm: string): SipRequest {
-  const headers = request.headers.clone();
-  headers.set("Max-Forwards", String(maxForwards));
-  stripCredentials(headers, realm);
-  return { ...request, headers };
 }

@@ -109,6 +109,16 @@ describe("a client that comes to another server within a session", function () {
     });
   }
 
+  it("is reached within the hops that a request may take, each server of the way being one (RFC 3261 §16.6 step 3)", async () => {
+    const { callers: joes } = await session(joe, alice);
+    await gone(alice);
+    const there = await at(2);
+    const within = async (hops: number) =>
+      (await joe.send(joes.request("INFO", { headers: [["Max-Forwards", String(hops)]] }))).status;
+    expect([await within(2), await within(3)]).to.deep.equal([483, 200]);
+    expect(there.received.map(({ request }) => request.headers.get("Max-Forwards"))).to.deep.equal(["0"]);
+  });
+
   it("is another than one that goes on where it is while its user comes to another server", async () => {
     const { callers: joes } = await session(joe, alice);
     const mobile = await world.agent("alice", 2);
