@@ -172,9 +172,10 @@ export class WithinSession {
   /** The copy that goes on: credentials for this server stay here. `undefined` where it cannot, which is answered. @see RFC 3261 §16.3, §16.6 step 3 */
   #onward(request: SipRequest, refuse: (status: number) => void): SipRequest | undefined {
     const maxForwards = maxForwardsOf(request);
-    if (maxForwards === undefined) return void refuse(400);
-    if (maxForwards === 0) return void refuse(483);
-    if (isTooLarge(request)) return void refuse(413);
+    if (maxForwards === undefined || maxForwards === 0 || isTooLarge(request)) {
+      refuse(maxForwards === undefined ? 400 : maxForwards === 0 ? 483 : 413);
+      return undefined;
+    }
     const headers = request.headers.clone();
     headers.set("Max-Forwards", String(maxForwards - 1));
     stripCredentials(headers, this.#components.realm);

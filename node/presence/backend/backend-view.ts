@@ -37,6 +37,10 @@ export class BackendView {
   #withheld:
     | { readonly from: OnCall["call"] | "here"; readonly content: OwnerDocument; readonly showAtMs: number }
     | undefined;
+  /** Taken for the owner last. */
+  #former: ServerId | undefined;
+  /** Whether that server is asked before "nobody" shows: it has said that it restarts or is busy, or the link to it was lost and is back, and it may be taking its users up still. */
+  #isToBeAsked = false;
   /** Until then "nobody" does not show, at least: servers that start together find each other's users one by one, and one that stops may be back. */
   #graceUntilMs: number;
   /** While watchers see nothing at all: when they are told that the user is nowhere yet. */
@@ -56,6 +60,11 @@ export class BackendView {
 
   get state(): ViewState {
     return this.#state;
+  }
+
+  /** The server that was taken for the owner last. */
+  get former(): ServerId | undefined {
+    return this.#former;
   }
 
   /** When to call {@link tick} at the latest. */
@@ -99,6 +108,7 @@ export class BackendView {
       return NONE;
     this.#epoch = epoch;
     this.#state = { kind: "here", epoch };
+    this.#former = undefined;
     this.#settleAtMs = undefined;
     return [...forget(state), { kind: "show-own" }];
   }
@@ -128,6 +138,7 @@ export class BackendView {
     if (result.kind === "failed" && result.retryAfterSeconds !== undefined) {
       const afterMs = Math.min(result.retryAfterSeconds * 1000, this.#times.retryMaxMs);
       this.#graceUntilMs = Math.max(this.#graceUntilMs, at.nowMs + afterMs + this.#times.restoreGraceMs);
+      this.#isToBeAsked = true;
     }
     if (
       result.kind === "not-owner" &&
@@ -140,6 +151,8 @@ export class BackendView {
     }
     // An owner of a lower epoch would only be refused again.
     if (result.kind === "not-owner" && this.#isNewer(result.epoch)) this.#epoch = result.epoch;
+    // The grace was over when it was asked.
+    if (isQuestion(state) && !isBusy(result)) return [...forget(state), ...this.#hold()];
     return this.#tryLater(state, attempt, result.kind === "failed" ? result.retryAfterSeconds : undefined, at);
   }
 
@@ -149,13 +162,14 @@ export class BackendView {
     if (state === undefined) return NONE;
     if (content.kind === "terminated") {
       // RFC 6665 §4.1.3: for now. The owner's process ends, and its next run will have the user again.
-      if (content.reason === "probation") this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
+      if (content.reason === "probation") this.#expectBack(at);
       return this.#tryLater(state, state.kind === "subscribing" ? state.attempt + 1 : 1, content.retryAfterSeconds, at);
     }
     const { document, said } = content;
     if (document === undefined) return NONE;
     const granted = content.expiresSeconds ?? (state.kind === "subscribing" ? state.expiresSeconds : undefined);
     const unchanged = state.kind === "active" ? state.refreshAtMs : Infinity;
+    this.#isToBeAsked = false;
     this.#state = {
       kind: "active",
       owner: state.owner,
@@ -173,13 +187,11 @@ export class BackendView {
   /** The link to a server is back: what it sent meanwhile is lost, and it may have given the dialog up. subscribing | active → moving */
   linkUp(server: ServerId, at: Instant): readonly ViewEffect[] {
     const state = this.#state;
-    if (state.kind === "orphaned" && state.former === server) {
-      this.#state = { ...state, closeAtMs: Math.max(state.closeAtMs, at.nowMs + this.#times.restoreGraceMs) };
-      return NONE;
-    }
-    if ((state.kind !== "subscribing" && state.kind !== "active") || state.owner.server !== server) return NONE;
+    if (this.#former !== server) return NONE;
     // It may be another run of it, which has all its users to take up again.
-    this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
+    this.#expectBack(at);
+    if (state.kind === "orphaned") this.#state = { ...state, closeAtMs: Math.max(state.closeAtMs, this.#graceUntilMs) };
+    if (state.kind !== "subscribing" && state.kind !== "active") return NONE;
     this.#state = { kind: "moving", to: state.owner, atMs: this.#jittered(at), attempt: 0, lookups: 0 };
     return forget(state);
   }
@@ -230,15 +242,29 @@ export class BackendView {
         };
         return [{ kind: "locate", known: this.#epoch }];
       case "orphaned":
-        if (at.isExpected !== true) return this.#hold();
-        this.#state = { ...state, closeAtMs: at.nowMs + this.#times.orphanGraceMs };
-        return NONE;
+        if (at.isExpected === true) {
+          this.#state = { ...state, closeAtMs: at.nowMs + this.#times.orphanGraceMs };
+          return NONE;
+        }
+        return this.#stillOrphaned(state, at);
       case "locating":
       case "held":
       case "here":
       case "closed":
         return NONE;
     }
+  }
+
+  /** orphaned → orphaned | subscribing | held */
+  #stillOrphaned(state: ViewState & { readonly kind: "orphaned" }, at: Instant): readonly ViewEffect[] {
+    const { restartUntilMs = at.nowMs } = at;
+    if (restartUntilMs > at.nowMs) {
+      this.#isToBeAsked = true;
+      this.#state = { ...state, closeAtMs: restartUntilMs };
+      return NONE;
+    }
+    if (!this.#isToBeAsked || this.#former === undefined || this.#epoch === undefined) return this.#hold();
+    return this.#subscribe({ server: this.#former, epoch: this.#epoch }, 0, at, true);
   }
 
   /** locating | held → subscribing; subscribing | active | orphaned → moving, when it is news. */
@@ -254,7 +280,7 @@ export class BackendView {
         return this.#subscribe(owner, 0, at);
       case "moving":
         this.#state = { ...state, to: owner, atMs: Math.min(state.atMs, this.#jittered(at)) };
-        this.#epoch = owner.epoch;
+        this.#take(owner);
         return NONE;
       case "here":
         // Told by lostHere, in the turn in which it happens.
@@ -264,7 +290,7 @@ export class BackendView {
       case "orphaned":
         if (state.kind !== "orphaned" && !this.#isNewer(owner.epoch)) return NONE;
         this.#state = { kind: "moving", to: owner, atMs: this.#jittered(at), attempt: 0, lookups: 0 };
-        this.#epoch = owner.epoch;
+        this.#take(owner);
         return forget(state);
     }
   }
@@ -285,12 +311,7 @@ export class BackendView {
       case "active":
       case "moving":
         if (!this.#hasDocument) return [...forget(state), ...this.#hold()];
-        this.#state = {
-          kind: "orphaned",
-          closeAtMs: Math.max(at.nowMs + this.#times.orphanGraceMs, this.#graceUntilMs, at.restartUntilMs ?? 0),
-          former: ownerIn(state),
-        };
-        return forget(state);
+        return this.#orphan(state, at);
       case "held":
       case "orphaned":
       case "here":
@@ -322,27 +343,51 @@ export class BackendView {
 
   #hold(): readonly ViewEffect[] {
     this.#state = { kind: "held" };
+    this.#isToBeAsked = false;
     this.#hasDocument = false;
     this.#settleAtMs = undefined;
     this.#withheld = undefined;
     return [{ kind: "show-closed" }];
   }
 
-  #subscribe(owner: Owner, attempt: number, at: Instant): readonly ViewEffect[] {
+  #orphan(state: ViewState, at: Instant): readonly ViewEffect[] {
+    if (at.restartUntilMs !== undefined && at.restartUntilMs > at.nowMs) this.#isToBeAsked = true;
+    this.#state = {
+      kind: "orphaned",
+      closeAtMs: Math.max(at.nowMs + this.#times.orphanGraceMs, this.#graceUntilMs, at.restartUntilMs ?? 0),
+    };
+    return forget(state);
+  }
+
+  #expectBack(at: Instant): void {
+    this.#graceUntilMs = at.nowMs + this.#times.restoreGraceMs;
+    this.#isToBeAsked = true;
+  }
+
+  #take({ server, epoch }: Owner): void {
+    this.#former = server;
+    this.#epoch = epoch;
+  }
+
+  /** @param isQuestion whether it still has the user, whom the directory knows to be nowhere */
+  #subscribe(owner: Owner, attempt: number, at: Instant, isQuestion = false): readonly ViewEffect[] {
     this.#calls += 1;
-    this.#epoch = owner.epoch;
+    this.#take(owner);
     this.#state = {
       kind: "subscribing",
       owner,
       call: this.#calls,
       attempt,
       giveUpAtMs: at.nowMs + this.#times.firstDocumentMs,
+      ...(isQuestion && { isQuestion }),
     };
-    return [{ kind: "subscribe", call: this.#calls, owner }];
+    return [{ kind: "subscribe", call: this.#calls, owner, ...(isQuestion && { isQuestion }) }];
   }
 
   /** Where the user is is asked again then: meanwhile the watch may tell. */
   #tryLater(state: OnCall, attempt: number, retryAfterSeconds: number | undefined, at: Instant): readonly ViewEffect[] {
+    // The watch tells when there is an owner.
+    if (isQuestion(state)) return this.#orphan(state, at);
     const delayMs = Math.max(
       this.#backoffMs(attempt, at),
       Math.min((retryAfterSeconds ?? 0) * 1000, this.#times.retryMaxMs),
@@ -374,10 +419,13 @@ export class BackendView {
   }
 }
 
-/** The server that is, or was last, taken for the owner. */
-function ownerIn(state: ViewState): ServerId | undefined {
-  if (state.kind === "subscribing" || state.kind === "active") return state.owner.server;
-  return state.kind === "moving" ? state.to?.server : undefined;
+/** Whether it may have the user again, if it is given time. */
+function isBusy(result: SubscribeResult): boolean {
+  return result.kind === "failed" && (result.retryAfterSeconds !== undefined || result.isSettling === true);
+}
+
+function isQuestion(state: OnCall): boolean {
+  return state.kind === "subscribing" && state.isQuestion === true;
 }
 
 function dueAtMs(state: ViewState): number {

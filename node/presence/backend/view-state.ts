@@ -25,6 +25,8 @@ export type ViewState =
       readonly giveUpAtMs: number;
       /** As the owner granted, once it has. */
       readonly expiresSeconds?: number;
+      /** The directory knows of no owner: this is whom it knew before. */
+      readonly isQuestion?: true;
     }
   | { readonly kind: "active"; readonly owner: Owner; readonly call: number; readonly refreshAtMs: number }
   /** Between owners, or between two tries: at `atMs` subscribe to `to`, or ask where the user is when that is not known; `lookups` have not told so far. */
@@ -36,15 +38,15 @@ export type ViewState =
       readonly lookups: number;
     }
   /** Nobody owns the user any more; watchers still see the last document. */
-  | { readonly kind: "orphaned"; readonly closeAtMs: number; readonly former: ServerId | undefined }
+  | { readonly kind: "orphaned"; readonly closeAtMs: number }
   /** This server is the owner. */
   | { readonly kind: "here"; readonly epoch: Epoch }
   /** The last watcher has left. */
   | { readonly kind: "closed" };
 
 export type ViewEffect =
-  /** New dialog with the owner. */
-  | { readonly kind: "subscribe"; readonly call: number; readonly owner: Owner }
+  /** New dialog with the owner. `isQuestion`: with the owner of before, needless where that server has just said that it has users to take up again. */
+  | { readonly kind: "subscribe"; readonly call: number; readonly owner: Owner; readonly isQuestion?: true }
   /** SUBSCRIBE within it. */
   | { readonly kind: "refresh"; readonly call: number }
   /** SUBSCRIBE with Expires 0 within it; whatever comes back does not matter. */
@@ -65,7 +67,8 @@ export type SubscribeResult =
   | { readonly kind: "accepted"; readonly expiresSeconds: number }
   /** It does not own the user; `owner` is whom it handed the user to. */
   | { readonly kind: "not-owner"; readonly epoch: Epoch; readonly owner?: ServerId }
-  | { readonly kind: "failed"; readonly retryAfterSeconds?: number };
+  /** `isSettling`: it finds out at this moment whether it owns the user. */
+  | { readonly kind: "failed"; readonly retryAfterSeconds?: number; readonly isSettling?: true };
 
 /** An owner's document. */
 export interface OwnerDocument {
@@ -85,7 +88,7 @@ export interface Instant {
   readonly random: number;
   /** This server is about to take the user up again: "nobody" will not last. */
   readonly isExpected?: boolean;
-  /** Until then the server that was asked last may be restarting, as it has said of other users. */
+  /** Until then the server that had the user last may be restarting, as it has said of other users. */
   readonly restartUntilMs?: number;
 }
 

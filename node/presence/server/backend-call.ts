@@ -5,6 +5,7 @@ import { createRequest, tagOf } from "../../sip/message/build.ts";
 import { parseNameAddr } from "../../sip/message/name-addr.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
+import { AORTA_LOCAL } from "../../sip/stack.ts";
 import { randomCallId, randomTag } from "../../sip/message/tags.ts";
 import type { NotifyContent, Owner, SubscribeResult } from "../backend/view-state.ts";
 import { readExpires } from "../expiry.ts";
@@ -126,7 +127,8 @@ export class BackendCall {
       return { kind: "not-owner", ...elsewhere };
     }
     const retryAfterSeconds = Number.parseInt(headers.get("Retry-After") ?? "", 10);
-    return Number.isNaN(retryAfterSeconds) ? { kind: "failed" } : { kind: "failed", retryAfterSeconds };
+    if (!Number.isNaN(retryAfterSeconds)) return { kind: "failed", retryAfterSeconds };
+    return { kind: "failed", ...(status === 503 && !headers.has(AORTA_LOCAL) && { isSettling: true }) };
   }
 
   #confirm(remoteTag: string, headers: SipHeaders): void {

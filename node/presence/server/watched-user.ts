@@ -4,7 +4,7 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Location, OwnerChange, OwnerWatch } from "../../federation/locator.ts";
 import { PRESENCE_EVENT } from "../answer.ts";
 import { BackendView } from "../backend/backend-view.ts";
-import type { Instant, NotifyContent, Owner, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
+import type { Instant, NotifyContent, SubscribeResult, ViewEffect, ViewState } from "../backend/view-state.ts";
 import { compose } from "../pidf/compose.ts";
 import { PIDF_CONTENT_TYPE, serializePidf } from "../pidf/pidf-document.ts";
 import type { CallOwner } from "./backend-call.ts";
@@ -16,6 +16,9 @@ import type { ComposedDocument } from "./served-user.ts";
 import type { ShownDocument } from "./shown-document.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Watcher } from "./watcher.ts";
+
+/** Of a server that has said so of another user. */
+const BUSY: SubscribeResult = { kind: "failed", retryAfterSeconds: 0 };
 
 /** What a watched user needs of what is around it. */
 export interface WatchedUserHost {
@@ -147,15 +150,20 @@ export class WatchedUser implements Subject, CallOwner {
   }
 
   subscribeAnswered(call: number, result: SubscribeResult): void {
+    if (result.kind === "failed" && result.retryAfterSeconds !== undefined) this.#noteRestart();
     this.#perform(this.#view.subscribeAnswered(call, result, this.#instant()));
   }
 
   notified(call: number, content: NotifyContent): void {
-    const { restarts, clock, times } = this.#context;
-    // There may be no time to say so of each.
-    if (content.kind === "terminated" && content.reason === "probation" && this.#call !== undefined)
-      restarts.set(this.#call.owner.server, clock.monotonicMs() + times.backend.restoreGraceMs);
+    if (content.kind === "terminated" && content.reason === "probation") this.#noteRestart();
     this.#perform(this.#view.notified(call, content, this.#instant()));
+  }
+
+  /** What the owner has said of this user holds for all of its users: there may be no time to say so of each, nor to ask. */
+  #noteRestart(): void {
+    const { restarts, clock, times } = this.#context;
+    if (this.#call !== undefined)
+      restarts.set(this.#call.owner.server, clock.monotonicMs() + times.backend.restoreGraceMs);
   }
 
   linkUp(server: ServerId): void {
@@ -200,7 +208,7 @@ export class WatchedUser implements Subject, CallOwner {
   #carryOut(effect: ViewEffect): void {
     switch (effect.kind) {
       case "subscribe":
-        return this.#startCall(effect.call, effect.owner);
+        return this.#startCall(effect);
       case "refresh":
         void this.#call?.subscribe();
         return;
@@ -240,13 +248,19 @@ export class WatchedUser implements Subject, CallOwner {
     this.#located(location, known);
   }
 
-  #startCall(number: number, owner: Owner): void {
+  #startCall({ call: number, owner, isQuestion }: ViewEffect & { readonly kind: "subscribe" }): void {
     const call = new BackendCall(this.#context, { view: this, call: number, owner });
     this.#call = call;
     this.#host.callStarted(call);
     this.#context.backendSubscribes.ask(this.aor, {
       isWanted: () => this.#call === call,
-      begin: () => call.subscribe(),
+      begin: async () => {
+        const { restartUntilMs = 0, nowMs } = this.#instant();
+        // While this waited for its turn, another was answered.
+        if (isQuestion && restartUntilMs > nowMs)
+          this.#perform(this.#view.subscribeAnswered(number, BUSY, this.#instant()));
+        else await call.subscribe();
+      },
     });
   }
 
@@ -266,7 +280,8 @@ export class WatchedUser implements Subject, CallOwner {
   }
 
   #instant(): Instant {
-    const restartUntilMs = this.#call && this.#context.restarts.get(this.#call.owner.server);
+    const { former } = this.#view;
+    const restartUntilMs = former && this.#context.restarts.get(former);
     const nowMs = this.#context.clock.monotonicMs();
     return { nowMs, random: this.#context.random(), ...(restartUntilMs !== undefined && { restartUntilMs }) };
   }

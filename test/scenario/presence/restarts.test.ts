@@ -220,6 +220,25 @@ describe("a watcher of a user whose server is stopped in order and started again
     expect(joe.news()).to.deep.equal([{ ...onTwo, note: "still on two" }]);
   });
 
+  it("sees no closed for as long as its users are taken up again, however long that is", async () => {
+    const domain = new SimulatedDomain({ latencyMs: 15_000 });
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const [joe, zoe] = [domain.phone("joe", two), domain.phone("zoe", one)];
+    const others = Array.from({ length: 3 * limits.registrar.reclaims }, (_, i) => domain.device(`other${i}`, one));
+    await domain.time.until(Promise.all([zoe.publish("on one"), ...others.map((other) => other.register())]));
+    await domain.time.until(joe.subscribe(zoe.aor));
+    await domain.time.advance(60_000);
+    joe.news();
+    await domain.stop(one);
+    await domain.time.advance(4000);
+    const again = domain.restart(one);
+    await domain.time.advance(50_000);
+    expect(again.locator.owned(zoe.aor), "not yet").to.equal(undefined);
+    await domain.time.advance(60_000);
+    expect(again.locator.owned(zoe.aor)).to.not.equal(undefined);
+    for (const each of joe.news()) expect(each).to.deep.equal({ state: "active", basic: "open", note: "on one" });
+  });
+
   it("is told the truth in the end when it is not started again", async () => {
     const { domain, two, joe } = await joeWatchesAlice();
     await domain.stop(two);

@@ -42,6 +42,16 @@ function saying(counter: number): OwnerDocument {
   return { document: bytes, said: epoch(counter) };
 }
 
+/** The server that had the user is asked once more, and does not have them: now nobody does. */
+function answersNo(view: BackendView, atMs: number): void {
+  const [question, ...more] = view.tick(at(atMs));
+  expect(more).to.deep.equal([]);
+  expect(question).to.deep.include({ kind: "subscribe", isQuestion: true });
+  const { call } = question as ViewEffect & { kind: "subscribe" };
+  const answer = { kind: "not-owner", epoch: epoch(0) } as const;
+  expect(kinds(view.subscribeAnswered(call, answer, at(atMs + 1)))).to.deep.equal(["forget", "show-closed"]);
+}
+
 const kinds = (effects: readonly ViewEffect[]) => effects.map(({ kind }) => kind);
 
 describe("a back-end view", () => {
@@ -109,7 +119,7 @@ describe("a back-end view", () => {
   it("keeps the last document through the grace when nobody owns the user any more, then shows closed and is held", () => {
     const view = active();
     expect(kinds(view.ownerChanged({ kind: "nobody" }, at(1000)))).to.deep.equal(["forget"]);
-    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 3000, former: TWO });
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 3000 });
     expect(kinds(view.tick(at(2999)))).to.deep.equal([]);
     expect(kinds(view.tick(at(3000)))).to.deep.equal(["show-closed"]);
     expect(view.state).to.deep.equal({ kind: "held" });
@@ -128,7 +138,7 @@ describe("a back-end view", () => {
     const view = active();
     view.notified(1, { kind: "terminated", reason: "probation" }, at(1000));
     view.ownerChanged({ kind: "nobody" }, at(1010));
-    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 21_000, former: undefined });
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 21_000 });
     view.ownerChanged(owner(TWO, 2), at(15_000));
     expect(kinds(view.tick(at(15_025)))).to.deep.equal(["subscribe"]);
   });
@@ -138,7 +148,7 @@ describe("a back-end view", () => {
     view.ownedHere(epoch(1));
     view.lostHere(at(1));
     expect(kinds(view.ownerChanged({ kind: "nobody" }, at(2)))).to.deep.equal([]);
-    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 20_000, former: undefined });
+    expect(view.state).to.deep.equal({ kind: "orphaned", closeAtMs: 20_000 });
   });
 
   it("ignores owners of older epochs, wherever the word comes from", () => {
@@ -259,7 +269,7 @@ describe("a back-end view", () => {
     view.linkUp(TWO, at(100));
     view.ownerChanged({ kind: "nobody" }, at(200));
     expect(view.tick(at(20_099))).to.deep.equal([]);
-    expect(kinds(view.tick(at(20_100)))).to.deep.equal(["show-closed"]);
+    answersNo(view, 20_100);
   });
 
   it("gives the owner the time that it asked for when it said of another user that it restarts, and more when it is there again", () => {
@@ -270,7 +280,57 @@ describe("a back-end view", () => {
     expect(view.nextWakeMs()).to.equal(18_000);
     expect(view.linkUp(TWO, at(17_999))).to.deep.equal([]);
     expect(view.tick(at(37_998))).to.deep.equal([]);
-    expect(kinds(view.tick(at(37_999)))).to.deep.equal(["show-closed"]);
+    answersNo(view, 37_999);
+  });
+
+  it("gives the owner more time when it is there again, having said that it ends for now, and as long as it says that it is busy", () => {
+    const view = active();
+    view.notified(1, { kind: "terminated", reason: "probation" }, at(0));
+    view.ownerChanged({ kind: "nobody" }, at(10));
+    expect(view.linkUp(TWO, at(9000))).to.deep.equal([]);
+    expect(view.tick(at(28_999))).to.deep.equal([]);
+    let [nowMs, call] = [29_000, 1];
+    for (const isSaidOf of ["this user", "another", "this user"]) {
+      call += 1;
+      expect(kinds(view.tick(at(nowMs))), isSaidOf).to.deep.equal(["subscribe"]);
+      const busy = { kind: "failed", retryAfterSeconds: isSaidOf === "another" ? 0 : 10 } as const;
+      expect(kinds(view.subscribeAnswered(call, busy, at(nowMs)))).to.deep.equal(["forget"]);
+      nowMs += 20_000 + 1000 * busy.retryAfterSeconds;
+      expect(view.tick(at(nowMs - 1))).to.deep.equal([]);
+    }
+    expect(view.tick({ ...at(nowMs), restartUntilMs: nowMs + 5000 }), "just said of another").to.deep.equal([]);
+    answersNo(view, nowMs + 5000);
+  });
+
+  it("is not kept waiting for a server that does not answer what it is asked", () => {
+    const view = active();
+    view.linkUp(TWO, at(0));
+    view.ownerChanged({ kind: "nobody" }, at(10));
+    view.tick(at(20_000));
+    expect(kinds(view.subscribeAnswered(2, { kind: "failed" }, at(20_001)))).to.deep.equal(["forget", "show-closed"]);
+    const settling = active();
+    settling.linkUp(TWO, at(0));
+    settling.ownerChanged({ kind: "nobody" }, at(10));
+    settling.tick(at(20_000));
+    expect(kinds(settling.subscribeAnswered(2, { kind: "failed", isSettling: true }, at(20_001)))).to.deep.equal([
+      "forget",
+    ]);
+    expect(settling.tick(at(22_000))).to.deep.equal([]);
+    answersNo(settling, 22_001);
+  });
+
+  it("is active again where the server that it asks has the user, whatever the directory has said", () => {
+    const view = active();
+    view.linkUp(TWO, at(0));
+    view.ownerChanged({ kind: "nobody" }, at(10));
+    view.tick(at(20_000));
+    view.subscribeAnswered(2, { kind: "accepted", expiresSeconds: 600 }, at(20_001));
+    expect(view.notified(2, state, at(20_002))).to.deep.equal([{ kind: "show", document }]);
+    expect(view.state).to.deep.include({ kind: "active", call: 2 });
+    view.ownerChanged({ kind: "nobody" }, at(90_000));
+    expect(kinds(view.tick(at(92_000))), "it has its users back: who is nowhere now has left").to.deep.equal([
+      "show-closed",
+    ]);
   });
 
   it("gives an owner that says when to come again that time too", () => {
@@ -281,7 +341,7 @@ describe("a back-end view", () => {
     expect(view.nextWakeMs()).to.equal(10_030);
     view.ownerChanged({ kind: "nobody" }, at(5000));
     expect(view.tick(at(30_029))).to.deep.equal([]);
-    expect(kinds(view.tick(at(30_030)))).to.deep.equal(["show-closed"]);
+    answersNo(view, 30_030);
   });
 
   it("waits for as long as this server is about to take the user up again", () => {
@@ -443,7 +503,8 @@ describe("a back-end view", () => {
             }
           }
           expect(view.state.kind === "subscribing" || view.state.kind === "active").to.equal(isOpen);
-          if (view.state.kind !== "orphaned") orphanedSinceMs = Infinity;
+          const isAsking = view.state.kind === "subscribing" && view.state.isQuestion === true;
+          if (view.state.kind !== "orphaned" && !isAsking) orphanedSinceMs = Infinity;
           else orphanedSinceMs = Math.min(orphanedSinceMs, nowMs);
         };
         for (const { kind, server, step, ms } of events) {
