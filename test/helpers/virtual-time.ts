@@ -54,7 +54,12 @@ export class VirtualTime implements Clock, Timers {
       }
       await settle();
     }
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
+  }
+
+  /** What is done at this moment takes so long, and keeps all else from being done. */
+  spend(ms: number): void {
+    this.#nowMs += ms;
   }
 
   /** Moves time on until a promise has settled. @throws when it has not after `limitMs` of virtual time */

@@ -96,8 +96,8 @@ export function createPresenceServer(
       if (state.kind !== "running") return;
       for (const stop of state.stopListening) stop();
       state = { kind: "stopped" };
-      await registry.letGo(forGood);
       const { drainMs } = context.times;
+      await registry.letGo(forGood, components.clock.monotonicMs() + drainMs);
       await Promise.race([
         registry.leave(forGood, components.clock.monotonicMs() + drainMs),
         new Promise<void>((resolve) => components.timers.after(drainMs, resolve)),

@@ -97,9 +97,8 @@ export class Presentity implements ServedUserListener, WatchedUserHost, WatcherI
     this.settle();
   }
 
-  /** This server goes away: other servers are told, and owners that we watch no more. */
+  /** This server goes away: owners are told that we watch no more. */
   drain(): void {
-    this.served.endPeers();
     this.#watched?.close();
     this.#watchers?.close();
     this.settle();

@@ -1,7 +1,9 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
 import { Tally } from "../../runtime/tally.ts";
 import { sameUriAs } from "../../sip/message/uri.ts";
+import { PRESENCE_EVENT } from "../answer.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
 import type { ListHost } from "./list-subject.ts";
@@ -10,8 +12,11 @@ import { RegistrationInfo } from "./registration-info.ts";
 import { Presentity } from "./presentity.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Some 15 µs each. Other servers give up a link on which they hear nothing for 1.5 s, and with it what is still to be said on it. */
-const LET_GO_A_TURN = 2000;
+/** Let go of in one turn of the event loop: so many, or as many as there is time for. Other servers give up a link on which they hear nothing for 1.5 s, and with it what is still to be said on it; and what they answer makes room. */
+const A_TURN = { atMost: 2000, ms: 25 };
+
+/** What one NOTIFY with `probation` says to a server holds for all users there; that one may be lost, or come after the dialog it is in. */
+const WORDS_TO_A_SERVER = 32;
 
 /** Finds presentities by user, and dialogs by our tag, which no two dialogs share. */
 export class Registry implements PresentityHost, ListHost {
@@ -135,22 +140,36 @@ export class Registry implements PresentityHost, ListHost {
   /**
    * Leaves clients' subscriptions on disk for the next run: the server may be back in a moment, and then nobody's clients have noticed anything. A
    * server that leaves for good ends them.
+   * @param untilMs they are written as they are until then; the rest is on disk as it was set aside
    */
-  letGo(forGood: boolean): Promise<void> {
+  letGo(forGood: boolean, untilMs: number): Promise<void> {
     return this.#inTurns(this.#subscriptions.values(), (subscription) => {
       if (subscription.subscriber.kind === "peer") return;
       if (forGood) return subscription.terminate("deactivated");
-      subscription.suspend();
+      subscription.suspend({ exactly: this.#context.clock.monotonicMs() < untilMs });
       this.#subscriptions.delete(subscription.localTag);
     });
   }
 
-  /** Ends other servers' subscriptions, and ours at theirs, as many as there is time for; resolves when all have heard of it. */
+  /**
+   * Tells the servers that watch users here that this one goes, and ends its own subscriptions at theirs, as many as there is time for; resolves when they have heard of it. One that leaves for good ends
+   * all of theirs, too. Another says of a few that it will be back, and forgets the rest without a word.
+   */
   async leave(forGood: boolean, untilMs: number): Promise<void> {
-    const reason = forGood ? "deactivated" : "probation";
-    const end = (subscription: Subscription) =>
-      subscription.subscriber.kind === "peer" && subscription.terminate(reason);
-    await this.#inTurns(this.#subscriptions.values(), end, untilMs);
+    const told = new Tally<ServerId>();
+    await this.#inTurns(
+      this.#subscriptions.values(),
+      (subscription) => {
+        const { subscriber, subject } = subscription;
+        if (subscriber.kind !== "peer") return;
+        if (forGood) return subscription.terminate("deactivated");
+        if (subject.event === PRESENCE_EVENT && told.of(subscriber.server) >= WORDS_TO_A_SERVER)
+          return subscription.abandon();
+        told.add(subscriber.server, 1);
+        subscription.terminate("probation");
+      },
+      untilMs,
+    );
     await this.#inTurns(this.presentities.values(), (presentity) => presentity.drain(), untilMs);
     if (this.#subscriptions.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -160,12 +179,15 @@ export class Registry implements PresentityHost, ListHost {
 
   async #inTurns<Item>(items: Iterable<Item>, act: (item: Item) => void, untilMs = Infinity): Promise<void> {
     const { clock, timers } = this.#context;
-    let left = LET_GO_A_TURN;
+    let left = A_TURN.atMost;
+    let turnUntilMs = clock.monotonicMs() + A_TURN.ms;
     for (const item of items) {
-      if (left === 0) {
+      if (left === 0 || clock.monotonicMs() >= turnUntilMs) {
         await new Promise<void>((resolve) => timers.after(0, resolve));
-        if (clock.monotonicMs() >= untilMs) return;
-        left = LET_GO_A_TURN;
+        const nowMs = clock.monotonicMs();
+        if (nowMs >= untilMs) return;
+        left = A_TURN.atMost;
+        turnUntilMs = nowMs + A_TURN.ms;
       }
       left -= 1;
       act(item);

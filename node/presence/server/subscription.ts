@@ -199,10 +199,10 @@ export class Subscription implements Task, Watcher {
     this.#schedule();
   }
 
-  /** Leaves it on disk as it is for the next run of this process, and does nothing more here. */
-  suspend(): void {
+  /** Leaves it on disk for the next run of this process, and does nothing more here. @param exactly so that no CSeqs are skipped: this has to be written */
+  suspend({ exactly }: { readonly exactly: boolean }): void {
     if (this.#isOver) return;
-    this.#keep({ exactly: true });
+    if (exactly) this.#keep({ exactly });
     this.#isOver = true;
     this.#schedule();
   }

@@ -167,6 +167,30 @@ describe("a server that stops", () => {
     expect(left).to.deep.equal(told);
   });
 
+  it("leaves the dialogs of so many that the disk is slow as they were written before", async () => {
+    const world = new PresenceWorld();
+    const one = world.server("one");
+    const alice = world.phone("alice", one);
+    const watchers = Array.from({ length: 3000 }, (_, index) => world.phone(`watcher${index}`, one));
+    await world.time.until(alice.publish("hello"));
+    await world.time.until(Promise.all(watchers.map((watcher) => watcher.subscribe(alice.aor))));
+    await world.time.advance(50);
+    const { subscriptions } = one.storage;
+    const { put } = subscriptions;
+    let written = 0;
+    subscriptions.put = (subscription) => {
+      written += 1;
+      world.time.spend(1);
+      put(subscription);
+    };
+    await world.time.until(one.presence.stop());
+    expect(written).to.be.within(1, watchers.length - 1);
+    expect(subscriptions.list()).to.have.length(watchers.length);
+    const told = new Map(watchers.map(({ aor, client }) => [aor, lastCseqOf(client.received)]));
+    for (const { subscriber, localCseq } of subscriptions.list())
+      expect(localCseq).to.be.at.least(told.get(subscriber) as number);
+  });
+
   it("for good tells its clients to come again elsewhere, and leaves nothing on disk", async () => {
     const world = new PresenceWorld();
     const one = world.server("one");

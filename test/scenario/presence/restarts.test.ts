@@ -220,6 +220,25 @@ describe("a watcher of a user whose server is stopped in order and started again
     expect(joe.news()).to.deep.equal([{ ...onTwo, note: "still on two" }]);
   });
 
+  it("sees no closed though that server says so of few of its users, and to other servers no more than that", async () => {
+    const domain = new SimulatedDomain();
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const users = Array.from({ length: 100 }, (_, i) => domain.phone(`user${i}`, two));
+    await domain.time.until(Promise.all(users.map((user) => user.publish("on two"))));
+    const joe = domain.phone("joe", one);
+    await domain.time.until(Promise.all(users.map(({ aor }) => joe.subscribe(aor))));
+    await domain.time.advance(20);
+    joe.news();
+    const told = two.counters.get("presence.notify_sent");
+    await domain.stop(two);
+    expect(two.counters.get("presence.notify_sent") - told).to.be.within(1, 32);
+    await domain.time.advance(15_000);
+    domain.restart(two);
+    await domain.time.advance(5000);
+    expect(joe.news()).to.deep.equal([]);
+    expect(one.presence.status().views).to.deep.equal({ active: users.length });
+  });
+
   it("sees no closed for as long as its users are taken up again, however long that is", async () => {
     const domain = new SimulatedDomain({ latencyMs: 15_000 });
     const [one, two] = [domain.server("one"), domain.server("two")];
