@@ -1,6 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Epoch } from "../../dht-schema/ballot.ts";
 import { sameBallot } from "../../dht-schema/ballot.ts";
+import type { Batch } from "../../dht-schema/directory-messages.ts";
 import { decodeBatch, encodeBatch } from "../../dht-schema/directory-messages.ts";
 import type { Roster, ServerId } from "../../dht-schema/roster.ts";
 import type {
@@ -28,6 +29,7 @@ import type { Report } from "./core/steward.ts";
 import type { ReplicaInspection } from "./inspection.ts";
 import { inspectionOf } from "./inspection.ts";
 import { MemberFaults } from "./member-faults.ts";
+import { Outgoing } from "./outgoing.ts";
 import { RecentOwners } from "./recent-owners.ts";
 import { Records } from "./records.ts";
 import { ServerNumbers } from "./server-numbers.ts";
@@ -71,6 +73,7 @@ export class Directory implements Locator {
   readonly #ceiling: CeilingKeeper;
   readonly #wonListeners = new Set<(won: OwnershipWon) => void>();
   readonly #servers: ServerNumbers;
+  readonly #outgoing = new Outgoing((to, batch) => this.#send(to, batch));
   #nextId = 1;
   #isFlushDue = false;
   #hasSentInTurn = false;
@@ -158,6 +161,7 @@ export class Directory implements Locator {
     if (this.#stopped) return;
     for (const { aor } of this.#core.owners(this.#nowMs())) this.#core.release(this.#nowMs(), aor);
     this.#flush();
+    this.#outgoing.finish();
     this.#stopped = true;
     this.#stopListening?.();
     clearTimeout(this.#timer);
@@ -393,12 +397,14 @@ export class Directory implements Locator {
     const { batches, events } = this.#core.takeOutput();
     for (const event of events) this.#handle(event);
     if (batches.length > 0) this.#noteSent();
-    for (const { to, batch } of batches) {
-      const server = this.#servers.idOf(to);
-      // Without a link the message is lost, and the protocol's own patience sends it again.
-      if (server !== undefined) this.#components.mesh.send(server, "directory", encodeBatch(batch));
-    }
+    this.#outgoing.push(batches);
     this.#arm();
+  }
+
+  #send(to: number, batch: Batch): void {
+    const server = this.#servers.idOf(to);
+    // Without a link the message is lost, and the protocol's own patience sends it again.
+    if (server !== undefined) this.#components.mesh.send(server, "directory", encodeBatch(batch));
   }
 
   #arm(): void {

@@ -85,9 +85,7 @@ export function createPresenceServer(
           contacts.onRegistration((aor, registration, change) =>
             registry.registrationChanged(aor, registration, change),
           ),
-          links.onUp((server) => {
-            for (const presentity of registry.presentities.values()) presentity.linkUp(server);
-          }),
+          links.onUp((server) => registry.linkUp(server)),
         ],
       };
       for (const restored of context.journal.restore(allTimes.subscription.maxSeconds)) subscribe.restore(restored);

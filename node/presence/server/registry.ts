@@ -133,6 +133,14 @@ export class Registry implements PresentityHost, ListHost {
     this.#calls.delete(call.localTag);
   }
 
+  /** The link to a server is there again. */
+  linkUp(server: ServerId): void {
+    const known = [...this.presentities.values()];
+    void this.#inTurns(known, (presentity) => {
+      if (this.presentities.get(presentity.aor) === presentity) presentity.linkUp(server);
+    });
+  }
+
   emptied(presentity: Presentity): void {
     if (this.presentities.get(presentity.aor) === presentity) this.presentities.delete(presentity.aor);
   }
