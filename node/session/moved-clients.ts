@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { domainOf } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Locator } from "../federation/locator.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
@@ -11,6 +12,8 @@ export interface MovedClientsComponents {
   readonly contacts: Pick<RegisteredContacts, "isResting" | "onRegistration">;
   readonly search: Pick<ContactSearch, "isAt">;
   readonly waits: AwayWaits;
+  /** Nobody of another is at any server. */
+  readonly domain: string;
 }
 
 /** A client of this server, by its user and the Contact that sessions know it by. */
@@ -47,8 +50,9 @@ export class MovedClients {
 
   /** Whether it could be at another server: its user is not known to be here. */
   mayBeElsewhere({ user }: SessionClient): boolean {
-    const { locator, contacts } = this.#components;
-    return user !== undefined && locator.owned(user) === undefined && !contacts.isResting(user);
+    const { locator, contacts, domain } = this.#components;
+    if (user === undefined || domainOf(user) !== domain) return false;
+    return locator.owned(user) === undefined && !contacts.isResting(user);
   }
 
   /** The server to which it has gone. @param from where it was reached here */

@@ -88,14 +88,15 @@ export class SessionRoutes {
     const headers = request.headers.clone();
     const isSubscription = request.method === "SUBSCRIBE";
     const ends = endsOf(headers, "From");
+    const contact = contactOf(headers);
     const [caller, who] = [
-      ends + this.#registeredFor(headers, from),
+      ends + this.#registeredFor(headers, contact, from),
       called === undefined ? ends : ends + hashOf(called),
     ];
     const scopeOf = (only: "NOTIFY" | "SUBSCRIBE", told: string) =>
       isSubscription ? subscriptionOf(headers, "From", only, told) : sessionOf(headers, "From", told);
     // What goes back comes to the first of these, what goes forth to the device as it registered.
-    const backward = withListener(from, contactOf(headers), headers.all("Record-Route"));
+    const backward = withListener(from, contact, headers.all("Record-Route"));
     const forward = withListener(to, request.uri, headers.all("Route"));
     headers.prepend("Record-Route", this.#nameTowards(backward, scopeOf("NOTIFY", caller), caller));
     headers.prepend("Record-Route", this.#nameTowards(forward, scopeOf("SUBSCRIBE", who), who));
@@ -146,9 +147,10 @@ export class SessionRoutes {
   }
 
   /** What a name towards the caller says of where they are registered: if that is by another flow than this, which is newer. */
-  #registeredFor(headers: SipHeaders, from: Flow): string {
-    const [aor, contact] = [tryParseAor(parseNameAddr(headers.get("From") ?? "").uri), contactOf(headers)];
-    if (from.transport === "MESH" || aor === undefined || contact === undefined) return REGISTERED;
+  #registeredFor(headers: SipHeaders, contact: string | undefined, from: Flow): string {
+    if (from.transport === "MESH" || contact === undefined) return REGISTERED;
+    const aor = tryParseAor(parseNameAddr(headers.get("From") ?? "").uri);
+    if (aor === undefined) return REGISTERED;
     const registered = this.#components.contacts.contactsOf(aor).find(({ uri }) => areSameUris(uri, contact))?.flow;
     const isElsewhere = registered !== undefined && flowKey(registered) !== flowKey(from);
     return isElsewhere ? REGISTERED + hashOf(flowKey(registered)) : REGISTERED;

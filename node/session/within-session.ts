@@ -61,7 +61,7 @@ export class WithinSession {
     this.#components = components;
     this.#routes = components.routes;
     const waits = new AwayWaits();
-    this.#away = { ...components, waits, moved: new MovedClients({ ...components, waits }) };
+    this.#away = { ...components, waits, moved: new MovedClients({ ...components, waits, domain: components.realm }) };
   }
 
   /** Takes a request that belongs to a session which this server has passed on, or which another server brings to a device here; false when it is none. @throws {SipParseError} */

@@ -73,6 +73,7 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
   let lost: ((lost: OwnershipLost) => void) | undefined;
   const owners = { here: true, at: "two" };
   const moved = new MovedClients({
+    domain: "example.com",
     locator: {
       owned: () => (owners.here ? NO_BALLOT : undefined),
       locate: async () => ({ kind: "server", server: owners.at as ServerId, epoch: NO_BALLOT }),
