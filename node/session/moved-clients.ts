@@ -77,8 +77,9 @@ export class MovedClients {
     moved: (to: Flow) => void,
   ): () => void {
     if (user === undefined) return () => {};
+    // It may have been answered while its user's server was asked.
     const tell = (to: Flow | undefined): void => {
-      if (to !== undefined) moved(to);
+      if (to !== undefined && requests.has(request)) moved(to);
     };
     const request: UnderWay = {
       registered: () => tell(here()),

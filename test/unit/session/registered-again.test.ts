@@ -183,6 +183,16 @@ describe("the client to which a request within a session goes", () => {
     expect(gone).to.deep.equal([{ transport: "MESH", server: "two" }]);
   });
 
+  it("is sent nothing again that was answered while it was found out where it is", async () => {
+    const { device, isLostTo } = withinSession("callee");
+    const gone: Flow[] = [];
+    const answered = device.listen(flow("old"), (to) => gone.push(to));
+    isLostTo("two");
+    answered();
+    await settle();
+    expect(gone).to.deep.equal([]);
+  });
+
   it("may register by another flow while a request is on its way", async () => {
     const { device, registers } = withinSession("callee");
     const moved: Flow[] = [];
