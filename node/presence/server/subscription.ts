@@ -145,7 +145,8 @@ export class Subscription implements Task, Watcher {
   subscribe(request: SubscribeRequest, flow: Flow): SubscribeOutcome {
     const { cseq, expiresSeconds, suppressIfMatch } = request;
     const hasState = suppressIfMatch !== undefined && this.#isPresent(suppressIfMatch);
-    const outcome = this.#core.subscribe({ cseq, expiresSeconds, hasState }, this.#nowMs());
+    const isElsewhere = !isSameWay(flow, this.#fields.flow);
+    const outcome = this.#core.subscribe({ cseq, expiresSeconds, hasState, isElsewhere }, this.#nowMs());
     if (outcome.kind === "accepted") {
       // `*` is the state of this moment, whatever that is.
       this.#held = hasState ? this.subject.entityTag?.(this.subscriber) : suppressIfMatch && detached(suppressIfMatch);
@@ -268,11 +269,13 @@ export class Subscription implements Task, Watcher {
     return flowWithoutConnection(remoteTarget, flow, routeSet) !== undefined;
   }
 
-  /** Whether the connection is gone, and only the subscriber can make another. */
-  #isAway({ headers }: SipResponse): boolean {
+  /** Whether the connection is gone, and the subscriber has to make another: they cannot be called, or nobody has answered the call, as many clients register the port of a connection. */
+  #isAway(response: SipResponse): boolean {
     const { remoteTarget, flow, routeSet } = this.#fields;
-    if (!headers.has(AORTA_LOCAL) || !this.#context.stack.hasClosed(flow)) return false;
-    return flowWithoutConnection(remoteTarget, flow, routeSet) === undefined;
+    if (!response.headers.has(AORTA_LOCAL) || flow.transport === "MESH" || flow.transport === "UDP") return false;
+    if (flow.connection !== undefined && !this.#context.stack.hasClosed(flow)) return false;
+    if (flowWithoutConnection(remoteTarget, flow, routeSet) === undefined) return true;
+    return response.status === 503 && !this.#isCutOff(response);
   }
 
   /** @see RFC 6665 §4.2.2, RFC 3261 §12.2.1.1, RFC 5839 §6.3 */
@@ -371,7 +374,8 @@ export class Subscription implements Task, Watcher {
 }
 
 function isSameWay(a: Flow, b: Flow): boolean {
-  return a.transport !== "MESH" && b.transport !== "MESH" && isSameFlow(a, b) && a.connection === b.connection;
+  if (a.transport === "MESH" || b.transport === "MESH") return a.transport === b.transport;
+  return isSameFlow(a, b) && a.connection === b.connection;
 }
 
 /** @see RFC 6665 §8.2.3, RFC 6446 §9.2 */

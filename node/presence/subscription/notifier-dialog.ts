@@ -175,6 +175,8 @@ export class NotifierDialog {
       readonly expiresSeconds: number | undefined;
       /** Whether the condition of Suppress-If-Match holds. */
       readonly hasState?: boolean;
+      /** Whether it has come by another way than NOTIFYs have gone: the one in flight may be lost on that, and its answer does not count any more. */
+      readonly isElsewhere?: boolean;
     },
     nowMs: number,
   ): SubscribeOutcome {
@@ -186,6 +188,7 @@ export class NotifierDialog {
     this.#expiresAtMs = nowMs + expiresSeconds * 1000;
     this.#retryAtMs = undefined;
     this.#awayUntilMs = undefined;
+    if (event.isElsewhere === true && this.#inFlight) this.#tellAgain();
     if (this.#state.kind === "undetermined") this.#state = { kind: "undetermined" };
     if (event.hasState === true && this.#suppress())
       return { kind: "accepted", expiresSeconds, suppressed: true, effects: this.#quietly(expiresSeconds) };

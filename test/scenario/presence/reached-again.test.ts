@@ -41,68 +41,93 @@ const toldBy = ({ received }: SipClient) =>
     note: /<note[^>]*>([^<]*)/.exec(Buffer.from(body).toString())?.[1],
   }));
 
-describe("a watcher whose connection is gone", () => {
-  const options = { transport: "WS" } as const;
+for (const transport of ["WS", "TCP"] as const)
+  describe(`a watcher whose connection (${transport}) is gone`, () => {
+    const options = { transport };
 
-  it("hears the newest state within the same dialog, when it has registered over another", async () => {
-    const { world, one, joe, dialog, publish } = await watching(options);
-    joe.client.close();
-    for (const note of ["at lunch", "at work again"]) await publish(note);
-    const now = registersAgain(world, one, joe, options);
-    await world.time.advance(100);
-    const { callId } = dialog;
-    expect(toldBy(now)).to.deep.equal([{ method: "NOTIFY", callId, note: "at work again" }]);
-    await publish("gone home");
-    expect(toldBy(now).at(-1)).to.deep.equal({ method: "NOTIFY", callId, note: "gone home" });
-  });
+    it("hears the newest state within the same dialog, when it has registered over another", async () => {
+      const { world, one, joe, dialog, publish } = await watching(options);
+      joe.client.close();
+      for (const note of ["at lunch", "at work again"]) await publish(note);
+      const now = registersAgain(world, one, joe, options);
+      await world.time.advance(100);
+      const { callId } = dialog;
+      expect(toldBy(now)).to.deep.equal([{ method: "NOTIFY", callId, note: "at work again" }]);
+      await publish("gone home");
+      expect(toldBy(now).at(-1)).to.deep.equal({ method: "NOTIFY", callId, note: "gone home" });
+    });
 
-  it("hears nothing that it knows, where nothing has changed meanwhile", async () => {
-    const { world, one, joe } = await watching(options);
-    joe.client.close();
-    const now = registersAgain(world, one, joe, options);
-    await world.time.advance(100);
-    expect(toldBy(now)).to.deep.equal([]);
-  });
+    it("hears nothing that it knows, where nothing has changed meanwhile", async () => {
+      const { world, one, joe } = await watching(options);
+      joe.client.close();
+      const now = registersAgain(world, one, joe, options);
+      await world.time.advance(100);
+      expect(toldBy(now)).to.deep.equal([]);
+    });
 
-  it("is waited for as long as phones sleep, and no longer", async () => {
-    const { world, one, joe, publish } = await watching(options);
-    joe.client.close();
-    await publish("at lunch");
-    await world.time.advance(limits.presence.awayMs - 1_000);
-    expect(one.presence.status().watchers).to.equal(1);
-    await world.time.advance(2_000);
-    expect(one.presence.status().watchers).to.equal(0);
-  });
+    it("is waited for as long as phones sleep, and no longer", async () => {
+      const { world, one, joe, publish } = await watching(options);
+      joe.client.close();
+      await publish("at lunch");
+      await world.time.advance(limits.presence.awayMs - 1_000);
+      expect(one.presence.status().watchers).to.equal(1);
+      await world.time.advance(2_000);
+      expect(one.presence.status().watchers).to.equal(0);
+    });
 
-  it("is not taken for another user who registers the same Contact", async () => {
-    const { world, one, joe, publish } = await watching(options);
-    joe.client.close();
-    await publish("at lunch");
-    const other = world.network.client(one.locator.self, options);
-    one.contacts.set(parseAor("sip:eve@example.com"), [{ uri: joe.client.contact, flow: other.flow }]);
-    await world.time.advance(1_000);
-    expect(toldBy(other)).to.deep.equal([]);
-  });
+    it("hears the newest state when it subscribes again over another, though what was on its way over the one before is not given up yet", async () => {
+      const { world, one, joe, dialog, publish } = await watching(options);
+      joe.client.state = "frozen";
+      await publish("at lunch");
+      const now = new RegisteringPhone(JOE, one, world.network.client(one.locator.self, options));
+      expect((await world.time.until(now.resubscribe(dialog))).status).to.equal(200);
+      await world.time.advance(100);
+      expect(now.news().map(({ note }) => note)).to.deep.equal(["at lunch"]);
+      joe.client.close();
+      await world.time.advance(40_000);
+      await publish("at work again");
+      expect(now.news().map(({ note }) => note)).to.deep.equal(["at work again"]);
+    });
 
-  it("is found again by the next run of its server", async () => {
-    const domain = new SimulatedDomain();
-    const [one, two] = [domain.server("one"), domain.server("two")];
-    const [joe, alice] = [domain.phone("joe", one, options), domain.phone("alice", two)];
-    await domain.time.until(alice.publish("before"));
-    const { dialog } = await domain.time.until(joe.subscribe(ALICE));
-    await domain.time.advance(100);
-    domain.kill(one);
-    joe.client.close();
-    await domain.time.advance(1_000);
-    const again = domain.restart(one);
-    await domain.time.until(alice.publish("after"));
-    await domain.time.advance(1_000);
-    const now = domain.device("joe", again, options);
-    expect((await now.sendRegister([["Contact", `<${joe.client.contact}>`]])).status).to.equal(200);
-    await domain.time.advance(1_000);
-    expect(toldBy(now.client)).to.deep.equal([{ method: "NOTIFY", callId: dialog.callId, note: "after" }]);
+    it("hears of the end that it asks for over another", async () => {
+      const { world, one, joe, dialog, publish } = await watching(options);
+      joe.client.state = "frozen";
+      await publish("at lunch");
+      const now = new RegisteringPhone(JOE, one, world.network.client(one.locator.self, options));
+      await world.time.until(now.resubscribe(dialog, 0));
+      await world.time.advance(100);
+      expect(now.news().map(({ state }) => state)).to.deep.equal(["terminated"]);
+    });
+
+    it("is not taken for another user who registers the same Contact", async () => {
+      const { world, one, joe, publish } = await watching(options);
+      joe.client.close();
+      await publish("at lunch");
+      const other = world.network.client(one.locator.self, options);
+      one.contacts.set(parseAor("sip:eve@example.com"), [{ uri: joe.client.contact, flow: other.flow }]);
+      await world.time.advance(1_000);
+      expect(toldBy(other)).to.deep.equal([]);
+    });
+
+    it("is found again by the next run of its server", async () => {
+      const domain = new SimulatedDomain();
+      const [one, two] = [domain.server("one"), domain.server("two")];
+      const [joe, alice] = [domain.phone("joe", one, options), domain.phone("alice", two)];
+      await domain.time.until(alice.publish("before"));
+      const { dialog } = await domain.time.until(joe.subscribe(ALICE));
+      await domain.time.advance(100);
+      domain.kill(one);
+      joe.client.close();
+      await domain.time.advance(1_000);
+      const again = domain.restart(one);
+      await domain.time.until(alice.publish("after"));
+      await domain.time.advance(1_000);
+      const now = domain.device("joe", again, options);
+      expect((await now.sendRegister([["Contact", `<${joe.client.contact}>`]])).status).to.equal(200);
+      await domain.time.advance(1_000);
+      expect(toldBy(now.client)).to.deep.equal([{ method: "NOTIFY", callId: dialog.callId, note: "after" }]);
+    });
   });
-});
 
 describe("a watcher over UDP whose NAT has given it another port", () => {
   it("is told at the new one when it has registered from there", async () => {
