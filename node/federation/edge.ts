@@ -3,13 +3,15 @@ import { domainOf } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
-import { createResponse } from "../sip/message/build.ts";
+import { createResponse, hasTag } from "../sip/message/build.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { SipParseError } from "../sip/message/sip-parse-error.ts";
 import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import type { MachineAddresses } from "../sip/transport/machine-addresses.ts";
+import { flowKey } from "../sip/transaction/by-flow.ts";
+import { AORTA_CONTACT } from "./aorta-headers.ts";
 import { stripCredentials } from "./challenges.ts";
 import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
 import type { Examined } from "./examine-request.ts";
@@ -30,6 +32,7 @@ import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
 import { ALLOW_EVENTS } from "./served-events.ts";
 import { contactsOfListeners } from "./server-addresses.ts";
+import { OVER_SHARE, partyOf, UnderWay } from "./under-way.ts";
 
 /** What the edge learns of a client's credentials. */
 export type Authentication =
@@ -105,6 +108,8 @@ export interface EdgeComponents {
   /** Whether a flow is from a server that speaks for its users without having a node. */
   readonly isTrusted: (flow: Flow) => boolean;
   readonly services: EdgeServices;
+  /** @default `limits.federation.underWay` */
+  readonly underWay?: number;
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -120,11 +125,13 @@ export function createEdge(components: EdgeComponents): void {
 
 class Edge {
   readonly #components: EdgeComponents;
+  readonly #underWay: UnderWay;
   /** Known once the stack listens, which is before the first request; as long as the machine's addresses are the same. */
   #own: { readonly addresses: OwnAddresses; readonly machine: ReadonlySet<string> } | undefined;
 
   constructor(components: EdgeComponents) {
     this.#components = components;
+    this.#underWay = new UnderWay(components.underWay);
   }
 
   receive(incoming: IncomingRequest): void {
@@ -136,10 +143,12 @@ class Edge {
       // Before anything else: within a session too, a client could send it round and round with a Route of its making.
       request.loopPart = loopPartOf(request);
       if (isLoop(request.headers, request.loopPart, this.#ownAddresses())) return this.#refuse(incoming, LOOP_DETECTED);
-      if (services.follow(incoming)) return;
-      if (incoming.flow.transport === "MESH" && services.asked(incoming)) return;
+      const counted = isOfSession(request) ? this.#underWay.admit(incoming, flowKey(incoming.flow)) : incoming;
+      if (counted === undefined) return this.#refuse(incoming, OVER_SHARE);
+      if (services.follow(counted)) return;
+      if (counted.flow.transport === "MESH" && services.asked(counted)) return;
       // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
-      if (request.method !== "ACK") this.#serve(incoming);
+      if (request.method !== "ACK") this.#serve(counted);
     } catch (error) {
       if (error instanceof SipParseError)
         return this.#refuse(incoming, { status: error.status, reason: `Bad Request: ${error.message}` });
@@ -241,12 +250,23 @@ class Edge {
       case "MESSAGE":
       case "INVITE":
       case "other":
-        if (target.kind === "contact" || target.kind === "session")
-          return this.#toContact(incoming, target.kind, identity);
+        if (target.kind === "contact" || target.kind === "session") {
+          const { kind } = target;
+          return this.#onward(incoming, identity, (on) => this.#toContact(on, kind, identity));
+        }
         if (target.kind !== "user") return this.#unserved(incoming, identity, NOT_ALLOWED);
     }
-    if (this.#components.isList(target.aor)) return this.#unserved(incoming, identity, ONLY_WATCHED);
-    services[PROXIED[examined.method]](incoming, identity, target.aor);
+    const { aor } = target;
+    if (this.#components.isList(aor)) return this.#unserved(incoming, identity, ONLY_WATCHED);
+    const serve = PROXIED[examined.method];
+    this.#onward(incoming, identity, (on) => services[serve](on, identity, aor));
+  }
+
+  /** What waits for others, counted as long as it does. */
+  #onward(incoming: IncomingRequest, identity: RequestIdentity, go: (counted: IncomingRequest) => void): void {
+    const counted = this.#underWay.admit(incoming, partyOf(identity, incoming.flow));
+    if (counted === undefined) this.#refuse(incoming, OVER_SHARE);
+    else go(counted);
   }
 
   /** A server of the mesh has found out whose device it is, and sends to that user. */
@@ -296,6 +316,12 @@ class Edge {
       createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
     );
   }
+}
+
+/** Whether a request may be on the way of a session: who sends it is known by its flow alone. */
+function isOfSession({ method, headers }: SipRequest): boolean {
+  if (method === "ACK" || !hasTag(headers.get("To") ?? "")) return false;
+  return headers.has("Route") || headers.has(AORTA_CONTACT);
 }
 
 /** Without authentication: whoever From names, if of this domain. */

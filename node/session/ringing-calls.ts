@@ -1,4 +1,6 @@
 import { limits } from "../runtime/limits.ts";
+import { isShareLeft } from "../runtime/share.ts";
+import { Tally } from "../runtime/tally.ts";
 import type { Timers } from "../runtime/timers.ts";
 
 /** One INVITE that waits for a person to answer. */
@@ -21,6 +23,7 @@ const STOPPING = 'SIP;cause=480;text="Server stopping"';
 export class RingingCalls {
   readonly #timers: Timers;
   readonly #calls = new Map<RingingCall, () => void>();
+  readonly #byParty = new Tally<string>();
   #allEnded = (): void => {};
   #isStopping = false;
 
@@ -33,8 +36,16 @@ export class RingingCalls {
     return this.#isStopping || this.#calls.size >= limits.session.ringing;
   }
 
-  /** @param giveUp answers the caller where no device has answered when the server stops */
-  begin(giveUp: () => void): RingingCall {
+  /** Whether whoever calls may have one more. */
+  isShareLeft(party: string): boolean {
+    return isShareLeft(this.#byParty.of(party), this.#calls.size, limits.session.ringing);
+  }
+
+  /**
+   * @param party who calls
+   * @param giveUp answers the caller where no device has answered when the server stops
+   */
+  begin(party: string, giveUp: () => void): RingingCall {
     const cancelled = new AbortController();
     const call: RingingCall = {
       cancelled,
@@ -43,10 +54,12 @@ export class RingingCalls {
       },
       end: () => {
         this.#calls.delete(call);
+        this.#byParty.add(party, -1);
         if (this.#calls.size === 0) this.#allEnded();
       },
     };
     this.#calls.set(call, giveUp);
+    this.#byParty.add(party, 1);
     return call;
   }
 

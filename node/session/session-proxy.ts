@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
+import { partyOf } from "../federation/under-way.ts";
 import { createOwnerRouter, forClient } from "../federation/route-to-owner.ts";
 import { ALLOW_EVENTS } from "../federation/served-events.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
@@ -126,15 +127,16 @@ class Proxy implements SessionProxy {
     const { counters } = this.#components;
     const { request } = incoming;
     if (isTooLarge(request)) return incoming.respond(createResponse(request, 413));
-    if (this.#calls.isClosed) {
+    const party = partyOf(identity, incoming.flow);
+    if (this.#calls.isClosed || !this.#calls.isShareLeft(party)) {
       counters.add("session.overload");
       const headers = [["Retry-After", String(limits.sip.retryAfterSeconds)]] as const;
-      // By 503 a client leaves its server: for this one's own.
-      const isOwn = identity.from === "client";
+      // By 503 a client leaves its server: for this one's own, where it is the server that is full.
+      const isOwn = identity.from === "client" && this.#calls.isClosed;
       return incoming.respond(isOwn ? createResponse(request, 503, { headers }) : unreachable(request));
     }
     counters.add("session.invites");
-    const call = this.#calls.begin(() => incoming.respond(unreachable(request)));
+    const call = this.#calls.begin(party, () => incoming.respond(unreachable(request)));
     const relay = (response: SipResponse) =>
       incoming.respond(identity.from === "client" ? forClient(response) : response);
     void route(followed(incoming, relay, call.cancelled)).then((response) => {

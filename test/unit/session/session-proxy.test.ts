@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { parseAor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import { limits } from "../../../node/runtime/limits.ts";
@@ -71,5 +72,31 @@ describe("a request within a session", () => {
     const waiting = Array.from({ length: atOnce }, () => bye("sip:bob@192.0.2.7"));
     expect(await waiting.at(-1)).to.equal(480);
     expect(await bye(there.uri)).to.equal(200);
+  });
+});
+
+describe("INVITEs that ring", () => {
+  it("are never all of one caller: others can call, and who has their share is not told to look for another server", () => {
+    const components = {
+      self: SELF,
+      tokens: createFlowTokens(new Uint8Array(32)),
+      counters: createCounters(),
+      timers: new VirtualTime(),
+      locator: { locate: () => new Promise(() => {}) },
+    };
+    const proxy = createSessionProxy(components as unknown as SessionProxyComponents);
+    const call = (caller: string): number[] => {
+      const asserted = parseAor(`sip:${caller}@example.com`);
+      const answers: number[] = [];
+      const respond = ({ status }: SipResponse): void => void answers.push(status);
+      const flow = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
+      const incoming = { request: request("INVITE", "sip:bob@example.com"), flow, respond, onCancel() {} };
+      proxy.handleInvite(incoming, { asserted, from: "client" }, parseAor("sip:bob@example.com"));
+      return answers;
+    };
+    const share = limits.session.ringing / 2;
+    const answers = Array.from({ length: share + 1 }, () => call("eve"));
+    expect([answers[share - 1], answers[share]]).to.deep.equal([[], [480]]);
+    expect(call("joe")).to.deep.equal([]);
   });
 });

@@ -1,0 +1,95 @@
+import { expect } from "chai";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { EdgeComponents, EdgeServices } from "../../../node/federation/edge.ts";
+import { createEdge } from "../../../node/federation/edge.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
+import { createCounters } from "../../../node/runtime/metrics.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { Flow, IncomingRequest } from "../../../node/sip/stack.ts";
+import { request } from "./requests.ts";
+
+const AT_ONCE = 4;
+const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
+
+/** An edge behind which all devices are silent, until they are told to answer. */
+function silentEdge() {
+  const silent: IncomingRequest[] = [];
+  const wait = (incoming: IncomingRequest) => void silent.push(incoming);
+  const services: Partial<EdgeServices> = {
+    message: wait,
+    invite: wait,
+    proxy: wait,
+    resume: wait,
+    register: ({ request: asked, respond }) => respond(createResponse(asked, 200)),
+    follow: (incoming) => incoming.request.headers.has("Route") && silent.push(incoming) > 0,
+    asked: () => false,
+  };
+  let receive: (incoming: IncomingRequest) => void = () => {};
+  createEdge({
+    services: services as EdgeServices,
+    stack: { onRequest: (handler) => (receive = handler), listening: () => [], known() {} },
+    machine: { all: new Set() },
+    self: "one" as ServerId,
+    domain: "example.com",
+    authenticator: "none",
+    isTrusted: () => false,
+    isList: () => false,
+    underWay: AT_ONCE,
+    logger: silentLogger,
+    counters: createCounters(),
+  } satisfies EdgeComponents);
+  let number = 0;
+  const ask = (
+    from: string,
+    {
+      method = "MESSAGE",
+      flow = FLOW,
+      isOfSession = false,
+    }: { method?: string; flow?: Flow; isOfSession?: boolean } = {},
+  ) => {
+    const asked = request(method, method === "REGISTER" ? "sip:example.com" : "sip:bob@example.com");
+    const to = method === "REGISTER" ? from : "bob";
+    asked.headers.set("From", `<sip:${from}@example.com>;tag=1`).set("Call-ID", String(number++));
+    asked.headers.set("To", `<sip:${to}@example.com>${isOfSession ? ";tag=2" : ""}`);
+    if (isOfSession) asked.headers.set("Route", "<sip:token@192.0.2.9;lr>");
+    const answers: number[] = [];
+    receive({ request: asked, flow, respond: ({ status }) => void answers.push(status), onCancel() {} });
+    return answers;
+  };
+  const answerAll = () => {
+    for (const { request: asked, respond } of silent.splice(0)) {
+      respond(createResponse(asked, 180));
+      respond(createResponse(asked, 200));
+    }
+  };
+  return { ask, answerAll };
+}
+
+describe("requests that wait for devices", () => {
+  it("are never all of one user: others find room, and so do those that are answered here", () => {
+    const { ask } = silentEdge();
+    const [first, second, third] = [ask("eve"), ask("eve", { method: "INVITE" }), ask("eve", { method: "OPTIONS" })];
+    expect([first, second, third]).to.deep.equal([[], [], [480]]);
+    expect(ask("joe")).to.deep.equal([]);
+    expect(ask("eve", { method: "REGISTER" })).to.deep.equal([200]);
+  });
+
+  it("leave room again when they are answered", () => {
+    const { ask, answerAll } = silentEdge();
+    for (let round = 0; round < 3; round++) {
+      expect([ask("eve"), ask("eve"), ask("eve")]).to.deep.equal([[], [], [480]]);
+      answerAll();
+    }
+  });
+
+  it("are not all of one client within its sessions, nor of one server", () => {
+    const { ask } = silentEdge();
+    const info = { method: "INFO", isOfSession: true };
+    expect([ask("eve", info), ask("eve", info), ask("eve", info)]).to.deep.equal([[], [], [480]]);
+    expect(ask("joe", { ...info, flow: { ...FLOW, port: 5070 } })).to.deep.equal([]);
+    const { ask: askOther } = silentEdge();
+    const from = (server: string) => ({ flow: { transport: "MESH", server: server as ServerId } as const });
+    expect(["a", "b", "c"].map((user) => askOther(user, from("two")))).to.deep.equal([[], [], [480]]);
+    expect(askOther("a", from("three"))).to.deep.equal([]);
+  });
+});
