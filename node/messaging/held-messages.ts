@@ -19,6 +19,7 @@ import type { Ageing } from "../storage/ageing.ts";
 import type { HeldMessage, MessageStore } from "../storage/ports.ts";
 import { WriteFailures } from "../storage/write-failures.ts";
 import { formatMessageName, messageNameIn } from "./delivered-names.ts";
+import { HeldRoom } from "./held-room.ts";
 import { isTypingNotice } from "./typing-notice.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
 
@@ -43,7 +44,6 @@ interface Recipient {
   /** None where the server stops. */
   readonly watch: OwnerWatch | undefined;
   messages: number;
-  bytes: number;
   state:
     | { readonly kind: "waiting"; readonly cancel: () => void }
     /** `again`: the recipient appeared meanwhile. */
@@ -75,6 +75,7 @@ const SWEEP_MS = 60_000;
 export class HeldMessages {
   readonly #components: HeldMessagesComponents;
   readonly #recipients = new Map<Aor, Recipient>();
+  readonly #room = new HeldRoom();
   /** How many of them each sender was the first to write to. */
   readonly #opened = new Map<Aor | undefined, number>();
   /** Names of the messages that are being delivered. */
@@ -95,11 +96,8 @@ export class HeldMessages {
     const { store, contacts } = this.#components;
     this.#state = "running";
     this.#stopListening = contacts.onChange((aor) => this.#appeared(aor));
-    for (const { recipient, messages, bytes } of store.recipients()) {
-      const held = this.#recipientOf(recipient);
-      held.messages = messages;
-      held.bytes = bytes;
-    }
+    this.#room.reset(store.parts());
+    for (const { recipient, messages } of store.recipients()) this.#recipientOf(recipient).messages = messages;
     this.#sweep();
   }
 
@@ -168,18 +166,17 @@ export class HeldMessages {
     if (readRequest(message) === undefined) return false;
     const sender = assertedIn(request.headers);
     const before = this.#recipients.get(to);
-    const isFull =
-      before === undefined
-        ? this.#recipients.size >= limits.messaging.heldRecipients ||
-          (this.#opened.get(sender) ?? 0) >= limits.messaging.heldRecipientsPerSender
-        : before.messages >= limits.messaging.heldPerUser ||
-          before.bytes + message.length > limits.messaging.heldBytesPerUser;
-    if (isFull) {
+    const isOneTooMany =
+      before === undefined &&
+      (this.#recipients.size >= limits.messaging.heldRecipients ||
+        (this.#opened.get(sender) ?? 0) >= limits.messaging.heldRecipientsPerSender);
+    if (isOneTooMany || !this.#room.isLeft(to, sender ?? "", message.length)) {
       counters.add("messaging.held_full");
       return false;
     }
+    const expiresAtMs = nowMs + lifeMsOf(request);
     try {
-      if (!store.hold({ key, recipient: to, expiresAtMs: nowMs + lifeMsOf(request), message })) return true;
+      if (!store.hold({ key, recipient: to, sender: sender ?? "", expiresAtMs, message })) return true;
     } catch (error) {
       counters.add("messaging.held_failed");
       this.#failures.tell(error, "a message could not be held", { recipient: to });
@@ -188,7 +185,7 @@ export class HeldMessages {
     counters.add("messaging.held");
     const recipient = before ?? this.#recipientOf(to, sender);
     recipient.messages++;
-    recipient.bytes += message.length;
+    this.#room.add(to, sender ?? "", message.length);
     return true;
   }
 
@@ -204,7 +201,6 @@ export class HeldMessages {
       openedBy,
       watch,
       messages: 0,
-      bytes: 0,
       state,
       failures: 0,
       refusedSinceMs: undefined,
@@ -314,10 +310,11 @@ export class HeldMessages {
     return outcome;
   }
 
-  #remove(recipient: Recipient, { id, message }: KeptMessage): void {
-    this.#components.store.remove(id);
+  #remove(recipient: Recipient, { id, sender, message }: KeptMessage): void {
+    // It may have expired while it was being delivered.
+    if (!this.#components.store.remove(id)) return;
     recipient.messages--;
-    recipient.bytes -= message.length;
+    this.#room.remove(recipient.aor, sender, message.length);
   }
 
   /** `done`: it is delivered, held by another server now, or refused for good. `refused`: by devices, for what they are. */
@@ -383,11 +380,12 @@ export class HeldMessages {
     const expired = store.expire(ageing.nowMs());
     if (expired.length > 0) {
       counters.add("messaging.held_expired", expired.length);
-      const left = new Map(store.recipients().map((each) => [each.recipient, each]));
+      this.#room.reset(store.parts());
+      const left = new Map(store.recipients().map((each) => [each.recipient, each.messages]));
       for (const aor of new Set(expired)) {
         const recipient = this.#recipients.get(aor);
         if (recipient === undefined) continue;
-        ({ messages: recipient.messages, bytes: recipient.bytes } = left.get(aor) ?? { messages: 0, bytes: 0 });
+        recipient.messages = left.get(aor) ?? 0;
         recipient.aside = NONE_ASIDE;
         // A delivery that is under way finds out by itself.
         if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);

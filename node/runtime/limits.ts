@@ -313,9 +313,11 @@ export const limits = {
     bodyBytes: 32 * 1024,
     /** How long a message waits for its recipient, where its sender does not want less: a holiday. Then it is dropped. */
     heldMs: 14 * 24 * 3600 * 1000,
-    /** Messages that wait for one recipient, and their octets. Beyond, the sender hears 480 as if none were held. */
+    /** Messages that wait for one recipient, and their octets; of these one sender may have as many as are free. Beyond, the sender hears 480 as if none were held. */
     heldPerUser: 1000,
     heldBytesPerUser: 2 * 1024 * 1024,
+    /** Octets of all that wait on one server, a quarter of its database: users and what they register have the rest. One sender may have as much as is free. Beyond, 480. */
+    heldBytes: 1024 ** 3,
     /** Recipients that messages wait for on one server, each with a watch in the directory; and how many of them one sender may have been the first to write to. Beyond, 480 for another. */
     heldRecipients: 50_000,
     heldRecipientsPerSender: 500,

@@ -8,15 +8,16 @@ import type { HeldMessage, MessageStore } from "./ports.ts";
  */
 export function createMessageStore(database: Database): MessageStore {
   const hold = database.prepare(
-    "INSERT INTO held_message (key, recipient, expires_at_ms, message) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+    "INSERT INTO held_message (key, recipient, sender, expires_at_ms, message) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
   );
   const next = database.prepare("SELECT * FROM held_message WHERE recipient = ? AND id > ? ORDER BY id LIMIT 1");
   const shortest = database.prepare(
     "SELECT * FROM held_message WHERE recipient = ? AND id > ? ORDER BY length(message), id LIMIT 1",
   );
   const remove = database.prepare("DELETE FROM held_message WHERE id = ?");
-  const recipients = database.prepare(
-    "SELECT recipient, count(*) AS messages, sum(length(message)) AS bytes FROM held_message GROUP BY recipient",
+  const recipients = database.prepare("SELECT recipient, count(*) AS messages FROM held_message GROUP BY recipient");
+  const parts = database.prepare(
+    "SELECT recipient, sender, count(*) AS messages, sum(length(message)) AS bytes FROM held_message GROUP BY recipient, sender",
   );
   const expire = database.prepare("DELETE FROM held_message WHERE expires_at_ms <= ? RETURNING recipient");
   const delivered = database.prepare("INSERT INTO delivered_message VALUES (?, ?) ON CONFLICT (key) DO NOTHING");
@@ -24,8 +25,8 @@ export function createMessageStore(database: Database): MessageStore {
   const deliveredKeys = database.prepare("SELECT key FROM delivered_message LIMIT ?");
   const forget = database.prepare("DELETE FROM delivered_message WHERE forget_at_ms <= ?");
   return {
-    hold: ({ key, recipient, expiresAtMs, message }) =>
-      database.durably(() => hold.run(key, recipient, expiresAtMs, message)) > 0,
+    hold: ({ key, recipient, sender, expiresAtMs, message }) =>
+      database.durably(() => hold.run(key, recipient, sender, expiresAtMs, message)) > 0,
     next(recipient, behindId = 0) {
       const row = next.get(recipient, behindId);
       return row && heldOf(row);
@@ -34,10 +35,13 @@ export function createMessageStore(database: Database): MessageStore {
       const row = shortest.get(recipient, behindId);
       return row && heldOf(row);
     },
-    remove: (id) => void remove.run(id),
+    remove: (id) => remove.run(id) > 0,
     recipients: () =>
-      recipients.all().map((row) => ({
+      recipients.all().map((row) => ({ recipient: row["recipient"] as Aor, messages: row["messages"] as number })),
+    parts: () =>
+      parts.all().map((row) => ({
         recipient: row["recipient"] as Aor,
+        sender: row["sender"] as string,
         messages: row["messages"] as number,
         bytes: row["bytes"] as number,
       })),
@@ -59,6 +63,7 @@ function heldOf(row: Row): HeldMessage & { readonly id: number } {
     id: row["id"] as number,
     key: row["key"] as string,
     recipient: row["recipient"] as Aor,
+    sender: row["sender"] as string,
     expiresAtMs: row["expires_at_ms"] as number,
     message: row["message"] as Uint8Array,
   };

@@ -183,6 +183,8 @@ export interface HeldMessage {
   /** Names the message on every server that it passes. */
   readonly key: string;
   readonly recipient: Aor;
+  /** Whose it is, as far as that is known: else empty, as of what an earlier release has held. */
+  readonly sender: string;
   /** Wall clock, ms since 1970: then it is of no use any more. */
   readonly expiresAtMs: number;
   /** The MESSAGE request as octets. */
@@ -196,8 +198,16 @@ export interface MessageStore {
   next(recipient: Aor, behindId?: number): (HeldMessage & { readonly id: number }) | undefined;
   /** The shortest message of a recipient behind another. */
   shortest(recipient: Aor, behindId: number): (HeldMessage & { readonly id: number }) | undefined;
-  remove(id: number): void;
-  recipients(): readonly { readonly recipient: Aor; readonly messages: number; readonly bytes: number }[];
+  /** False when it is there no more. */
+  remove(id: number): boolean;
+  recipients(): readonly { readonly recipient: Aor; readonly messages: number }[];
+  /** What there is of each sender for each recipient. */
+  parts(): readonly {
+    readonly recipient: Aor;
+    readonly sender: string;
+    readonly messages: number;
+    readonly bytes: number;
+  }[];
   /** Removes what has expired, and returns the recipient of each message. */
   expire(nowMs: number): readonly Aor[];
   /** Remembers that a message has reached its recipient. @param forgetAtMs wall clock */

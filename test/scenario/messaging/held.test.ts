@@ -222,14 +222,25 @@ describe("a message to a user who is not there", () => {
     });
   }
 
-  it("is refused as before when too many wait already", async () => {
+  it("is refused as before when too many of its sender wait already, which leaves room for those of others, over a restart too", async () => {
     const { domain, one } = twoServers();
     const joe = domain.device("joe", one);
-    for (let i = 0; i < limits.messaging.heldPerUser; i++) {
+    for (let i = 0; i < limits.messaging.heldPerUser / 2; i++) {
       const answer = await joe.message(BOB, String(i));
       if (answer.status !== 202) expect.fail(`message ${i} was answered ${answer.status}`);
     }
     expect((await joe.message(BOB, "one too many")).status).to.equal(480);
+    expect((await domain.device("ann", one).message(BOB, "hello?")).status).to.equal(202);
+    domain.kill(one);
+    await domain.time.advance(1_000);
+    const again = domain.restart(one);
+    await domain.time.advance(1_000);
+    expect((await domain.device("joe", again).message(BOB, "one too many")).status).to.equal(480);
+    const bob = domain.device("bob", again);
+    await bob.register();
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.have.lengthOf(limits.messaging.heldPerUser / 2 + 1);
+    expect(again.held.status).to.deep.equal({ recipients: 0, messages: 0 });
   });
 
   it("that their device refuses for good is not tried again", async () => {
@@ -280,7 +291,13 @@ describe("a message to a user who is not there", () => {
     const { domain, one, two } = twoServers();
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
     const message = Buffer.from("MESSAGE sip:bob@example.com SIP/2.0\r\nno field\r\n\r\n");
-    one.storage.messages.hold({ key: "broken", recipient: BOB, expiresAtMs: domain.time.wallMs() + 1e9, message });
+    one.storage.messages.hold({
+      key: "broken",
+      recipient: BOB,
+      sender: "",
+      expiresAtMs: domain.time.wallMs() + 1e9,
+      message,
+    });
     expect((await joe.message(BOB, "readable")).status).to.equal(202);
     await bob.register();
     await domain.time.advance(1_000);

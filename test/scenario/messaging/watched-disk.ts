@@ -43,8 +43,8 @@ export function watchDisk(storage: Storage): WatchedDisk {
     return found;
   };
   const remove: typeof messages.remove = (id) => {
-    messages.remove(id);
     held.delete(texts.get(keys.get(id) ?? "") ?? 0);
+    return messages.remove(id);
   };
   const textsFor = (entries: Iterable<(typeof cleared)[number]>, recipient: string) =>
     [...entries].filter((each) => each.recipient === recipient).map(({ text }) => text);
