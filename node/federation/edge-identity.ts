@@ -5,7 +5,8 @@ import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { stripAortaHeaders } from "./aorta-headers.ts";
 
 const P_ASSERTED_IDENTITY = "P-Asserted-Identity";
-const P_PREFERRED_IDENTITY = "P-Preferred-Identity";
+/** By which clients say who they are, or would like to be. The last is of a draft that came to nothing, and phones show whom it names. */
+const CLAIMS = [P_ASSERTED_IDENTITY, "P-Preferred-Identity", "Remote-Party-ID"];
 
 /** Counts the requests of clients that said who they are otherwise than by credentials. */
 export const IDENTITIES_REMOVED = "edge.identities_removed";
@@ -36,8 +37,8 @@ export function isForUser(headers: SipHeaders): boolean {
  * @see RFC 3325 §5, §6, §9.2
  */
 export function stripAssertions(headers: SipHeaders): boolean {
-  const isSaid = headers.has(P_ASSERTED_IDENTITY) || headers.has(P_PREFERRED_IDENTITY);
-  headers.delete(P_ASSERTED_IDENTITY).delete(P_PREFERRED_IDENTITY);
+  const isSaid = CLAIMS.some((name) => headers.has(name));
+  if (isSaid) for (const name of CLAIMS) headers.delete(name);
   stripAortaHeaders(headers);
   return isSaid;
 }

@@ -25,6 +25,7 @@ describe("asserted identity", () => {
       ["From", "<sip:alice@example.com>"],
       ["P-ASSERTED-IDENTITY", "<tel:+1>"],
       ["P-Preferred-Identity", "<sip:bob@example.com>"],
+      ["remote-party-id", '"Bob" <sip:bob@example.com>;screen=yes'],
       ["Aorta-Epoch", "1.2.3"],
       ["aorta-owner", "s1"],
     ]);
