@@ -23,7 +23,7 @@ export const limits = {
     /**
      * What one address (of IPv6, one /64 network) may do; this machine's own, and those of `--unlimited`, may do all. A company's whole staff can be behind one address, so these bounds
      * stop floods, not people. Connections beyond are closed, before TLS spends anything on them: a handshake takes a millisecond. Messages beyond: streams are read more slowly, datagrams get 503 with Retry-After, ten a second at
-     * most, and nothing after that. `remembered`: about 150 B each.
+     * most, and nothing after that. A long message takes more time to read, and counts as several: most have a kilobyte, calls two. `remembered`: about 150 B each.
      */
     sources: {
       connections: 20_000,
@@ -32,6 +32,7 @@ export const limits = {
       burstConnections: 2_000,
       messagesPerSecond: 2_000,
       burstMessages: 10_000,
+      octetsPerMessage: 2048,
       remembered: 50_000,
     },
     /** Where fewer files can be open than connections are allowed, so many are left for other servers, commands and the disk, or half of them: connections of clients beyond are closed. */

@@ -16,6 +16,7 @@ const RULES: SourceRules = {
   burstConnections: 5,
   messagesPerSecond: 10,
   burstMessages: 5,
+  octetsPerMessage: 2048,
   remembered: 100,
   isExempt: () => false,
 };

@@ -18,6 +18,8 @@ export interface SourceRules {
   readonly messagesPerSecond: number;
   /** Messages that it may send at once after a time of silence. */
   readonly burstMessages: number;
+  /** A longer message counts as so many as it has of these octets, begun ones included. */
+  readonly octetsPerMessage: number;
   /** Sources remembered. Beyond, those not seen for longest are forgotten, and begin anew with a whole burst. */
   readonly remembered: number;
   /** Whether an address has no limits of its own. */
@@ -110,23 +112,27 @@ export class Sources {
   }
 
   /** A message of a stream; how long, ms, no more is to be read from it. */
-  message(address: string, nowMs: number): number {
+  message(address: string, nowMs: number, octets: number): number {
     const bucket = this.#bucket(address, nowMs);
     if (bucket === undefined) return 0;
-    bucket.tokens--;
+    bucket.tokens -= this.#messagesIn(octets);
     return bucket.tokens >= 0 ? 0 : Math.ceil((-bucket.tokens * 1000) / this.#rules.messagesPerSecond);
   }
 
-  datagram(address: string, nowMs: number): DatagramVerdict {
+  datagram(address: string, nowMs: number, octets: number): DatagramVerdict {
     const bucket = this.#bucket(address, nowMs);
     if (bucket === undefined) return "serve";
     if (bucket.tokens >= 1) {
-      bucket.tokens--;
+      bucket.tokens -= this.#messagesIn(octets);
       return "serve";
     }
     if (nowMs - bucket.refusedAtMs < REFUSAL_EVERY_MS) return "drop";
     bucket.refusedAtMs = nowMs;
     return "refuse";
+  }
+
+  #messagesIn(octets: number): number {
+    return Math.max(1, Math.ceil(octets / this.#rules.octetsPerMessage));
   }
 
   /** The source's bucket, filled up to this moment; `undefined` where there is no limit. */

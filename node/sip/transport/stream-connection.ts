@@ -75,7 +75,10 @@ export class StreamConnection {
     for (const event of this.#framer.push(chunk)) {
       // A handler may have closed the connection while earlier messages of this chunk were handled.
       if (this.#socket.destroyed) return;
-      if (event.kind !== "broken") waitMs = sources.message(this.flow.address, clock.monotonicMs());
+      if (event.kind !== "broken") {
+        const octets = event.kind === "message" ? event.bytes.length : 0;
+        waitMs = sources.message(this.flow.address, clock.monotonicMs(), octets);
+      }
       switch (event.kind) {
         case "message":
           this.#isFirstExpected = false;

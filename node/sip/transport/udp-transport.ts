@@ -66,7 +66,7 @@ export class UdpTransport implements Transport {
 
   #receive(bytes: Uint8Array, flow: Flow & { readonly transport: "UDP" }): void {
     const { events, sources, clock, counters } = this.#components;
-    switch (sources.datagram(flow.address, clock.monotonicMs())) {
+    switch (sources.datagram(flow.address, clock.monotonicMs(), bytes.length)) {
       case "serve":
         return isStun(bytes) ? this.#answerStun(bytes, flow) : events.received(bytes, flow);
       case "refuse":

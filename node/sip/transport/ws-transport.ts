@@ -236,7 +236,7 @@ class WsConnection {
     // Of many messages in one piece the heads together would seem to be the beginning of another.
     const rest = this.#unfinishedBytes - length - headBytes(length);
     this.#unfinishedBytes = rest <= HEADS_BYTES ? 0 : rest;
-    const waitMs = sources.message(this.#flow.address, clock.monotonicMs());
+    const waitMs = sources.message(this.#flow.address, clock.monotonicMs(), length);
     if (waitMs > 0) this.#rest(waitMs);
   }
 

@@ -11,6 +11,7 @@ const RULES: SourceRules = {
   burstConnections: 20,
   messagesPerSecond: 10,
   burstMessages: 20,
+  octetsPerMessage: 1000,
   remembered: 4,
   isExempt: (address) => address === "127.0.0.1",
 };
@@ -62,47 +63,58 @@ describe("limits of one source", () => {
     const home = "127.0.0.1";
     expect(Array.from({ length: 6 }, () => sources.connect(home)).filter(Boolean)).to.have.length(5);
     for (let i = 0; i < 1000; i++) {
-      expect(sources.message(home, 0)).to.equal(0);
-      expect(sources.datagram(home, 0)).to.equal("serve");
+      expect(sources.message(home, 0, 500)).to.equal(0);
+      expect(sources.datagram(home, 0, 500)).to.equal("serve");
     }
     expect(sources.remembered).to.equal(0);
   });
 
   it("serve a burst of datagrams, refuse ten a second of what is above it, drop the rest, and serve again in time", () => {
     const sources = new Sources(RULES);
-    const verdicts = Array.from({ length: 30 }, () => sources.datagram(A, 0));
+    const verdicts = Array.from({ length: 30 }, () => sources.datagram(A, 0, 500));
     expect(verdicts.filter((each) => each === "serve")).to.have.length(20);
     expect(verdicts.filter((each) => each === "refuse")).to.have.length(1);
-    expect(sources.datagram(B, 0), "another source").to.equal("serve");
-    expect(sources.datagram(A, 99)).to.equal("drop");
-    expect(sources.datagram(A, 100)).to.equal("serve");
-    expect(sources.datagram(A, 100)).to.equal("refuse");
-    expect(sources.datagram(A, 10_000)).to.equal("serve");
+    expect(sources.datagram(B, 0, 500), "another source").to.equal("serve");
+    expect(sources.datagram(A, 99, 500)).to.equal("drop");
+    expect(sources.datagram(A, 100, 500)).to.equal("serve");
+    expect(sources.datagram(A, 100, 500)).to.equal("refuse");
+    expect(sources.datagram(A, 10_000, 500)).to.equal("serve");
+  });
+
+  it("take a long message for several, as it takes more time to read", () => {
+    const sources = new Sources(RULES);
+    const long = 10 * RULES.octetsPerMessage;
+    expect([1, 2, 3].map(() => sources.datagram(A, 0, long))).to.deep.equal(["serve", "serve", "refuse"]);
+    expect([1, 2].map(() => sources.message(B, 0, long))).to.deep.equal([0, 0]);
+    expect(sources.message(B, 0, long)).to.equal(1000);
   });
 
   it("slow a stream down to the rate of a source, however it sends", () => {
     fc.assert(
-      fc.property(fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 300 }), (gaps) => {
-        const sources = new Sources(RULES);
-        let nowMs = 0;
-        let served = 0;
-        for (const gapMs of gaps) {
-          nowMs += gapMs;
-          const waitMs = sources.message(A, nowMs);
-          served++;
-          nowMs += waitMs;
-          expect(served).to.be.at.most(RULES.burstMessages + (nowMs * RULES.messagesPerSecond) / 1000 + 1);
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat({ max: 50 }), fc.nat({ max: 5000 })), { minLength: 1, maxLength: 300 }),
+        (sent) => {
+          const sources = new Sources(RULES);
+          let nowMs = 0;
+          let served = 0;
+          for (const [gapMs, octets] of sent) {
+            nowMs += gapMs;
+            const waitMs = sources.message(A, nowMs, octets);
+            served += Math.max(1, octets / RULES.octetsPerMessage);
+            nowMs += waitMs;
+            expect(served).to.be.at.most(RULES.burstMessages + (nowMs * RULES.messagesPerSecond) / 1000 + 1);
+          }
+        },
+      ),
     );
   });
 
   it("remember no more sources than they may, and forget those not seen for longest", () => {
     const sources = new Sources(RULES);
-    while (sources.datagram(A, 0) === "serve");
-    for (let i = 0; i < 4; i++) sources.datagram(`198.51.100.${i}`, 0);
+    while (sources.datagram(A, 0, 500) === "serve");
+    for (let i = 0; i < 4; i++) sources.datagram(`198.51.100.${i}`, 0, 500);
     expect(sources.remembered).to.be.within(2, 4);
-    expect(sources.datagram(A, 0)).to.equal("serve");
+    expect(sources.datagram(A, 0, 500)).to.equal("serve");
   });
 
   it("take a /64 of IPv6 for one source", () => {
