@@ -324,6 +324,8 @@ export const limits = {
     heldRecipientsPerSender: 500,
     /** Names of delivered messages kept in memory, 100 B each: at least half as many others may be delivered before one is sent again whose answer was lost with a link. */
     recentNames: 131_072,
+    /** Of those of messages that were held, on disk for as long as their holder may ask, at some 100 B each: four a second. Beyond, the oldest are forgotten. */
+    namesOnDisk: 5_000_000,
     /** An answer to another server that is older has arrived: the link would be known to be broken, which takes 6 s at most. */
     answerMs: 10_000,
     /** How long after its start a server is asked for what its last run was given and nobody holds: as long as a request waits for its answer. */

@@ -1,12 +1,14 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { limits } from "../runtime/limits.ts";
 import type { Database, Row } from "./database.ts";
 import type { HeldMessage, MessageStore } from "./ports.ts";
 
 /**
  * Messages in the database. What is held is on disk before its sender is told so: it cannot be asked for again. That one was
  * delivered is safe from a crash of the process at the end of the turn.
+ * @param namesMax deliveries that are remembered; beyond, the oldest are forgotten
  */
-export function createMessageStore(database: Database): MessageStore {
+export function createMessageStore(database: Database, namesMax: number = limits.messaging.namesOnDisk): MessageStore {
   const hold = database.prepare(
     "INSERT INTO held_message (key, recipient, sender, expires_at_ms, message) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
   );
@@ -24,6 +26,11 @@ export function createMessageStore(database: Database): MessageStore {
   const wasDelivered = database.prepare("SELECT 1 FROM delivered_message WHERE key = ?");
   const deliveredKeys = database.prepare("SELECT key FROM delivered_message LIMIT ?");
   const forget = database.prepare("DELETE FROM delivered_message WHERE forget_at_ms <= ?");
+  const forgetOldest = database.prepare(
+    "DELETE FROM delivered_message WHERE key IN (SELECT key FROM delivered_message ORDER BY forget_at_ms LIMIT ?)",
+  );
+  // To count them takes as long as to read them all.
+  let names = database.prepare("SELECT count(*) AS names FROM delivered_message").get()?.["names"] as number;
   return {
     hold: ({ key, recipient, sender, expiresAtMs, message }) =>
       database.durably(() => hold.run(key, recipient, sender, expiresAtMs, message)) > 0,
@@ -46,10 +53,11 @@ export function createMessageStore(database: Database): MessageStore {
         bytes: row["bytes"] as number,
       })),
     expire(nowMs) {
-      forget.run(nowMs);
+      names -= forget.run(nowMs);
+      if (names > namesMax) names -= forgetOldest.run(names - namesMax);
       return expire.all(nowMs).map((row) => row["recipient"] as Aor);
     },
-    delivered: (key, forgetAtMs) => void delivered.run(key, forgetAtMs),
+    delivered: (key, forgetAtMs) => void (names += delivered.run(key, forgetAtMs)),
     wasDelivered: (key) => wasDelivered.get(key) !== undefined,
     deliveredKeys(max) {
       const rows = deliveredKeys.all(max + 1);

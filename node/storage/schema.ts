@@ -133,7 +133,10 @@ export const migrations: readonly string[] = [
   ALTER TABLE resource_list ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
   `,
   "-- What knows no further than the last step needs old_history, which is dropped when it is empty.",
-  "ALTER TABLE held_message ADD COLUMN sender TEXT NOT NULL DEFAULT ''",
+  `
+  ALTER TABLE held_message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+  CREATE INDEX delivered_message_age ON delivered_message (forget_at_ms);
+  `,
 ];
 
 /**
