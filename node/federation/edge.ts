@@ -10,7 +10,6 @@ import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, IncomingRequest, SipStack } from "../sip/stack.ts";
 import { isSecure } from "../sip/stack.ts";
 import type { MachineAddresses } from "../sip/transport/machine-addresses.ts";
-import { flowKey } from "../sip/transaction/by-flow.ts";
 import { AORTA_CONTACT } from "./aorta-headers.ts";
 import { stripCredentials } from "./challenges.ts";
 import { assertedIn, assertIdentity, IDENTITIES_REMOVED, isForUser, stripAssertions } from "./edge-identity.ts";
@@ -143,7 +142,7 @@ class Edge {
       // Before anything else: within a session too, a client could send it round and round with a Route of its making.
       request.loopPart = loopPartOf(request);
       if (isLoop(request.headers, request.loopPart, this.#ownAddresses())) return this.#refuse(incoming, LOOP_DETECTED);
-      const counted = isOfSession(request) ? this.#underWay.admit(incoming, flowKey(incoming.flow)) : incoming;
+      const counted = isOfSession(request) ? this.#underWay.admitWithin(incoming) : incoming;
       if (counted === undefined) return this.#refuse(incoming, OVER_SHARE);
       if (services.follow(counted)) return;
       if (counted.flow.transport === "MESH" && services.asked(counted)) return;

@@ -1,3 +1,4 @@
+import { sourceOf } from "../runtime/ip-addresses.ts";
 import { limits } from "../runtime/limits.ts";
 import { isShareLeft } from "../runtime/share.ts";
 import { Tally } from "../runtime/tally.ts";
@@ -14,9 +15,9 @@ export const OVER_SHARE: Refusal = {
   counter: "federation.over_share",
 };
 
-/** Who answers for a request: a user, another server, or whoever is at the other end of its flow. */
-export function partyOf({ asserted, from }: RequestIdentity, flow: Flow): string {
-  return from === "client" ? (asserted ?? flowKey(flow)) : from.server;
+/** Who answers for a request: the user whose it is, on whatever server they are, or a server that speaks for itself. */
+export function partyOf({ asserted }: RequestIdentity, flow: Flow): string {
+  return asserted ?? flowKey(flow);
 }
 
 /**
@@ -31,9 +32,20 @@ export class UnderWay {
     this.#max = max;
   }
 
-  /** The request, counted until its final answer; `undefined` where its party has no share left. */
-  admit(incoming: IncomingRequest, party: string): IncomingRequest | undefined {
-    if (!isShareLeft(this.#requests.of(party), this.#requests.total, this.#max)) return undefined;
+  /** As {@link admit}, of a request within a session: who sends it is known by its way alone, as no password is asked for. */
+  admitWithin(incoming: IncomingRequest): IncomingRequest | undefined {
+    const { flow } = incoming;
+    if (flow.transport === "MESH") return this.admit(incoming, flow.server);
+    return this.admit(incoming, sourceOf(flow.address), limits.federation.underWayOfSource);
+  }
+
+  /**
+   * The request, counted until its final answer; `undefined` where its party has no share left.
+   * @param most that this party may have
+   */
+  admit(incoming: IncomingRequest, party: string, most = Infinity): IncomingRequest | undefined {
+    const has = this.#requests.of(party);
+    if (has >= most || !isShareLeft(has, this.#requests.total, this.#max)) return undefined;
     this.#requests.add(party, 1);
     let isCounted = true;
     return {

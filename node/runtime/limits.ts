@@ -270,10 +270,12 @@ export const limits = {
   },
   federation: {
     /**
-     * Requests that wait for devices or another server, of all that are served at a time: what is left is for those that are answered here, such as REGISTER. One user, server, or client within its sessions may have
-     * as many as are free. Beyond, 480 with Retry-After.
+     * Requests that wait for devices or another server, of all that are served at a time: what is left is for those that are answered here, such as REGISTER. One user may have as many as are free, and so may
+     * another server within the sessions of its users. Beyond, 480 with Retry-After.
      */
     underWay: 8_000,
+    /** Of these, within sessions, those that clients at one address send: a part only, as they go on to one other server maybe, where they are all of this one's. */
+    underWayOfSource: 1_000,
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
@@ -386,7 +388,7 @@ export const limits = {
   session: {
     /** Body of an INVITE, an SDP of some kilobytes, and of all else that goes on to devices but MESSAGE, within sessions too. A larger one gets 413; an ACK is dropped. */
     bodyBytes: 32 * 1024,
-    /** INVITEs that wait for a person to answer, minutes each: fewer than requests at one time, so that these find room. One caller, or other server, may have as many as are free; beyond, 480 with Retry-After. Where none is left, 503. */
+    /** INVITEs that wait for a person to answer, minutes each: fewer than requests at one time, so that these find room. One caller may have as many as are free; beyond, 480 with Retry-After. Where none is left, 503. */
     ringing: 5000,
     /** A device that rings in silence for this long is given up: Timer C of RFC 3261 §16.6 step 11, more than 3 minutes. */
     ringMs: 185_000,

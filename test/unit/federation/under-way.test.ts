@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { EdgeComponents, EdgeServices } from "../../../node/federation/edge.ts";
 import { createEdge } from "../../../node/federation/edge.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import { createResponse } from "../../../node/sip/message/build.ts";
@@ -12,7 +13,7 @@ const AT_ONCE = 4;
 const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
 
 /** An edge behind which all devices are silent, until they are told to answer. */
-function silentEdge() {
+function silentEdge(underWay = AT_ONCE) {
   const silent: IncomingRequest[] = [];
   const wait = (incoming: IncomingRequest) => void silent.push(incoming);
   const services: Partial<EdgeServices> = {
@@ -34,7 +35,7 @@ function silentEdge() {
     authenticator: "none",
     isTrusted: () => false,
     isList: () => false,
-    underWay: AT_ONCE,
+    underWay,
     logger: silentLogger,
     counters: createCounters(),
   } satisfies EdgeComponents);
@@ -51,6 +52,7 @@ function silentEdge() {
     const to = method === "REGISTER" ? from : "bob";
     asked.headers.set("From", `<sip:${from}@example.com>;tag=1`).set("Call-ID", String(number++));
     asked.headers.set("To", `<sip:${to}@example.com>${isOfSession ? ";tag=2" : ""}`);
+    if (flow.transport === "MESH") asked.headers.set("P-Asserted-Identity", `<sip:${from}@example.com>`);
     if (isOfSession) asked.headers.set("Route", "<sip:token@192.0.2.9;lr>");
     const answers: number[] = [];
     receive({ request: asked, flow, respond: ({ status }) => void answers.push(status), onCancel() {} });
@@ -82,14 +84,28 @@ describe("requests that wait for devices", () => {
     }
   });
 
-  it("are not all of one client within its sessions, nor of one server", () => {
-    const { ask } = silentEdge();
+  it("are not all of one client within its sessions, whatever it calls itself there, nor of one server", () => {
     const info = { method: "INFO", isOfSession: true };
-    expect([ask("eve", info), ask("eve", info), ask("eve", info)]).to.deep.equal([[], [], [480]]);
-    expect(ask("joe", { ...info, flow: { ...FLOW, port: 5070 } })).to.deep.equal([]);
-    const { ask: askOther } = silentEdge();
-    const from = (server: string) => ({ flow: { transport: "MESH", server: server as ServerId } as const });
-    expect(["a", "b", "c"].map((user) => askOther(user, from("two")))).to.deep.equal([[], [], [480]]);
-    expect(askOther("a", from("three"))).to.deep.equal([]);
+    const of = (server: string) => ({ ...info, flow: { transport: "MESH", server: server as ServerId } as const });
+    const one = silentEdge();
+    expect(["a", "b", "c"].map((name) => one.ask(name, info))).to.deep.equal([[], [], [480]]);
+    expect(one.ask("joe", { ...info, flow: { ...FLOW, address: "192.0.2.2" } })).to.deep.equal([]);
+    const other = silentEdge();
+    expect(["a", "b", "c"].map((name) => other.ask(name, of("two")))).to.deep.equal([[], [], [480]]);
+    expect(other.ask("a", of("three"))).to.deep.equal([]);
+  });
+
+  it("are few of one address within sessions", () => {
+    const { ask } = silentEdge(limits.federation.underWay);
+    const answers = Array.from({ length: limits.federation.underWayOfSource + 1 }, () =>
+      ask("eve", { method: "INFO", isOfSession: true }),
+    );
+    expect(answers.slice(-2)).to.deep.equal([[], [480]]);
+  });
+
+  it("are of their user, by whichever server they come", () => {
+    const { ask } = silentEdge();
+    const by = { flow: { transport: "MESH", server: "two" as ServerId } as const };
+    expect([ask("eve", by), ask("eve", by), ask("eve", by), ask("joe", by)]).to.deep.equal([[], [], [480], []]);
   });
 });
