@@ -3,6 +3,7 @@ import { OperationalError } from "../runtime/errors.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { areSameUris } from "../sip/message/uri.ts";
 import type { OrderResult } from "./apply-order.ts";
 import type { Binding, RegisterOrder } from "./binding.ts";
 import { formatContacts } from "./format-contacts.ts";
@@ -40,6 +41,12 @@ export function redirection(addresses: readonly string[]): Refusal {
   return { status: 302, reason: "Moved Temporarily", headers };
 }
 
+/** Many clients take the first Contact that looks like their own for it, and when that expires for when they do. */
+function isTwinOfSender({ uri, callId }: Binding, order: RegisterOrder): boolean {
+  if (order.kind !== "bind" || callId === order.callId) return false;
+  return order.contacts.some((contact) => areSameUris(contact.uri, uri));
+}
+
 /** 200 to an order that was applied. @param bindings afterwards */
 export function acceptance(
   request: SipRequest,
@@ -47,7 +54,8 @@ export function acceptance(
   bindings: readonly Binding[],
   now: Instant,
 ): SipResponse {
-  const headers = formatContacts(bindings, now.monotonicMs).map((value) => ["Contact", value] as [string, string]);
+  const listed = bindings.filter((binding) => !isTwinOfSender(binding, order));
+  const headers = formatContacts(listed, now.monotonicMs).map((value) => ["Contact", value] as [string, string]);
   if (order.kind === "bind") {
     // RFC 3327 §5.3, RFC 5626 §6
     for (const hop of order.path) headers.push(["Path", hop]);

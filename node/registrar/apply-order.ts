@@ -1,6 +1,7 @@
 import type { Epoch } from "../../dht-schema/ballot.ts";
-import type { Binding, ContactOrder, RegisterOrder } from "./binding.ts";
+import type { BindOrder, Binding, ContactOrder, RegisterOrder } from "./binding.ts";
 import { areSameUris } from "../sip/message/uri.ts";
+import { areTwins } from "./twins.ts";
 
 export type OrderResult =
   /** The bindings afterwards. */
@@ -30,10 +31,12 @@ export function applyOrder(
   }
   let result: readonly Binding[] = bindings;
   for (const contact of order.contacts) {
-    const bound = bindings.find((binding) => areSameUris(binding.uri, contact.uri));
-    if (bound !== undefined && isLate(bound, order)) return { kind: "out-of-order" };
-    result = result.filter((binding) => !isReplaced(binding, contact, order.callId));
+    const bound = bindings.filter((binding) => areSameUris(binding.uri, contact.uri));
+    if (bound.some((binding) => isLate(binding, order))) return { kind: "out-of-order" };
+    const replaced = result.filter((binding) => isReplaced(binding, contact, order));
+    result = result.filter((binding) => !replaced.includes(binding));
     if (contact.expiresSeconds > 0) {
+      const twin = twinOf(contact, order.callId, replaced, result);
       result = [
         ...result,
         {
@@ -48,6 +51,7 @@ export function applyOrder(
           ...(order.origin === undefined ? undefined : { origin: order.origin }),
           ...(order.path.length === 0 ? undefined : { path: order.path }),
           ...(contact.regId === 0 ? undefined : { regId: contact.regId }),
+          ...(twin === undefined ? undefined : { twin }),
           epoch,
         },
       ];
@@ -57,17 +61,30 @@ export function applyOrder(
 }
 
 /** RFC 3261 §10.3: the same Call-ID with a CSeq that is not higher aborts the whole request. */
-function isLate(binding: Binding, order: RegisterOrder): boolean {
+function isLate(binding: Binding, order: Pick<RegisterOrder, "callId" | "cseq">): boolean {
   return binding.callId === order.callId && order.cseq <= binding.cseq;
 }
 
+/** What tells a new binding from one of the same URI; it stays for as long as its device has that. */
+function twinOf(
+  { uri, instance }: ContactOrder,
+  callId: string,
+  replaced: readonly Binding[],
+  others: readonly Binding[],
+): string | undefined {
+  const before = replaced.find((binding) => binding.uri === uri);
+  if (before !== undefined) return before.twin;
+  const isTaken = others.some((binding) => binding.uri === uri && binding.twin === undefined);
+  return isTaken ? instance || callId : undefined;
+}
+
 /**
- * The same URI; the same flow of a device (RFC 5626 §6), made anew; or the same device after a restart (its instance with
+ * The same URI, of the same device; the same flow of a device (RFC 5626 §6), made anew; or the same device after a restart (its instance with
  * another Call-ID), which would otherwise leave a dead contact behind until that expires.
  */
-function isReplaced(binding: Binding, contact: ContactOrder, callId: string): boolean {
+function isReplaced(binding: Binding, contact: ContactOrder, { callId, origin }: BindOrder): boolean {
   return (
-    areSameUris(binding.uri, contact.uri) ||
+    (areSameUris(binding.uri, contact.uri) && !areTwins(binding, { ...contact, callId, origin })) ||
     (contact.instance !== "" &&
       contact.expiresSeconds > 0 &&
       binding.instance === contact.instance &&

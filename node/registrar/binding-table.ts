@@ -108,7 +108,7 @@ function unlist<Key>(index: Map<Key, Set<Aor>>, key: Key, aor: Aor): void {
 }
 
 function urisOf(bindings: readonly Binding[]): readonly string[] {
-  return bindings.map(({ uri }) => uri);
+  return [...new Set(bindings.map(({ uri }) => uri))];
 }
 
 function connectionsOf(bindings: readonly Binding[]): ReadonlySet<string> {

@@ -51,6 +51,9 @@ export type RegisterOrder =
       readonly contacts: readonly ContactOrder[];
     };
 
+/** One that binds or removes some Contacts. */
+export type BindOrder = Extract<RegisterOrder, { kind: "bind" }>;
+
 /** Whether an order would leave a contact bound that the user has to be owned for. */
 export function binds(order: RegisterOrder): boolean {
   return order.kind === "bind" && order.contacts.some((contact) => contact.expiresSeconds > 0);
@@ -65,5 +68,10 @@ export interface Change {
 
 /** Whether a Contact is bound that was not before. */
 export function addsContact({ before, after }: Change): boolean {
-  return after.some(({ uri }) => before.every((binding) => binding.uri !== uri));
+  return after.some((binding) => before.every((old) => !isSameBinding(old, binding)));
+}
+
+/** Whether two bindings of a user are one, before and after a change. */
+export function isSameBinding(a: Pick<Binding, "uri" | "twin">, b: Pick<Binding, "uri" | "twin">): boolean {
+  return a.uri === b.uri && a.twin === b.twin;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { ContactStore, WriteGroup } from "../storage/ports.ts";
 import { WriteFailures } from "../storage/write-failures.ts";
 import type { Binding, Change } from "./binding.ts";
+import { isSameBinding } from "./binding.ts";
 import type { RegistrarComponents } from "./registrar.ts";
 import type { Instant } from "./stored-binding.ts";
 import { fromStored, toStored } from "./stored-binding.ts";
@@ -28,7 +29,7 @@ export class ContactJournal {
     for (const stored of this.#store.list()) {
       const binding = fromStored(stored, now, maxSeconds);
       if (binding === undefined) {
-        this.#store.remove(stored.aor, stored.uri);
+        this.#store.remove(stored.aor, stored.uri, stored.twin);
         continue;
       }
       const bindings = restored.get(stored.aor);
@@ -78,7 +79,7 @@ export class ContactJournal {
   }
 
   remove(aor: Aor, bindings: readonly Binding[]): void {
-    for (const { uri } of bindings) this.#attempt(aor, () => this.#store.remove(aor, uri));
+    for (const { uri, twin } of bindings) this.#attempt(aor, () => this.#store.remove(aor, uri, twin));
   }
 
   removeAll(aor: Aor): void {
@@ -87,7 +88,8 @@ export class ContactJournal {
 
   #write(aor: Aor, before: readonly Binding[], after: readonly Binding[], now: Instant): void {
     for (const binding of after) if (!before.includes(binding)) this.#store.put(toStored(aor, binding, now));
-    for (const { uri } of before) if (after.every((binding) => binding.uri !== uri)) this.#store.remove(aor, uri);
+    for (const old of before)
+      if (after.every((binding) => !isSameBinding(binding, old))) this.#store.remove(aor, old.uri, old.twin);
   }
 
   #attempt(aor: Aor, write: () => void): void {

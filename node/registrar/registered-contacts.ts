@@ -15,6 +15,8 @@ export interface RegisteredContact {
   readonly instance?: string;
   /** Of one instance and `reg-id` there is one binding; absent where the device gave none. @see RFC 5626 §6 */
   readonly regId?: number;
+  /** Of another device of the user with the same Contact: tells the two apart. @see {@link areTwins} */
+  readonly twin?: string | undefined;
   /** Where its last REGISTER came from; absent where an older release stored it. */
   readonly origin?: DeviceOrigin | undefined;
   /** The epoch under which it was registered or refreshed last, where that is known. */
@@ -31,6 +33,8 @@ export interface Registration {
   readonly expiresAtMs: number;
   /** Preference, 0–1000. */
   readonly q: number;
+  /** As {@link RegisteredContact.twin}. */
+  readonly twin?: string | undefined;
 }
 
 /** What happened to a contact. `deactivated`: this server gave it up. @see RFC 3680 §5.3.1 */

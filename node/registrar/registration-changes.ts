@@ -1,4 +1,5 @@
 import type { Binding } from "./binding.ts";
+import { isSameBinding } from "./binding.ts";
 import type { RegistrationChange } from "./registered-contacts.ts";
 
 /**
@@ -11,9 +12,9 @@ export function changesOf(
   ending: RegistrationChange,
 ): (readonly [Binding, RegistrationChange])[] {
   const changes: (readonly [Binding, RegistrationChange])[] = [];
-  for (const old of before) if (after.every(({ uri }) => uri !== old.uri)) changes.push([old, ending]);
+  for (const old of before) if (after.every((binding) => !isSameBinding(binding, old))) changes.push([old, ending]);
   for (const binding of after) {
-    const old = before.find(({ uri }) => uri === binding.uri);
+    const old = before.find((each) => isSameBinding(each, binding));
     if (old === undefined) changes.push([binding, "registered"]);
     else if (old !== binding)
       changes.push([binding, binding.expiresAtMs < old.expiresAtMs ? "shortened" : "refreshed"]);

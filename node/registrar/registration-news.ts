@@ -1,5 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import type { Binding } from "./binding.ts";
+import { isSameBinding } from "./binding.ts";
 import type { RegisteredContacts, RegistrationChange } from "./registered-contacts.ts";
 import { changesOf } from "./registration-changes.ts";
 
@@ -32,7 +33,8 @@ export class RegistrationNews {
   /** @param ending how the bindings have ended that are there no more */
   tellChange(aor: Aor, before: readonly Binding[], after: readonly Binding[], ending: RegistrationChange): void {
     for (const [binding, change] of changesOf(before, after, ending)) this.tellOf(aor, binding, change);
-    const isSame = before.length === after.length && after.every(({ uri }) => before.some((old) => old.uri === uri));
+    const isThere = (binding: Binding) => before.some((old) => isSameBinding(old, binding));
+    const isSame = before.length === after.length && after.every(isThere);
     if (!isSame) this.tell(aor);
   }
 }

@@ -2,6 +2,7 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { QueueMap } from "../runtime/queue-map.ts";
 import { shortName } from "../runtime/short-name.ts";
 import type { Binding } from "./binding.ts";
+import { isSameBinding } from "./binding.ts";
 
 /** A registration that was shed. */
 export interface ShedNote extends Pick<Binding, "callId" | "expiresAtMs"> {
@@ -70,7 +71,7 @@ export class ShedRegistrations {
  * to be refreshed, and have the user no more than that one when the user has gone.
  */
 export function replacedIn(before: readonly Binding[], after: readonly Binding[]): readonly Binding[] {
-  return before.filter((old) => after.some(({ uri, callId }) => uri === old.uri && callId !== old.callId));
+  return before.filter((old) => after.some((binding) => isSameBinding(binding, old) && binding.callId !== old.callId));
 }
 
 const SHORT = 64;

@@ -13,11 +13,12 @@ export interface Instant {
 }
 
 export function toStored(aor: Aor, binding: Binding, now: Instant): StoredContact {
-  const { uri, callId, cseq, q, userAgent, instance, path, regId, origin, epoch } = binding;
+  const { uri, twin, callId, cseq, q, userAgent, instance, path, regId, origin, epoch } = binding;
   const expiresAtMs = Math.round(now.wallMs + binding.expiresAtMs - now.monotonicMs);
   return {
     aor,
     uri,
+    twin,
     flow: JSON.stringify({ ...binding.flow, path, regId, origin }),
     callId,
     cseq,
@@ -40,10 +41,11 @@ export function fromStored(stored: StoredContact, now: Instant, maxSeconds: numb
   const way = readWay(stored.flow);
   const flow = way && flowWithoutConnection(stored.uri, way.flow, way.path);
   if (flow === undefined) return undefined;
-  const { uri, callId, cseq, q, userAgent, instance } = stored;
+  const { uri, twin, callId, cseq, q, userAgent, instance } = stored;
   const expiresAtMs = now.monotonicMs + leftMs;
   const epoch = parseBallot(stored.epoch);
-  return { uri, callId, cseq, q, userAgent, instance, expiresAtMs, epoch, ...way, flow };
+  const known = { uri, callId, cseq, q, userAgent, instance, expiresAtMs, epoch };
+  return { ...known, ...(twin === undefined ? {} : { twin }), ...way, flow };
 }
 
 /** A flow as it was stored, if it can be read: without its connection, which ended with that process. */

@@ -1,12 +1,14 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import { isSameFlow } from "../federation/forward.ts";
 import type { Locator } from "../federation/locator.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import { listenerOf } from "../sip/reachable-flow.ts";
+import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, SipSessions } from "../sip/stack.ts";
 
 export interface OtherEndComponents {
@@ -56,17 +58,28 @@ export class OtherEnd {
     return this.#named !== undefined && isTowards(this.#named) && !isHereAlone ? this.#named : undefined;
   }
 
-  /** Where it is registered here. @param counts whether a registration by a flow does; by default, every one */
-  here(counts: (registered: Flow) => boolean = () => true): Flow | undefined {
+  /**
+   * Where it is registered here.
+   * @param recorded where it was, by which it is told from another device of its user with the same Contact
+   * @param counts whether a registration by a flow does; by default, every one
+   */
+  here(recorded?: Flow, counts: (registered: Flow) => boolean = () => true): Flow | undefined {
+    const found = this.#registered();
+    const its = found.length > 1 && recorded !== undefined ? nearestTo(recorded, found) : found[0];
+    return its !== undefined && counts(its) ? its : undefined;
+  }
+
+  #registered(): readonly SocketFlow[] {
     const { contacts, stack } = this.#components;
     const named = this.#named === undefined ? [] : [this.#named];
-    const users = [...named, ...contacts.usersAt(this.contact).same].filter(this.#way.isTowards);
-    for (const { uri, flow, path } of users.flatMap((aor) => contacts.contactsOf(aor))) {
-      if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.contact) || !counts(flow)) continue;
-      // The rest of Route is what the other end wrote, and says nothing of where this one listens.
-      if (!stack.hasClosed(flow)) return { ...flow, calledAt: listenerOf(uri, flow, []) ?? null };
-    }
-    return undefined;
+    const users = new Set([...named, ...contacts.usersAt(this.contact).same].filter(this.#way.isTowards));
+    return [...users]
+      .flatMap((aor) => contacts.contactsOf(aor))
+      .flatMap(({ uri, flow, path }) => {
+        if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.contact)) return [];
+        // The rest of Route is what the other end wrote, and says nothing of where this one listens.
+        return stack.hasClosed(flow) ? [] : [{ ...flow, calledAt: listenerOf(uri, flow, []) ?? null }];
+      });
   }
 
   /** The server at which its user is, as far as that has been heard since {@link listen}. @param than not that one */
@@ -98,4 +111,11 @@ export class OtherEnd {
       watch?.close();
     };
   }
+}
+
+/** Its NAT may have given a device another port, but is at the same address. */
+function nearestTo(recorded: Flow, flows: readonly SocketFlow[]): SocketFlow | undefined {
+  if (recorded.transport === "MESH") return undefined;
+  const atHost = flows.filter(({ address }) => address === recorded.address);
+  return atHost.find((flow) => isSameFlow(flow, recorded)) ?? atHost[0];
 }

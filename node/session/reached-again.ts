@@ -50,6 +50,6 @@ export function connectionOf(flow: Flow | undefined): string | undefined {
 
 /** Some devices have another Contact on each connection, and an instance that names them; others have no instance. */
 function isSameDevice(a: RegisteredContact, b: RegisteredContact): boolean {
-  const isSame = a.instance ? a.instance === b.instance : areSameUris(a.uri, b.uri);
+  const isSame = a.instance ? a.instance === b.instance : areSameUris(a.uri, b.uri) && a.twin === b.twin;
   return isSame && String(a.path) === String(b.path);
 }

@@ -35,6 +35,8 @@ export interface StoredContact {
   readonly aor: Aor;
   /** Contact URI as the client gave it. */
   readonly uri: string;
+  /** Tells it from another device of the user with the same URI. */
+  readonly twin?: string | undefined;
   /** Where to send requests for it: the flow it registered over, JSON. */
   readonly flow: string;
   readonly callId: string;
@@ -157,7 +159,7 @@ export interface ResourceListStore {
 
 export interface ContactStore {
   put(contact: StoredContact): void;
-  remove(aor: Aor, uri: string): void;
+  remove(aor: Aor, uri: string, twin?: string): void;
   removeAll(aor: Aor): void;
   list(): readonly StoredContact[];
 }

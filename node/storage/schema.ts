@@ -137,6 +137,27 @@ export const migrations: readonly string[] = [
   ALTER TABLE held_message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
   CREATE INDEX delivered_message_age ON delivered_message (forget_at_ms);
   `,
+  // Two devices of a user may have the same Contact, each behind a NAT of its own.
+  `
+  CREATE TABLE contact_with_twin (
+    aor TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    twin TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    q INTEGER NOT NULL,
+    user_agent TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    PRIMARY KEY (aor, uri, twin)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO contact_with_twin
+    SELECT aor, uri, '', flow, call_id, cseq, expires_at_ms, q, user_agent, instance, epoch FROM contact;
+  DROP TABLE contact;
+  ALTER TABLE contact_with_twin RENAME TO contact;
+  `,
 ];
 
 /**

@@ -75,17 +75,17 @@ function userOf(row: Row): User {
  */
 export function createContactStore(database: Database): ContactStore {
   const put = database.prepare(
-    `INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (aor, uri) DO UPDATE SET
+    `INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (aor, uri, twin) DO UPDATE SET
        flow = excluded.flow, call_id = excluded.call_id, cseq = excluded.cseq, expires_at_ms = excluded.expires_at_ms,
        q = excluded.q, user_agent = excluded.user_agent, instance = excluded.instance, epoch = excluded.epoch`,
   );
-  const remove = database.prepare("DELETE FROM contact WHERE aor = ? AND uri = ?");
+  const remove = database.prepare("DELETE FROM contact WHERE aor = ? AND uri = ? AND twin = ?");
   const removeAll = database.prepare("DELETE FROM contact WHERE aor = ?");
-  const list = database.prepare("SELECT * FROM contact ORDER BY aor, uri");
+  const list = database.prepare("SELECT * FROM contact ORDER BY aor, uri, twin");
   return {
-    put: ({ aor, uri, flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch }) =>
-      void put.run(aor, uri, flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch),
-    remove: (aor, uri) => void remove.run(aor, uri),
+    put: ({ aor, uri, twin = "", flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch }) =>
+      void put.run(aor, uri, twin, flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch),
+    remove: (aor, uri, twin = "") => void remove.run(aor, uri, twin),
     removeAll: (aor) => void removeAll.run(aor),
     list: () => list.all().map(contactOf),
   };
@@ -103,6 +103,7 @@ function contactOf(row: Row): StoredContact {
     userAgent: row["user_agent"] as string,
     instance: row["instance"] as string,
     epoch: row["epoch"] as string,
+    ...(row["twin"] === "" ? {} : { twin: row["twin"] as string }),
   };
 }
 

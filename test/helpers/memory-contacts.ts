@@ -15,8 +15,8 @@ export class MemoryContacts implements RegisteredContacts {
   set(aor: Aor, contacts: readonly RegisteredContact[]): void {
     this.#contacts.set(aor, contacts);
     for (const listener of this.#listeners) listener(aor);
-    for (const { uri } of contacts) {
-      const registration = { uri, callId: "", cseq: 1, expiresAtMs: Infinity, q: 1000 };
+    for (const { uri, twin } of contacts) {
+      const registration = { uri, twin, callId: "", cseq: 1, expiresAtMs: Infinity, q: 1000 };
       for (const listener of this.#registrationListeners) listener(aor, registration, "registered");
     }
   }

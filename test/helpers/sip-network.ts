@@ -63,11 +63,11 @@ export class SipNetwork {
     const connection = transport === "UDP" ? undefined : `connection-${port}`;
     const flow: SocketFlow = {
       transport,
-      address: "127.0.0.1",
+      address: options.address ?? "127.0.0.1",
       port,
       ...(connection === undefined ? {} : { connection }),
     };
-    const client = new SipClient(this, server, flow, options.sentBy);
+    const client = new SipClient(this, server, flow, options);
     this.#clients.set(keyOf(flow), client);
     return client;
   }
@@ -148,6 +148,10 @@ export interface ClientOptions {
   readonly transport?: SocketTransport;
   /** What it writes into Via. @default address and port of its socket */
   readonly sentBy?: string | undefined;
+  /** From where servers see it send. */
+  readonly address?: string;
+  /** @default where servers see it send from */
+  readonly contact?: string;
 }
 
 /** One request on its way from one endpoint to another. */
@@ -305,14 +309,14 @@ export class SipClient implements Endpoint {
   readonly #server: ServerId;
   #handler: RequestHandler = (incoming) => incoming.respond(createResponse(incoming.request, 200));
 
-  constructor(network: SipNetwork, server: ServerId, flow: SocketFlow, sentBy?: string) {
+  constructor(network: SipNetwork, server: ServerId, flow: SocketFlow, { sentBy, contact }: ClientOptions) {
     this.#network = network;
     this.#server = server;
     this.flow = flow;
     this.name = `${flow.address}:${flow.port}`;
     this.sentBy = sentBy ?? this.name;
     this.viaTransport = flow.transport;
-    this.contact = `sip:device@${this.name};transport=${flow.transport.toLowerCase()}`;
+    this.contact = contact ?? `sip:device@${this.name};transport=${flow.transport.toLowerCase()}`;
   }
 
   onRequest(handler: RequestHandler): void {

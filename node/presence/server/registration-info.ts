@@ -55,7 +55,7 @@ export class RegistrationInfo implements Subject {
   }
 
   changed(registration: Registration, change: RegistrationChange): void {
-    const id = idOf(registration.uri);
+    const id = idOf(nameOf(registration));
     if (isGone(change)) this.#log.remove(id, () => ({ registration, change }));
     else this.#set({ registration, change });
     this.#context.fanOut.tell(this.#subscriptions);
@@ -90,19 +90,25 @@ export class RegistrationInfo implements Subject {
 
   #set(told: Told): void {
     this.#hasBeen = true;
-    this.#log.set(idOf(told.registration.uri), told);
+    this.#log.set(idOf(nameOf(told.registration)), told);
   }
 
-  #contactOf({ registration: { uri, q, callId, cseq, expiresAtMs }, change }: Told): ReginfoContact {
+  #contactOf({ registration, change }: Told): ReginfoContact {
+    const { uri, q, callId, cseq, expiresAtMs } = registration;
     const leftSeconds = secondsLeft(expiresAtMs, this.#context.clock.monotonicMs());
     return {
-      ...{ id: idOf(uri), uri, change, q, callId, cseq },
+      ...{ id: idOf(nameOf(registration)), uri, change, q, callId, cseq },
       ...(isGone(change) ? {} : { expiresSeconds: leftSeconds }),
     };
   }
 }
 
+/** Neither a URI nor an instance nor a Call-ID has a space. */
+function nameOf({ uri, twin }: Registration): string {
+  return twin === undefined ? uri : `${uri} ${twin}`;
+}
+
 /** Letters and digits that stay the same for as long as the contact is bound. */
-function idOf(uri: string): string {
-  return createHash("sha256").update(uri).digest("hex").slice(0, 12);
+function idOf(name: string): string {
+  return createHash("sha256").update(name).digest("hex").slice(0, 12);
 }

@@ -1,5 +1,6 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
+import { isSameBinding } from "../../registrar/binding.ts";
 import type { Registration, RegistrationChange } from "../../registrar/registered-contacts.ts";
 import { Tally } from "../../runtime/tally.ts";
 import { sameUriAs } from "../../sip/message/uri.ts";
@@ -84,10 +85,13 @@ export class Registry implements PresentityHost, ListHost {
   registrationChanged(aor: Aor, registration: Registration, change: RegistrationChange): void {
     this.#registrations.get(aor)?.changed(registration, change);
     const ofUser = this.#byUser.get(aor);
-    const contact = ofUser && this.#context.contacts.contactsOf(aor).find(({ uri }) => uri === registration.uri);
-    if (ofUser === undefined || contact === undefined) return;
+    if (ofUser === undefined) return;
+    const contacts = this.#context.contacts.contactsOf(aor);
+    const contact = contacts.find((each) => isSameBinding(each, registration));
+    if (contact === undefined) return;
     const isSame = sameUriAs(contact.uri);
-    for (const subscription of ofUser) subscription.registered(contact, isSame);
+    const hasTwin = contacts.some((each) => each !== contact && isSame(each.uri));
+    for (const subscription of ofUser) subscription.registered(contact, { isSame, hasTwin });
   }
 
   /** What a user published here before they were on another server is over. */

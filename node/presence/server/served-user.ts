@@ -270,9 +270,9 @@ export class ServedUser implements Subject {
   }
 
   #contacts(): PresentContact[] {
-    return this.#context.contacts.contactsOf(this.aor).map(({ uri, instance, flow, path, origin }) => ({
+    return this.#context.contacts.contactsOf(this.aor).map(({ uri, instance, twin, flow, path, origin }) => ({
       uri,
-      device: instance || uri,
+      device: instance || (twin ?? uri),
       [(origin?.isRelayed ?? path !== undefined) ? "relayedBy" : "path"]: pathOf(flow),
       origin: origin?.name,
     }));

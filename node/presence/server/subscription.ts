@@ -170,13 +170,16 @@ export class Subscription implements Task, Watcher {
   /**
    * The subscriber's user has registered a device: where it is that of this dialog, NOTIFYs take the path that it has registered by. So a client that has lost its
    * connection, or another address behind its NAT, is told on, though it subscribes again only when this is about to expire.
-   * @param isSame whether a URI is that of the device
+   * @param device `isSame`: whether a URI is that of the device; `hasTwin`: whether another device of the user has the same Contact: then this is the one whose NAT the subscription has come by
    * @see RFC 5626 §5.3
    */
-  registered({ flow, path }: Pick<RegisteredContact, "flow" | "path">, isSame: (uri: string) => boolean): void {
-    const { remoteTarget, routeSet } = this.#fields;
-    if (path !== undefined || routeSet.length > 0 || this.#isOver || isSameWay(flow, this.#fields.flow)) return;
-    if (!isSame(remoteTarget)) return;
+  registered(
+    { flow, path }: Pick<RegisteredContact, "flow" | "path">,
+    { isSame, hasTwin }: { readonly isSame: (uri: string) => boolean; readonly hasTwin: boolean },
+  ): void {
+    const { remoteTarget, routeSet, flow: from } = this.#fields;
+    if (path !== undefined || routeSet.length > 0 || this.#isOver || isSameWay(flow, from)) return;
+    if (!isSame(remoteTarget) || (hasTwin && !isSameHost(flow, from))) return;
     this.#context.counters.add("presence.watchers_moved");
     this.#fields = { ...this.#fields, flow };
     this.#keep();
@@ -376,6 +379,10 @@ export class Subscription implements Task, Watcher {
 function isSameWay(a: Flow, b: Flow): boolean {
   if (a.transport === "MESH" || b.transport === "MESH") return a.transport === b.transport;
   return isSameFlow(a, b) && a.connection === b.connection;
+}
+
+function isSameHost(a: Flow, b: Flow): boolean {
+  return a.transport !== "MESH" && b.transport !== "MESH" && a.address === b.address;
 }
 
 /** @see RFC 6665 §8.2.3, RFC 6446 §9.2 */

@@ -68,6 +68,7 @@ describe("a device whose connection broke while it rang", () => {
     registers(
       { uri: "sip:another@client.invalid;transport=ws", flow: flow("a") },
       { uri: URI, flow: flow("b", "WSS") },
+      { uri: URI, flow: flow("d"), twin: "another" },
       { uri: URI, flow: flow("c"), path: ["<sip:proxy.example.com;lr>"] },
       { uri: URI, flow: flow("gone") },
     );

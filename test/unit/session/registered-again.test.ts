@@ -136,6 +136,17 @@ describe("the client to which a request within a session goes", () => {
     expect(withinSession("caller", before).device.flow(flow("gone"))).to.deep.equal({ ...before.flow, ...LISTENS });
   });
 
+  it("is told by the address of its NAT from another device of its user with the same Contact", () => {
+    const [there, here] = ["198.51.100.1", "192.0.2.1"].map((address) => ({ uri, flow: flow("new", { address }) }));
+    const { device } = withinSession("callee", { ...there!, twin: "another" }, here!);
+    for (const { flow: way } of [there!, here!]) {
+      const { address } = way as SocketFlow;
+      expect(device.flow(flow("old", { address, port: 1 }))).to.include({ ...way, address });
+    }
+    const elsewhere = flow("old", { address: "203.0.113.1" });
+    expect(device.flow(elsewhere), "neither").to.deep.equal(elsewhere);
+  });
+
   it("is waited for when its connection is gone, for a moment", async () => {
     const { time, device, registers, listeners } = withinSession("caller");
     const late = device.flow(flow("gone"));

@@ -26,6 +26,14 @@ describe("the schema", () => {
     expect({ ...database.prepare("SELECT * FROM fruit").get() }).to.deep.equal({ name: "pear", colour: "green" });
   });
 
+  it("keeps the contacts of an older version", () => {
+    migrate(database, "file", migrations.slice(0, 7));
+    database.exec("INSERT INTO contact VALUES ('sip:a@b', 'sip:a@1', '{}', 'call', 2, 9, 1000, 'phone', 'i', '1.2.3')");
+    migrate(database, "file");
+    const values = ["sip:a@b", "sip:a@1", "", "{}", "call", 2, 9, 1000, "phone", "i", "1.2.3"];
+    expect(Object.values({ ...database.prepare("SELECT * FROM contact").get() })).to.deep.equal(values);
+  });
+
   it("is left alone when it is the newest", () => {
     migrate(database, "file");
     expect(migrate(database, "file")).to.equal(0);

@@ -96,6 +96,16 @@ for (const kind of ["disk", "memory"] as const) {
       ]);
     });
 
+    it("keep contacts of one URI apart where they are of two devices", () => {
+      const [one, other] = [contact(), contact({ twin: "other", callId: "call-2" })];
+      for (const each of [one, other]) storage.contacts.put(each);
+      expect(storage.contacts.list()).to.deep.equal([one, other]);
+      storage.contacts.remove(alice, one.uri);
+      expect(storage.contacts.list()).to.deep.equal([other]);
+      storage.contacts.remove(alice, other.uri, "other");
+      expect(storage.contacts.list()).to.deep.equal([]);
+    });
+
     it("remove one contact, or all of a user's and nobody else's", () => {
       storage.contacts.put(contact());
       storage.contacts.put(contact({ uri: "sip:alice@127.0.0.1:5071" }));
