@@ -91,7 +91,8 @@ export interface ConfigInput {
 }
 
 /** Many NATs forget a UDP client after a minute, some after half. */
-const DEFAULT_NAT_PING_MS = 30_000;
+/** Many NATs forget who was silent for 30 s. @see RFC 5626 §4.4 */
+const DEFAULT_NAT_PING_MS = 25_000;
 const DEFAULT_HISTORY_MS = 90 * 24 * 3600 * 1000;
 
 /** Longest path of a unix socket in bytes: `sun_path` has 108 on Linux and 104 elsewhere, the last one zero. */

@@ -137,7 +137,7 @@ export const optionSchemas = {
     const keepMs = parseDuration(text);
     return keepMs !== undefined && keepMs >= HISTORY_MIN_MS ? keepMs : undefined;
   }),
-  "nat-ping": parsed("a duration from 5s to 10m, such as 30s, or off", (text) => {
+  "nat-ping": parsed("a duration from 5s to 10m, such as 25s, or off", (text) => {
     const everyMs = text === "off" ? 0 : parseDuration(text);
     return everyMs === 0 || (everyMs !== undefined && everyMs >= 5000 && everyMs <= 600_000) ? everyMs : undefined;
   }),

@@ -87,7 +87,7 @@ export const options = {
   "presence-max-expires": one("seconds", "longest publication and subscription (default 7200)"),
   "nat-ping": one(
     "duration|off",
-    "how often something is sent that keeps the ways of clients through NATs and proxies open: four octets to UDP clients that were seen elsewhere than they said, a ping to WebSocket clients (default 30s)",
+    "how often something is sent that keeps the ways of clients through NATs and proxies open: four octets to UDP clients that were seen elsewhere than they said, a ping to WebSocket clients (default 25s)",
   ),
   history: one("duration|off", "how long users' messages are kept for `aorta history`, such as 30d (default 90d)"),
   "history-size": one(

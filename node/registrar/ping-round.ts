@@ -1,15 +1,13 @@
 /**
- * Whose turn it is to be pinged: everybody's once in an interval, evenly spread over it. Time comes in with each call, and nothing is remembered of anybody but their
- * place in the round.
+ * Whose turn it is to be pinged: everybody's once in an interval, whoever else comes and goes, as a way that was silent for longer is closed. Who is new comes first. Time comes in
+ * with each call, and nothing is remembered of anybody but their next turn.
  */
 export class PingRound<Key> {
-  /** In order of their turns. */
-  readonly #waiting = new Set<Key>();
+  readonly #new = new Set<Key>();
+  /** When the next turn of the others is, in the order of their turns. */
+  readonly #turns = new Map<Key, number>();
   readonly #intervalMs: number;
   readonly #atOnce: number;
-  #lastMs: number | undefined;
-  /** Pings that are due, with what is left of one. */
-  #due = 0;
 
   /** @param atOnce turns that one call gives at most: with more to do than that, the interval becomes longer */
   constructor(intervalMs: number, atOnce: number) {
@@ -17,36 +15,35 @@ export class PingRound<Key> {
     this.#atOnce = atOnce;
   }
 
-  get size(): number {
-    return this.#waiting.size;
-  }
-
-  /** Who is new waits for one interval; who is in the round already keeps their turn. */
+  /** Who is in the round already keeps their turn. */
   add(key: Key): void {
-    this.#waiting.add(key);
+    if (!this.#turns.has(key)) this.#new.add(key);
   }
 
   remove(key: Key): void {
-    this.#waiting.delete(key);
+    this.#new.delete(key);
+    this.#turns.delete(key);
   }
 
-  /** Those whose turn has come since the last call. */
+  /** Those whose turn has come. */
   take(nowMs: number): readonly Key[] {
-    const elapsedMs = nowMs - (this.#lastMs ?? nowMs);
-    this.#lastMs = nowMs;
-    const { size } = this.#waiting;
-    // What was due while the process stood still is due once.
-    this.#due = Math.min(this.#due + (size * elapsedMs) / this.#intervalMs, size, this.#atOnce);
-    const taken: Key[] = [];
-    for (const key of this.#waiting) {
-      if (taken.length + 1 > this.#due) break;
-      taken.push(key);
-    }
+    const taken = [...this.#due(nowMs)];
     for (const key of taken) {
-      this.#waiting.delete(key);
-      this.#waiting.add(key);
+      this.remove(key);
+      this.#turns.set(key, nowMs + this.#intervalMs);
     }
-    this.#due -= taken.length;
     return taken;
+  }
+
+  *#due(nowMs: number): Iterable<Key> {
+    let left = this.#atOnce;
+    for (const key of this.#new) {
+      if (left-- <= 0) return;
+      yield key;
+    }
+    for (const [key, turnMs] of this.#turns) {
+      if (left-- <= 0 || turnMs > nowMs) return;
+      yield key;
+    }
   }
 }

@@ -43,7 +43,7 @@ export const limits = {
     strangerMs: 2 * 60_000,
     /** A connection without any traffic is closed: longer than a registration of two hours, which is refreshed over it. */
     idleConnectionMs: 125 * 60_000,
-    /** A WebSocket client that has said nothing since so many pings is gone: with one each 30 s, after two minutes. */
+    /** A WebSocket client that has said nothing since so many pings is gone: with one each 25 s, after 100 s. */
     unansweredPings: 3,
     /** After this silence the kernel probes whether the peer is still there. */
     keepAliveMs: 60_000,
@@ -306,7 +306,7 @@ export const limits = {
     shedRegistrations: 50_000,
     /** Claims at a time while contacts of an earlier run are taken back: as many as a loaded server ends in a tenth of a second or two, so that it is busy, and hears others in between. The rest waits. */
     reclaims: 256,
-    /** How often it is looked at whose turn it is to be pinged behind a NAT, and how many users are pinged at once: 10,000 a second, at some 10 µs each. With more, each waits longer. */
+    /** How often it is looked at whose turn it is to be pinged behind a NAT, and how many users are pinged at once: 10,000 a second, at some 10 µs each. With more than 250,000, each waits longer. */
     natPings: { tickMs: 100, atOnce: 1000 },
     /** A claim that has not ended after it is answered 503, before the client's own transaction gives up at 32 s (RFC 3261 Timer F). */
     claimMs: 20_000,

@@ -48,7 +48,7 @@ describe("the configuration", () => {
       trusted: [],
       onConflict: "takeover",
       unknownUsers: "hold",
-      natPingMs: 30_000,
+      natPingMs: 25_000,
       historyMs: 90 * 86_400_000,
       maxContacts: 16,
       registrarExpiry: { minSeconds: 60, defaultSeconds: 3600, maxSeconds: 7200 },
@@ -279,7 +279,7 @@ describe("the configuration", () => {
     ],
     "pings that would be a flood": [
       { flags: { "nat-ping": "1s" } },
-      '--nat-ping: expected a duration from 5s to 10m, such as 30s, or off, not "1s"',
+      '--nat-ping: expected a duration from 5s to 10m, such as 25s, or off, not "1s"',
     ],
     "an expiry of nothing": [
       { flags: { "presence-min-expires": "0" } },
