@@ -27,7 +27,7 @@ export interface HeldMessagesComponents {
   readonly store: MessageStore;
   readonly router: OwnerRouter;
   readonly locator: Pick<Locator, "self" | "watch">;
-  readonly contacts: Pick<RegisteredContacts, "onChange" | "contactsOf">;
+  readonly contacts: Pick<RegisteredContacts, "onChange" | "onRegistration" | "contactsOf">;
   readonly clock: Clock;
   /** By which messages are removed when their time is over. */
   readonly ageing: Pick<Ageing, "nowMs">;
@@ -46,12 +46,14 @@ interface Recipient {
   messages: number;
   state:
     | { readonly kind: "waiting"; readonly cancel: () => void }
-    /** `again`: the recipient appeared meanwhile. */
-    | { readonly kind: "delivering"; again: boolean }
+    /** `again`: the recipient appeared meanwhile. `isHeard`: one of their devices has registered. */
+    | { readonly kind: "delivering"; again: boolean; isHeard: boolean }
     /** The server stops: until it is started again. */
     | { readonly kind: "resting" };
   /** In a row. */
   failures: number;
+  /** Whether nobody answered the last time. */
+  isSilent: boolean;
   /** Since when devices that are there have taken nothing of what waits; monotonic. */
   refusedSinceMs: number | undefined;
   /** What they do not take, though it was tried again and again, or is not delivered as its time seems to be over, and the last of it: it keeps nothing waiting behind it. */
@@ -95,7 +97,11 @@ export class HeldMessages {
   start(): void {
     const { store, contacts } = this.#components;
     this.#state = "running";
-    this.#stopListening = contacts.onChange((aor) => this.#appeared(aor));
+    const stopListening = [
+      contacts.onChange((aor) => this.#appeared(aor)),
+      contacts.onRegistration((aor) => this.#heard(aor)),
+    ];
+    this.#stopListening = () => stopListening.forEach((stop) => stop());
     this.#room.reset(store.parts());
     for (const { recipient, messages } of store.recipients()) this.#recipientOf(recipient).messages = messages;
     this.#sweep();
@@ -203,6 +209,7 @@ export class HeldMessages {
       messages: 0,
       state,
       failures: 0,
+      isSilent: false,
       refusedSinceMs: undefined,
       aside: NONE_ASIDE,
       lastAsideId: 0,
@@ -229,10 +236,17 @@ export class HeldMessages {
     if (recipient.state.kind === "delivering") recipient.state.again = true;
     else {
       recipient.state.cancel();
-      recipient.state = { kind: "delivering", again: false };
+      recipient.state = { kind: "delivering", again: false, isHeard: false };
       const delivery = this.#deliver(recipient).finally(() => this.#deliveries.delete(delivery));
       this.#deliveries.add(delivery);
     }
+  }
+
+  /** A device of theirs has registered, perhaps anew: what could not be reached, for it had no power or its NAT had forgotten it, is there. */
+  #heard(aor: Aor): void {
+    const recipient = this.#recipients.get(aor);
+    if (recipient?.state.kind === "delivering") recipient.state.isHeard = true;
+    else if (recipient?.isSilent === true) this.#appeared(aor);
   }
 
   /** delivering → waiting or resting, or gone when nothing is left */
@@ -260,6 +274,7 @@ export class HeldMessages {
           continue;
         }
         const outcome = await this.#deliverNow(recipient, held);
+        recipient.isSilent = outcome === "unreachable";
         if (outcome === "done") {
           refusedInRow = 0;
           if (recipient.aside.messages > 0) continue;
@@ -342,7 +357,8 @@ export class HeldMessages {
       return;
     }
     const { heldRetryMinMs, heldRetryMaxMs } = limits.messaging;
-    const hasAppeared = recipient.state.kind === "delivering" && recipient.state.again;
+    const { state, isSilent } = recipient;
+    const hasAppeared = state.kind === "delivering" && (state.again || (state.isHeard && isSilent));
     const pauseMs = hasAppeared ? 0 : Math.min(heldRetryMinMs * 2 ** recipient.failures, heldRetryMaxMs);
     recipient.failures = hasAppeared ? 0 : recipient.failures + 1;
     recipient.state = { kind: "waiting", cancel: this.#after(pauseMs, recipient.aor) };

@@ -127,6 +127,38 @@ describe("a message to a user who is not there", () => {
     expect(two.held.status.messages).to.equal(0);
   });
 
+  it("is delivered as soon as a device registers again that was silent: its NAT had forgotten it, or it had no power", async () => {
+    for (const isSameAddress of [true, false]) {
+      const { domain, one } = twoServers();
+      const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+      await bob.register();
+      bob.client.state = "frozen";
+      expect((await joe.message(BOB, "hello?")).status).to.equal(202);
+      // By now it is tried once in five minutes.
+      await domain.time.advance(3600_000 - 180_000);
+      const again = isSameAddress ? bob : domain.device("bob", one);
+      again.continues(bob);
+      again.client.state = "up";
+      await again.sendRegister([["Contact", `<${bob.client.contact}>`]]);
+      await domain.time.advance(limits.federation.deliveryMs + 1_000);
+      expect(again.texts(), `${isSameAddress}`).to.deep.equal(["hello?"]);
+      expect(one.held.status.messages).to.equal(0);
+    }
+  });
+
+  it("is not tried with each refresh of a device that refuses it", async () => {
+    const { domain, one } = twoServers();
+    const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+    await bob.register();
+    bob.client.onRequest(({ request, respond }) => respond(createResponse(request, 405)));
+    await joe.message(BOB, "hello?");
+    await domain.time.advance(3600_000 - 180_000);
+    const before = bob.texts().length;
+    await bob.register();
+    await domain.time.advance(1_000);
+    expect(bob.texts().length).to.equal(before);
+  });
+
   it("waits while their device is overloaded", async () => {
     const { domain, one, two } = twoServers();
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
