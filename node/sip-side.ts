@@ -47,6 +47,7 @@ import { madeFor } from "./presence/publication/stored-publication.ts";
 import { listenerUri } from "./sip/transport/addresses.ts";
 import { CertificateExpiry } from "./sip/transport/certificate-expiry.ts";
 import { MachineAddresses } from "./sip/transport/machine-addresses.ts";
+import type { SourceRules } from "./sip/transport/sources.ts";
 import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import { Ageing } from "./storage/ageing.ts";
@@ -132,8 +133,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
     tls,
     isTrusted: trusts,
-    // Behind a server that is trusted are all its users.
-    sources: sourceRules([...(config.unlimited ?? []), ...(config.trusted ?? []).map(({ address }) => address)]),
+    sources: rulesFor(config),
     mesh: overMesh(mesh),
     logger: part("sip"),
     counters,
@@ -389,6 +389,11 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
 }
 
+/** Behind a server that is trusted are all its users. */
+function rulesFor({ unlimited = [], trusted = [] }: SipConfig): SourceRules {
+  return sourceRules([...unlimited, ...trusted.map(({ address }) => address)]);
+}
+
 function digestAuthenticator({
   config,
   domain,
@@ -402,6 +407,7 @@ function digestAuthenticator({
     realm: domain,
     offer: config.digest,
     findUser,
+    isProxy: rulesFor(config).isExempt,
     known: readKnownSources(storage.settings),
     clock,
     counters,

@@ -21,6 +21,8 @@ export type Flow =
       readonly listener?: string;
       /** A stream connection of this run of the process; without it TCP and TLS connect (reusing a connection to that address), WS and WSS fail. */
       readonly connection?: string;
+      /** Over WebSocket: who has connected to the proxy at the other end, by its word or by that of whoever is there. */
+      readonly forwardedFor?: string;
       /** Over UDP: its sender's Via asked for nothing at the port that it sent from, so requests go to that of its Contact. @see RFC 3581 §3 */
       readonly listensElsewhere?: true;
       /** Over TLS: of a server that the operator trusts, so where its Contact says that it listens may be connected to. */

@@ -243,6 +243,18 @@ describe("the SIP stack on real sockets", () => {
     expect(server.counters.get("sip.stray_responses")).to.equal(1);
   });
 
+  it("hands up for whom a proxy has made a WebSocket", async () => {
+    const { address, port } = server.address("WS");
+    const { WebSocket } = await import("ws");
+    const headers = { "X-Forwarded-For": "203.0.113.1, 198.51.100.7" };
+    const socket = new WebSocket(`ws://${address}:${port}/`, "sip", { headers });
+    await once(socket, "open");
+    socket.send(rawRequest());
+    const { flow } = await server.requests.next();
+    expect(flow).to.include({ address: "127.0.0.1", forwardedFor: "198.51.100.7" });
+    socket.terminate();
+  });
+
   it("refuses a WebSocket without the sub-protocol", async () => {
     const { address, port } = server.address("WS");
     const response = await fetch(`http://${address}:${port}/`);

@@ -12,6 +12,7 @@ import type { Params } from "../message/params.ts";
 import { tryParseUri } from "../message/uri.ts";
 import type { DigestAlgorithm, DigestInput } from "./digest-response.ts";
 import { digestResponse, sameResponse } from "./digest-response.ts";
+import { clientBehind } from "./client-behind.ts";
 import type { ClientAddress } from "./failed-logins.ts";
 import { FailedLogins } from "./failed-logins.ts";
 import { GuessThrottle } from "./guess-throttle.ts";
@@ -27,6 +28,8 @@ export interface DigestAuthenticatorOptions {
   readonly realm: string;
   readonly offer: DigestOffer;
   readonly findUser: (username: string, realm: string) => User | undefined;
+  /** Whether many clients come from an address, by a proxy that says whose a request is. @default none */
+  readonly isProxy?: (address: string) => boolean;
   /** What an earlier run knew. */
   readonly known?: readonly KnownSource[];
   readonly clock: Pick<Clock, "monotonicMs">;
@@ -152,7 +155,10 @@ class Authenticator implements DigestAuthenticator {
     if (typeof claim === "string") return claim;
     if (!isForRequest(claim.uri, request.uri)) return "other-uri";
     const monotonicMs = this.#options.clock.monotonicMs();
-    const source = sourceOf(from.address);
+    const isProxy = this.#options.isProxy?.(from.address) ?? false;
+    const client = isProxy ? clientBehind(request, from) : undefined;
+    // What a client makes up, where its proxy lets it, is of no concern to who comes from elsewhere.
+    const source = [from.address, ...(client === undefined ? [] : [client])].map(sourceOf).join(" ");
     const waitMs = this.#guesses.waitMs(claim.username, source, monotonicMs);
     if (waitMs > 0) return waitMs;
     const user = this.#options.findUser(claim.username, this.#options.realm);
@@ -161,7 +167,7 @@ class Authenticator implements DigestAuthenticator {
     const isRight = sameResponse(digestResponse(ha1, claim), claim.response);
     if (user === undefined || !isRight) {
       this.#guesses.wrong(claim.username, source, monotonicMs);
-      this.#failed.note(claim.username, from, monotonicMs);
+      this.#failed.note(claim.username, { ...from, client }, monotonicMs);
       return "wrong";
     }
     const nonce = this.#nonces.check(claim.nonce, monotonicMs);

@@ -3,7 +3,7 @@ import type { Logger } from "../../runtime/logger.ts";
 import type { SocketFlow } from "../flow-tokens.ts";
 
 /** From where a client speaks. */
-export type ClientAddress = Pick<SocketFlow, "transport" | "address">;
+export type ClientAddress = Pick<SocketFlow, "transport" | "address" | "forwardedFor">;
 
 export interface FailedLoginRules {
   readonly linesPerSecond: number;
@@ -26,11 +26,14 @@ export class FailedLogins {
     this.#limit = new LineLimit(rules.linesPerSecond);
   }
 
-  note(user: string, { transport, address }: ClientAddress, nowMs: number): void {
+  /** @param from with the client for whom a proxy there sends, by its word */
+  note(user: string, from: ClientAddress & { readonly client?: string | undefined }, nowMs: number): void {
+    const { transport, address, client } = from;
     const leftOut = this.#limit.take(nowMs);
     if (leftOut === undefined) return;
     // What the client made up goes behind what it did not.
-    const fields = { source: address, transport, user: user.slice(0, this.#rules.userChars), ...leftOut };
+    const behind = client === undefined ? {} : { client };
+    const fields = { source: address, transport, ...behind, user: user.slice(0, this.#rules.userChars), ...leftOut };
     this.#logger.warn(fields, "a login failed");
   }
 }

@@ -8,6 +8,7 @@ import { WebSocketServer } from "ws";
 import { plainAddress } from "../../runtime/ip-addresses.ts";
 import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
+import { forwardedFor } from "../auth/client-behind.ts";
 import { randomTag } from "../message/tags.ts";
 import type { Flow, ListenAddress } from "../stack.ts";
 import { listenerName } from "./addresses.ts";
@@ -118,12 +119,14 @@ export class WsTransport implements Transport {
 
   #adopt(socket: WebSocket, request: IncomingMessage): void {
     const name = randomTag();
+    const client = forwardedFor(request.headers["x-forwarded-for"]);
     const flow: SocketFlow = {
       transport: this.name,
       address: plainAddress(request.socket.remoteAddress ?? ""),
       port: request.socket.remotePort ?? 0,
       listener: listenerName(ownEnd(this.#bound as ListenAddress, request.socket)),
       connection: name,
+      ...(client === undefined ? {} : { forwardedFor: client }),
     };
     request.socket.setKeepAlive(true, limits.sip.keepAliveMs);
     socket.binaryType = "nodebuffer";

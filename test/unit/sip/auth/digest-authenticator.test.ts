@@ -38,7 +38,11 @@ const SOURCE: ClientAddress = { transport: "UDP", address: "192.0.2.1" };
 
 const alice = userNamed("alice", "secret");
 
-function setUp(offer: DigestOffer = "both", logger: Logger = silentLogger) {
+function setUp(
+  offer: DigestOffer = "both",
+  logger: Logger = silentLogger,
+  isProxy: (address: string) => boolean = () => false,
+) {
   const clock = { nowMs: 60_000, monotonicMs: () => clock.nowMs as MonotonicMs };
   const authenticator = createDigestAuthenticator({
     realm: REALM,
@@ -47,6 +51,7 @@ function setUp(offer: DigestOffer = "both", logger: Logger = silentLogger) {
     clock,
     counters: createCounters(),
     logger,
+    isProxy,
   });
   return { clock, authenticator };
 }
@@ -384,5 +389,26 @@ describe("digest responses", () => {
     );
     clock.nowMs += limits.sip.guesses.firstMs;
     expect(causeOf(attempt("secret"))).to.equal("user");
+  });
+
+  it("keeps nobody waiting behind a proxy for what others guess through it, but those who guess, and takes nobody else's word", () => {
+    const [proxy, other] = ["192.0.2.9", "192.0.2.10"];
+    for (const address of [proxy, other]) {
+      const { authenticator } = setUp("md5", silentLogger, (each) => each === proxy);
+      const attempt = (username: string, client: string, password: string) => {
+        const from: ClientAddress = { transport: "WS", address, forwardedFor: client };
+        const [first] = challenges(authenticator.authenticate(request(), "registrar", from));
+        const value = credentials(first?.get("nonce") ?? "", { username, password, algorithm: "MD5" });
+        return causeOf(authenticator.authenticate(request([["Authorization", value]]), "registrar", from));
+      };
+      const { perUser, perSource } = limits.sip.guesses;
+      const [home, eves] = ["198.51.100.1", "203.0.113.1"];
+      expect(attempt("alice", home, "secret")).to.equal("user");
+      for (let i = 0; i <= perUser; i++) attempt("alice", eves, `guess ${i}`);
+      for (let i = 0; i <= perSource; i++) attempt(`user ${i}`, eves, "guess");
+      expect(attempt("alice", eves, "secret"), "who guesses").to.equal(address === proxy ? "throttled" : "user");
+      expect(attempt("alice", home, "secret"), "who is known").to.equal("user");
+      expect(attempt("bob", home, "new"), "who is new").to.equal(address === proxy ? "wrong" : "throttled");
+    }
   });
 });

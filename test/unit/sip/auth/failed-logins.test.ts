@@ -5,6 +5,8 @@ import { FailedLogins } from "../../../../node/sip/auth/failed-logins.ts";
 
 const FROM = { transport: "TLS", address: "2001:db8::1" } as const;
 
+const FROM_LINE = { source: "2001:db8::1", transport: "TLS" };
+
 function setUp() {
   const lines: { readonly user?: string; readonly leftOut?: number }[] = [];
   const logger = { ...silentLogger, warn: (fields: object) => void lines.push(fields) };
@@ -20,6 +22,8 @@ describe("what the log says of failed logins", () => {
       { source: "2001:db8::1", transport: "TLS", user: "alice" },
       { source: "2001:db8::1", transport: "TLS", user: "mallo" },
     ]);
+    failed.note("eve", { ...FROM, client: "192.0.2.1" }, 1000);
+    expect(lines.at(-1)).to.deep.equal({ ...FROM_LINE, client: "192.0.2.1", user: "eve" });
   });
 
   it("is found by the filter for fail2ban, whatever name a client makes up", () => {
