@@ -90,7 +90,6 @@ export interface ConfigInput {
   readonly file?: string;
 }
 
-/** Many NATs forget a UDP client after a minute, some after half. */
 /** Many NATs forget who was silent for 30 s. @see RFC 5626 §4.4 */
 const DEFAULT_NAT_PING_MS = 25_000;
 const DEFAULT_HISTORY_MS = 90 * 24 * 3600 * 1000;

@@ -82,7 +82,8 @@ describe("INVITEs that ring", () => {
       tokens: createFlowTokens(new Uint8Array(32)),
       counters: createCounters(),
       timers: new VirtualTime(),
-      locator: { locate: () => new Promise(() => {}) },
+      locator: { locate: () => new Promise(() => {}), onLost: () => () => {} },
+      contacts: { onRegistration: () => () => {} },
     };
     const proxy = createSessionProxy(components as unknown as SessionProxyComponents);
     const call = (caller: string): number[] => {
