@@ -68,8 +68,12 @@ export const limits = {
     repeatedWithinMs: 10_000,
     /** Server transactions in memory, the answered ones kept for retransmissions included, at about 1 KiB each. Beyond, 503 with Retry-After. */
     serverTransactions: 200_000,
+    /** Octets of the answers among them: as many of the usual length. One is kept where a thousand of its length would find room; a retransmission of what was not is served as a new request. */
+    answersBytes: 256 * 1024 * 1024,
     /** Requests sent, or waiting to be, and not yet answered. One destination may have as many as are free, so that a silent one takes nothing from the others; beyond, a local 503. */
     clientTransactions: 50_000,
+    /** Octets of these requests, some 5 kB each, shared in the same way. */
+    clientTransactionBytes: 256 * 1024 * 1024,
     /**
      * Requests to one UDP address that are on their way at once; the rest waits until they are answered. The usual socket buffer of Linux (212,992 octets, which counts
      * the kernel's own memory with each datagram) holds 90 NOTIFYs. What is not answered within `holdMs` makes room all the same, so 800 a second go to who answers nothing.

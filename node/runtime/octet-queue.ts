@@ -22,9 +22,15 @@ export class OctetQueue {
   #firstChunk = 0;
   /** Octets used of the last of them. */
   #used = 0;
+  #octets = 0;
 
   get size(): number {
     return this.#next - this.#first;
+  }
+
+  /** Of all entries, keys included. */
+  get octets(): number {
+    return this.#octets;
   }
 
   /** When the oldest entry is to go; infinite when there is none. */
@@ -43,6 +49,7 @@ export class OctetQueue {
     chunk.write(key, offset);
     chunk.set(octets, offset + keyOctets);
     this.#used += keyOctets + octets.length;
+    this.#octets += keyOctets + octets.length;
     const tables = this.#tables;
     const slot = tables.slot(this.#next);
     tables.untilMs[slot] = untilMs;
@@ -72,6 +79,8 @@ export class OctetQueue {
   /** Takes the oldest entry out, if there is one. */
   shift(): void {
     if (this.size === 0) return;
+    const slot = this.#tables.slot(this.#first);
+    this.#octets -= (this.#tables.keyOctets[slot] as number) + (this.#tables.octets[slot] as number);
     this.#first++;
     // The last chunk stays, to be filled on.
     const needed =
@@ -83,6 +92,7 @@ export class OctetQueue {
   clear(): void {
     this.#tables = new Tables(SLOTS);
     this.#first = this.#next;
+    this.#octets = 0;
     this.#firstChunk += this.#chunks.length;
     this.#chunks = [];
   }

@@ -145,7 +145,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
     };
     this.#clients = new ClientTransactions({
       ...shared,
-      capacity: limits.sip.clientTransactions,
+      capacity: { requests: limits.sip.clientTransactions, octets: limits.sip.clientTransactionBytes },
       window: limits.sip.udpWindow,
       transmit: (flow, bytes, failed) => this.#transports.send(flow, bytes, failed),
     });
@@ -155,6 +155,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
         pending: limits.sip.pendingRequests,
         reserved: limits.sip.reservedRequests,
         kept: limits.sip.serverTransactions,
+        answers: limits.sip.answersBytes,
       },
       sheds: () => this.#overload.sheds(),
       transmit: (path, bytes, failed) => this.#respond(path, bytes, failed),

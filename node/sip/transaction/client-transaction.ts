@@ -30,10 +30,14 @@ export interface TransactionUser extends RequestOptions, InviteProgress {
   readonly resolve: (response: SipResponse) => void;
 }
 
-/** What a transaction needs to send its request again, and to tell whoever waits. */
-interface OpenRequest {
+/** A request that has its Via, and as it is sent. */
+export interface OutgoingRequest {
   readonly request: SipRequest;
   readonly bytes: Uint8Array;
+}
+
+/** What a transaction needs to send its request again, and to tell whoever waits. */
+interface OpenRequest extends OutgoingRequest {
   readonly user: TransactionUser;
   readonly onAbort: () => void;
 }
@@ -62,7 +66,7 @@ export class ClientTransaction implements Task {
   #answered = false;
 
   constructor(
-    request: SipRequest,
+    outgoing: OutgoingRequest,
     flow: Flow,
     machine: InviteClientTransaction | NonInviteClientTransaction,
     user: TransactionUser,
@@ -70,9 +74,9 @@ export class ClientTransaction implements Task {
     heardOf: (() => void) | undefined,
   ) {
     this.#heardOf = heardOf;
-    this.key = clientKey(request);
+    this.key = clientKey(outgoing.request);
     this.#flow = flow;
-    this.#open = { request, user, bytes: serializeMessage(request), onAbort: () => this.#abort() };
+    this.#open = { ...outgoing, user, onAbort: () => this.#abort() };
     this.#machine = machine;
     this.#surroundings = surroundings;
   }

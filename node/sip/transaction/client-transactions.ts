@@ -2,9 +2,11 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Counters } from "../../runtime/metrics.ts";
 import { limits } from "../../runtime/limits.ts";
 import { isShareLeft } from "../../runtime/share.ts";
+import { Tally } from "../../runtime/tally.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
+import { serializeMessage } from "../message/serialize-message.ts";
 import type { Flow, InviteProgress, RequestOptions } from "../stack.ts";
-import type { ClientSurroundings, TransactionUser } from "./client-transaction.ts";
+import type { ClientSurroundings, OutgoingRequest, TransactionUser } from "./client-transaction.ts";
 import { ClientTransaction, clientKey, localResponse } from "./client-transaction.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { Kept } from "./kept.ts";
@@ -21,7 +23,10 @@ interface Components {
   readonly counters: Counters;
   readonly timers: TimerSettings;
   /** Unanswered requests at a time, those that wait for their turn included; to one destination as many as stay free. Beyond, they fail with a local 503. */
-  readonly capacity: number;
+  readonly capacity: {
+    readonly requests: number;
+    readonly octets: number;
+  };
   /** How many go to one address over an unreliable transport at once. */
   readonly window: WindowRules;
   readonly isReliable: (flow: Flow) => boolean;
@@ -44,8 +49,7 @@ export class ClientTransactions {
   readonly #windows: SendWindows;
   readonly #waiting = new Set<WaitingRequest>();
   /** Requests that nobody has answered yet, by where they go: one destination that is silent leaves room for the others. */
-  readonly #unanswered = new Map<string, { requests: number }>();
-  #unansweredInAll = 0;
+  readonly #unanswered = { requests: new Tally<string>(), octets: new Tally<string>() };
 
   constructor(components: Components) {
     this.#components = components;
@@ -76,15 +80,19 @@ export class ClientTransactions {
   send(request: SipRequest, flow: Flow, options: RequestOptions & InviteProgress = {}): Promise<SipResponse> {
     const { promise, resolve } = Promise.withResolvers<SipResponse>();
     const key = flowKey(flow);
-    if (options.signal?.aborted === true) resolve(localResponse(request, 487));
-    else if (!isShareLeft(this.#unanswered.get(key)?.requests ?? 0, this.#unansweredInAll, this.#components.capacity)) {
+    if (options.signal?.aborted === true) {
+      resolve(localResponse(request, 487));
+      return promise;
+    }
+    const bytes = serializeMessage(request);
+    if (!this.#isShareLeft(key, bytes.length)) {
       this.#components.counters.add("sip.client_overload");
       // It is for now that there is no room: nobody is to conclude that its destination is gone.
       resolve(localResponse(request, 503, [["Retry-After", String(limits.sip.retryAfterSeconds)]]));
     } else {
-      const user = { ...options, resolve: this.#counted(key, resolve) };
-      if (this.#components.isReliable(flow)) this.#start(request, flow, user);
-      else this.#startInTurn(request, { flow, key }, user);
+      const user = { ...options, resolve: this.#counted(key, bytes.length, resolve) };
+      if (this.#components.isReliable(flow)) this.#start({ request, bytes }, flow, user);
+      else this.#startInTurn({ request, bytes }, { flow, key }, user);
     }
     return promise;
   }
@@ -115,27 +123,33 @@ export class ClientTransactions {
     this.#completed.clear();
   }
 
+  #isShareLeft(key: string, octets: number): boolean {
+    const { requests: sent, octets: taken } = this.#unanswered;
+    const { capacity } = this.#components;
+    return (
+      isShareLeft(sent.of(key), sent.total, capacity.requests) &&
+      isShareLeft(taken.of(key), taken.total, capacity.octets, octets)
+    );
+  }
+
   /** Counts a request to a destination until it is resolved. */
-  #counted(key: string, resolve: (response: SipResponse) => void): (response: SipResponse) => void {
-    const known = this.#unanswered.get(key);
-    const destination = known ?? { requests: 0 };
-    if (known === undefined) this.#unanswered.set(key, destination);
-    destination.requests++;
-    this.#unansweredInAll++;
+  #counted(key: string, octets: number, resolve: (response: SipResponse) => void): (response: SipResponse) => void {
+    const count = (sign: 1 | -1): void => {
+      this.#unanswered.requests.add(key, sign);
+      this.#unanswered.octets.add(key, sign * octets);
+    };
+    count(1);
     let isCounted = true;
     return (response) => {
-      if (isCounted) {
-        isCounted = false;
-        this.#unansweredInAll--;
-        if (--destination.requests === 0) this.#unanswered.delete(key);
-      }
+      if (isCounted) count(-1);
+      isCounted = false;
       resolve(response);
     };
   }
 
   /** Where datagrams can be lost for their number, a request waits for its turn. Its timers begin when it is sent. */
   #startInTurn(
-    request: SipRequest,
+    outgoing: OutgoingRequest,
     { flow, key }: { readonly flow: Flow; readonly key: string },
     user: TransactionUser,
   ): void {
@@ -148,7 +162,7 @@ export class ClientTransactions {
     turn.place = this.#windows.enter(key, () => {
       turn.isSent = true;
       turn.waiting?.end();
-      this.#start(request, flow, user, leave);
+      this.#start(outgoing, flow, user, leave);
     });
     // Sending may have failed within the call already.
     if (turn.hasLeft) turn.place.leave();
@@ -158,21 +172,21 @@ export class ClientTransactions {
       this.#waiting.delete(waiting);
       scheduler.remove(waiting);
     };
-    turn.waiting = new WaitingRequest(request, user, { ended, gaveUp: leave });
+    turn.waiting = new WaitingRequest(outgoing.request, user, { ended, gaveUp: leave });
     this.#waiting.add(turn.waiting);
     scheduler.schedule(turn.waiting, scheduler.nowMs() + Math.min(lifetimeMs(timers), user.withinMs ?? Infinity));
   }
 
-  #start(request: SipRequest, flow: Flow, user: TransactionUser, heardOf?: () => void): void {
+  #start(outgoing: OutgoingRequest, flow: Flow, user: TransactionUser, heardOf?: () => void): void {
     const { scheduler, isReliable } = this.#components;
     const reliable = isReliable(flow);
     const nowMs = scheduler.nowMs();
     const options = reliable ? this.#reliable : this.#unreliable;
     const machine =
-      request.method === "INVITE"
+      outgoing.request.method === "INVITE"
         ? new InviteClientTransaction(nowMs, options)
         : new NonInviteClientTransaction(nowMs, options, user.withinMs);
-    const transaction = new ClientTransaction(request, flow, machine, user, this.#surroundings, heardOf);
+    const transaction = new ClientTransaction(outgoing, flow, machine, user, this.#surroundings, heardOf);
     this.#byKey.set(transaction.key, transaction);
     if (reliable) this.#byFlow.add(flow, transaction);
     transaction.start();

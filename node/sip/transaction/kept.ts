@@ -1,6 +1,9 @@
 import { OctetQueue } from "../../runtime/octet-queue.ts";
 import type { Scheduler, Task } from "./scheduler.ts";
 
+/** So many of its length have to find room for one to be kept. */
+const ROOM_FOR = 1000;
+
 /**
  * What is left of transactions other than INVITE that are over: state Completed over an unreliable transport, in which nothing is awaited but its end, at timer J or K. There may
  * be 200,000, so each is a key and the octets to be sent again, and one deadline is there for all.
@@ -12,11 +15,16 @@ export class Kept implements Task {
   readonly #queue = new OctetQueue();
   readonly #scheduler: Scheduler;
   readonly #forMs: number;
+  readonly #octetsMax: number;
 
-  /** @param forMs how long each is kept */
-  constructor(scheduler: Scheduler, forMs: number) {
+  /**
+   * @param forMs how long each is kept
+   * @param octetsMax that all together may have, keys included
+   */
+  constructor(scheduler: Scheduler, forMs: number, octetsMax = Infinity) {
     this.#scheduler = scheduler;
     this.#forMs = forMs;
+    this.#octetsMax = octetsMax;
   }
 
   get size(): number {
@@ -27,10 +35,13 @@ export class Kept implements Task {
     return this.#queue.get(key);
   }
 
-  keep(key: string, octets: Uint8Array): void {
+  /** @returns false where there is no room: long ones are the first for which there is none, so who has answers of any length leaves room for those of others */
+  keep(key: string, octets: Uint8Array): boolean {
+    if (octets.length * ROOM_FOR > this.#octetsMax - this.#queue.octets) return false;
     const untilMs = Math.ceil(this.#scheduler.nowMs() + this.#forMs);
     this.#queue.push(key, untilMs, octets);
     if (this.#queue.size === 1) this.#scheduler.schedule(this, untilMs);
+    return true;
   }
 
   /** Forgets the oldest, if it has been kept for so long. @returns whether it was */

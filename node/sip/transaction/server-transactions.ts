@@ -29,6 +29,8 @@ interface Components {
     /** Of the pending ones, for requests within a dialog only. */
     readonly reserved: number;
     readonly kept: number;
+    /** Octets of the answered ones. */
+    readonly answers: number;
   };
   /** Whether a request that begins something is to be refused. */
   readonly sheds: () => boolean;
@@ -55,7 +57,7 @@ export class ServerTransactions {
 
   constructor(components: Components) {
     this.#components = components;
-    this.#answers = new Kept(components.scheduler, lifetimeMs(components.timers));
+    this.#answers = new Kept(components.scheduler, lifetimeMs(components.timers), components.capacity.answers);
     this.#reliable = { reliable: true, timers: components.timers };
     this.#unreliable = { reliable: false, timers: components.timers };
     this.#surroundings = {
@@ -65,7 +67,9 @@ export class ServerTransactions {
         if (transaction.isInvite) this.#ringing.delete(transaction.flow, transaction);
       },
       ended: (key) => void this.#byKey.delete(key),
-      keep: (key, path, answer) => this.#answers.keep(key, withAddress(path, answer)),
+      keep: (key, path, answer) => {
+        if (!this.#answers.keep(key, withAddress(path, answer))) components.counters.add("sip.forgotten_early");
+      },
     };
   }
 

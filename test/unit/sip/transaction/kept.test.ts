@@ -45,6 +45,17 @@ describe("what is kept of transactions that are over", () => {
     expect(kept.forgetAfter(0)).to.equal(false);
   });
 
+  it("has so much room in all, and none for the long where only the short find some", async () => {
+    const time = new VirtualTime();
+    const kept = new Kept(new Scheduler(time, time), 20, 100_000);
+    const keep = (key: string, octets: number) => kept.keep(key, Buffer.alloc(octets));
+    expect([keep("a", 101), keep("b", 100)]).to.deep.equal([false, true]);
+    for (let i = 0; keep(`c${i}`, 50); i++);
+    expect([keep("d", 49), keep("e", 40), kept.get("d")]).to.deep.equal([true, true, Buffer.alloc(49)]);
+    await time.advance(20);
+    expect(keep("f", 100)).to.equal(true);
+  });
+
   it("is forgotten at once at the end", async () => {
     const { time, kept, keep, has } = setUp(20);
     keep("a");

@@ -535,6 +535,18 @@ describe("limits of the transactions", () => {
     expect(clients.size).to.equal(0);
   });
 
+  it("fail with a local 503 when requests to one destination have too many octets, whatever their number, and leave room for others", async () => {
+    const { clients } = pair([], TCP);
+    const long = () => ({ ...request(), body: Buffer.alloc(CAPACITY.clientOctets / 5) });
+    const waiting = [clients.send(long(), TCP), clients.send(long(), TCP)];
+    expect((await clients.send(long(), TCP)).status).to.equal(503);
+    waiting.push(clients.send(long(), { ...TCP, port: 2 }), clients.send(request(), { ...TCP, port: 3 }));
+    clients.stop();
+    expect(await Promise.all(waiting.map(async (answer) => (await answer).headers.has("Retry-After")))).to.deep.equal(
+      waiting.map(() => false),
+    );
+  });
+
   it("count requests until they are answered, and not as long as they are remembered", async () => {
     const { clients, time, counters } = pair([], UDP, (incoming) =>
       incoming.respond(createResponse(incoming.request, 200)),

@@ -15,7 +15,7 @@ type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 export const UDP: SocketFlow = { transport: "UDP", address: "127.0.0.1", port: 5060 };
 export const TCP: SocketFlow = { transport: "TCP", address: "127.0.0.1", port: 5060 };
 
-export const CAPACITY = { clients: 20, pending: 10, reserved: 0, kept: 30 };
+export const CAPACITY = { clients: 20, clientOctets: 100_000, pending: 10, reserved: 0, kept: 30, answers: 1_000_000 };
 
 /** What happens to the n-th datagram: when its copies arrive; none is a loss. */
 type Fate = readonly number[];
@@ -41,7 +41,7 @@ export function pair(
   const shared = { scheduler, counters, timers: RFC3261_TIMERS, isReliable: (each: Flow) => each.transport !== "UDP" };
   const clients = new ClientTransactions({
     ...shared,
-    capacity: CAPACITY.clients,
+    capacity: { requests: CAPACITY.clients, octets: CAPACITY.clientOctets },
     window: { requests: 100, holdMs: 20 },
     transmit: (_flow, bytes, failed) =>
       isUp()
