@@ -68,7 +68,7 @@ export const limits = {
     repeatedWithinMs: 10_000,
     /** Server transactions in memory, the answered ones kept for retransmissions included, at about 1 KiB each. Beyond, 503 with Retry-After. */
     serverTransactions: 200_000,
-    /** Octets of the answers among them: as many of the usual length. One is kept where a thousand of its length would find room; a retransmission of what was not is served as a new request. */
+    /** Octets of the answers among them, as many of the usual length; and of refusals of INVITEs until they are acknowledged. One is kept where a thousand of its length would find room; a retransmission of what was not is served as a new request. */
     answersBytes: 256 * 1024 * 1024,
     /** Requests sent, or waiting to be, and not yet answered. One destination may have as many as are free, so that a silent one takes nothing from the others; beyond, a local 503. */
     clientTransactions: 50_000,

@@ -4,6 +4,11 @@ import type { Scheduler, Task } from "./scheduler.ts";
 /** So many of its length have to find room for one to be kept. */
 const ROOM_FOR = 1000;
 
+/** Whether there is room for octets to be kept: long ones are the first for which there is none, so who has answers of any length leaves room for those of others. */
+export function isRoomLeft(octets: number, used: number, max: number): boolean {
+  return octets * ROOM_FOR <= max - used;
+}
+
 /**
  * What is left of transactions other than INVITE that are over: state Completed over an unreliable transport, in which nothing is awaited but its end, at timer J or K. There may
  * be 200,000, so each is a key and the octets to be sent again, and one deadline is there for all.
@@ -35,9 +40,9 @@ export class Kept implements Task {
     return this.#queue.get(key);
   }
 
-  /** @returns false where there is no room: long ones are the first for which there is none, so who has answers of any length leaves room for those of others */
+  /** @returns false where there is no room */
   keep(key: string, octets: Uint8Array): boolean {
-    if (octets.length * ROOM_FOR > this.#octetsMax - this.#queue.octets) return false;
+    if (!isRoomLeft(octets.length, this.#queue.octets, this.#octetsMax)) return false;
     const untilMs = Math.ceil(this.#scheduler.nowMs() + this.#forMs);
     this.#queue.push(key, untilMs, octets);
     if (this.#queue.size === 1) this.#scheduler.schedule(this, untilMs);

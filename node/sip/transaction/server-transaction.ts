@@ -18,7 +18,10 @@ export interface ServerSurroundings {
   readonly transmit: (path: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void) => void;
   /** Told of the final answer. */
   readonly answered: (transaction: ServerTransaction) => void;
-  readonly ended: (key: string) => void;
+  /** @param octets that {@link awaitAck} has found room for */
+  readonly ended: (key: string, octets: number) => void;
+  /** Whether there is room for the refusal of an INVITE until it is acknowledged. */
+  readonly awaitAck: (octets: number) => boolean;
   /** Told of the answer, when the request may come again and is no INVITE. */
   readonly keep: (key: string, path: ResponsePath, answer: Uint8Array) => void;
 }
@@ -39,6 +42,7 @@ export class ServerTransaction implements Task {
   /** Until when it is to come again, its link having broken; what is answered meanwhile cannot be sent, and is then. */
   #repeatedByMs = Number.POSITIVE_INFINITY;
   #ended = false;
+  #awaitingOctets = 0;
 
   constructor(
     key: string,
@@ -128,7 +132,12 @@ export class ServerTransaction implements Task {
       return;
     }
     const nowMs = this.#surroundings.scheduler.nowMs();
-    this.#carryOut(status < 300 ? machine.success(bytes, nowMs) : machine.failure(bytes, nowMs));
+    if (status < 300) return this.#carryOut(machine.success(bytes, nowMs));
+    this.#carryOut(machine.failure(bytes, nowMs));
+    if (machine.state.kind !== "completed") return;
+    if (this.#surroundings.awaitAck(bytes.length)) this.#awaitingOctets = bytes.length;
+    // It has been said once. An INVITE that comes again is a new one, and hears the same.
+    else this.end();
   }
 
   /** A 2xx of another fork, or one repeated, goes out as long as the INVITE is remembered. @see RFC 3261 §16.7 step 5 */
@@ -198,7 +207,8 @@ export class ServerTransaction implements Task {
     this.#ended = true;
     this.#finished();
     this.#surroundings.scheduler.remove(this);
-    this.#surroundings.ended(this.#key);
+    this.#surroundings.ended(this.#key, this.#awaitingOctets);
+    this.#awaitingOctets = 0;
   }
 }
 

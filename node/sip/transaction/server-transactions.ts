@@ -7,7 +7,7 @@ import type { ResponsePath } from "../transport/response-path.ts";
 import { responsePath } from "../transport/response-path.ts";
 import { ByFlow } from "./by-flow.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
-import { Kept } from "./kept.ts";
+import { isRoomLeft, Kept } from "./kept.ts";
 import { NonInviteServerTransaction } from "./non-invite-server.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { TimerSettings, TransactionOptions } from "./timer-settings.ts";
@@ -29,7 +29,7 @@ interface Components {
     /** Of the pending ones, for requests within a dialog only. */
     readonly reserved: number;
     readonly kept: number;
-    /** Octets of the answered ones. */
+    /** Octets of their answers, and of refusals of INVITEs that are not acknowledged yet, each. */
     readonly answers: number;
   };
   /** Whether a request that begins something is to be refused. */
@@ -54,6 +54,8 @@ export class ServerTransactions {
   /** INVITEs over connections and links that have no final answer yet. */
   readonly #ringing = new ByFlow<ServerTransaction>();
   #pending = 0;
+  /** Of refusals of INVITEs that are not acknowledged yet. */
+  #unacknowledgedOctets = 0;
 
   constructor(components: Components) {
     this.#components = components;
@@ -66,7 +68,16 @@ export class ServerTransactions {
         this.#pending--;
         if (transaction.isInvite) this.#ringing.delete(transaction.flow, transaction);
       },
-      ended: (key) => void this.#byKey.delete(key),
+      ended: (key, octets) => {
+        this.#byKey.delete(key);
+        this.#unacknowledgedOctets -= octets;
+      },
+      awaitAck: (octets) => {
+        const isLeft = isRoomLeft(octets, this.#unacknowledgedOctets, components.capacity.answers);
+        if (isLeft) this.#unacknowledgedOctets += octets;
+        else components.counters.add("sip.forgotten_early");
+        return isLeft;
+      },
       keep: (key, path, answer) => {
         if (!this.#answers.keep(key, withAddress(path, answer))) components.counters.add("sip.forgotten_early");
       },

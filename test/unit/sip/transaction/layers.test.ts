@@ -547,6 +547,32 @@ describe("limits of the transactions", () => {
     );
   });
 
+  it("remember a refusal until it is acknowledged as long as there is room, the long ones for less long than the others", async () => {
+    const time = new VirtualTime();
+    let served = 0;
+    const servers = new ServerTransactions({
+      scheduler: new Scheduler(time, time),
+      counters: createCounters(),
+      timers: RFC3261_TIMERS,
+      isReliable: () => false,
+      capacity: CAPACITY,
+      transmit: () => {},
+      sheds: () => false,
+      deliver(incoming) {
+        served++;
+        const body = incoming.request.headers.has("Subject") ? "x".repeat(CAPACITY.answers / 1000) : "";
+        incoming.respond(createResponse(incoming.request, 486, { body }));
+      },
+      answerStateless: () => {},
+    });
+    const [long, short] = [request("INVITE"), request("INVITE")];
+    long.headers.set("Subject", "at length");
+    for (const invite of [long, short, long, short]) servers.receive(invite, topVia(invite), UDP);
+    expect([served, servers.size]).to.deep.equal([3, 1]);
+    await time.advance(40_000);
+    expect(servers.size).to.equal(0);
+  });
+
   it("count requests until they are answered, and not as long as they are remembered", async () => {
     const { clients, time, counters } = pair([], UDP, (incoming) =>
       incoming.respond(createResponse(incoming.request, 200)),
