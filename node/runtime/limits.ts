@@ -210,6 +210,8 @@ export const limits = {
     watchersPerUser: 20_000,
     /** How long a watcher is waited for to whom a NOTIFY could not be sent, as their connection is gone: networks change, phones sleep. Then the subscription ends. */
     awayMs: 2 * 60_000,
+    /** What of a SUBSCRIBE is kept with its dialog: addresses, Call-ID, proxies on the way, some 300 octets. More: 400. */
+    dialogBytes: 4 * 1024,
     /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */
     subscriptions: 200_000,
     /** Of these, those of one user: a handful of devices, each with a few hundred buddies and no list. Beyond: 403 with a Warning. */

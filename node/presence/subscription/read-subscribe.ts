@@ -1,5 +1,6 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
+import { limits } from "../../runtime/limits.ts";
 import { tagOf } from "../../sip/message/build.ts";
 import { isEncoded } from "../../sip/message/content-encoding.ts";
 import { expiresOf, parseContacts } from "../../sip/message/contact.ts";
@@ -94,16 +95,21 @@ function read(request: SipRequest): SubscribeRequest | { readonly refuse: Answer
   const eventId = params?.get("id");
   const minIntervalMs = readMaxRate(params?.get("max-rate"));
   const suppressIfMatch = headers.get("Suppress-If-Match")?.trim();
+  const callId = headers.get("Call-ID") ?? "";
+  const routeSet = headers.all("Record-Route");
+  const kept = [from, to, callId, remoteTarget, eventId, suppressIfMatch, ...routeSet].join("");
+  if (Buffer.byteLength(kept) > limits.presence.dialogBytes)
+    return { refuse: badRequest("addresses, tags and routes are too long to be kept") };
   return {
     event: type,
-    callId: headers.get("Call-ID") ?? "",
+    callId,
     cseq: parseCSeq(headers.get("CSeq") ?? "").sequence,
     remoteTag,
     ...(localTag === undefined ? {} : { localTag }),
     from,
     to,
     ...(remoteTarget === undefined ? {} : { remoteTarget }),
-    routeSet: headers.all("Record-Route"),
+    routeSet,
     ...(expiresSeconds === undefined ? {} : { expiresSeconds }),
     ...(eventId === undefined ? {} : { eventId }),
     ...(minIntervalMs === undefined ? {} : { minIntervalMs }),

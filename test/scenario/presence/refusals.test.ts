@@ -137,6 +137,11 @@ describe("a SUBSCRIBE that breaks a rule", () => {
     ["without a Contact", { Contact: undefined }, 400],
     ["with two Contacts", { Contact: "<sip:a@127.0.0.1>, <sip:b@127.0.0.1>" }, 400],
     ["with Contact *", { Contact: "*" }, 400],
+    [
+      "with a longer way than is kept",
+      { "Record-Route": `<sip:${"p".repeat(limits.presence.dialogBytes)}@192.0.2.1;lr>` },
+      400,
+    ],
     ["with a malformed Expires", { Expires: "-1" }, 400],
     ["that is too brief", { Expires: "1" }, 423, ["Min-Expires", "60"]],
     ["within a dialog that nobody has", { To: "<sip:alice@example.com>;tag=none" }, 481],
