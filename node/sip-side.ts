@@ -52,6 +52,7 @@ import { sourceRules } from "./sip/transport/sources.ts";
 import { TlsCertificates } from "./sip/transport/tls-certificates.ts";
 import { Ageing } from "./storage/ageing.ts";
 import type { Settings, Storage } from "./storage/ports.ts";
+import { SteadyWall } from "./storage/steady-wall.ts";
 
 type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "onConflict" | "historyMs"> &
   Partial<
@@ -115,6 +116,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers, isTrusted: trusts };
   const ageing = new Ageing(storage.settings, clock);
+  const steadyWall = new SteadyWall({ clock, timers: systemTimers, storage, logger: part("storage") });
 
   const links: ServerLinks = {
     isUp: (server) => mesh.isUp(server),
@@ -147,6 +149,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const registrar: Registrar = createRegistrar(
     {
       ...shared,
+      clock: steadyWall,
       stack,
       links,
       store: storage.contacts,
@@ -170,6 +173,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const presence = createPresenceServer(
     {
       ...shared,
+      clock: steadyWall,
       stack,
       contacts: registrar,
       storage,
@@ -342,6 +346,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       // First of all: what was left from the last run has something to send at once.
       await stack.start();
       natPings?.start();
+      steadyWall.start();
       registrar.start();
       presence.start();
       inputs.start();
@@ -376,6 +381,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     async stop() {
       expiry.stop();
+      steadyWall.stop();
       delivered.keep();
       await stack.stop();
     },

@@ -180,6 +180,9 @@ export const limits = {
     problemLinesPerSecond: 2,
     /** In the log, of what could not be written, each part for itself: on a full disk every request brings some. */
     failureLinesPerSecond: 1,
+    /** How often it is looked whether the wall clock was set, and by how much it has to be: what is less, or comes about slowly, waits until it is more. */
+    clockLookMs: 1000,
+    clockStepMs: 2000,
     /** How many times faster than the node runs what is kept grows old at most: a clock that is a year ahead for an hour costs a day. */
     ageingSpeed: 24,
     /** How often it is written how far that has come: each time waits for the disk. What it is behind after a start is made up for within minutes. */

@@ -301,5 +301,7 @@ export interface Storage {
   readonly lists: ResourceListStore;
   readonly history: HistoryStore;
   readonly group: WriteGroup;
+  /** Moves the ends of contacts, shed registrations, publications and subscriptions, all or none, by whole ms; on disk when it returns. */
+  moveExpiries(byMs: number): void;
   close(): void;
 }

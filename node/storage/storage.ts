@@ -12,7 +12,14 @@ import { createOldHistory } from "./old-history.ts";
 import type { Storage } from "./ports.ts";
 import { createPresenceStores } from "./presence-stores.ts";
 import { logProblems } from "./problem-log.ts";
-import { createContactStore, createInviteStore, createSettings, createShedStore, createUserStore } from "./stores.ts";
+import {
+  createContactStore,
+  createInviteStore,
+  createMoveExpiries,
+  createSettings,
+  createShedStore,
+  createUserStore,
+} from "./stores.ts";
 
 /** Name of the database in a data folder. */
 export const DATABASE_NAME = "aorta.db";
@@ -71,6 +78,7 @@ function createStorage(database: Database, openHistory: () => Database, lock?: F
     ...createPresenceStores(database),
     history,
     group: database.group,
+    moveExpiries: createMoveExpiries(database),
     close() {
       history.close();
       database.close();

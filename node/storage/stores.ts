@@ -128,6 +128,15 @@ export function createShedStore(database: Database): ShedStore {
   };
 }
 
+/** What clients keep up by refreshing it; not what was promised once, as a message that waits. */
+const REFRESHED = ["contact", "shed_registration", "publication", "subscription"] as const;
+
+/** Moves their ends, by whole ms; on disk when it returns. */
+export function createMoveExpiries(database: Database): (byMs: number) => void {
+  const moves = REFRESHED.map((table) => database.prepare(`UPDATE ${table} SET expires_at_ms = expires_at_ms + ?`));
+  return (byMs) => database.durably(() => moves.forEach((move) => move.run(byMs)));
+}
+
 /** Invites in the database: each write is on disk when it returns, so that one taken stays taken. */
 export function createInviteStore(database: Database): InviteStore {
   const add = database.prepare("INSERT INTO invite VALUES (?, ?, ?)");

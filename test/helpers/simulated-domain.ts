@@ -28,6 +28,7 @@ import type { Flow } from "../../node/sip/stack.ts";
 import { randomCallId } from "../../node/sip/message/tags.ts";
 import { Ageing } from "../../node/storage/ageing.ts";
 import type { ContactStore, Storage } from "../../node/storage/ports.ts";
+import { SteadyWall } from "../../node/storage/steady-wall.ts";
 import { openMemoryStorage } from "../../node/storage/storage.ts";
 import { Phone } from "./phone.ts";
 import { diskOf } from "./process-disk.ts";
@@ -95,9 +96,11 @@ export class SimulatedDomain {
     const counters = createCounters();
     const { logger = silentLogger } = options;
     const shared = { stack, locator, counters, clock: this.time, timers: this.time, logger };
+    const steadyWall = new SteadyWall({ ...shared, storage: disk.storage });
     const registrar: Registrar = createRegistrar(
       {
         ...shared,
+        clock: steadyWall,
         links: this.network.links.linksOf(locator.self),
         store: disk.storage.contacts,
         shed: disk.storage.shed,
@@ -111,6 +114,7 @@ export class SimulatedDomain {
     );
     const presence = createPresenceServer({
       ...shared,
+      clock: steadyWall,
       contacts: registrar,
       storage: disk.storage,
       links: this.network.links.linksOf(locator.self),
@@ -190,6 +194,7 @@ export class SimulatedDomain {
       },
     });
     stack.onFlowClosed((flow) => registrar.handleFlowClosed(flow));
+    steadyWall.start();
     registrar.start();
     presence.start();
     held.start();
@@ -197,6 +202,7 @@ export class SimulatedDomain {
     this.#servers.set(locator.self, server);
     for (const other of this.#others(locator.self)) this.meet(server, this.#servers.get(other) as Meeting);
     const cutOff = (): void => {
+      steadyWall.stop();
       lists.stop();
       disk.cut();
       registrar.stop();

@@ -51,6 +51,30 @@ describe("a watcher whose server is killed and started again", () => {
     expect(again.counters.get("presence.subscriptions_restored")).to.equal(1);
   });
 
+  for (const [how, byMs] of [
+    ["ahead", 3 * 3600_000],
+    ["back", -3 * 3600_000],
+  ] as const) {
+    it(`has what is left of the time when the clock was set ${how} before, as contacts and publications have`, async () => {
+      const { domain, one, two, joe } = await joeWatchesAlice();
+      const dave = domain.device("dave", two);
+      await dave.register(3600);
+      domain.time.stepWall(byMs);
+      await domain.time.advance(10_000);
+      for (const server of [one, two]) domain.kill(server);
+      await domain.time.advance(20_000);
+      const again = [domain.restart(one), domain.restart(two)];
+      await domain.time.advance(10_000);
+      expect(notifiesTo(joe).at(-1)?.headers.get("Subscription-State")).to.match(/^active;expires=35[67]\d$/);
+      expect(again[1]?.presence.status()).to.include({ publications: 1 });
+      expect(domain.contactsAt(again[1]!, dave.aor)).to.have.length(1);
+      await domain.time.advance(3_600_000);
+      expect(domain.contactsAt(again[1]!, dave.aor)).to.deep.equal([]);
+      expect(again[1]?.presence.status()).to.include({ publications: 0 });
+      expect(one.storage.subscriptions.list()).to.deep.equal([]);
+    });
+  }
+
   it("sees no closed when the server of the watched user is killed and started with it", async () => {
     const { domain, one, two, joe, alice } = await joeWatchesAlice();
     domain.kill(one);
