@@ -115,8 +115,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers, isTrusted: trusts };
-  const ageing = new Ageing(storage.settings, clock);
-  const steadyWall = new SteadyWall({ clock, timers: systemTimers, storage, logger: part("storage") });
+  const steadyWall = new SteadyWall({ clock, timers: systemTimers, store: storage.expiries, logger: part("storage") });
+  const ageing = new Ageing(storage.settings, steadyWall);
 
   const links: ServerLinks = {
     isUp: (server) => mesh.isUp(server),
@@ -235,6 +235,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
   const held = new HeldMessages({
     ...shared,
+    clock: steadyWall,
     ageing,
     store: storage.messages,
     router: createOwnerRouter(routing),
@@ -372,6 +373,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       if (options?.forGood === true)
         await handOnHeld({
           ...shared,
+          clock: steadyWall,
           held,
           store: storage.messages,
           stack,

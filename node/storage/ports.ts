@@ -219,6 +219,14 @@ export interface MessageStore {
   deliveredKeys(max: number): Set<string> | undefined;
 }
 
+/** When what is kept ends, by the wall clock. */
+export interface ExpiryStore {
+  /** The last message that was ever held; 0: none. */
+  lastHeldId(): number;
+  /** Moves the ends of contacts, shed registrations, publications, subscriptions and the messages held behind one, all or none, by whole ms; on disk when it returns. */
+  move(byMs: number, behindHeldId: number): void;
+}
+
 /** A message that a user has sent or received while they were on this server. */
 export interface HistoryEntry {
   readonly user: Aor;
@@ -301,7 +309,6 @@ export interface Storage {
   readonly lists: ResourceListStore;
   readonly history: HistoryStore;
   readonly group: WriteGroup;
-  /** Moves the ends of contacts, shed registrations, publications and subscriptions, all or none, by whole ms; on disk when it returns. */
-  moveExpiries(byMs: number): void;
+  readonly expiries: ExpiryStore;
   close(): void;
 }

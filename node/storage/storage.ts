@@ -14,8 +14,8 @@ import { createPresenceStores } from "./presence-stores.ts";
 import { logProblems } from "./problem-log.ts";
 import {
   createContactStore,
+  createExpiryStore,
   createInviteStore,
-  createMoveExpiries,
   createSettings,
   createShedStore,
   createUserStore,
@@ -78,7 +78,7 @@ function createStorage(database: Database, openHistory: () => Database, lock?: F
     ...createPresenceStores(database),
     history,
     group: database.group,
-    moveExpiries: createMoveExpiries(database),
+    expiries: createExpiryStore(database),
     close() {
       history.close();
       database.close();

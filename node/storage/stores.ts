@@ -4,6 +4,7 @@ import { limits } from "../runtime/limits.ts";
 import type { Database, Row } from "./database.ts";
 import type {
   ContactStore,
+  ExpiryStore,
   Invite,
   InviteStore,
   Settings,
@@ -128,13 +129,22 @@ export function createShedStore(database: Database): ShedStore {
   };
 }
 
-/** What clients keep up by refreshing it; not what was promised once, as a message that waits. */
+/** What counts by the monotonic clock while the node runs, whatever run it is of. */
 const REFRESHED = ["contact", "shed_registration", "publication", "subscription"] as const;
 
-/** Moves their ends, by whole ms; on disk when it returns. */
-export function createMoveExpiries(database: Database): (byMs: number) => void {
+/** The ends of what is in the database. */
+export function createExpiryStore(database: Database): ExpiryStore {
+  const last = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'held_message'");
   const moves = REFRESHED.map((table) => database.prepare(`UPDATE ${table} SET expires_at_ms = expires_at_ms + ?`));
-  return (byMs) => database.durably(() => moves.forEach((move) => move.run(byMs)));
+  const moveHeld = database.prepare("UPDATE held_message SET expires_at_ms = expires_at_ms + ? WHERE id > ?");
+  return {
+    lastHeldId: () => (last.get()?.["seq"] as number | undefined) ?? 0,
+    move: (byMs, behindHeldId) =>
+      database.durably(() => {
+        for (const move of moves) move.run(byMs);
+        moveHeld.run(byMs, behindHeldId);
+      }),
+  };
 }
 
 /** Invites in the database: each write is on disk when it returns, so that one taken stays taken. */

@@ -96,7 +96,7 @@ export class SimulatedDomain {
     const counters = createCounters();
     const { logger = silentLogger } = options;
     const shared = { stack, locator, counters, clock: this.time, timers: this.time, logger };
-    const steadyWall = new SteadyWall({ ...shared, storage: disk.storage });
+    const steadyWall = new SteadyWall({ ...shared, store: disk.storage.expiries });
     const registrar: Registrar = createRegistrar(
       {
         ...shared,
@@ -144,7 +144,8 @@ export class SimulatedDomain {
     const router = createOwnerRouter(routing);
     const held = new HeldMessages({
       ...shared,
-      ageing: new Ageing(storage.settings, this.time),
+      clock: steadyWall,
+      ageing: new Ageing(storage.settings, steadyWall),
       store: disk.storage.messages,
       router,
       contacts: registrar,

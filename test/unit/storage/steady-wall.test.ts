@@ -24,7 +24,7 @@ describe("the clock of what clients refresh", () => {
     const moves: number[] = [];
     const clock = new SteadyWall({
       ...{ clock: time, timers: time, logger },
-      storage: { moveExpiries: (byMs) => void moves.push(byMs) },
+      store: { lastHeldId: () => 0, move: (byMs) => void moves.push(byMs) },
     });
     clock.start();
     expect(clock.wallMs()).to.equal(time.wallMs());
@@ -39,7 +39,7 @@ describe("the clock of what clients refresh", () => {
 
   it("moves what is on disk along when the wall clock is set, and says so", async () => {
     const storage = openMemoryStorage();
-    const clock = new SteadyWall({ clock: time, timers: time, storage, logger });
+    const clock = new SteadyWall({ clock: time, timers: time, store: storage.expiries, logger });
     clock.start();
     const shed = { aor: parseAor("sip:alice@example.com"), callId: "1" };
     storage.shed.put({ ...shed, expiresAtMs: clock.wallMs() + HOUR_MS });
@@ -56,10 +56,10 @@ describe("the clock of what clients refresh", () => {
 
   it("goes on as before while the disk fails, so that all on it is of one time", async () => {
     let isFull = true;
-    const moveExpiries = () => {
+    const move = () => {
       if (isFull) throw new Error("disk full");
     };
-    const clock = new SteadyWall({ clock: time, timers: time, storage: { moveExpiries }, logger });
+    const clock = new SteadyWall({ clock: time, timers: time, store: { lastHeldId: () => 0, move }, logger });
     clock.start();
     const before = clock.wallMs();
     time.stepWall(HOUR_MS);
