@@ -45,6 +45,11 @@ describe("a file of users", () => {
       });
   });
 
+  it("is refused where a blank stands beside a user, who could never log in", () => {
+    for (const line of ["alice : pw", " alice:pw"])
+      expect(() => read([line])).to.throw("line 1: a blank beside the user: expected user:password");
+  });
+
   it("tells of ten faults, and how many more there are", () => {
     expect(() => read(Array.from({ length: 13 }, () => "nonsense"))).to.throw(/line 10: .*\n {2}and 3 more$/);
   });

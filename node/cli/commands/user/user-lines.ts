@@ -40,6 +40,7 @@ export function readUsers(text: string, domain: string, kind: SecretKind): reado
 function readUser(line: string, domain: string, kind: SecretKind): User | string {
   const [, name, secret] = /^((?:sips?:)?[^:]+):(.*)$/is.exec(line) ?? [];
   if (name === undefined || secret === undefined || secret === "") return `expected user:${kind}`;
+  if (name !== name.trim()) return `a blank beside the user: expected user:${kind}`;
   if (kind === "ha1" && !/^[0-9a-f]{32}$/i.test(secret)) return "expected 32 hexadecimal digits behind the user";
   try {
     const aor = parseUser(name, domain);
