@@ -150,13 +150,13 @@ async function prepare(init: MeshInit, privateKey: PrivateKey, observers: readon
 /** Opens the door on a node that listens, enters the domain, and counts this start. */
 async function settle(ground: Ground, host: MeshHost): Promise<MeshNode> {
   const { admission, init, ...parts } = ground;
-  const { guard, keeper, name, clock } = parts;
+  const { guard, keeper } = parts;
   const door = new JoinDoor(parts);
   await host.handle(
     JOIN_PROTOCOL,
     guard.wrap(JOIN_PROTOCOL, (stream, connection) => door.handle(stream, connection)),
   );
-  await enterDomain(keeper, host, admission, init.membership, { name, clock });
+  await enterDomain(keeper, host, admission, init.membership, parts);
   return new LibP2pMesh({ ...parts, host, boot: nextBoot(init.settings) });
 }
 
@@ -166,7 +166,7 @@ async function enterDomain(
   host: MeshHost,
   admission: Admission,
   membership: Membership | undefined,
-  { name, clock }: { readonly name: string; readonly clock: Clock },
+  { name, clock, logger }: { readonly name: string; readonly clock: Clock; readonly logger: Logger },
 ): Promise<void> {
   const id = host.peerId.toString();
   const addresses = addressesOf(host);
@@ -180,10 +180,11 @@ async function enterDomain(
     case undefined:
       throw new ConfigurationError(
         "NO_DOMAIN",
-        "this server belongs to no domain yet: found one, or join one with a token",
+        "this server belongs to no domain yet, as its data is new: found one, join one with a token, or choose the data folder that it had before",
       );
     case "found":
       await keeper.found(foundingRoster(membership.domain, { id, name, addresses }, membership));
+      logger.info({ domain: membership.domain }, "a new domain was founded, as the data folder was new");
       return;
     case "join": {
       const { domainPublicKey, signed, domainKey } = await joinDomain(

@@ -64,6 +64,20 @@ describe("a node in a process of another program", function () {
     expect(names).to.deep.equal(["berlin"]);
   });
 
+  it("says in its log when it has founded a domain, as where the disk with its data was not there", async () => {
+    const lines: string[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      info: (_fields, message) => void lines.push(message),
+      child: () => logger,
+    };
+    const node = create({ domain: "example.com" }, { logger });
+    await node.start();
+    await node.stop();
+    await node.start();
+    expect(lines.filter((line) => line.includes("founded"))).to.have.length(1);
+  });
+
   it("is down after a stop that came while it started", async () => {
     const node = create({ domain: "example.com" });
     const starting = node.start();
