@@ -11,6 +11,12 @@ import { listenerOf } from "../sip/reachable-flow.ts";
 import type { SocketFlow } from "../sip/flow-tokens.ts";
 import type { Flow, SipSessions } from "../sip/stack.ts";
 
+/** Where a client is reached. */
+export type Reached = Flow & {
+  /** Proxies between the flow and the client. @see RFC 3327 */
+  readonly path?: readonly string[];
+};
+
 export interface OtherEndComponents {
   readonly contacts: Pick<RegisteredContacts, "contactsOf" | "usersAt" | "onRegistration">;
   readonly locator: Pick<Locator, "self" | "watch">;
@@ -58,27 +64,33 @@ export class OtherEnd {
     return this.#named !== undefined && isTowards(this.#named) && !isHereAlone ? this.#named : undefined;
   }
 
+  /** Where it is registered here, behind proxies, too. */
+  here(): Reached | undefined {
+    return this.#registered()[0];
+  }
+
   /**
-   * Where it is registered here.
-   * @param recorded where it was, by which it is told from another device of its user with the same Contact
+   * Where it is registered here now, that was at `recorded`: by which it is told from another device of its user with the same Contact. Where proxies are in between, they know by the way
+   * that was recorded where it is.
    * @param counts whether a registration by a flow does; by default, every one
    */
-  here(recorded?: Flow, counts: (registered: Flow) => boolean = () => true): Flow | undefined {
-    const found = this.#registered();
-    const its = found.length > 1 && recorded !== undefined ? nearestTo(recorded, found) : found[0];
+  hereNow(recorded: Flow, counts: (registered: Flow) => boolean = () => true): Flow | undefined {
+    const found = this.#registered().filter(({ path }) => path === undefined);
+    const its = found.length > 1 ? nearestTo(recorded, found) : found[0];
     return its !== undefined && counts(its) ? its : undefined;
   }
 
-  #registered(): readonly SocketFlow[] {
+  #registered(): readonly (Reached & SocketFlow)[] {
     const { contacts, stack } = this.#components;
     const named = this.#named === undefined ? [] : [this.#named];
     const users = new Set([...named, ...contacts.usersAt(this.contact).same].filter(this.#way.isTowards));
     return [...users]
       .flatMap((aor) => contacts.contactsOf(aor))
       .flatMap(({ uri, flow, path }) => {
-        if (flow.transport === "MESH" || path !== undefined || !areSameUris(uri, this.contact)) return [];
+        if (flow.transport === "MESH" || !areSameUris(uri, this.contact) || stack.hasClosed(flow)) return [];
         // The rest of Route is what the other end wrote, and says nothing of where this one listens.
-        return stack.hasClosed(flow) ? [] : [{ ...flow, calledAt: listenerOf(uri, flow, []) ?? null }];
+        const calledAt = listenerOf(uri, flow, path ?? []) ?? null;
+        return [{ ...flow, calledAt, ...(path === undefined ? {} : { path }) }];
       });
   }
 
@@ -111,6 +123,14 @@ export class OtherEnd {
       watch?.close();
     };
   }
+}
+
+/** With the path that it has registered by, which is the Route of what goes there (RFC 3327 §5.2). */
+export function routedTo({ path = [] }: Reached, request: SipRequest): SipRequest {
+  const headers = request.headers.clone();
+  headers.delete("Route");
+  for (const hop of path) headers.append("Route", hop);
+  return { ...request, headers };
 }
 
 /** Its NAT may have given a device another port, but is at the same address. */

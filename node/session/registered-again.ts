@@ -34,10 +34,10 @@ export class RegisteredAgain {
   flow(to: Flow): Flow | Promise<Flow> {
     if (to.transport === "MESH") return to;
     const isClosed = this.#components.stack.hasClosed(to);
-    const flow = isClosed ? this.#end.here(to) : this.#end.here(to, this.#isNewer);
+    const flow = isClosed ? this.#end.hereNow(to) : this.#end.hereNow(to, this.#isNewer);
     if (flow !== undefined) return flow;
     if (isClosed && !to.calledAt) {
-      const look = () => this.#end.here(to) ?? this.#end.elsewhere();
+      const look = () => this.#end.hereNow(to) ?? this.#end.elsewhere();
       return this.#wait(to, look, (changed) => this.#end.listen(changed)).then((again) => again ?? to);
     }
     const { moved } = this.#components;
@@ -47,7 +47,7 @@ export class RegisteredAgain {
   /** Tells where the client is reached when it moves while a request is on its way to it. Returns how to end that. */
   listen(to: Flow, moved: (now: Flow) => void): () => void {
     const here = (): Flow | undefined => {
-      const now = this.#end.here(to, this.#isNewer);
+      const now = this.#end.hereNow(to, this.#isNewer);
       return now === undefined || isSameFlow(now, to) ? undefined : now;
     };
     return this.#components.moved.listen(this.#end, to, here, moved);
@@ -56,7 +56,7 @@ export class RegisteredAgain {
   /** Where a request goes on that was on its way over a connection when that closed. */
   again(closed: Flow): Promise<Flow | undefined> {
     const look = () => {
-      const flow = this.#end.here(closed);
+      const flow = this.#end.hereNow(closed);
       // Where it listens is tried once: after that only the client itself knows when it is there.
       const isNew = connectionOf(flow) !== undefined || connectionOf(closed) !== undefined;
       return isNew && flow?.transport === closed.transport ? flow : undefined;

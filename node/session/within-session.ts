@@ -17,8 +17,8 @@ import { flowKey } from "../sip/transaction/by-flow.ts";
 import { AwayWaits } from "./away-waits.ts";
 import type { MovedClientsComponents } from "./moved-clients.ts";
 import { MovedClients } from "./moved-clients.ts";
-import type { OtherEndComponents } from "./other-end.ts";
-import { OtherEnd } from "./other-end.ts";
+import type { OtherEndComponents, Reached } from "./other-end.ts";
+import { OtherEnd, routedTo } from "./other-end.ts";
 import { followed, isTooLarge } from "./passing-on.ts";
 import type { RegisteredAgainComponents } from "./registered-again.ts";
 import { RegisteredAgain } from "./registered-again.ts";
@@ -165,7 +165,7 @@ export class WithinSession {
       flow,
       () => end.here(),
       (changed) => end.listenHere(changed),
-    ).then((to) => (to ? this.#passTo(to, followedOn) : refuse(480)));
+    ).then((to) => (to ? this.#passTo(to, { ...followedOn, request: routedTo(to, onward) }) : refuse(480)));
     return true;
   }
 
@@ -185,24 +185,22 @@ export class WithinSession {
   async #until(
     whom: Flow | Aor,
     source: Flow,
-    look: () => Flow | undefined,
+    look: () => Reached | undefined,
     listen: (changed: () => void) => () => void,
-  ): Promise<Flow | undefined> {
+  ): Promise<Reached | undefined> {
     const { waits, timers } = this.#away;
     // Who is there is not waited for, and takes no place of those who are.
     return look() ?? waits.wait(whom, source, () => untilThere(look, listen, timers));
   }
 
   /** To where its other end is now, to which the way that was recorded does not lead: to another server as for one device of its user. */
-  #passBy(to: Flow, end: OtherEnd, followedOn: Followed): void {
+  #passBy(to: Reached, end: OtherEnd, followedOn: Followed): void {
     this.#components.counters.add("session.resumed");
-    const { request } = followedOn;
-    const headers = request.headers.clone();
-    headers.delete("Route");
+    const request = routedTo(to, followedOn.request);
     const isElsewhere = to.transport === "MESH" && end.user !== undefined;
     const onward = isElsewhere
-      ? { ...request, uri: end.user, headers: headers.set(AORTA_CONTACT, request.uri) }
-      : { ...request, headers };
+      ? { ...request, uri: end.user, headers: request.headers.set(AORTA_CONTACT, request.uri) }
+      : request;
     this.#passTo(to, { ...followedOn, request: onward });
   }
 

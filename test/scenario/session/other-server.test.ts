@@ -30,18 +30,18 @@ describe("a client that comes to another server within a session", function () {
   after(() => world.stop());
 
   /** Alice's client, connected to a server and registered there. */
-  function at(server: number, user = "alice"): Promise<Agent> {
-    return atPort(portOf(server).port, user);
+  function at(server: number, user = "alice", fields: readonly [string, string][] = []): Promise<Agent> {
+    return atPort(portOf(server).port, user, fields);
   }
 
   function portOf(server: number): ListenAddress {
     return world.sides[server]!.stack.listening().find(({ transport }) => transport === "TCP")!;
   }
 
-  async function atPort(port: number, user = "alice"): Promise<Agent> {
+  async function atPort(port: number, user = "alice", fields: readonly [string, string][] = []): Promise<Agent> {
     const client = new Unreachable(user, { transport: "TCP", address: "127.0.0.1", port });
     await client.start();
-    expect((await client.register()).status).to.equal(200);
+    expect((await client.register(600, fields)).status).to.equal(200);
     clients.push(client);
     return client;
   }
@@ -128,6 +128,21 @@ describe("a client that comes to another server within a session", function () {
     expect((await joes.send("BYE")).status).to.equal(200);
     expect([alice.methods(), mobile.methods()]).to.deep.equal([["INFO", "BYE"], []]);
     await mobile.register(0);
+  });
+
+  it("is reached there by the path that it has registered by, when proxies are in between (RFC 3327)", async () => {
+    const { callers: joes } = await session(joe, alice);
+    await gone(alice);
+    const path = "<sip:flow@edge.invalid;transport=tcp;lr>";
+    const edge = await at(2, "alice", [
+      ["Path", path],
+      ["Supported", "path"],
+    ]);
+    expect((await joes.send("INFO")).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect(
+      edge.received.map(({ request: { method, uri, headers } }) => [method, uri, headers.all("Route")]),
+    ).to.deep.equal(["INFO", "BYE"].map((method) => [method, edge.contact, [path]]));
   });
 
   it("is waited for while it is on its way", async () => {

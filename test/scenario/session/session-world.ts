@@ -261,12 +261,9 @@ export class Agent {
   }
 
   /** With credentials, where the server asks for them. */
-  async register(expires = 600): Promise<SipResponse> {
+  async register(expires = 600, fields: readonly [string, string][] = []): Promise<SipResponse> {
     const address = `<${this.aor}>`;
-    const headers: [string, string][] = [
-      ["Contact", `<${this.contact}>`],
-      ["Expires", String(expires)],
-    ];
+    const headers: [string, string][] = [["Contact", `<${this.contact}>`], ["Expires", String(expires)], ...fields];
     const init = { method: "REGISTER", uri: `sip:${DOMAIN}`, from: `${address};tag=r`, to: address, headers };
     return this.call(createRequest(init));
   }
