@@ -36,8 +36,9 @@ export class SteadyWall implements Clock {
     return this.#components.clock.monotonicMs();
   }
 
+  /** Whole ms, as they are stored. */
   wallMs(): number {
-    return this.monotonicMs() + this.#offsetMs;
+    return Math.round(this.monotonicMs() + this.#offsetMs);
   }
 
   start(): void {

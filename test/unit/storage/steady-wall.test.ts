@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { parseAor } from "../../../dht-schema/aor.ts";
+import type { MonotonicMs } from "../../../node/runtime/clock.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { openMemoryStorage } from "../../../node/storage/storage.ts";
 import { SteadyWall } from "../../../node/storage/steady-wall.ts";
@@ -35,6 +36,15 @@ describe("the clock of what clients refresh", () => {
     expect(moves).to.deep.equal([2000]);
     expect(clock.wallMs()).to.equal(time.wallMs() - 500);
     clock.stop();
+  });
+
+  it("tells whole ms, whatever the monotonic clock tells: nothing else can be stored", () => {
+    let monotonicMs = 0.25;
+    const clock = { monotonicMs: () => monotonicMs as MonotonicMs, wallMs: () => time.wallMs() };
+    const steady = new SteadyWall({ clock, timers: time, logger, store: { lastHeldId: () => 0, move: () => {} } });
+    const before = steady.wallMs();
+    monotonicMs += 1000.3;
+    expect([before, steady.wallMs()]).to.deep.equal([time.wallMs(), time.wallMs() + 1000]);
   });
 
   it("moves what is on disk along when the wall clock is set, and says so", async () => {
