@@ -134,27 +134,40 @@ class Edge {
   }
 
   receive(incoming: IncomingRequest): void {
-    const { counters, logger } = this.#components;
-    const { request } = incoming;
-    counters.add(COUNTED[incoming.flow.transport]);
-    try {
-      const { services } = this.#components;
+    this.#components.counters.add(COUNTED[incoming.flow.transport]);
+    this.#answering(incoming, () => {
+      const { request } = incoming;
       // Before anything else: within a session too, a client could send it round and round with a Route of its making.
       request.loopPart = loopPartOf(request);
       if (isLoop(request.headers, request.loopPart, this.#ownAddresses())) return this.#refuse(incoming, LOOP_DETECTED);
-      const counted = isOfSession(request) ? this.#underWay.admitWithin(incoming) : incoming;
-      if (counted === undefined) return this.#refuse(incoming, OVER_SHARE);
-      if (services.follow(counted)) return;
-      if (counted.flow.transport === "MESH" && services.asked(counted)) return;
-      // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
-      if (request.method !== "ACK") this.#serve(counted);
+      if (!isOfSession(request)) return this.#take(incoming);
+      const counted = this.#underWay.admitWithin(incoming);
+      if (counted === undefined) this.#refuse(incoming, OVER_SHARE);
+      else this.#answering(counted, () => this.#take(counted));
+    });
+  }
+
+  /** Answers what cannot be read or served: what is counted has to be answered as that, or it would be counted for ever. */
+  #answering(incoming: IncomingRequest, serve: () => void): void {
+    const { request } = incoming;
+    try {
+      serve();
     } catch (error) {
       if (error instanceof SipParseError)
         return this.#refuse(incoming, { status: error.status, reason: `Bad Request: ${error.message}` });
+      const { counters, logger } = this.#components;
       counters.add("edge.failures");
       logger.error({ err: error, method: request.method, uri: request.uri }, "a request could not be served");
       incoming.respond(createResponse(request, 500));
     }
+  }
+
+  #take(incoming: IncomingRequest): void {
+    const { services } = this.#components;
+    if (services.follow(incoming)) return;
+    if (incoming.flow.transport === "MESH" && services.asked(incoming)) return;
+    // RFC 3261 §17: an ACK is never answered, and no INVITE of ours waits for one.
+    if (incoming.request.method !== "ACK") this.#serve(incoming);
   }
 
   #serve(incoming: IncomingRequest): void {
@@ -265,7 +278,7 @@ class Edge {
   #onward(incoming: IncomingRequest, identity: RequestIdentity, go: (counted: IncomingRequest) => void): void {
     const counted = this.#underWay.admit(incoming, partyOf(identity, incoming.flow));
     if (counted === undefined) this.#refuse(incoming, OVER_SHARE);
-    else go(counted);
+    else this.#answering(counted, () => go(counted));
   }
 
   /** A server of the mesh has found out whose device it is, and sends to that user. */

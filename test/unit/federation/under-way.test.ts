@@ -6,10 +6,13 @@ import { limits } from "../../../node/runtime/limits.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import { createResponse } from "../../../node/sip/message/build.ts";
+import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
 import type { Flow, IncomingRequest } from "../../../node/sip/stack.ts";
 import { request } from "./requests.ts";
 
 const AT_ONCE = 4;
+/** On a look it has a tag; whoever reads it finds that it ends within quotes. */
+const UNREADABLE = '<sip:bob@example.com>;x=";tag=2';
 const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
 
 /** An edge behind which all devices are silent, until they are told to answer. */
@@ -22,7 +25,12 @@ function silentEdge(underWay = AT_ONCE) {
     proxy: wait,
     resume: wait,
     register: ({ request: asked, respond }) => respond(createResponse(asked, 200)),
-    follow: (incoming) => incoming.request.headers.has("Route") && silent.push(incoming) > 0,
+    follow(incoming) {
+      const { headers } = incoming.request;
+      return (
+        parseNameAddr(headers.get("To") ?? "").params.has("tag") && headers.has("Route") && silent.push(incoming) > 0
+      );
+    },
     asked: () => false,
   };
   let receive: (incoming: IncomingRequest) => void = () => {};
@@ -46,12 +54,12 @@ function silentEdge(underWay = AT_ONCE) {
       method = "MESSAGE",
       flow = FLOW,
       isOfSession = false,
-    }: { method?: string; flow?: Flow; isOfSession?: boolean } = {},
+      to = `<sip:${method === "REGISTER" ? from : "bob"}@example.com>${isOfSession ? ";tag=2" : ""}`,
+    }: { method?: string; flow?: Flow; isOfSession?: boolean; to?: string } = {},
   ) => {
     const asked = request(method, method === "REGISTER" ? "sip:example.com" : "sip:bob@example.com");
-    const to = method === "REGISTER" ? from : "bob";
     asked.headers.set("From", `<sip:${from}@example.com>;tag=1`).set("Call-ID", String(number++));
-    asked.headers.set("To", `<sip:${to}@example.com>${isOfSession ? ";tag=2" : ""}`);
+    asked.headers.set("To", to);
     if (flow.transport === "MESH") asked.headers.set("P-Asserted-Identity", `<sip:${from}@example.com>`);
     if (isOfSession) asked.headers.set("Route", "<sip:token@192.0.2.9;lr>");
     const answers: number[] = [];
@@ -82,6 +90,13 @@ describe("requests that wait for devices", () => {
       expect([ask("eve"), ask("eve"), ask("eve")]).to.deep.equal([[], [], [480]]);
       answerAll();
     }
+  });
+
+  it("take no room when they cannot be read", () => {
+    const { ask } = silentEdge();
+    for (let count = 0; count < AT_ONCE; count++)
+      expect(ask("eve", { method: "INFO", isOfSession: true, to: UNREADABLE })).to.deep.equal([400]);
+    expect([ask("eve"), ask("eve", { method: "INFO", isOfSession: true })]).to.deep.equal([[], []]);
   });
 
   it("are not all of one client within its sessions, whatever it calls itself there, nor of one server", () => {
