@@ -115,6 +115,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const trusts = (flow: Flow) => placeOf(flow) !== undefined;
   const part = (name: string) => components.logger.child({ part: name });
   const shared = { locator: directory, counters, clock, timers: systemTimers, isTrusted: trusts };
+  const sources = rulesFor(config);
   const steadyWall = new SteadyWall({ clock, timers: systemTimers, store: storage.expiries, logger: part("storage") });
   const ageing = new Ageing(storage.settings, steadyWall);
 
@@ -135,7 +136,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
     tls,
     isTrusted: trusts,
-    sources: rulesFor(config),
+    sources,
     mesh: overMesh(mesh),
     logger: part("sip"),
     counters,
@@ -303,6 +304,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     machine,
     names: config.sipNames ?? [],
     isTrusted: trusts,
+    isProxy: sources.isExempt,
     isList: (aor) => storage.lists.has(aor),
     self: mesh.self,
     domain,

@@ -106,6 +106,8 @@ export interface EdgeComponents {
   readonly isList: (aor: Aor) => boolean;
   /** Whether a flow is from a server that speaks for its users without having a node. */
   readonly isTrusted: (flow: Flow) => boolean;
+  /** Whether many clients come from an address. @default none */
+  readonly isProxy?: (address: string) => boolean;
   readonly services: EdgeServices;
   /** @default `limits.federation.underWay` */
   readonly underWay?: number;
@@ -130,7 +132,7 @@ class Edge {
 
   constructor(components: EdgeComponents) {
     this.#components = components;
-    this.#underWay = new UnderWay(components.underWay);
+    this.#underWay = new UnderWay(components.underWay, components.isProxy);
   }
 
   receive(incoming: IncomingRequest): void {

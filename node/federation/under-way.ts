@@ -27,16 +27,20 @@ export function partyOf({ asserted }: RequestIdentity, flow: Flow): string {
 export class UnderWay {
   readonly #requests = new Tally<string>();
   readonly #max: number;
+  readonly #isProxy: (address: string) => boolean;
 
-  constructor(max: number = limits.federation.underWay) {
+  /** @param isProxy whether many clients come from an address */
+  constructor(max: number = limits.federation.underWay, isProxy: (address: string) => boolean = () => false) {
     this.#max = max;
+    this.#isProxy = isProxy;
   }
 
   /** As {@link admit}, of a request within a session: who sends it is known by its way alone, as no password is asked for. */
   admitWithin(incoming: IncomingRequest): IncomingRequest | undefined {
     const { flow } = incoming;
     if (flow.transport === "MESH") return this.admit(incoming, flow.server);
-    return this.admit(incoming, sourceOf(flow.address), limits.federation.underWayOfSource);
+    const most = this.#isProxy(flow.address) ? Infinity : limits.federation.underWayOfSource;
+    return this.admit(incoming, sourceOf(flow.address), most);
   }
 
   /**

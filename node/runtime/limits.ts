@@ -283,7 +283,7 @@ export const limits = {
      * another server within the sessions of its users. Beyond, 480 with Retry-After.
      */
     underWay: 8_000,
-    /** Of these, within sessions, those that clients at one address send: a part only, as they go on to one other server maybe, where they are all of this one's. */
+    /** Of these, within sessions, those that clients at one address send: a part only, as they go on to one other server maybe, where they are all of this one's. A proxy of many has as many as are free. */
     underWayOfSource: 1_000,
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,

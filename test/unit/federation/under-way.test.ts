@@ -15,6 +15,8 @@ const AT_ONCE = 4;
 const UNREADABLE = '<sip:bob@example.com>;x=";tag=2';
 const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
 
+const PROXY = { ...FLOW, address: "192.0.2.3" } as const;
+
 /** An edge behind which all devices are silent, until they are told to answer. */
 function silentEdge(underWay = AT_ONCE) {
   const silent: IncomingRequest[] = [];
@@ -42,6 +44,7 @@ function silentEdge(underWay = AT_ONCE) {
     domain: "example.com",
     authenticator: "none",
     isTrusted: () => false,
+    isProxy: (address) => address === PROXY.address,
     isList: () => false,
     underWay,
     logger: silentLogger,
@@ -114,6 +117,14 @@ describe("requests that wait for devices", () => {
     const { ask } = silentEdge(limits.federation.underWay);
     const answers = Array.from({ length: limits.federation.underWayOfSource + 1 }, () =>
       ask("eve", { method: "INFO", isOfSession: true }),
+    );
+    expect(answers.slice(-2)).to.deep.equal([[], [480]]);
+  });
+
+  it("are as many of a proxy as are free: all its clients come from one address", () => {
+    const { ask } = silentEdge(limits.federation.underWay);
+    const answers = Array.from({ length: limits.federation.underWay / 2 + 1 }, () =>
+      ask("eve", { method: "INFO", isOfSession: true, flow: PROXY }),
     );
     expect(answers.slice(-2)).to.deep.equal([[], [480]]);
   });
