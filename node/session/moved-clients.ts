@@ -82,7 +82,8 @@ export class MovedClients {
       if (to !== undefined && requests.has(request)) moved(to);
     };
     const request: UnderWay = {
-      registered: () => tell(here()),
+      // The registrar closes the connection that the client has left behind right after this.
+      registered: () => queueMicrotask(() => tell(here())),
       lostTo: (server) =>
         void this.#components.waits.wait(from, source, () => this.#at(server, user, contact)).then((to) => tell(to)),
     };

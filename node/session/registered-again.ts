@@ -44,16 +44,20 @@ export class RegisteredAgain {
     return moved.mayBeElsewhere(this.#end) ? moved.elsewhere(this.#end, to).then((server) => server ?? to) : to;
   }
 
-  /** Tells where the client is reached when it moves while a request is on its way to it. Returns how to end that. */
+  /** Tells where the client is reached when it moves while a request is on its way to it, and does not go on by itself ({@link again}). Returns how to end that. */
   listen(to: Flow, moved: (now: Flow) => void): () => void {
+    const { stack, moved: clients } = this.#components;
+    const wasOpen = !stack.hasClosed(to);
     const here = (): Flow | undefined => {
       const now = this.#end.hereNow(to, this.#isNewer);
-      return now === undefined || isSameFlow(now, to) ? undefined : now;
+      if (now === undefined || isSameFlow(now, to)) return undefined;
+      const goesOn = wasOpen && stack.hasClosed(to) && now.transport === to.transport;
+      return goesOn ? undefined : now;
     };
-    return this.#components.moved.listen(this.#end, to, here, moved);
+    return clients.listen(this.#end, to, here, moved);
   }
 
-  /** Where a request goes on that was on its way over a connection when that closed. */
+  /** Where a request goes on, as a retransmission, that was on its way over a connection when that closed. */
   again(closed: Flow): Promise<Flow | undefined> {
     const look = () => {
       const flow = this.#end.hereNow(closed);

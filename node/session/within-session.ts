@@ -201,7 +201,9 @@ export class WithinSession {
     const onward = isElsewhere
       ? { ...request, uri: end.user, headers: request.headers.set(AORTA_CONTACT, request.uri) }
       : request;
-    this.#passTo(to, { ...followedOn, request: onward });
+    const { flow } = followedOn.incoming;
+    const another = to.transport === "MESH" && { ahead: new ServerAhead(to, flow, undefined, this.#away) };
+    this.#passTo(to, { ...followedOn, ...another, request: onward });
   }
 
   /** Whether a client whom From names has registered by the very flow by which an ACK comes: it cannot be asked for a digest. @see RFC 3261 §22.1 */
@@ -217,8 +219,13 @@ export class WithinSession {
     // The server at the other end has looked at what its client said.
     const relay = (response: SipResponse) =>
       incoming.respond(to.transport === "MESH" ? fromServer(response) : fromDevice(response));
-    const reach: PeerReach | undefined = ahead && { reachedAgain: (closed) => ahead.again(closed) };
     let isPassedBy = false;
+    const reach: PeerReach | undefined = ahead && {
+      reachedAgain: async (closed) => {
+        const flow = isPassedBy ? undefined : await ahead.again(closed);
+        return isPassedBy ? undefined : flow;
+      },
+    };
     const stopListening = ahead?.listen?.(to, (now) => {
       stopListening?.();
       if (cancelled.signal.aborted) return;

@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { createResponse } from "../../../node/sip/message/build.ts";
 import type { SipResponse } from "../../../node/sip/message/message.ts";
+import type { IncomingRequest } from "../../../node/sip/stack.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import { session } from "./calls.ts";
@@ -43,6 +45,23 @@ describe("a client that nobody can call, and whose connection was lost within a 
       expect((await joes.send("BYE")).status, calls).to.equal(200);
       for (const { received } of [joe, alice]) received.splice(0);
     }
+  });
+
+  it("gets once what it had not answered when its connection closed", async () => {
+    const { callers: joes } = await session(joe, alice);
+    const arrived: IncomingRequest[] = [];
+    const answer = ({ request, respond }: IncomingRequest) => respond(createResponse(request, 200));
+    alice.stack.onRequest((incoming) => {
+      if (arrived.push(incoming) > 1) answer(incoming);
+    });
+    const info = joes.send("INFO");
+    await eventually(() => arrived.length > 0, "the INFO");
+    await relay.cut();
+    await alice.register();
+    answer(arrived[0]!);
+    expect((await info).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect(arrived.map(({ request }) => request.method)).to.deep.equal(["INFO", "BYE"]);
   });
 
   it("gets no INVITE that was given up while it was away", async () => {

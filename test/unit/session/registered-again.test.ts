@@ -41,7 +41,8 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
   let contacts = registered;
   const listeners = new Set<(aor: Aor) => void>();
   let changed: ((change: OwnerChange) => void) | undefined;
-  const stack = { hasClosed: (each: Flow) => "connection" in each && each.connection === "gone" };
+  const closed = new Set(["gone"]);
+  const stack = { hasClosed: (each: Flow) => "connection" in each && closed.has(each.connection ?? "") };
   const other = new OtherEnd(
     { ...request("INFO", end), uri: URI },
     SOURCE,
@@ -104,7 +105,8 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
     for (const listener of listeners) listener(BOB);
     news?.(BOB, { uri: URI } as Registration, "registered");
   };
-  return { time, device, registers, listeners, comesTo, isWatched, owners, isLostTo };
+  const closes = (connection: string) => void closed.add(connection);
+  return { time, device, registers, closes, listeners, comesTo, isWatched, owners, isLostTo };
 }
 
 const uri = URI;
@@ -209,10 +211,27 @@ describe("the client to which a request within a session goes", () => {
     const moved: Flow[] = [];
     device.listen(flow("old"), (to) => moved.push(to));
     registers({ uri, flow: flow("refreshed") });
+    await settle();
     expect(moved, "the same address and port").to.deep.equal([]);
     const now = { uri, flow: flow("new", { port: 41_000 }) };
     registers(now);
+    await settle();
     expect(moved).to.deep.equal([{ ...now.flow, ...LISTENS }]);
+  });
+
+  it("is sent nothing twice that goes on over its new connection as the one before has closed", async () => {
+    const { device, registers, closes } = withinSession("callee");
+    const moved: Flow[] = [];
+    device.listen(flow("old"), (to) => moved.push(to));
+    registers({ uri, flow: flow("new", { port: 41_000 }) });
+    // The registrar does so of the same client.
+    closes("old");
+    await settle();
+    expect(moved).to.deep.equal([]);
+    const overUdp = { uri, flow: flow(undefined, { transport: "UDP", port: 41_000 }) };
+    registers(overUdp);
+    await settle();
+    expect(moved, "does not go on by another transport").to.deep.equal([{ ...overUdp.flow, ...LISTENS }]);
   });
 
   it("is not waited for where it can be called", () => {
