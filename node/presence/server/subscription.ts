@@ -6,6 +6,7 @@ import type { RegisteredContact } from "../../registrar/registered-contacts.ts";
 import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
+import { areSameUris } from "../../sip/message/uri.ts";
 import type { Task } from "../../sip/transaction/scheduler.ts";
 import { flowWithoutConnection } from "../../sip/reachable-flow.ts";
 import type { Flow } from "../../sip/stack.ts";
@@ -24,6 +25,9 @@ import type { Watcher } from "./watcher.ts";
 
 /** CSeqs set aside at each write, so that a NOTIFY needs none of its own. After a crash as many may be skipped, which RFC 3261 §12.2.2 allows. */
 const CSEQS_AHEAD = 100;
+
+/** What proxies say of who cannot be reached by a flow that they knew; 477 is Kamailio's. @see RFC 5626 §5.3 */
+const WAY_LOST: ReadonlySet<number> = new Set([408, 430, 477, 480, 503, 504]);
 
 /** How a subscription comes to be: by a SUBSCRIBE, or from an earlier run of this process. */
 export type SubscriptionOrigin =
@@ -178,10 +182,19 @@ export class Subscription implements Task, Watcher {
     { isSame, hasTwin }: { readonly isSame: (uri: string) => boolean; readonly hasTwin: boolean },
   ): void {
     const { remoteTarget, routeSet, flow: from } = this.#fields;
-    if (path !== undefined || routeSet.length > 0 || this.#isOver || isSameWay(flow, from)) return;
-    if (!isSame(remoteTarget) || (hasTwin && !isSameHost(flow, from))) return;
+    const isBehindProxies = routeSet.length > 0;
+    if (this.#isOver || isBehindProxies !== (path !== undefined)) return;
+    // Proxies know by the way that was recorded where the subscriber is, until that fails.
+    const isNews = isBehindProxies
+      ? this.#core.isAway && !hasTwin
+      : !isSameWay(flow, from) && (!hasTwin || isSameHost(flow, from));
+    if (isNews && isSame(remoteTarget)) this.#take({ flow, routeSet: path ?? [] });
+  }
+
+  /** NOTIFYs go that way from now on. */
+  #take(way: Pick<DialogFields, "flow" | "routeSet">): void {
     this.#context.counters.add("presence.watchers_moved");
-    this.#fields = { ...this.#fields, flow };
+    this.#fields = { ...this.#fields, ...way };
     this.#keep();
     this.perform(this.#core.reached(this.#nowMs()));
   }
@@ -259,6 +272,7 @@ export class Subscription implements Task, Watcher {
     const isCutOff = this.#isCutOff(response);
     const seconds = isCutOff && !this.#wasCutOff ? 0 : Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
     this.#wasCutOff = isCutOff;
+    if (Number.isNaN(seconds) && this.#isLost(response)) return this.#lookElsewhere();
     const answer = Number.isNaN(seconds)
       ? { status: response.status }
       : { status: response.status, retryAfterSeconds: seconds };
@@ -279,6 +293,22 @@ export class Subscription implements Task, Watcher {
     if (flow.connection !== undefined && !this.#context.stack.hasClosed(flow)) return false;
     if (flowWithoutConnection(remoteTarget, flow, routeSet) === undefined) return true;
     return response.status === 503 && !this.#isCutOff(response);
+  }
+
+  /** Whether a proxy on the way that was recorded does not reach the subscriber: a connection is gone, or a NAT has forgotten it. @see RFC 5626 §5.3 */
+  #isLost({ status }: SipResponse): boolean {
+    return this.#fields.routeSet.length > 0 && this.subscriber.kind === "watcher" && WAY_LOST.has(status);
+  }
+
+  /** By the path that the subscriber has registered by since, or registers by next. */
+  #lookElsewhere(): void {
+    const { remoteTarget, routeSet } = this.#fields;
+    const contacts = this.#context.contacts.contactsOf(this.aor).filter(({ uri }) => areSameUris(uri, remoteTarget));
+    const [there, another] = contacts;
+    this.#context.counters.add("presence.watchers_away");
+    this.perform(this.#core.away(this.#nowMs()));
+    const isNew = there?.path !== undefined && String(there.path) !== String(routeSet);
+    if (this.#core.isAway && isNew && another === undefined) this.#take({ flow: there.flow, routeSet: there.path });
   }
 
   /** @see RFC 6665 §4.2.2, RFC 3261 §12.2.1.1, RFC 5839 §6.3 */

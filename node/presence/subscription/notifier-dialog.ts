@@ -259,6 +259,11 @@ export class NotifierDialog {
     return NONE;
   }
 
+  /** Whether the subscriber is waited for. */
+  get isAway(): boolean {
+    return this.#awayUntilMs !== undefined;
+  }
+
   /** There is another way to the subscriber. The NOTIFY in flight may be lost on the one of before: its answer does not count any more. */
   reached(nowMs: number): readonly NotifierEffect[] {
     this.#awayUntilMs = undefined;

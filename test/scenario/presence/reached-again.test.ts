@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { parseAor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../../node/runtime/limits.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
 import { SimulatedDomain } from "../../helpers/simulated-domain.ts";
 import type { ClientOptions, SipClient } from "../../helpers/sip-network.ts";
 import type { TestServer } from "./presence-world.ts";
@@ -128,6 +129,95 @@ for (const transport of ["WS", "TCP"] as const)
       expect(toldBy(now.client)).to.deep.equal([{ method: "NOTIFY", callId: dialog.callId, note: "after" }]);
     });
   });
+
+describe("a watcher behind a proxy that does not reach it by the flow of before (RFC 5626)", () => {
+  const pathOf = (flow: string) => `<sip:${flow}@edge.example.com;lr>`;
+
+  /** Joe behind the proxy, which says 430 to what is for a flow that is gone. */
+  async function behindProxy() {
+    const world = new PresenceWorld();
+    const one = world.server("one");
+    const alice = world.phone("alice", one);
+    const joe = world.phone("joe", one);
+    const told: (string | undefined)[] = [];
+    let isGone = (_route: string) => false;
+    let refusal: readonly [string, string][] = [];
+    joe.client.onRequest(({ request, respond }) => {
+      const route = request.headers.get("Route") ?? "";
+      if (isGone(route)) return respond(createResponse(request, refusal.length > 0 ? 503 : 430, { headers: refusal }));
+      told.push(`${route} ${/<note[^>]*>([^<]*)/.exec(Buffer.from(request.body).toString())?.[1]}`);
+      respond(createResponse(request, 200));
+    });
+    const registers = (flow: string) =>
+      one.contacts.set(JOE, [{ uri: joe.client.contact, flow: joe.client.flow, path: [pathOf(flow)] }]);
+    await world.time.until(alice.register());
+    await world.time.until(one.locator.claim(JOE, { mode: "take-over" }));
+    registers("one");
+    const publish = async (note: string) => {
+      await world.time.until(alice.publish(note));
+      await world.time.advance(100);
+    };
+    await publish("at work");
+    await world.time.until(joe.subscribe(ALICE, { headers: [["Record-Route", pathOf("one")]] }));
+    await world.time.advance(100);
+    expect(told.splice(0)).to.deep.equal([`${pathOf("one")} at work`]);
+    const lose = (...flows: string[]) => (isGone = (route) => flows.some((flow) => route === pathOf(flow)));
+    const retryAfter = (seconds: string) => (refusal = [["Retry-After", seconds]]);
+    return { world, one, told, registers, publish, lose, retryAfter };
+  }
+
+  it("is told by the path that it has registered by since", async () => {
+    const { told, registers, publish, lose } = await behindProxy();
+    lose("one");
+    registers("two");
+    await publish("at lunch");
+    expect(told).to.deep.equal([`${pathOf("two")} at lunch`]);
+  });
+
+  it("is waited for, and told by the path that it registers by next, again and again", async () => {
+    const { world, told, registers, publish, lose } = await behindProxy();
+    lose("one", "two");
+    registers("two");
+    await publish("at lunch");
+    await world.time.advance(60_000);
+    expect(told).to.deep.equal([]);
+    registers("three");
+    await world.time.advance(100);
+    expect(told.splice(0)).to.deep.equal([`${pathOf("three")} at lunch`]);
+    lose("one", "two", "three");
+    await publish("at work again");
+    registers("four");
+    await world.time.advance(100);
+    expect(told).to.deep.equal([`${pathOf("four")} at work again`]);
+  });
+
+  it("is asked again when the proxy says, and not waited for", async () => {
+    const { world, told, publish, lose, retryAfter } = await behindProxy();
+    retryAfter("5");
+    lose("one");
+    await publish("at lunch");
+    lose();
+    await world.time.advance(5_000);
+    expect(told).to.deep.equal([`${pathOf("one")} at lunch`]);
+  });
+
+  it("keeps the way that was recorded as long as it leads there", async () => {
+    const { told, registers, publish } = await behindProxy();
+    registers("two");
+    await publish("at lunch");
+    expect(told).to.deep.equal([`${pathOf("one")} at lunch`]);
+  });
+
+  it("is waited for as long as phones sleep, and no longer", async () => {
+    const { world, one, publish, lose } = await behindProxy();
+    lose("one");
+    await publish("at lunch");
+    await world.time.advance(limits.presence.awayMs - 1_000);
+    expect(one.presence.status().watchers).to.equal(1);
+    await world.time.advance(2_000);
+    expect(one.presence.status().watchers).to.equal(0);
+  });
+});
 
 describe("a watcher over UDP whose NAT has given it another port", () => {
   it("is told at the new one when it has registered from there", async () => {
