@@ -393,19 +393,17 @@ export class HeldMessages {
 
   #expire(): void {
     const { store, ageing, counters } = this.#components;
+    // To count again all that waits would take seconds, each minute.
     const expired = store.expire(ageing.nowMs());
-    if (expired.length > 0) {
-      counters.add("messaging.held_expired", expired.length);
-      this.#room.reset(store.parts());
-      const left = new Map(store.recipients().map((each) => [each.recipient, each.messages]));
-      for (const aor of new Set(expired)) {
-        const recipient = this.#recipients.get(aor);
-        if (recipient === undefined) continue;
-        recipient.messages = left.get(aor) ?? 0;
-        recipient.aside = NONE_ASIDE;
-        // A delivery that is under way finds out by itself.
-        if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
-      }
+    counters.add("messaging.held_expired", expired.length);
+    for (const { recipient: aor, sender, bytes } of expired) {
+      this.#room.remove(aor, sender, bytes);
+      const recipient = this.#recipients.get(aor);
+      if (recipient === undefined) continue;
+      recipient.messages--;
+      recipient.aside = NONE_ASIDE;
+      // A delivery that is under way finds out by itself.
+      if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
     }
   }
 }

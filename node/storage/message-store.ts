@@ -21,7 +21,9 @@ export function createMessageStore(database: Database, namesMax: number = limits
   const parts = database.prepare(
     "SELECT recipient, sender, count(*) AS messages, sum(length(message)) AS bytes FROM held_message GROUP BY recipient, sender",
   );
-  const expire = database.prepare("DELETE FROM held_message WHERE expires_at_ms <= ? RETURNING recipient");
+  const expire = database.prepare(
+    "DELETE FROM held_message WHERE expires_at_ms <= ? RETURNING recipient, sender, length(message) AS bytes",
+  );
   const delivered = database.prepare("INSERT INTO delivered_message VALUES (?, ?) ON CONFLICT (key) DO NOTHING");
   const wasDelivered = database.prepare("SELECT 1 FROM delivered_message WHERE key = ?");
   const deliveredKeys = database.prepare("SELECT key FROM delivered_message LIMIT ?");
@@ -55,7 +57,11 @@ export function createMessageStore(database: Database, namesMax: number = limits
     expire(nowMs) {
       names -= forget.run(nowMs);
       if (names > namesMax) names -= forgetOldest.run(names - namesMax);
-      return expire.all(nowMs).map((row) => row["recipient"] as Aor);
+      return expire.all(nowMs).map((row) => ({
+        recipient: row["recipient"] as Aor,
+        sender: row["sender"] as string,
+        bytes: row["bytes"] as number,
+      }));
     },
     delivered: (key, forgetAtMs) => void (names += delivered.run(key, forgetAtMs)),
     wasDelivered: (key) => wasDelivered.get(key) !== undefined,

@@ -210,8 +210,8 @@ export interface MessageStore {
     readonly messages: number;
     readonly bytes: number;
   }[];
-  /** Removes what has expired, and returns the recipient of each message. */
-  expire(nowMs: number): readonly Aor[];
+  /** Removes what has expired, and returns whose each message was, for whom, and its octets. */
+  expire(nowMs: number): readonly { readonly recipient: Aor; readonly sender: string; readonly bytes: number }[];
   /** Remembers that a message has reached its recipient. @param forgetAtMs wall clock */
   delivered(key: string, forgetAtMs: number): void;
   wasDelivered(key: string): boolean;

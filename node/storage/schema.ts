@@ -158,6 +158,7 @@ export const migrations: readonly string[] = [
   DROP TABLE contact;
   ALTER TABLE contact_with_twin RENAME TO contact;
   `,
+  "CREATE INDEX held_message_age ON held_message (expires_at_ms)",
 ];
 
 /**

@@ -240,6 +240,35 @@ describe("a message to a user who is not there", () => {
     expect(one.counters.get("messaging.held_expired")).to.equal(1);
   });
 
+  it("leaves its room when its time is over, without all that waits being counted again", async () => {
+    const { domain, one } = twoServers();
+    const joe = domain.device("joe", one);
+    const { messages } = one.storage;
+    const { parts } = messages;
+    let counts = 0;
+    messages.parts = () => {
+      counts++;
+      return parts();
+    };
+    const fill = async (expires: string) => {
+      const answers = new Map<number, number>();
+      for (let i = 0; i <= limits.messaging.heldPerUser / 2; i++) {
+        const { status } = await joe.message(BOB, String(i), [["Expires", expires]]);
+        answers.set(status, (answers.get(status) ?? 0) + 1);
+      }
+      return [...answers];
+    };
+    const full = [
+      [202, limits.messaging.heldPerUser / 2],
+      [480, 1],
+    ];
+    expect(await fill("60")).to.deep.equal(full);
+    await domain.time.advance(180_000);
+    expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+    expect(await fill("600")).to.deep.equal(full);
+    expect(counts).to.equal(0);
+  });
+
   for (const malformed of ["-1", "soon", "1.5", "", "Sat, 28 Nov 2026 19:58:23 GMT"]) {
     it(`is refused where nobody can read how long it may wait: Expires: ${malformed}`, async () => {
       const { domain, one, two } = twoServers();

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { Aor } from "../../../dht-schema/aor.ts";
 import { openMemoryDatabase } from "../../../node/storage/database.ts";
 import { createMessageStore } from "../../../node/storage/message-store.ts";
 
@@ -17,6 +18,24 @@ describe("names of delivered messages on disk", () => {
     expect(known(next)).to.equal("cde");
     next.expire(1003);
     expect(known(next)).to.equal("e");
+    database.close();
+  });
+});
+
+describe("held messages on disk", () => {
+  it("that have expired are found without reading all of them, and named", () => {
+    const database = openMemoryDatabase({ bytesMax: 1024 ** 2 });
+    const store = createMessageStore(database);
+    const [recipient, sender] = ["sip:bob@example.com" as Aor, "sip:joe@example.com"];
+    for (const [key, expiresAtMs] of [
+      ["a", 1000],
+      ["b", 2000],
+    ] as const)
+      store.hold({ key, recipient, sender, expiresAtMs, message: new Uint8Array(7) });
+    expect(store.expire(1000)).to.deep.equal([{ recipient, sender, bytes: 7 }]);
+    expect(store.recipients()).to.deep.equal([{ recipient, messages: 1 }]);
+    const plan = database.prepare("EXPLAIN QUERY PLAN DELETE FROM held_message WHERE expires_at_ms <= 1").get();
+    expect(plan?.["detail"]).to.match(/^SEARCH/);
     database.close();
   });
 });
