@@ -49,6 +49,12 @@ export interface WithinSessionComponents
  */
 const SHOWN: ReadonlySet<string> = new Set(["MESSAGE", "REFER"]);
 
+/** What proxies say where the connection of their client is gone, so that it has not got the request; 477 is Kamailio's. @see RFC 5626 §5.3 */
+const FLOW_LOST: ReadonlySet<number> = new Set([430, 477]);
+
+/** After the one that was recorded: the path that the client has registered by, which may be of the same flow, and the one that it registers by next. */
+const WAYS_TRIED = 2;
+
 /**
  * What belongs to a session: it goes the way that was recorded when the session began, or where that does not lead to the other end any more, to the device by its user and Contact.
  */
@@ -97,13 +103,10 @@ export class WithinSession {
     counters.add("session.followed");
     const end = way.to && new OtherEnd(request, incoming.flow, way.to, this.#components);
     const ahead = this.#whoIsAhead(next, incoming.flow, way, end);
-    const passBy = (to: Flow): void => {
-      if (end !== undefined) this.#passBy(to, end, followedOn);
-    };
-    const followedOn = { ...begun(incoming, refuse), request, passBy, ...(ahead && { ahead }) };
+    const followedOn = { ...begun(incoming, refuse), request, ...(end && { end }), ...(ahead && { ahead }) };
     const pass = (to: Flow): void => {
       if (end === undefined || isSameWay(to, next)) this.#passTo(to, followedOn);
-      else passBy(to);
+      else this.#passBy(to, end, followedOn);
     };
     const to = ahead?.flow(next) ?? next;
     if (to instanceof Promise) void to.then(pass);
@@ -206,6 +209,20 @@ export class WithinSession {
     this.#passTo(to, { ...followedOn, ...another, request: onward });
   }
 
+  /** A proxy does not reach the client any more by the way that was recorded: where has it registered since? */
+  async #passAgain(to: Flow, end: OtherEnd, followedOn: Followed, otherwise: () => void): Promise<void> {
+    const { request } = followedOn;
+    const isAnother = ({ path }: Reached) =>
+      path !== undefined && String(path) !== String(request.headers.all("Route"));
+    const look = () => {
+      const here = end.here();
+      return here !== undefined && isAnother(here) ? here : end.elsewhere();
+    };
+    const found = await this.#until(end.user ?? to, end.source, look, (changed) => end.listen(changed));
+    if (found === undefined || followedOn.cancelled.signal.aborted) return otherwise();
+    this.#passBy(found, end, { ...followedOn, waysLost: followedOn.waysLost + 1 });
+  }
+
   /** Whether a client whom From names has registered by the very flow by which an ACK comes: it cannot be asked for a digest. @see RFC 3261 §22.1 */
   #isOfSender({ request, flow }: IncomingRequest): boolean {
     const sender = tryParseAor(parseNameAddr(request.headers.get("From") ?? "").uri);
@@ -213,7 +230,8 @@ export class WithinSession {
     return contacts.some((contact) => isSameFlow(contact.flow, flow));
   }
 
-  #passTo(to: Flow, { incoming, request, ahead, passBy, refuse, cancelled }: Followed): void {
+  #passTo(to: Flow, followedOn: Followed): void {
+    const { incoming, request, ahead, end, refuse, cancelled } = followedOn;
     const { stack } = this.#components;
     if (request.method === "ACK") return stack.acknowledge(request, to);
     // The server at the other end has looked at what its client said.
@@ -230,7 +248,7 @@ export class WithinSession {
       stopListening?.();
       if (cancelled.signal.aborted) return;
       isPassedBy = true;
-      passBy?.(now);
+      if (end !== undefined) this.#passBy(now, end, followedOn);
     });
     const heard = (response: SipResponse): void => {
       stopListening?.();
@@ -243,7 +261,8 @@ export class WithinSession {
     void answer.then((response) => {
       stopListening?.();
       const failure = localFailure(response);
-      if (isPassedBy && failure !== undefined) return;
+      const isLost = failure === undefined && to.transport !== "MESH" && FLOW_LOST.has(response.status);
+      if (isPassedBy && (failure !== undefined || isLost)) return;
       if (cancelled.signal.aborted && failure !== undefined) return refuse(487);
       switch (failure) {
         case "timed-out":
@@ -253,7 +272,8 @@ export class WithinSession {
           // RFC 5626 §5.3: the connection of that client is gone. From a server of the mesh the link is.
           return refuse(to.transport === "MESH" ? 480 : 430);
         case undefined:
-          return relay(response);
+          if (end === undefined || !isLost || followedOn.waysLost === WAYS_TRIED) return relay(response);
+          return void this.#passAgain(to, end, followedOn, () => relay(response));
       }
     });
   }
@@ -265,8 +285,10 @@ interface Followed {
   readonly request: SipRequest;
   /** Who may be away for a moment. */
   readonly ahead?: Pick<RegisteredAgain, "again"> & Partial<Pick<RegisteredAgain, "listen">>;
-  /** Takes it by another way while nothing has been heard of it by the one that was recorded. */
-  readonly passBy?: (to: Flow) => void;
+  /** Whom it is for, where it goes by the way that was recorded: taken there by another while nothing has been heard of it by that one. */
+  readonly end?: OtherEnd;
+  /** How often a proxy has said that its client is not there. */
+  readonly waysLost: number;
   readonly refuse: (status: number) => void;
   readonly cancelled: AbortController;
 }
@@ -274,14 +296,14 @@ interface Followed {
 function begun(
   incoming: IncomingRequest,
   refuse: (status: number) => void,
-): Pick<Followed, "incoming" | "refuse" | "cancelled"> {
+): Pick<Followed, "incoming" | "refuse" | "cancelled" | "waysLost"> {
   const cancelled = new AbortController();
   // While it waits nobody else has it.
   incoming.onCancel((reason) => {
     cancelled.abort(reason);
     refuse(487);
   });
-  return { incoming, refuse, cancelled };
+  return { incoming, refuse, cancelled, waysLost: 0 };
 }
 
 /** Whether two ways are by the same server, or both to a client of this one. */

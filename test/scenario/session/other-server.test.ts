@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { createResponse } from "../../../node/sip/message/build.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { startTcpRelay } from "../../helpers/tcp-relay.ts";
 import type { ListenAddress } from "../../../node/sip/stack.ts";
@@ -143,6 +144,37 @@ describe("a client that comes to another server within a session", function () {
     expect(
       edge.received.map(({ request: { method, uri, headers } }) => [method, uri, headers.all("Route")]),
     ).to.deep.equal(["INFO", "BYE"].map((method) => [method, edge.contact, [path]]));
+  });
+
+  it("is reached at its own, too, by the path that it registers by, when proxies have lost the flow of before (RFC 5626)", async () => {
+    const by = (flow: string): [string, string][] => [
+      ["Path", `<sip:${flow}@edge.invalid;transport=tcp;lr>`],
+      ["Supported", "path"],
+    ];
+    const edge = await at(1, "alice", by("one"));
+    const { callers: joes } = await session(joe, edge);
+    const tried: string[] = [];
+    edge.stack.onRequest(({ request, respond }) => {
+      const route = request.headers.get("Route");
+      tried.push(`${request.method} ${route}`);
+      respond(createResponse(request, route?.includes("two") === true ? 200 : 430));
+    });
+    const info = joes.send("INFO");
+    await eventually(() => tried.length === 2, "the INFO by the first flow");
+    await edge.register(600, by("two"));
+    expect((await info).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    const [one, two] = ["one", "two"].map((flow) => by(flow)[0]![1]);
+    const ways = ["INFO undefined", `INFO ${one}`, `INFO ${two}`, "BYE undefined", `BYE ${two}`];
+    expect(tried).to.deep.equal(ways);
+    tried.splice(0);
+    edge.stack.onRequest(({ request, respond }) => {
+      tried.push(request.method);
+      respond(createResponse(request, 430));
+      if (tried.length > 1) void edge.register(600, by(`${tried.length}`));
+    });
+    expect((await joes.send("BYE")).status, "no more than the next").to.equal(430);
+    expect(tried).to.deep.equal(["BYE", "BYE", "BYE"]);
   });
 
   it("is waited for while it is on its way", async () => {
