@@ -1,4 +1,5 @@
 import type { Aor } from "../../dht-schema/aor.ts";
+import { sourceOf } from "../runtime/ip-addresses.ts";
 import { limits } from "../runtime/limits.ts";
 import { isShareLeft } from "../runtime/share.ts";
 import { Tally } from "../runtime/tally.ts";
@@ -17,13 +18,13 @@ export class AwayWaits {
   /**
    * Waits, if there is room for one more; if not, `undefined` at once.
    * @param whom a server, the client of a flow, or of a user
-   * @param from where the request came from: of clients, those at one address are one source
+   * @param from where the request came from: of clients, those at one address, or of IPv6 in one network, are one source
    */
   async wait<Found>(whom: Flow | Aor, from: Flow, wait: () => Promise<Found>): Promise<Found | undefined> {
     const { perClient, atOnce } = limits.session.waitingForAway;
     const key = typeof whom === "string" ? whom : flowKey(whom);
     const isServer = typeof whom !== "string" && whom.transport === "MESH";
-    const source = from.transport === "MESH" ? from.server : from.address;
+    const source = from.transport === "MESH" ? from.server : sourceOf(from.address);
     const waiting = this.#waits.of(key);
     if (!isServer && waiting >= perClient) return undefined;
     if (!isShareLeft(waiting + this.#sources.of(source), this.#waits.total, atOnce)) return undefined;

@@ -57,7 +57,7 @@ describe("the server to which a request within a session goes", () => {
 
   it("has half of all that may wait, and no more waits for it, so that others are waited for", async () => {
     const waits = new AwayWaits();
-    const sources = Array.from({ length: atOnce }, (_, i) => ahead(false, waits, `2001:db8::${i}`));
+    const sources = Array.from({ length: atOnce }, (_, i) => ahead(false, waits, `2001:db8:0:${i.toString(16)}::1`));
     const all = sources.map(({ request }) => request.flow());
     const waiting = sources.filter(({ listeners }) => listeners.size > 0);
     expect(waiting).to.have.length(atOnce / 2);
@@ -83,6 +83,13 @@ describe("the server to which a request within a session goes", () => {
     await settle();
     void one.request.flow();
     expect(one.listeners.size, "there is room again").to.equal(1);
+  });
+
+  it("has room for others though one host uses many addresses of its network", () => {
+    const waits = new AwayWaits();
+    const requests = Array.from({ length: atOnce }, (_, i) => ahead(false, waits, `2001:db8::${i.toString(16)}`));
+    for (const { request } of requests) void request.flow();
+    expect(requests.filter(({ listeners }) => listeners.size > 0)).to.have.length(Math.ceil(atOnce / 3));
   });
 
   it("gets once more what was on its way when the link broke, and no more than that", async () => {
