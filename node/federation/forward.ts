@@ -114,9 +114,15 @@ export function localFailure(response: SipResponse): "not-sent" | "cut-off" | "t
   return mark === LOCAL_CUT_OFF ? "cut-off" : "not-sent";
 }
 
-/** What the sender of a request that is no INVITE hears of a device's answer: one that is silent, or overloaded (RFC 3261 §21.5.4), takes it later. */
+/** What the sender of a request that is no INVITE hears of a device's answer: one that is silent, or overloaded (RFC 3261 §21.5.4), takes it later, and so does one whose proxy has lost its connection. */
 export function answerOfDevice(request: SipRequest, response: SipResponse): SipResponse {
-  return isSilent(response) || response.status === 503 ? unreachable(request) : fromDevice(response);
+  const isForNow = isSilent(response) || isFlowLost(response) || response.status === 503;
+  return isForNow ? unreachable(request) : fromDevice(response);
+}
+
+/** Whether a proxy has no connection to its client any more, who has not got the request. 477 is what Kamailio says. @see RFC 5626 §5.3 */
+export function isFlowLost({ status }: SipResponse): boolean {
+  return status === 430 || status === 477;
 }
 
 /** Whether a device has not answered a request that is no INVITE. RFC 4320 §4.2: a 408 to that is of no use to anybody. */

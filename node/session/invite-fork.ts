@@ -1,6 +1,6 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
-import { fromDevice, localFailure, unreachable } from "../federation/forward.ts";
+import { fromDevice, isFlowLost, localFailure, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
 import { limits } from "../runtime/limits.ts";
 import { createResponse } from "../sip/message/build.ts";
@@ -124,7 +124,7 @@ class InviteFork {
       case "timed-out":
         return createResponse(this.#request, giveUp.signal.aborted ? 487 : 408);
       case undefined:
-        return fromDevice(response);
+        return isFlowLost(response) ? unreachable(this.#request) : fromDevice(response);
     }
   }
 }

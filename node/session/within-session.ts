@@ -3,7 +3,7 @@ import { domainOf, tryParseAor } from "../../dht-schema/aor.ts";
 import { AORTA_CONTACT, stripAortaHeaders } from "../federation/aorta-headers.ts";
 import { stripCredentials } from "../federation/challenges.ts";
 import { IDENTITIES_REMOVED, stripAssertions } from "../federation/edge-identity.ts";
-import { fromDevice, isSameFlow, localFailure, maxForwardsOf } from "../federation/forward.ts";
+import { fromDevice, isFlowLost, isSameFlow, localFailure, maxForwardsOf } from "../federation/forward.ts";
 import { fromServer } from "../federation/route-to-owner.ts";
 import { SESSION_METHODS } from "../federation/session-methods.ts";
 import type { Counters } from "../runtime/metrics.ts";
@@ -48,9 +48,6 @@ export interface WithinSessionComponents
  * What carries the session itself may name another (RFC 4916 §4), and is not to fail for a name.
  */
 const SHOWN: ReadonlySet<string> = new Set(["MESSAGE", "REFER"]);
-
-/** What proxies say where the connection of their client is gone, so that it has not got the request; 477 is Kamailio's. @see RFC 5626 §5.3 */
-const FLOW_LOST: ReadonlySet<number> = new Set([430, 477]);
 
 /** After the one that was recorded: the path that the client has registered by, which may be of the same flow, and the one that it registers by next. */
 const WAYS_TRIED = 2;
@@ -261,7 +258,7 @@ export class WithinSession {
     void answer.then((response) => {
       stopListening?.();
       const failure = localFailure(response);
-      const isLost = failure === undefined && to.transport !== "MESH" && FLOW_LOST.has(response.status);
+      const isLost = failure === undefined && to.transport !== "MESH" && isFlowLost(response);
       if (isPassedBy && (failure !== undefined || isLost)) return;
       if (cancelled.signal.aborted && failure !== undefined) return refuse(487);
       switch (failure) {

@@ -146,6 +146,23 @@ describe("a message to a user who is not there", () => {
     }
   });
 
+  it("waits for a device whose proxy has lost the connection to it (RFC 5626), and is not dropped", async () => {
+    for (const status of [430, 477]) {
+      const { domain, one } = twoServers();
+      const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
+      await bob.register();
+      let isLost = true;
+      bob.client.onRequest(({ request, respond }) => respond(createResponse(request, isLost ? status : 200)));
+      expect((await joe.message(BOB, "hello?")).status, `${status}`).to.equal(202);
+      await domain.time.advance(3600_000 - 180_000);
+      expect(one.held.status.messages).to.equal(1);
+      isLost = false;
+      await bob.register();
+      await domain.time.advance(1_000);
+      expect(one.held.status.messages).to.equal(0);
+    }
+  });
+
   it("is not tried with each refresh of a device that refuses it", async () => {
     const { domain, one } = twoServers();
     const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];

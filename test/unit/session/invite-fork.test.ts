@@ -60,6 +60,15 @@ describe("a call that nobody answers", () => {
     expect(cancelled).to.have.lengthOf(2);
   });
 
+  it("is answered 480 where the proxy of a device has lost its connection, which is no word of the device", async () => {
+    for (const status of [430, 477]) {
+      const { answers, call } = ringing(NEVER);
+      const answer = call();
+      answers[0]!(status);
+      expect((await answer).status).to.equal(480);
+    }
+  });
+
   it("goes on as long as a device says that it rings", async () => {
     const { time, cancelled, call } = ringing(ringMs / 2);
     const controller = new AbortController();
