@@ -7,6 +7,7 @@ import type { OwnerRouter } from "../federation/route-to-owner.ts";
 import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
+import { LineLimit } from "../runtime/line-limit.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -84,6 +85,7 @@ export class HeldMessages {
   readonly #underWay = new Set<string>();
   readonly #deliveries = new Set<Promise<void>>();
   readonly #failures: WriteFailures;
+  readonly #refusals = new LineLimit(limits.node.clientLinesPerSecond);
   #endSweep = () => {};
   #stopListening = () => {};
   #state: "new" | "running" | "stopping" | "closed" = "new";
@@ -334,7 +336,7 @@ export class HeldMessages {
 
   /** `done`: it is delivered, held by another server now, or refused for good. `refused`: by devices, for what they are. */
   async #deliverOne(aor: Aor, octets: Uint8Array): Promise<Outcome> {
-    const { router, locator, counters, logger } = this.#components;
+    const { router, locator, clock, counters, logger } = this.#components;
     const message = readRequest(octets);
     if (message === undefined) {
       counters.add("messaging.held_unreadable");
@@ -347,7 +349,8 @@ export class HeldMessages {
     if (isForNow(status)) return "unreachable";
     if (isOfDevices(status)) return "refused";
     counters.add(status < 300 ? "messaging.held_delivered" : "messaging.held_refused");
-    if (status >= 300) logger.info({ recipient: aor, status }, "a held message was refused");
+    const leftOut = status < 300 ? undefined : this.#refusals.take(clock.monotonicMs());
+    if (leftOut !== undefined) logger.info({ recipient: aor, status, ...leftOut }, "a held message was refused");
     return "done";
   }
 

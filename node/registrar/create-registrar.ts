@@ -8,6 +8,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { ExpiryRules } from "../runtime/expiry-rules.ts";
 import { DEFAULT_EXPIRY } from "../runtime/expiry-rules.ts";
 import { limits } from "../runtime/limits.ts";
+import { LineLimit } from "../runtime/line-limit.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
@@ -67,6 +68,7 @@ class RegistrarDriver implements Registrar {
   readonly #queue = new KeyedQueue<Aor>();
   readonly #resting: RestingUsers;
   readonly #news = new RegistrationNews();
+  readonly #shedLines = new LineLimit(limits.node.clientLinesPerSecond);
   #state: "new" | "running" | "stopped" = "new";
   #cancelSweep = (): void => {};
   #unsubscribe = (): void => {};
@@ -407,7 +409,12 @@ class RegistrarDriver implements Registrar {
     this.#table.set(aor, []);
     this.#journal.removeAll(aor);
     this.#counters.add("registrar.shed", bindings.length);
-    this.#parts.logger.info({ aor, contacts: bindings.length }, "user went to another server, contacts shed");
+    const leftOut = this.#shedLines.take(this.#clock.monotonicMs());
+    if (leftOut !== undefined)
+      this.#parts.logger.info(
+        { aor, contacts: bindings.length, ...leftOut },
+        "user went to another server, contacts shed",
+      );
     for (const binding of bindings) this.#news.tellOf(aor, binding, "deactivated");
     this.#news.tell(aor);
   }

@@ -438,6 +438,8 @@ export const limits = {
     watchKeepaliveMs: 15_000,
   },
   node: {
+    /** In the log, of each of the things that clients can bring about as often as they like. All are counted. */
+    clientLinesPerSecond: 10,
     /** A node that was asked to stop has as long to let go of its users and say goodbye. Then it ends anyway, and exits with 1. */
     drainMs: 10_000,
     /** A node that is out of its domain stays for as long, so that whoever waits for that can see it. */

@@ -7,6 +7,7 @@ import { deviceOriginOf } from "../../registrar/device-origin.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
 import { limits } from "../../runtime/limits.ts";
+import { LineLimit } from "../../runtime/line-limit.ts";
 import type { SipRequest } from "../../sip/message/message.ts";
 import type { Answer } from "../answer.ts";
 import { unavailable } from "../answer.ts";
@@ -37,6 +38,7 @@ export class PublishHandler {
   readonly #registry: Registry;
   readonly #claims = new Map<string, Promise<ClaimOutcome>>();
   readonly #leftBehind = new LeftBehind(limits.presence.leftBehind);
+  readonly #unclaimedLines = new LineLimit(limits.node.clientLinesPerSecond);
   #waiting = 0;
 
   constructor(context: PresenceContext, registry: Registry) {
@@ -95,7 +97,11 @@ export class PublishHandler {
     if (outcome.kind === "owned" && outcome.from !== undefined) this.#registry.shedRested(aor);
     if (this.#publish(incoming, aor, event)) return;
     // Not claimed, or lost again between the claim and this line.
-    this.#context.logger.info({ aor, outcome: outcome.kind }, "a user who publishes could not be claimed");
+    const { logger, clock, counters } = this.#context;
+    counters.add("presence.unclaimed");
+    const leftOut = this.#unclaimedLines.take(clock.monotonicMs());
+    if (leftOut !== undefined)
+      logger.info({ aor, outcome: outcome.kind, ...leftOut }, "a user who publishes could not be claimed");
     this.#answer(incoming, unavailable(RETRY_SECONDS));
   }
 

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ClientAuthenticator } from "../../../node/federation/edge.ts";
 import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import type { RegistrationPolicy } from "../../../node/registrar/claim-policy.ts";
 import type { Device } from "../../helpers/simulated-domain.ts";
@@ -32,6 +33,24 @@ describe("registration when the user may be on another server", () => {
     expect(response.headers.has("Date")).to.equal(true);
     expect(one.locator.owned(alice.aor)).to.not.equal(undefined);
     expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
+  });
+
+  it("is in the log, but users who go to and fro do not fill that: the next line says how many it was", async () => {
+    const lines: { readonly leftOut?: number }[] = [];
+    const domain = new SimulatedDomain();
+    const logger = { ...silentLogger, info: (fields: object) => void lines.push(fields) };
+    const [one, two] = [domain.server("one", { logger }), domain.server("two")];
+    const users = Array.from({ length: 50 }, (_, i) => `user${i}`);
+    const allAt = (server: typeof one, some = users) =>
+      domain.time.until(Promise.all(some.map((user) => domain.device(user, server).register(600))));
+    await allAt(one);
+    await allAt(two);
+    const { clientLinesPerSecond: most } = limits.node;
+    expect(lines).to.have.lengthOf(most);
+    await allAt(one, ["late"]);
+    await domain.time.advance(1_000);
+    await allAt(two, ["late"]);
+    expect(lines.slice(most).map(({ leftOut }) => leftOut)).to.deep.equal([users.length - most]);
   });
 
   it("takes the user over: the other server lets go of every contact at once, on disk too", async () => {
