@@ -97,7 +97,13 @@ export class WsTransport implements Transport {
 
   #createServer(): Server {
     const { tls, counters } = this.#components;
-    const bounds = { headersTimeout: limits.sip.partialMessageMs, requestTimeout: limits.sip.partialMessageMs };
+    const { partialMessageMs } = limits.sip;
+    // Unless asked to, Node looks every half a minute.
+    const bounds = {
+      headersTimeout: partialMessageMs,
+      requestTimeout: partialMessageMs,
+      connectionsCheckingInterval: partialMessageMs / 10,
+    };
     if (this.name === "WS") return createServer(bounds);
     assert(tls !== undefined, "a WSS listener has certificates");
     const server = createTlsServer({ ...bounds, ...tls.serverOptions() });
