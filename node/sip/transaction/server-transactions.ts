@@ -145,9 +145,13 @@ export class ServerTransactions {
       this.#components.deliver({ request, flow, respond() {}, onCancel() {} });
   }
 
-  /** @see RFC 3261 §9.2 */
+  /**
+   * Nobody can be asked for a password for a CANCEL, and the Via that it needs is known to all whom the INVITE has come to: so it has to come from where that did.
+   * @see RFC 3261 §9.2, §22.1
+   */
   #receiveCancel(key: string, request: SipRequest, via: Via, flow: Flow): void {
-    const invite = this.#byKey.get(serverTransactionKey(request, via, "INVITE"));
+    const known = this.#byKey.get(serverTransactionKey(request, via, "INVITE"));
+    const invite = known !== undefined && addressOf(known) === addressOf({ flow }) ? known : undefined;
     const cancel = this.#start(key, request, via, flow, invite !== undefined);
     if (invite === undefined || cancel === undefined) return;
     cancel.respond(createResponse(request, 200, { toTag: invite.toTag }));
@@ -196,7 +200,7 @@ export class ServerTransactions {
   }
 }
 
-function addressOf({ flow }: ResponsePath): string {
+function addressOf({ flow }: Pick<ResponsePath, "flow">): string {
   return flow.transport === "MESH" ? flow.server : flow.address;
 }
 

@@ -73,6 +73,37 @@ describe("client and server transactions together", () => {
     }
   });
 
+  it("take a CANCEL from where its INVITE came from, over another connection too, and from nobody else who knows its Via", () => {
+    for (const [from, isTaken] of [
+      [{ ...TCP, port: 7777 }, true],
+      [{ ...TCP, address: "192.0.2.66" }, false],
+    ] as const) {
+      const time = new VirtualTime();
+      const delivered: string[] = [];
+      let isCancelled = false;
+      const servers = new ServerTransactions({
+        scheduler: new Scheduler(time, time),
+        counters: createCounters(),
+        timers: RFC3261_TIMERS,
+        isReliable: () => true,
+        capacity: CAPACITY,
+        transmit: () => {},
+        sheds: () => false,
+        deliver(incoming) {
+          delivered.push(incoming.request.method);
+          incoming.onCancel(() => (isCancelled = true));
+        },
+        answerStateless: () => {},
+      });
+      const invite = request("INVITE");
+      servers.receive(invite, topVia(invite), TCP);
+      const cancel = { ...invite, method: "CANCEL", headers: invite.headers.clone().set("CSeq", "1 CANCEL") };
+      servers.receive(cancel, topVia(cancel), from);
+      expect([isCancelled, delivered]).to.deep.equal([isTaken, isTaken ? ["INVITE"] : ["INVITE", "CANCEL"]]);
+      servers.stop();
+    }
+  });
+
   it("answer again to where the request comes from this time, as a NAT may have forgotten the port of before, but to no other address", () => {
     const time = new VirtualTime();
     const places: unknown[] = [];
