@@ -292,7 +292,8 @@ export class Subscription implements Task, Watcher {
     if (!response.headers.has(AORTA_LOCAL) || flow.transport === "MESH" || flow.transport === "UDP") return false;
     if (flow.connection !== undefined && !this.#context.stack.hasClosed(flow)) return false;
     if (flowWithoutConnection(remoteTarget, flow, routeSet) === undefined) return true;
-    return response.status === 503 && !this.#isCutOff(response);
+    // By Retry-After this server has too much to do itself.
+    return response.status === 503 && !response.headers.has("Retry-After") && !this.#isCutOff(response);
   }
 
   /** Whether a proxy on the way that was recorded does not reach the subscriber: a connection is gone, or a NAT has forgotten it. @see RFC 5626 §5.3 */
