@@ -75,8 +75,8 @@ export class OtherEnd {
    * @param counts whether a registration by a flow does; by default, every one
    */
   hereNow(recorded: Flow, counts: (registered: Flow) => boolean = () => true): Flow | undefined {
-    const found = this.#registered().filter(({ path }) => path === undefined);
-    const its = found.length > 1 ? nearestTo(recorded, found) : found[0];
+    const direct = this.#registered().filter(({ path }) => path === undefined);
+    const its = nearestTo(recorded, direct);
     return its !== undefined && counts(its) ? its : undefined;
   }
 
@@ -133,8 +133,12 @@ export function routedTo({ path = [] }: Reached, request: SipRequest): SipReques
   return { ...request, headers };
 }
 
-/** Its NAT may have given a device another port, but is at the same address. */
-function nearestTo(recorded: Flow, flows: readonly SocketFlow[]): SocketFlow | undefined {
+/**
+ * By which of the flows that are registered for one Contact a device is reached that was at `recorded` before. Of several devices it is told by that: its NAT may have given it another port,
+ * but is at the same address.
+ */
+export function nearestTo(recorded: Flow, flows: readonly SocketFlow[]): SocketFlow | undefined {
+  if (flows.length <= 1) return flows[0];
   if (recorded.transport === "MESH") return undefined;
   const atHost = flows.filter(({ address }) => address === recorded.address);
   return atHost.find((flow) => isSameFlow(flow, recorded)) ?? atHost[0];

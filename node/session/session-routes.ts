@@ -15,6 +15,7 @@ import { listenerOf } from "../sip/reachable-flow.ts";
 import type { Flow } from "../sip/stack.ts";
 import { flowKey } from "../sip/transaction/by-flow.ts";
 import type { WayTo } from "./other-end.ts";
+import { nearestTo } from "./other-end.ts";
 
 /** Between a token and what follows of who is in the session: no token has one. */
 const BEFORE_WHO = ".";
@@ -151,7 +152,10 @@ export class SessionRoutes {
     if (from.transport === "MESH" || contact === undefined) return REGISTERED;
     const aor = tryParseAor(parseNameAddr(headers.get("From") ?? "").uri);
     if (aor === undefined) return REGISTERED;
-    const registered = this.#components.contacts.contactsOf(aor).find(({ uri }) => areSameUris(uri, contact))?.flow;
+    const flows = this.#components.contacts
+      .contactsOf(aor)
+      .flatMap(({ uri, flow }) => (flow.transport !== "MESH" && areSameUris(uri, contact) ? [flow] : []));
+    const registered = nearestTo(from, flows);
     const isElsewhere = registered !== undefined && flowKey(registered) !== flowKey(from);
     return isElsewhere ? REGISTERED + hashOf(flowKey(registered)) : REGISTERED;
   }
