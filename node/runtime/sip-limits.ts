@@ -6,6 +6,8 @@ export const sipLimits = {
   headerCount: 256,
   /** One header field, folded lines included: large enough for digest credentials, tokens and long Route sets. More gets 400. */
   headerBytes: 8 * 1024,
+  /** What an answer may have more in a field than its request had: a tag in To, in Via where the request came from. */
+  answerAddsBytes: 256,
   /** A URI: user names and parameters are short; SIP gives no bound. A longer one gets 414. */
   uriBytes: 2048,
   /** Kernel buffers of a UDP listener: a burst of some thousand messages waits there. The kernel may give less. */

@@ -38,7 +38,7 @@ export function parseMessage(bytes: Uint8Array): SipMessage {
   const fields: HeaderField[] = [];
   let problem = (start.kind === "request" ? start.problem : undefined) ?? notText;
   try {
-    parseFields(head, lineEnd < 0 ? head.length : lineEnd + 2, fields);
+    parseFields(head, lineEnd < 0 ? head.length : lineEnd + 2, fields, fieldBytesMax(start));
     if (end < 0) throw new SipParseError("TRUNCATED", "no empty line after the header fields");
   } catch (error) {
     problem ??= error as SipParseError;
@@ -125,8 +125,13 @@ function isNeededForAnswer({ key }: HeaderField, before: readonly HeaderField[])
   return ANSWERED.has(key) && before.every((field) => field.key !== key);
 }
 
+function fieldBytesMax({ kind }: StartLine): number {
+  const { headerBytes, answerAddsBytes } = limits.sip;
+  return kind === "request" ? headerBytes : headerBytes + answerAddsBytes;
+}
+
 /** Reads the fields from `at` on into `fields`. One that is malformed does not hide those after it: the first problem is thrown at the end. */
-function parseFields(head: string, at: number, fields: HeaderField[]): void {
+function parseFields(head: string, at: number, fields: HeaderField[], bytesMax: number): void {
   let problem: SipParseError | undefined;
   for (let count = 0; at < head.length; count++) {
     const isTooMany = count >= limits.sip.headerCount;
@@ -141,10 +146,11 @@ function parseFields(head: string, at: number, fields: HeaderField[]): void {
       isBroken ||= next < 0;
       end = next < 0 ? endOfLine(head, end + 2) : next;
     }
-    const field = isBroken ? undefined : parseField(head, at, end, end > unfoldedEnd);
+    const isTooLong = end - at > bytesMax;
+    const field = isBroken || isTooLong ? undefined : parseField(head, at, end, end > unfoldedEnd);
     if (field !== undefined) {
       if (!isTooMany || isNeededForAnswer(field, fields)) fields.push(field);
-    } else problem ??= fieldProblem(head.slice(at, end));
+    } else problem ??= isTooLong ? tooLong(bytesMax) : malformed(head.slice(at, end));
     at = end + 2;
   }
   if (problem !== undefined) throw problem;
@@ -165,7 +171,6 @@ function cleanLineEnd(head: string, at: number): number {
 
 /** `undefined` when it is malformed. */
 function parseField(head: string, at: number, end: number, folded: boolean): HeaderField | undefined {
-  if (end - at > limits.sip.headerBytes) return undefined;
   const colon = head.indexOf(":", at);
   if (colon < 0 || colon >= end) return undefined;
   let nameEnd = colon;
@@ -177,10 +182,12 @@ function parseField(head: string, at: number, end: number, folded: boolean): Hea
   return isToken(name) ? { key: headerKey(name), name, value, read: undefined } : undefined;
 }
 
-function fieldProblem(text: string): SipParseError {
-  return text.length > limits.sip.headerBytes
-    ? new SipParseError("HEADER_TOO_LONG", `header field longer than ${limits.sip.headerBytes}`)
-    : new SipParseError("BAD_HEADER", `malformed header field ${quote(text)}`);
+function tooLong(bytesMax: number): SipParseError {
+  return new SipParseError("HEADER_TOO_LONG", `header field longer than ${bytesMax}`);
+}
+
+function malformed(text: string): SipParseError {
+  return new SipParseError("BAD_HEADER", `malformed header field ${quote(text)}`);
 }
 
 /** RFC 3261 §7.3.1: a line break with the white space around it is one space. */

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { limits } from "../../../../node/runtime/limits.ts";
+import { createResponse } from "../../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../../node/sip/message/message.ts";
 import { parseMessage } from "../../../../node/sip/message/parse-message.ts";
 import { serializeMessage } from "../../../../node/sip/message/serialize-message.ts";
@@ -109,6 +110,17 @@ describe("parsing a SIP message", () => {
     expect(failure(octets([...HEAD, `X: ${"x".repeat(limits.sip.headerBytes)}`])).code).to.equal("HEADER_TOO_LONG");
     const uri = `sip:${"u".repeat(limits.sip.uriBytes)}@h`;
     expect(failure(octets([`OPTIONS ${uri} SIP/2.0`, ...HEAD.slice(1)])).status).to.equal(414);
+  });
+
+  it("is read as the answer to a request with the longest To there may be: it has a tag besides", () => {
+    const { headerBytes, answerAddsBytes } = limits.sip;
+    const longest = `To: <sip:${"a".repeat(headerBytes - 22)}@example.com>`;
+    const request = parseMessage(octets(HEAD.map((line) => (line.startsWith("To:") ? longest : line))));
+    const answer = createResponse(request as SipRequest, 200, { toTag: "0123456789abcdef" });
+    expect(parseMessage(serializeMessage(answer)).headers.get("to")).to.have.length.above(headerBytes);
+    const answering = ["SIP/2.0 200 OK", ...HEAD.slice(1)];
+    const tooLong = octets([...answering, `X: ${"x".repeat(headerBytes + answerAddsBytes)}`]);
+    expect(failure(tooLong).code).to.equal("HEADER_TOO_LONG");
   });
 
   it("says that a head has no end", () => {
