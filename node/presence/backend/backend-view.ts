@@ -135,7 +135,7 @@ export class BackendView {
     }
     const attempt = state.kind === "subscribing" ? state.attempt + 1 : 1;
     // The owner of before is there, and is busy: after a restart with taking its users up again.
-    if (result.kind === "failed" && result.retryAfterSeconds !== undefined) {
+    if (result.kind === "failed" && result.retryAfterSeconds !== undefined && result.isFull !== true) {
       const afterMs = Math.min(result.retryAfterSeconds * 1000, this.#times.retryMaxMs);
       this.#graceUntilMs = Math.max(this.#graceUntilMs, at.nowMs + afterMs + this.#times.restoreGraceMs);
       this.#isToBeAsked = true;

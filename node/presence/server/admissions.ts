@@ -5,7 +5,7 @@ import { epochIn, notOwner } from "../../federation/aorta-headers.ts";
 import type { RequestIdentity } from "../../federation/identity.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { Answer } from "../answer.ts";
-import { REG_EVENT, unavailable, WINFO_EVENT } from "../answer.ts";
+import { PRESENCE_EVENT, REG_EVENT, unavailable, WINFO_EVENT } from "../answer.ts";
 import { EVENTLIST } from "../lists/extensions.ts";
 import type { Expansion } from "../lists/expand-list.ts";
 import { expandList } from "../lists/expand-list.ts";
@@ -57,6 +57,9 @@ const RESTING_SECONDS = 10;
 /** How long a subscriber is told to wait when this server is full. */
 const RETRY_SECONDS = 30;
 
+/** Of another server: 503 would say that this one is taking its users up. */
+const FULL_FOR_SERVERS: Answer = { ...unavailable(RETRY_SECONDS), status: 480, reason: "Too Many Subscriptions" };
+
 /** Finds the subject of a subscription, or the reason why there is none to be had. */
 export class Admissions {
   readonly #context: PresenceContext;
@@ -75,15 +78,23 @@ export class Admissions {
     return event === WINFO_EVENT ? this.#owner(applicant, server) : this.#peer(applicant, server);
   }
 
-  /**
-   * Why there is no room for one more subscription; `undefined` if there is.
-   * @param user who subscribes by a client; absent: another server subscribes
-   */
-  problemOf(user: Aor | undefined): Answer | undefined {
+  /** Why there is no room for one more subscription; `undefined` if there is. */
+  problemOf({ request, aor, asserted, from }: Omit<Applicant, "headers">): Answer | undefined {
     const { subscriptions, subscriptionsPerUser } = this.#context.bounds;
-    if (this.#registry.subscriptionCount >= subscriptions) return unavailable(RETRY_SECONDS);
-    const own = user === undefined ? 0 : this.#registry.subscriptionsOf(user);
-    return own >= subscriptionsPerUser ? this.#overShare() : undefined;
+    const isFull = this.#registry.subscriptionCount >= subscriptions;
+    if (from !== "client") {
+      if (!isFull) return undefined;
+      // Who asks in vain whether the user is still here would show what was for as long as there is no room.
+      const isElsewhere = request.event === PRESENCE_EVENT && !this.#mayBeHere(aor);
+      return isElsewhere ? notOwner(aor, this.#context.locator) : FULL_FOR_SERVERS;
+    }
+    if (isFull) return unavailable(RETRY_SECONDS);
+    return this.#registry.subscriptionsOf(asserted) >= subscriptionsPerUser ? this.#overShare() : undefined;
+  }
+
+  #mayBeHere(aor: Aor): boolean {
+    const { locator, contacts } = this.#context;
+    return locator.owned(aor) !== undefined || contacts.isResting(aor) || contacts.isSettling(aor);
   }
 
   #overShare(): Answer {

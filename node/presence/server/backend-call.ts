@@ -127,7 +127,8 @@ export class BackendCall {
       return { kind: "not-owner", ...elsewhere };
     }
     const retryAfterSeconds = Number.parseInt(headers.get("Retry-After") ?? "", 10);
-    if (!Number.isNaN(retryAfterSeconds)) return { kind: "failed", retryAfterSeconds };
+    if (!Number.isNaN(retryAfterSeconds))
+      return { kind: "failed", retryAfterSeconds, ...(status !== 503 && { isFull: true }) };
     return { kind: "failed", ...(status === 503 && !headers.has(AORTA_LOCAL) && { isSettling: true }) };
   }
 

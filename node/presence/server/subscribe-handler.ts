@@ -100,9 +100,10 @@ export class SubscribeHandler {
     const expiresSeconds = grantedSeconds(request.expiresSeconds, this.#context.times.subscription);
     if (expiresSeconds === "too-brief")
       return this.#refuse(incoming, tooBrief(this.#context.times.subscription.minSeconds));
-    const problem = this.#admissions.problemOf(from === "client" ? asserted : undefined);
+    const applicant = { request, headers: incoming.request.headers, aor, asserted, from };
+    const problem = this.#admissions.problemOf(applicant);
     if (problem !== undefined) return this.#refuse(incoming, problem);
-    const admission = this.#admissions.admit({ request, headers: incoming.request.headers, aor, asserted, from });
+    const admission = this.#admissions.admit(applicant);
     if ("refuse" in admission) return this.#refuse(incoming, admission.refuse);
     const { subject, subscriber } = admission;
     const localTag = randomTag();

@@ -150,7 +150,8 @@ export class WatchedUser implements Subject, CallOwner {
   }
 
   subscribeAnswered(call: number, result: SubscribeResult): void {
-    if (result.kind === "failed" && result.retryAfterSeconds !== undefined) this.#noteRestart();
+    const isBusy = result.kind === "failed" && result.retryAfterSeconds !== undefined && result.isFull !== true;
+    if (isBusy) this.#noteRestart();
     this.#perform(this.#view.subscribeAnswered(call, result, this.#instant()));
   }
 

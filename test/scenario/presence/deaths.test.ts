@@ -55,6 +55,26 @@ describe("a watched user whose server dies", () => {
     expect(ann.news()).to.deep.equal([{ state: "pending", basic: "closed", note: "" }]);
   });
 
+  it("shows closed though the server that had her is full, and has no room for those who ask", async () => {
+    const world = new PresenceWorld({ bounds: { subscriptions: 2 } });
+    const [one, two] = [world.server("one"), world.server("two")];
+    const [joe, alice, bob] = [world.phone("joe", one), world.phone("alice", two), world.phone("bob", two)];
+    await world.time.until(alice.publish("for a minute", { expires: 60 }));
+    await world.time.until(bob.publish("here"));
+    await world.time.until(joe.subscribe(alice.aor));
+    await world.time.advance(20);
+    joe.news();
+    one.stack.state = "gone";
+    await world.time.advance(61_000);
+    for (const watched of [alice, bob]) await world.time.until(bob.subscribe(watched.aor));
+    one.stack.state = "up";
+    world.linkUp(two);
+    // Another user of that server goes on being asked for in vain.
+    await world.time.until(joe.subscribe(bob.aor));
+    await world.time.advance(60_000);
+    expect(one.presence.status().views).to.deep.equal({ held: 1, moving: 1 });
+  });
+
   it("is asked for again when its link is back, because what was told meanwhile is lost", async () => {
     const world = new PresenceWorld();
     const [one, two] = [world.server("one"), world.server("two")];
