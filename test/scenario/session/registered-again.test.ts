@@ -1,6 +1,7 @@
 import { expect } from "chai";
-import { createResponse } from "../../../node/sip/message/build.ts";
+import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { randomCallId } from "../../../node/sip/message/tags.ts";
 import type { IncomingRequest } from "../../../node/sip/stack.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import type { TcpRelay } from "../../helpers/tcp-relay.ts";
@@ -62,6 +63,33 @@ describe("a client that nobody can call, and whose connection was lost within a 
     expect((await info).status).to.equal(200);
     expect((await joes.send("BYE")).status).to.equal(200);
     expect(arrived.map(({ request }) => request.method)).to.deep.equal(["INFO", "BYE"]);
+  });
+
+  it("gets once what it had not answered when it registered by another connection", async () => {
+    const callId = randomCallId();
+    const registers = (client: Agent, cseq: number) => {
+      const headers: [string, string][] = [
+        ["Contact", `<${client.contact}>`],
+        ["Expires", "600"],
+      ];
+      const [uri, address] = [client.aor.replace(/[^:]*@/, ""), `<${client.aor}>`];
+      return client.call(
+        createRequest({ method: "REGISTER", uri, from: `${address};tag=r`, to: address, callId, cseq, headers }),
+      );
+    };
+    expect((await registers(alice, 1)).status).to.equal(200);
+    const { callers: joes } = await session(joe, alice);
+    let isThere = false;
+    alice.stack.onRequest(() => (isThere = true));
+    const info = joes.send("INFO");
+    await eventually(() => isThere, "the INFO");
+    const again = new Unreachable("alice", alice.server);
+    await again.start();
+    expect((await registers(again, 2)).status).to.equal(200);
+    expect((await info).status).to.equal(200);
+    expect((await joes.send("BYE")).status).to.equal(200);
+    expect(again.methods()).to.deep.equal(["INFO", "BYE"]);
+    await again.stop();
   });
 
   it("gets no INVITE that was given up while it was away", async () => {
