@@ -80,7 +80,9 @@ function compareAddress(text: string): number {
       "address",
       text,
     );
-  agree("tag", text, ours.params.get("tag") || undefined, theirs.parameters["tag"] ?? undefined);
+  // A tag in quotes is none (RFC 3261 §25.1, tag-param); it leaves them on.
+  if (!/;\s*tag\s*=\s*"/i.test(text))
+    agree("tag", text, ours.params.get("tag") || undefined, theirs.parameters["tag"] ?? undefined);
   return 1;
 }
 
