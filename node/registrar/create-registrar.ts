@@ -14,7 +14,7 @@ import { isSipUri } from "../sip/message/uri.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
 import { applyOrder } from "./apply-order.ts";
 import type { Binding, Change, RegisterOrder } from "./binding.ts";
-import { addsContact, binds } from "./binding.ts";
+import { addsContact, binds, isSameBinding } from "./binding.ts";
 import { BindingTable } from "./binding-table.ts";
 import { admit, judgeClaim } from "./claim-policy.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
@@ -37,6 +37,7 @@ import type { Registrar, RegistrarComponents, RegistrarOptions, RegistrarStatus 
 import { PatientClaims } from "./patient-claims.ts";
 import type { ChangeListener, RegistrationListener } from "./registration-news.ts";
 import { RegistrationNews } from "./registration-news.ts";
+import { Reconnecting } from "./reconnecting.ts";
 import type { RegisteredContact, RegistrationChange, UsersAtContact } from "./registered-contacts.ts";
 import { hasComeBack } from "./registered-elsewhere.ts";
 import { RestingUsers } from "./resting-users.ts";
@@ -68,6 +69,7 @@ class RegistrarDriver implements Registrar {
   readonly #queue = new KeyedQueue<Aor>();
   readonly #resting: RestingUsers;
   readonly #news = new RegistrationNews();
+  readonly #reconnecting: Reconnecting;
   readonly #shedLines = new LineLimit(limits.node.clientLinesPerSecond);
   #state: "new" | "running" | "stopped" = "new";
   #cancelSweep = (): void => {};
@@ -88,6 +90,7 @@ class RegistrarDriver implements Registrar {
     this.#placeOf = components.placeOf ?? (() => undefined);
     const { policy = "takeover", expiry, maxContacts = limits.registrar.contactsPerAor } = options;
     this.#options = { policy, expiry: { ...DEFAULT_EXPIRY, ...expiry }, maxContacts };
+    this.#reconnecting = new Reconnecting(maxContacts);
     this.#journal = new ContactJournal(components);
     this.#shed = new ShedJournal(components.shed, new WriteFailures(components), limits.registrar.shedRegistrations);
   }
@@ -129,6 +132,10 @@ class RegistrarDriver implements Registrar {
 
   onChange(listener: ChangeListener): () => void {
     return this.#news.onChange(listener);
+  }
+
+  reconnecting(aor: Aor): readonly RegisteredContact[] {
+    return this.#isServed(aor) ? this.#reconnecting.of(aor).filter(({ uri }) => isSipUri(uri)) : [];
   }
 
   registrationsOf(aor: Aor): readonly Binding[] {
@@ -203,10 +210,19 @@ class RegistrarDriver implements Registrar {
   }
 
   handleFlowClosed(flow: Flow): void {
+    // Where one server takes no users from another, to keep them would keep them from where they connect anew.
+    const waitMs = this.#options.policy === "takeover" ? limits.registrar.reconnectMs : 0;
+    this.#flowClosed(flow, this.#clock.monotonicMs() + waitMs);
+  }
+
+  /** @param untilMs clients that can only be reached over it may make another connection until then */
+  #flowClosed(flow: Flow, untilMs: number): void {
     if (flow.transport === "MESH" || flow.connection === undefined) return;
     for (const aor of this.#table.aorsOn(flow.connection)) {
       const before = this.registrationsOf(aor);
       const after = withoutConnection(before, flow.connection);
+      const lost = before.filter((old) => !after.some((binding) => isSameBinding(binding, old)));
+      if (untilMs > this.#clock.monotonicMs()) this.#reconnecting.add(aor, lost, untilMs);
       this.#table.set(aor, after);
       this.#journal.replace(aor, before, after);
       this.#changed(aor, before, after, "deactivated");
@@ -359,12 +375,13 @@ class RegistrarDriver implements Registrar {
     const isServer = order.kind === "bind" && this.#placeOf(order.flow) !== undefined;
     if (isServer) this.#shed.add(aor, replacedIn(before, after), this.#now());
     this.#table.set(aor, after);
+    this.#reconnecting.back(aor, after);
     if (isOwned) this.#resting.done(aor);
     this.#counters.add("registrar.accepted");
     incoming.respond(acceptance(incoming.request, order, isOwned ? after : [], this.#now()));
     this.#changed(aor, before, after, "unregistered");
-    // It may have closed while the user was claimed.
-    if (order.kind === "bind" && this.#parts.stack.hasClosed(order.flow)) this.handleFlowClosed(order.flow);
+    // It may have closed while the user was claimed: a client that was never there is not waited for.
+    if (order.kind === "bind" && this.#parts.stack.hasClosed(order.flow)) this.#flowClosed(order.flow, 0);
     if (!isServer) for (const flow of leftBehind(before, order, this.#table)) this.#parts.stack.close(flow);
   }
 
@@ -387,6 +404,7 @@ class RegistrarDriver implements Registrar {
   /** This server has stopped owning a user; runs in the same turn of the event loop. */
   #lost(lost: OwnershipLost): void {
     const { aor, reason } = lost;
+    this.#reconnecting.forget(aor);
     if (reason !== "expired") return this.#shedAll(aor);
     if (!this.#resting.has(aor)) return;
     // Nobody asked for the user, the directory could not be reached: the contacts rest until the user is claimed again.
@@ -431,7 +449,8 @@ class RegistrarDriver implements Registrar {
     if (!this.#resting.has(aor)) this.#resting.done(aor);
     if (this.#locator.owned(aor) === undefined) return;
     this.#queue.run(aor, async () => {
-      if (this.#state !== "running" || this.#table.has(aor) || this.#parts.hasPublications(aor)) return;
+      const isNeeded = this.#table.has(aor) || this.#reconnecting.has(aor) || this.#parts.hasPublications(aor);
+      if (this.#state !== "running" || isNeeded) return;
       this.#counters.add("registrar.released");
       await this.#claims.release(aor);
     });
@@ -444,6 +463,10 @@ class RegistrarDriver implements Registrar {
       this.#counters.add("registrar.expired", expired.length);
       this.#journal.remove(aor, expired);
       for (const binding of expired) this.#news.tellOf(aor, binding, "expired");
+      this.#news.tell(aor);
+      if (!this.#table.has(aor)) this.#releaseSoon(aor);
+    }
+    for (const aor of this.#reconnecting.expire(nowMs)) {
       this.#news.tell(aor);
       if (!this.#table.has(aor)) this.#releaseSoon(aor);
     }

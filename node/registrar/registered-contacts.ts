@@ -54,6 +54,8 @@ export interface UsersAtContact {
 export interface RegisteredContacts {
   /** Unexpired contacts that SIP reaches; empty when there are none. */
   contactsOf(aor: Aor): readonly RegisteredContact[];
+  /** Those whose connection has ended a moment ago, and who may be there again: nothing can be sent to them. */
+  reconnecting(aor: Aor): readonly RegisteredContact[];
   /** Users who have a device here with this Contact. */
   usersAt(contactUri: string): UsersAtContact;
   /** Calls `listener` after a contact was added, removed or has expired; not for a mere refresh. Returns how to stop it. */

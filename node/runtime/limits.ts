@@ -202,6 +202,8 @@ export const limits = {
     addressMs: 2000,
   },
   registrar: {
+    /** How long a user is kept, and shown to watchers as they were, whose client has lost its connection: browsers make another within some seconds. As long as calls wait for it (`session.awayMs`). */
+    reconnectMs: 8_000,
     /** Devices of one user where the operator says nothing; a client that makes a new Contact at each start fills it. One more gets 403. */
     contactsPerAor: 16,
     /** Proxies between a device and its registrar; each is repeated in every request to the device. More get 400. */

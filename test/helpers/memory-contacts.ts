@@ -25,6 +25,10 @@ export class MemoryContacts implements RegisteredContacts {
     return this.#contacts.get(aor) ?? [];
   }
 
+  reconnecting(): [] {
+    return [];
+  }
+
   usersAt(contactUri: string): UsersAtContact {
     return usersAt(contactUri, this.#contacts.keys(), {
       contactsOf: (aor) => this.contactsOf(aor),

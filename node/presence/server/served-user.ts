@@ -264,13 +264,16 @@ export class ServedUser implements Subject {
   #release(): void {
     this.#releaseAtMs = undefined;
     // A contact that SIP does not reach shows nothing, and has the user all the same.
-    if (this.#context.contacts.registrationsOf(this.aor).length > 0) return;
+    const { contacts } = this.#context;
+    if (contacts.registrationsOf(this.aor).length + contacts.reconnecting(this.aor).length > 0) return;
     this.#context.counters.add("presence.users_released");
     void this.#context.locator.release(this.aor);
   }
 
   #contacts(): PresentContact[] {
-    return this.#context.contacts.contactsOf(this.aor).map(({ uri, instance, twin, flow, path, origin }) => ({
+    const { contacts } = this.#context;
+    const present = [...contacts.contactsOf(this.aor), ...contacts.reconnecting(this.aor)];
+    return present.map(({ uri, instance, twin, flow, path, origin }) => ({
       uri,
       device: instance || (twin ?? uri),
       [(origin?.isRelayed ?? path !== undefined) ? "relayedBy" : "path"]: pathOf(flow),

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { limits } from "../../../node/runtime/limits.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createRequest } from "../../../node/sip/message/build.ts";
 import type { Device } from "../../helpers/simulated-domain.ts";
@@ -112,9 +113,23 @@ describe("the end of a registration", () => {
     browser.client.close();
     expect(domain.contactsAt(one, phone.aor)).to.deep.equal([phone.client.contact]);
     await phone.register(0);
-    await domain.time.advance(10);
+    // It may come back.
+    await domain.time.advance(limits.registrar.reconnectMs - 1000);
+    expect(domain.directory.ownerOf(phone.aor)?.owner).to.equal(one.locator);
+    await domain.time.advance(2000);
     expect(domain.directory.ownerOf(phone.aor)).to.equal(undefined);
   });
+
+  for (const onConflict of ["reject", "redirect"] as const)
+    it(`lets go of a user at once whose only connection has ended, where others do not take them (${onConflict}): they may connect elsewhere`, async () => {
+      const domain = new SimulatedDomain();
+      const one = domain.server("one", { policy: onConflict });
+      const browser = domain.device("alice", one, { transport: "WS" });
+      await browser.register();
+      browser.client.close();
+      await domain.time.advance(10);
+      expect(domain.directory.ownerOf(browser.aor)).to.equal(undefined);
+    });
 
   it("leaves nothing behind of a WebSocket client whose connection closes while its registration is under way", async () => {
     const domain = new SimulatedDomain();
