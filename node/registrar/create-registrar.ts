@@ -468,7 +468,7 @@ class RegistrarDriver implements Registrar {
     }
     for (const aor of this.#reconnecting.expire(nowMs)) {
       this.#news.tell(aor);
-      if (!this.#table.has(aor)) this.#releaseSoon(aor);
+      if (!this.#table.has(aor) && !this.#reconnecting.has(aor)) this.#releaseSoon(aor);
     }
     this.#shed.expire(this.#now());
     this.#resting.reclaimDue();
