@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
 import { AORTA_EPOCH } from "../../federation/aorta-headers.ts";
-import { isSameFlow } from "../../federation/forward.ts";
+import { isFlowLost, isSameFlow } from "../../federation/forward.ts";
 import type { RegisteredContact } from "../../registrar/registered-contacts.ts";
 import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
@@ -26,8 +26,8 @@ import type { Watcher } from "./watcher.ts";
 /** CSeqs set aside at each write, so that a NOTIFY needs none of its own. After a crash as many may be skipped, which RFC 3261 §12.2.2 allows. */
 const CSEQS_AHEAD = 100;
 
-/** What proxies say of who cannot be reached by a flow that they knew; 477 is Kamailio's. @see RFC 5626 §5.3 */
-const WAY_LOST: ReadonlySet<number> = new Set([408, 430, 477, 480, 503, 504]);
+/** What proxies say of who does not answer, beside that the flow is lost. */
+const UNREACHED: ReadonlySet<number> = new Set([408, 480, 503, 504]);
 
 /** How a subscription comes to be: by a SUBSCRIBE, or from an earlier run of this process. */
 export type SubscriptionOrigin =
@@ -297,8 +297,9 @@ export class Subscription implements Task, Watcher {
   }
 
   /** Whether a proxy on the way that was recorded does not reach the subscriber: a connection is gone, or a NAT has forgotten it. @see RFC 5626 §5.3 */
-  #isLost({ status }: SipResponse): boolean {
-    return this.#fields.routeSet.length > 0 && this.subscriber.kind === "watcher" && WAY_LOST.has(status);
+  #isLost(response: SipResponse): boolean {
+    if (this.#fields.routeSet.length === 0 || this.subscriber.kind !== "watcher") return false;
+    return isFlowLost(response) || UNREACHED.has(response.status);
   }
 
   /** By the path that the subscriber has registered by since, or registers by next. */

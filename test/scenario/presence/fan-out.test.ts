@@ -90,6 +90,18 @@ describe("many watchers of one user", function () {
   });
 });
 
+/** Alice, who publishes, and so many watchers, all at one server. */
+async function watchedBy(count: number) {
+  const world = new PresenceWorld();
+  const one = world.server("one");
+  const alice = world.phone("alice", one);
+  const watchers = Array.from({ length: count }, (_, index) => world.phone(`watcher${index}`, one));
+  await world.time.until(alice.publish("hello"));
+  await world.time.until(Promise.all(watchers.map((watcher) => watcher.subscribe(alice.aor))));
+  await world.time.advance(50);
+  return { world, one, alice, watchers };
+}
+
 describe("a server that stops", () => {
   it("tells other servers to look for its users elsewhere and lets go of its back-end subscriptions, but leaves its clients' dialogs to its next run", async () => {
     const world = new PresenceWorld();
@@ -123,13 +135,7 @@ describe("a server that stops", () => {
   });
 
   it("leaves the dialogs of many some at a time, and says nothing more in what it has left", async () => {
-    const world = new PresenceWorld();
-    const one = world.server("one");
-    const alice = world.phone("alice", one);
-    const watchers = Array.from({ length: 2500 }, (_, index) => world.phone(`watcher${index}`, one));
-    await world.time.until(alice.publish("hello"));
-    await world.time.until(Promise.all(watchers.map((watcher) => watcher.subscribe(alice.aor))));
-    await world.time.advance(50);
+    const { world, one, alice, watchers } = await watchedBy(2500);
     const { subscriptions } = one.storage;
     const { put } = subscriptions;
     let written = 0;
@@ -168,13 +174,7 @@ describe("a server that stops", () => {
   });
 
   it("leaves the dialogs of so many that the disk is slow as they were written before", async () => {
-    const world = new PresenceWorld();
-    const one = world.server("one");
-    const alice = world.phone("alice", one);
-    const watchers = Array.from({ length: 3000 }, (_, index) => world.phone(`watcher${index}`, one));
-    await world.time.until(alice.publish("hello"));
-    await world.time.until(Promise.all(watchers.map((watcher) => watcher.subscribe(alice.aor))));
-    await world.time.advance(50);
+    const { world, one, watchers } = await watchedBy(3000);
     const { subscriptions } = one.storage;
     const { put } = subscriptions;
     let written = 0;

@@ -130,6 +130,24 @@ for (const transport of ["WS", "TCP"] as const)
     });
   });
 
+describe("a watcher whose connection is gone, and who can be called", () => {
+  it("is not taken for away where this server has too much to do itself", async () => {
+    const { one, joe, publish } = await watching({ transport: "TCP" });
+    joe.client.close();
+    let asked = 0;
+    one.stack.send = (request) => {
+      asked++;
+      const headers: [string, string][] = [
+        ["Aorta-Local", "1"],
+        ["Retry-After", "5"],
+      ];
+      return Promise.resolve(createResponse(request, 503, { headers }));
+    };
+    await publish("at lunch");
+    expect([asked, one.counters.get("presence.watchers_away")]).to.deep.equal([1, 0]);
+  });
+});
+
 describe("a watcher behind a proxy that does not reach it by the flow of before (RFC 5626)", () => {
   const pathOf = (flow: string) => `<sip:${flow}@edge.example.com;lr>`;
 
