@@ -1,6 +1,7 @@
 import type { ServerId } from "../../dht-schema/roster.ts";
 import type { Timers } from "../runtime/timers.ts";
 import type { Flow } from "../sip/stack.ts";
+import type { Ahead } from "./ahead.ts";
 import type { AwayWaits } from "./away-waits.ts";
 import type { OtherEnd } from "./other-end.ts";
 import { untilThere } from "./until-there.ts";
@@ -21,7 +22,7 @@ const NO_MEMBER: Flow = { transport: "MESH", server: "" as ServerId };
  * The server of the mesh to which a request within a session goes. While there is no link to it, as when it is restarted, the request waits: who hangs up does not
  * do it again, and the other end would stay in the call. If the client at the other end comes to another server meanwhile, or is there already, it goes there.
  */
-export class ServerAhead {
+export class ServerAhead implements Ahead {
   readonly #to: Extract<Flow, { transport: "MESH" }>;
   readonly #source: Flow;
   readonly #end: OtherEnd | undefined;
@@ -49,7 +50,7 @@ export class ServerAhead {
     return (await this.#wait(this.#end)) ?? this.#to;
   }
 
-  /** Where a request goes on, once, that was on its way when the link broke: to a server that has it, it is a retransmission. */
+  /** Once: to a server that has the request, it is a retransmission. */
   async again(): Promise<Flow | undefined> {
     if (this.#isRepeated) return undefined;
     this.#isRepeated = true;

@@ -12,7 +12,7 @@ import { limits } from "../../../node/runtime/limits.ts";
 import { AwayWaits } from "../../../node/session/away-waits.ts";
 import { MovedClients } from "../../../node/session/moved-clients.ts";
 import { OtherEnd } from "../../../node/session/other-end.ts";
-import { RegisteredAgain } from "../../../node/session/registered-again.ts";
+import { ClientAhead } from "../../../node/session/client-ahead.ts";
 import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
 import type { Flow } from "../../../node/sip/stack.ts";
 import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
@@ -97,7 +97,7 @@ function withinSessionOf(end: string, towards: "caller" | "callee", ...registere
     owners.here = false;
     lost?.({ aor: BOB, epoch: NO_BALLOT, reason: "handed-over", to: server as ServerId });
   };
-  const device = new RegisteredAgain(other, isNewer, { stack, timers: time, waits, moved });
+  const device = new ClientAhead(other, isNewer, { stack, timers: time, waits, moved });
   const comesTo = (server: string) => changed?.({ kind: "owner", server: server as ServerId, epoch: NO_BALLOT });
   const isWatched = () => changed !== undefined;
   const registers = (...now: readonly RegisteredContact[]): void => {

@@ -1,13 +1,14 @@
 import type { Timers } from "../runtime/timers.ts";
 import { isSameFlow } from "../federation/forward.ts";
 import type { Flow, SipSessions } from "../sip/stack.ts";
+import type { Ahead } from "./ahead.ts";
 import type { AwayWaits } from "./away-waits.ts";
 import type { MovedClients } from "./moved-clients.ts";
 import type { OtherEnd } from "./other-end.ts";
 import { connectionOf } from "./reached-again.ts";
 import { untilThere } from "./until-there.ts";
 
-export interface RegisteredAgainComponents {
+export interface ClientAheadComponents {
   readonly stack: Pick<SipSessions, "hasClosed">;
   readonly timers: Timers;
   readonly waits: AwayWaits;
@@ -15,13 +16,13 @@ export interface RegisteredAgainComponents {
 }
 
 /** The client of this server to which a request within a session goes. */
-export class RegisteredAgain {
-  readonly #components: RegisteredAgainComponents;
+export class ClientAhead implements Ahead {
+  readonly #components: ClientAheadComponents;
   readonly #end: OtherEnd;
   readonly #isNewer: (registered: Flow) => boolean;
 
   /** @param isNewer whether the client has registered by a flow since the way was recorded */
-  constructor(end: OtherEnd, isNewer: (registered: Flow) => boolean, components: RegisteredAgainComponents) {
+  constructor(end: OtherEnd, isNewer: (registered: Flow) => boolean, components: ClientAheadComponents) {
     this.#components = components;
     this.#end = end;
     this.#isNewer = isNewer;
@@ -44,7 +45,6 @@ export class RegisteredAgain {
     return moved.mayBeElsewhere(this.#end) ? moved.elsewhere(this.#end, to).then((server) => server ?? to) : to;
   }
 
-  /** Tells where the client is reached when it moves while a request is on its way to it, and does not go on by itself ({@link again}). Returns how to end that. */
   listen(to: Flow, moved: (now: Flow) => void): () => void {
     const { stack, moved: clients } = this.#components;
     const wasOpen = !stack.hasClosed(to);
@@ -57,7 +57,6 @@ export class RegisteredAgain {
     return clients.listen(this.#end, to, here, moved);
   }
 
-  /** Where a request goes on, as a retransmission, that was on its way over a connection when that closed. */
   again(closed: Flow): Promise<Flow | undefined> {
     const look = () => {
       const flow = this.#end.hereNow(closed);
