@@ -13,6 +13,8 @@ import type { Mesh } from "./mesh/mesh.ts";
 import { History } from "./history/history.ts";
 import type { HistorySearch } from "./history/history-search.ts";
 import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
+import type { HistoryRemoval } from "./history/history-removal.ts";
+import { createHistoryRemoval, REMOVAL_METHOD } from "./history/history-removal.ts";
 import { handOnHeld } from "./messaging/hand-on.ts";
 import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames, nameMessage } from "./messaging/delivered-names.ts";
@@ -103,7 +105,7 @@ export interface SipSide {
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
   readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
-  readonly history: Pick<HistorySearch, "search"> & Pick<History, "status">;
+  readonly history: Pick<HistorySearch, "search"> & Pick<HistoryRemoval, "remove"> & Pick<History, "status">;
 }
 
 const FLOW_KEY = "sip.flow-key";
@@ -202,7 +204,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     keepMs: config.historyMs,
     logger: part("history"),
   });
-  const historySearch = createHistorySearch({
+  const histories = {
     ...shared,
     store: storage.history,
     stack,
@@ -211,7 +213,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
     former: () => mesh.former(),
     keepMs: config.historyMs,
     domain,
-  });
+  };
+  const historySearch = createHistorySearch(histories);
+  const historyRemoval = createHistoryRemoval(histories);
   const send: DeviceForkComponents["send"] = ({ request, device }, _from, options) =>
     stack.send(request, device.flow, options);
   const toDevices = createDeviceFork({ ...shared, contacts: registrar, send }, { canWait: true });
@@ -326,6 +330,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       asked(incoming) {
         const { method } = incoming.request;
         if (method === HISTORY_METHOD) historySearch.handleQuery(incoming);
+        else if (method === REMOVAL_METHOD) historyRemoval.handleStep(incoming);
         else if (method === LISTS_METHOD) lists.handle(incoming);
         else if (method === CONTACTS_METHOD) search.handleQuestion(incoming);
         else return false;
@@ -395,7 +400,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     presence,
     held,
     lists,
-    history: { search: historySearch.search, status: () => history.status() },
+    history: { search: historySearch.search, remove: historyRemoval.remove, status: () => history.status() },
   };
 }
 

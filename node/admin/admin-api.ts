@@ -84,6 +84,7 @@ const historyQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(limits.history.entries).default(100),
   local: z.stringbool().default(false),
 });
+const historyRemovalQuery = z.strictObject({ local: z.stringbool().default(false) });
 
 type AorParams = { Params: { aor: string } };
 
@@ -198,6 +199,11 @@ export function createAdminApi(view: NodeView, { logger, readOnly }: AdminApiOpt
     const user = parseUser(request.params.aor, domain);
     const page = { sinceMs: since, beforeMs: before, limit };
     return view.history({ user, words, ...page, ...(peer && { peer: parseUser(peer, domain) }) }, !local);
+  });
+  api.delete<AorParams>("/v1/history/:aor", async (request) => {
+    const { local } = historyRemovalQuery.parse(request.query);
+    const aor = parseUser(request.params.aor, view.roster().domain);
+    return { aor, ...(await view.removeHistory(aor, !local)) };
   });
   api.post("/v1/invites", async (request) => {
     const { ttl, steward } = inviteBody.parse(request.body ?? {});

@@ -5,6 +5,7 @@ import { isJoint } from "../../dht-schema/roster.ts";
 import { formatSocketAddress } from "../config/values.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { ReplicaInspection } from "../directory/inspection.ts";
+import type { MissingPart } from "../history/other-servers.ts";
 import type { MeshNode } from "../mesh/mesh-node.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { OperationalError } from "../runtime/errors.ts";
@@ -21,6 +22,7 @@ import { describeContact } from "./describe-contact.ts";
 import type {
   ContactsView,
   DrainView,
+  HistoryRemovedView,
   HistoryView,
   NodeState,
   NodeStatus,
@@ -258,8 +260,17 @@ class LiveView implements NodeView {
         text,
       })),
       more,
-      missing: missing.map(({ server, reason }) => ({ server: this.#server(server), reason })),
+      missing: this.#missing(missing),
     };
+  }
+
+  async removeHistory(user: Aor, everywhere: boolean): Promise<HistoryRemovedView> {
+    const { removed, missing } = await this.#parts.sip.history.remove(user, everywhere);
+    return { removed, missing: this.#missing(missing) };
+  }
+
+  #missing(parts: readonly MissingPart[]): HistoryView["missing"] {
+    return parts.map(({ server, reason }) => ({ server: this.#server(server), reason }));
   }
 
   async invite({ ttlMs, steward }: { readonly ttlMs: number; readonly steward: boolean }) {

@@ -256,6 +256,14 @@ export interface HistoryView {
   readonly missing: readonly { readonly server: ServerRef; readonly reason: string }[];
 }
 
+/** `aorta history remove`. */
+export interface HistoryRemovedView {
+  /** Messages. */
+  readonly removed: number;
+  /** Servers that may still have some. */
+  readonly missing: HistoryView["missing"];
+}
+
 /** What the HTTP API shows of a node and lets an operator do to it. */
 export interface NodeView {
   status(): NodeStatus;
@@ -279,6 +287,8 @@ export interface NodeView {
   invite(options: { readonly ttlMs: number; readonly steward: boolean }): Promise<InviteView>;
   /** @param everywhere whether the other servers of the domain are asked too */
   history(query: HistoryQuery, everywhere: boolean): Promise<HistoryView>;
+  /** Removes a user's history. @param everywhere whether at the other servers of the domain, too */
+  removeHistory(user: Aor, everywhere: boolean): Promise<HistoryRemovedView>;
   /** Secrets never leave by the API. */
   readonly users: Pick<UserStore, "put" | "putAll" | "remove" | "list" | "has">;
   /** Buddy lists of the domain. */

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
-import type { Clock } from "../runtime/clock.ts";
 import { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
-import { createRequest, createResponse } from "../sip/message/build.ts";
-import { randomTag } from "../sip/message/tags.ts";
-import type { IncomingRequest, SipStack } from "../sip/stack.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { IncomingRequest } from "../sip/stack.ts";
 import type { HistoryEntry, HistoryQuery, HistoryStore } from "../storage/ports.ts";
+import type { MissingPart, OtherServersComponents } from "./other-servers.ts";
+import { askServer, formerServers } from "./other-servers.ts";
 
 /** Method of the request by which servers of the mesh search each other's histories; from anybody else it is 405. */
 export const HISTORY_METHOD = "AORTA-HISTORY";
@@ -23,7 +23,7 @@ export interface HistoryAnswer {
   /** Whether there are older ones: ask again, before the last one's time. */
   readonly more: boolean;
   /** Servers whose part is missing, and why. */
-  readonly missing: readonly { readonly server: ServerId; readonly reason: string }[];
+  readonly missing: readonly MissingPart[];
 }
 
 /** Searches users' histories, here and on the servers that they have been on. */
@@ -34,18 +34,8 @@ export interface HistorySearch {
   handleQuery(incoming: IncomingRequest): void;
 }
 
-export interface HistorySearchComponents {
+export interface HistorySearchComponents extends OtherServersComponents {
   readonly store: HistoryStore;
-  readonly stack: Pick<SipStack, "send">;
-  readonly self: ServerId;
-  /** The other servers of the domain. */
-  readonly others: () => readonly ServerId[];
-  /** Those that have left it, as far as is known here, and when. */
-  readonly former: () => readonly { readonly id: ServerId; readonly leftAtMs: number }[];
-  /** How long servers keep what was written. */
-  readonly keepMs: number;
-  readonly clock: Clock;
-  readonly domain: string;
 }
 
 /** What one server has. */
@@ -101,7 +91,7 @@ export function createHistorySearch(components: HistorySearchComponents): Histor
       const missing = parts.flatMap(({ server, part }) =>
         part.missing === undefined ? [] : [{ server, reason: part.missing }],
       );
-      if (everywhere) missing.push(...gone(components, query.sinceMs));
+      if (everywhere) missing.push(...formerServers(components, query.sinceMs));
       const merged = merge(
         parts.map(({ part }) => part),
         query.limit,
@@ -118,38 +108,11 @@ export function createHistorySearch(components: HistorySearchComponents): Histor
   };
 }
 
-/** Servers that were still there in the time that is searched, and have taken what they kept with them. */
-function gone({ former, keepMs, clock }: HistorySearchComponents, sinceMs: number): HistoryAnswer["missing"] {
-  const oldestMs = keepMs > 0 ? clock.wallMs() - keepMs : 0;
-  return former()
-    .filter(({ leftAtMs }) => leftAtMs > Math.max(sinceMs, oldestMs))
-    .map(({ id, leftAtMs }) => ({
-      server: id,
-      reason: `left the domain on ${new Date(leftAtMs).toISOString().slice(0, 10)}`,
-    }));
-}
-
 /** What another server has, or why it cannot be had. */
-async function ask({ stack, domain }: HistorySearchComponents, server: ServerId, query: HistoryQuery): Promise<Part> {
-  const uri = `sip:${domain}`;
-  const request = createRequest({
-    method: HISTORY_METHOD,
-    uri,
-    from: `<${uri}>;tag=${randomTag()}`,
-    to: `<${uri}>`,
-    headers: [["Content-Type", "application/json"]],
-    body: JSON.stringify(query),
-  });
-  const { askMs: withinMs } = limits.history;
-  const { status, headers, body } = await stack.send(request, { transport: "MESH", server }, { withinMs });
-  if (headers.has("Aorta-Local")) return nothing(status === 503 ? "not connected" : "no answer");
-  if (status !== 200) return nothing(`answered ${status}`);
-  try {
-    const { entries, ...rest } = partSchema.parse(JSON.parse(Buffer.from(body).toString()));
-    return { ...rest, entries: entries.map((entry) => ({ ...entry, user: query.user, server })) };
-  } catch {
-    return nothing("answered what cannot be read");
-  }
+async function ask(components: HistorySearchComponents, server: ServerId, query: HistoryQuery): Promise<Part> {
+  const part = await askServer(components, server, HISTORY_METHOD, query, partSchema);
+  if (!("entries" in part)) return nothing(part.missing);
+  return { ...part, entries: part.entries.map((entry) => ({ ...entry, user: query.user, server })) };
 }
 
 const nothing = (missing: string): Part => ({ entries: [], more: false, missing });

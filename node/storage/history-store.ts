@@ -52,6 +52,7 @@ export function createHistoryStore(open: () => Database, old: OldHistory): Histo
       }
     },
     find: (query) => explaining(() => history().find(query)),
+    remove: (user) => explaining(() => history().remove(user)),
     expire(beforeMs) {
       state = opened();
       return explaining(() => history().expire(beforeMs)) === removedAtOnce;
@@ -74,6 +75,8 @@ function openHistory(database: Database) {
 }
 
 function createHistory(database: Database) {
+  // What is removed leaves no text in the file.
+  database.prepare("PRAGMA secure_delete = ON").get();
   const add = database.prepare(
     "INSERT INTO history (user, peer, sent, at_ms, call_id, text) VALUES (?, ?, ?, ?, ?, ?)",
   );
@@ -90,6 +93,7 @@ function createHistory(database: Database) {
   const expire = removing(`WHERE at_ms < ? ORDER BY at_ms LIMIT ${removedAtOnce}`);
   const removeOldest = removing("ORDER BY at_ms LIMIT 1");
   const removeOldestOf = removing("WHERE user = ? ORDER BY at_ms LIMIT 1");
+  const remove = removing(`WHERE user = ? ORDER BY at_ms LIMIT ${removedAtOnce}`);
   const share = database.prepare("SELECT bytes FROM share WHERE user = ?");
   const oldest = database.prepare("SELECT min(at_ms) AS at_ms FROM history");
   const takenOver = database.prepare("SELECT down_to FROM taken_over");
@@ -129,6 +133,7 @@ function createHistory(database: Database) {
       const rows = (match === "" ? list : search).all(user, match, beforeMs, sinceMs, peer ?? "", limit);
       return rows.map(entryOf);
     },
+    remove: (user: Aor) => remove.run(user),
     expire(beforeMs: number) {
       let removed = expire.run(beforeMs);
       // As after a start with a smaller limit.

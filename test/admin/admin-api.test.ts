@@ -4,7 +4,7 @@ import { parseAor } from "../../dht-schema/aor.ts";
 import { createAdminApi } from "../../node/admin/admin-api.ts";
 import { AortaError, OperationalError } from "../../node/runtime/errors.ts";
 import { silentLogger } from "../../node/runtime/logger.ts";
-import { MemoryView } from "./memory-view.ts";
+import { MemoryView, paris } from "./memory-view.ts";
 
 const ha1 = { ha1Md5: "a".repeat(32), ha1Sha256: "b".repeat(64) };
 
@@ -263,6 +263,22 @@ describe("the admin API", () => {
     expect((await call(`/v1/history/alice?words=${"w%20".repeat(33)}`))[1]).to.satisfy(refusal("TOO_MANY_WORDS", /32/));
   });
 
+  it("removes histories, at one server or all", async () => {
+    const [status, body] = await call({ method: "DELETE", url: "/v1/history/alice" });
+    expect(status).to.equal(200);
+    expect(body).to.deep.equal({
+      ...{ aor: "sip:alice@example.com", removed: 3 },
+      missing: [{ server: paris, reason: "no answer" }],
+    });
+    await call({ method: "DELETE", url: "/v1/history/bob?local=true" });
+    expect(view.historiesRemoved).to.deep.equal([
+      ["sip:alice@example.com", true],
+      ["sip:bob@example.com", false],
+    ]);
+    expect((await call({ method: "DELETE", url: "/v1/history/alice?with=bob" }))[0], "not only some").to.equal(400);
+    expect(view.historiesRemoved).to.have.length(2);
+  });
+
   it("refuses bodies that are malformed or too large, and paths that are not there", async () => {
     const headers = { "content-type": "application/json" };
     expect((await call({ method: "POST", url: "/v1/invites", headers, payload: "{" }))[0]).to.equal(400);
@@ -308,6 +324,7 @@ describe("the admin API", () => {
         ["POST", "/v1/invites"],
         ["POST", "/v1/users"],
         ["DELETE", "/v1/users/alice"],
+        ["DELETE", "/v1/history/alice"],
       ] as const) {
         const [status, body] = await call({ method, url, headers: { host: "127.0.0.1" } });
         expect(status).to.equal(403);

@@ -94,6 +94,11 @@ export class MemoryView implements NodeView {
     const messages = [{ server: paris, peer: "sip:bob@example.com", sent: true, atMs: 7, text: "hello" }];
     return { messages, more: false, missing: [{ server: berlin, reason: "no answer" }] };
   }
+  historiesRemoved: unknown[] = [];
+  async removeHistory(user: Aor, everywhere: boolean) {
+    this.historiesRemoved.push([user, everywhere]);
+    return { removed: 3, missing: [{ server: paris, reason: "no answer" }] };
+  }
   roster(): RosterView {
     const servers = [berlin, paris].map((server) => ({
       ...server,

@@ -193,6 +193,21 @@ describe("a domain of two nodes, run by the aorta command", function () {
     );
   });
 
+  it("removes what a user wrote from all servers, and says which of them could not be asked", async () => {
+    const phone = await Phone.open("rosa");
+    expect(await phone.message(paris.sipPort, "dora", "to be forgotten")).to.equal(202);
+    expect(await phone.message(berlin.sipPort, "dora", "this too")).to.equal(202);
+    phone.close();
+    const removed = await aorta.run(["history", "remove", "rosa", ...at("berlin")]);
+    expect(removed).to.deep.include({
+      ...{ code: 0, stderr: "" },
+      stdout: "2 messages removed from the history of sip:rosa@example.com\n",
+    });
+    expect((await aorta.run(["history", "search", "rosa", ...at("paris")])).stderr).to.equal("nothing found\n");
+    const again = await aorta.run(["history", "rm", "rosa", "--local", "--json", ...at("paris")]);
+    expect(JSON.parse(again.stdout)).to.deep.equal({ aor: "sip:rosa@example.com", removed: 0, missing: [] });
+  });
+
   it("refuses to look up what is no user of the domain, and exits with 2", async () => {
     for (const user of ["a@b@c", "alice@example.org", "tel:+123"]) {
       expect(await aorta.run(["lookup", user, ...at("berlin")])).to.include({ code: 2, stdout: "" });

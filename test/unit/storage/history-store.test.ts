@@ -52,6 +52,23 @@ describe("what users wrote, on disk", () => {
     expect(statSync(file()).mode & 0o777).to.equal(0o600);
   });
 
+  it("is removed of one user step by step, and leaves nothing of them in the file", async () => {
+    open();
+    const [alice, bob] = [aorOf("alice"), aorOf("bob")];
+    const { removedAtOnce } = limits.history;
+    for (let i = 0; i <= removedAtOnce; i++) await add(alice, i, `secret words of number ${i}`);
+    await add(bob, 1, "not hers");
+    expect(storage.history.remove(alice)).to.equal(removedAtOnce);
+    expect(found(alice), "the oldest go first").to.deep.equal([`secret words of number ${removedAtOnce}`]);
+    expect(storage.history.remove(alice)).to.equal(1);
+    expect(storage.history.remove(alice)).to.equal(0);
+    expect([found(alice), found(alice, "secret"), found(bob, "hers")]).to.deep.equal([[], [], ["not hers"]]);
+    storage.close();
+    const octets = readFileSync(file()).toString("latin1");
+    expect(octets).to.contain("not hers").and.to.not.contain("secret words");
+    open();
+  });
+
   it("is found by words within text without spaces, by emoji, and whatever the width of its characters", async () => {
     open();
     const alice = aorOf("alice");

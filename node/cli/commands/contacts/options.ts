@@ -4,7 +4,7 @@ import type * as handler from "./handler.ts";
 
 const WHO = "alice, alice@example.com or sip:alice@example.com";
 
-/** `aorta contacts [rm]` */
+/** `aorta contacts [remove]` */
 export function contactsCommand(): Command {
   const command = nodeCommand("contacts", "show where a user's devices can be reached, or remove what they registered")
     .enablePositionalOptions()
@@ -13,8 +13,8 @@ export function contactsCommand(): Command {
     .action(async (...given: Parameters<typeof handler.showContacts>) =>
       (await import("./handler.ts")).showContacts(...given),
     );
-  const remove = nodeCommand("rm", "remove a contact of a user, or all of them, as if their device had signed off")
-    .alias("remove")
+  const remove = nodeCommand("remove", "remove a contact of a user, or all of them, as if their device had signed off")
+    .alias("rm")
     .argument("<user>", WHO)
     .argument("[contact]", "its URI, as aorta contacts shows it; all without it")
     .addHelpText("after", REMOVE + WHERE);

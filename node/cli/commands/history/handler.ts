@@ -1,4 +1,4 @@
-import type { HistoryView } from "../../../admin/node-view.ts";
+import type { HistoryRemovedView, HistoryView } from "../../../admin/node-view.ts";
 import { limits } from "../../../runtime/limits.ts";
 import type { NodeOptions } from "../../find-node.ts";
 import { clientOf } from "../../find-node.ts";
@@ -45,10 +45,24 @@ export async function exportHistory(user: string, options: HistoryOptions): Prom
   if (missing.size > 0) process.exitCode = exitCode.failure;
 }
 
+/** Removes all messages of a user; where some may be left, says where, and fails. */
+export async function removeHistory(user: string, options: NodeOptions & { readonly local: boolean }): Promise<void> {
+  const path = `${pathOf(user)}?local=${options.local}`;
+  const asked = (await clientOf(options)).delete<HistoryRemovedView & { readonly aor: string }>(path);
+  const done = await withProgress("removing messages", asked);
+  if (done.missing.length > 0) process.exitCode = exitCode.failure;
+  if (options.json) return printJson(done);
+  const { aor, removed, missing } = done;
+  print(`${removed} ${removed === 1 ? "message" : "messages"} removed from the history of ${paint("strong", aor)}`);
+  for (const { server, reason } of missing) note(`what ${server.name} keeps is not removed: ${reason}`);
+}
+
 async function ask(user: string, query: Record<string, string>, options: NodeOptions): Promise<HistoryView> {
   const parameters = new URLSearchParams(query).toString();
-  return (await clientOf(options)).get<HistoryView>(`/v1/history/${encodeURIComponent(user)}?${parameters}`);
+  return (await clientOf(options)).get<HistoryView>(`${pathOf(user)}?${parameters}`);
 }
+
+const pathOf = (user: string) => `/v1/history/${encodeURIComponent(user)}`;
 
 function restrictions({ with: peer, since, local }: HistoryOptions): Record<string, string> {
   return {

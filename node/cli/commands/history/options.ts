@@ -2,12 +2,13 @@ import { Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../../config/values.ts";
 import { limits } from "../../../runtime/limits.ts";
 import { nodeCommand } from "../../find-node.ts";
-import type { exportHistory, searchHistory } from "./handler.ts";
+import type { exportHistory, removeHistory, searchHistory } from "./handler.ts";
 
 const WHO = "alice, alice@example.com or sip:alice@example.com";
+const LOCAL = "only what this server keeps";
 const DEFAULT_LIMIT = 20;
 
-/** `aorta history search|export` */
+/** `aorta history search|export|remove` */
 export function historyCommand(): Command {
   return new Command("history")
     .description("what users have written and received, on all servers that they have been on")
@@ -34,14 +35,28 @@ export function historyCommand(): Command {
         .action(async (...given: Parameters<typeof exportHistory>) =>
           (await import("./handler.ts")).exportHistory(...given),
         ),
+    )
+    .addCommand(
+      nodeCommand("remove", "remove all messages of a user from their history, for good")
+        .alias("rm")
+        .argument("<user>", WHO)
+        .option("--local", LOCAL, false)
+        .addHelpText("after", REMOVE)
+        .action(async (...given: Parameters<typeof removeHistory>) =>
+          (await import("./handler.ts")).removeHistory(...given),
+        ),
     );
 }
+
+const REMOVE = `
+That is what they have written and what they have received. What they wrote is also in the history of who received it, until its time is over
+or that is removed as well. Exits with 1 where a server could not be asked: to be run again when it is back.`;
 
 function restricted(command: Command): Command {
   return command
     .option("--with <user>", "only messages to and from this user")
     .option("--since <duration>", "only messages of the last … 12h, 7d", parseAge)
-    .option("--local", "only what this server keeps", false);
+    .option("--local", LOCAL, false);
 }
 
 function parseLimit(text: string): number {
