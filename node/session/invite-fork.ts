@@ -2,7 +2,6 @@ import type { Aor } from "../../dht-schema/aor.ts";
 import { ForkAnswer } from "../federation/fork-answer.ts";
 import { fromDevice, isFlowLost, localFailure, unreachable } from "../federation/forward.ts";
 import type { DeviceDelivery } from "../federation/route-to-owner.ts";
-import { limits } from "../runtime/limits.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
@@ -10,6 +9,7 @@ import type { Branch, BranchComponents } from "./branches.ts";
 import { forkedTo } from "./branches.ts";
 import type { ReachedAgainComponents } from "./reached-again.ts";
 import { connectionOf, reachedAgain, reachedNow } from "./reached-again.ts";
+import { TimerC } from "./timer-c.ts";
 import { unlessSilent } from "./unless-silent.ts";
 
 export interface InviteForkComponents extends Omit<BranchComponents, "contacts">, ReachedAgainComponents {
@@ -86,20 +86,17 @@ class InviteFork {
     const abort = () => giveUp.abort(this.#cancelAll.signal.reason);
     if (this.#cancelAll.signal.aborted) abort();
     this.#cancelAll.signal.addEventListener("abort", abort);
-    // Timer C, anew at each sign of life: RFC 3261 §16.7 step 2.
     let isUnanswered = false;
-    const timerC = (): void => {
+    const timerC = new TimerC(timers, () => {
       isUnanswered = !giveUp.signal.aborted;
       abort();
-    };
-    let endTimerC = timers.after(limits.session.ringMs, timerC);
+    });
     const answer = invite(branch, this.#from, {
       signal: giveUp.signal,
       onProvisional: (provisional) => {
         // Nobody hears of what rings after its end.
         if (provisional.status === 100 || giveUp.signal.aborted) return;
-        endTimerC();
-        endTimerC = timers.after(limits.session.ringMs, timerC);
+        timerC.again();
         onProvisional?.(fromDevice(provisional));
       },
       onSuccess: (success) => onSuccess?.(fromDevice(success)),
@@ -113,7 +110,7 @@ class InviteFork {
       if (isSuccess(response)) onSuccess?.(fromDevice(response));
     };
     const response = await unlessSilent({ invite: request, answer, giveUp: giveUp.signal, onLate: late }, timers);
-    endTimerC();
+    timerC.end();
     this.#cancelAll.signal.removeEventListener("abort", abort);
     // §16.8: its caller has not given up, and who would send the call elsewhere where nobody answers is to know.
     if (isUnanswered && response.status >= 300) return createResponse(this.#request, 408);

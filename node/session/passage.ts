@@ -2,6 +2,7 @@ import { AORTA_CONTACT } from "../federation/aorta-headers.ts";
 import { fromDevice, isFlowLost, localFailure } from "../federation/forward.ts";
 import { fromServer } from "../federation/route-to-owner.ts";
 import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, PeerReach, SipSessions, SipStack } from "../sip/stack.ts";
@@ -10,10 +11,12 @@ import type { Ahead } from "./ahead.ts";
 import type { OtherEnd, Reached } from "./other-end.ts";
 import { routedTo } from "./other-end.ts";
 import { followed } from "./passing-on.ts";
+import { TimerC } from "./timer-c.ts";
 
 export interface PassageComponents {
   readonly stack: Pick<SipStack, "send"> & Pick<SipSessions, "invite" | "acknowledge">;
   readonly counters: Counters;
+  readonly timers: Timers;
   /** A server of the mesh, to which there may be no link for a moment. */
   readonly toServer: (to: Extract<Flow, { transport: "MESH" }>, source: Flow) => Ahead;
   /** Waits for the other end, which a proxy does not reach any more: `undefined` where it is not reached by another way within a moment. */
@@ -33,6 +36,10 @@ export class Passage {
   readonly #request: SipRequest;
   readonly #end: OtherEnd | undefined;
   readonly #cancelled = new AbortController();
+  /** Of an INVITE, from when it first goes on. */
+  #timerC: TimerC | undefined;
+  /** Its caller has not given up, but the other end is given up. */
+  #isUnanswered = false;
   #waysLost = 0;
 
   /**
@@ -57,7 +64,12 @@ export class Passage {
   }
 
   refuse(status: number): void {
-    this.#incoming.respond(createResponse(this.#incoming.request, status));
+    this.#answer(createResponse(this.#incoming.request, status));
+  }
+
+  #answer(response: SipResponse): void {
+    if (response.status >= 200) this.#timerC?.end();
+    this.#incoming.respond(response);
   }
 
   /** By the way that was recorded, if that leads to the other end. @param ahead who is next on it */
@@ -90,8 +102,7 @@ export class Passage {
     if (request.method === "ACK") return stack.acknowledge(request, to);
     const isToServer = to.transport === "MESH";
     // The server at the other end has looked at what its client said.
-    const relay = (response: SipResponse) =>
-      this.#incoming.respond(isToServer ? fromServer(response) : fromDevice(response));
+    const relay = (response: SipResponse) => this.#answer(isToServer ? fromServer(response) : fromDevice(response));
     let isPassedBy = false;
     const stopListening = ahead?.listen?.(to, (now) => {
       stopListening?.();
@@ -107,8 +118,10 @@ export class Passage {
     };
     const heard = (response: SipResponse): void => {
       stopListening?.();
+      this.#timerC?.again();
       relay(response);
     };
+    if (request.method === "INVITE") this.#timerC ??= new TimerC(this.#components.timers, () => this.#giveUp());
     const answer =
       request.method === "INVITE"
         ? stack.invite(request, to, { ...followed(this.#incoming, heard, this.#cancelled), ...reach })
@@ -118,6 +131,7 @@ export class Passage {
       const failure = localFailure(response);
       const isLost = failure === undefined && !isToServer && isFlowLost(response);
       if (isPassedBy && (failure !== undefined || isLost)) return;
+      if (this.#isUnanswered && response.status >= 300) return this.refuse(408);
       if (this.#cancelled.signal.aborted && failure !== undefined) return this.refuse(487);
       switch (failure) {
         case "timed-out":
@@ -131,6 +145,11 @@ export class Passage {
           return void this.#goAgain(request, to, this.#end, ahead, () => relay(response));
       }
     });
+  }
+
+  #giveUp(): void {
+    this.#isUnanswered = !this.#cancelled.signal.aborted;
+    this.#cancelled.abort();
   }
 
   /** A proxy does not reach the client any more by the way that the request has gone: where has it registered since? */

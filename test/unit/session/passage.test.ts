@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
 import type { Ahead } from "../../../node/session/ahead.ts";
 import { OtherEnd } from "../../../node/session/other-end.ts";
@@ -8,8 +9,8 @@ import type { Reached } from "../../../node/session/other-end.ts";
 import { Passage } from "../../../node/session/passage.ts";
 import { createResponse } from "../../../node/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../node/sip/message/message.ts";
-import type { Flow, PeerReach } from "../../../node/sip/stack.ts";
-import { settle } from "../../helpers/virtual-time.ts";
+import type { Flow, InviteProgress } from "../../../node/sip/stack.ts";
+import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
 import { request } from "../federation/requests.ts";
 
 const BOB = "sip:bob@example.com" as Aor;
@@ -24,8 +25,13 @@ const failed = (sent: SipRequest, status: 408 | 503, mark: string) =>
 
 /** A request to bob's device on its way, which is sent nowhere but to the test. */
 function passage(method = "BYE") {
-  const sent: { request: SipRequest; to: Flow; answer(response: SipResponse): void; reach?: PeerReach | undefined }[] =
-    [];
+  const time = new VirtualTime();
+  const sent: {
+    request: SipRequest;
+    to: Flow;
+    answer(response: SipResponse): void;
+    reach?: InviteProgress | undefined;
+  }[] = [];
   const acknowledged: [SipRequest, Flow][] = [];
   const heard: number[] = [];
   const ways: (Reached | undefined)[] = [];
@@ -42,11 +48,12 @@ function passage(method = "BYE") {
     onCancel: (listener: (reason: string | undefined) => void) => void (cancel = listener),
   };
   const end = new OtherEnd({ ...incoming.request }, SOURCE, { isTowards: (aor) => aor === BOB }, {} as never);
-  const send = (each: SipRequest, to: Flow, reach?: PeerReach) =>
+  const send = (each: SipRequest, to: Flow, reach?: InviteProgress) =>
     new Promise<SipResponse>((answer) => void sent.push({ request: each, to, answer, reach }));
   const way = new Passage(incoming, incoming.request, end, {
     stack: { send, invite: send, acknowledge: (ack, to) => void acknowledged.push([ack, to]) },
     counters: createCounters(),
+    timers: time,
     toServer: (to) => ({ flow: () => to, again: async () => to }),
     untilAt: async (_end, _lost, isAnother) => {
       const found = ways.shift();
@@ -64,7 +71,7 @@ function passage(method = "BYE") {
   };
   const last = () => sent.at(-1)!;
   return {
-    ...{ way, ahead, sent, acknowledged, heard, ways, last },
+    ...{ time, way, ahead, sent, acknowledged, heard, ways, last },
     cancel: () => cancel(),
     moves: (now: Flow) => isListening && moves(now),
     isListened: () => isListening,
@@ -158,6 +165,41 @@ describe("a request within a session on its way", () => {
     way.goOn(at(5070), { flow: () => new Promise(() => {}), again: async () => undefined });
     cancel();
     expect(heard).to.deep.equal([487]);
+  });
+
+  it("is given up after Timer C where the other end has said that it rings, and nothing since (RFC 3261 §16.8)", async () => {
+    for (const to of [at(5070), SERVER]) {
+      const { time, way, last, heard, answers } = passage("INVITE");
+      way.goOn(to, undefined);
+      const { request: invite, reach } = last();
+      await time.advance(limits.session.ringMs - 1);
+      reach?.onProvisional?.(createResponse(invite, 180));
+      await time.advance(limits.session.ringMs - 1);
+      expect(reach?.signal?.aborted).to.equal(false);
+      await time.advance(1);
+      expect(reach?.signal?.aborted, "it gets a CANCEL").to.equal(true);
+      await answers(says(487));
+      expect(heard, "its caller has not given up").to.deep.equal([180, 408]);
+    }
+  });
+
+  it("is answered 408 where the other end is silent to the CANCEL of Timer C, too", async () => {
+    const { time, way, heard, answers } = passage("INVITE");
+    way.goOn(at(5070), undefined);
+    await time.advance(limits.session.ringMs);
+    await answers((each) => failed(each, 408, "timed-out"));
+    expect(heard).to.deep.equal([408]);
+  });
+
+  it("is waited for no more when it has been answered", async () => {
+    const { time, way, last, heard, answers } = passage("INVITE");
+    way.goOn(at(5070), undefined);
+    await answers(says(200));
+    // As it does until it has the ACK.
+    last().reach?.onSuccess?.(createResponse(last().request, 200));
+    await time.advance(2 * limits.session.ringMs);
+    expect(last().reach?.signal?.aborted).to.equal(false);
+    expect(heard).to.deep.equal([200, 200]);
   });
 
   it("tries two more paths where a proxy says that its flow is gone, none of them twice", async () => {
