@@ -78,6 +78,7 @@ class Window implements Task {
   /** Counts how often the window was opened by time alone: what went out before takes no room any more. */
   #generation = 0;
   #onTheWay = 0;
+  #isFilling = false;
 
   constructor(scheduler: Scheduler, rules: WindowRules, surroundings: Surroundings) {
     this.#scheduler = scheduler;
@@ -115,11 +116,18 @@ class Window implements Task {
   }
 
   #fill(): void {
-    while (this.#onTheWay < this.#rules.requests) {
-      const first = this.#queue.shift();
-      if (first === undefined) return;
-      this.#surroundings.waiting(-1);
-      this.#send(first[0]);
+    // What fails as it is sent leaves within the call: any number of them takes one loop, and no stack.
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    try {
+      while (this.#onTheWay < this.#rules.requests) {
+        const first = this.#queue.shift();
+        if (first === undefined) return;
+        this.#surroundings.waiting(-1);
+        this.#send(first[0]);
+      }
+    } finally {
+      this.#isFilling = false;
     }
   }
 

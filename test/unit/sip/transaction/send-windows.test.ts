@@ -62,6 +62,23 @@ describe("windows of requests to one destination", () => {
     expect(sent).to.deep.equal([1, 2, 3, 5]);
   });
 
+  it("let any number go that fail at once, as where the machine has lost its address", async () => {
+    const { time, windows, sent, enter, places } = setUp();
+    enter("a", 1, 2, 3);
+    for (let number = 4; number < 10_000; number++)
+      places[number] = windows.enter("a", () => {
+        sent.push(number);
+        places[number]?.leave();
+      });
+    places[1]?.leave();
+    expect(sent).to.have.length(9_999);
+    expect(sent).to.deep.equal(sent.toSorted((a, b) => a - b));
+    await time.advance(RULES.holdMs);
+    places[2]?.leave();
+    places[3]?.leave();
+    expect([windows.waiting, windows.destinations]).to.deep.equal([0, 0]);
+  });
+
   it("send each request once and in order, keep to their size, and are forgotten when nothing is on its way", async () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant("enter"), at: fc.constantFrom("a", "b") }),
