@@ -60,7 +60,16 @@ export class Departure {
 
   #drain(sip: Pick<SipSide, "drain">): void {
     this.#directory?.owe(1);
-    this.#drained = sip.drain({ forGood: true }).finally(() => this.#directory?.owe(0));
+    this.#drained = this.#endService(sip).finally(() => this.#directory?.owe(0));
+  }
+
+  /** Never rejects: where a part cannot end as it should, this server has to go all the same. */
+  async #endService(sip: Pick<SipSide, "drain">): Promise<void> {
+    try {
+      await sip.drain({ forGood: true });
+    } catch (error) {
+      this.#logger.error({ err: error }, "the service of this server could not be ended in order");
+    }
   }
 
   /** staying → leaving */
@@ -78,7 +87,7 @@ export class Departure {
     const departed = { domain, version, inOrder: this.#state.kind === "leaving" };
     this.#state = { kind: "over", departed };
     await this.#drained;
-    if (!departed.inOrder) await this.#sip?.drain({ forGood: true });
+    if (!departed.inOrder && this.#sip !== undefined) await this.#endService(this.#sip);
     return departed;
   }
 }

@@ -6,10 +6,11 @@ import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
-import { parseMessage } from "../sip/message/parse-message.ts";
+import type { SipRequest } from "../sip/message/message.ts";
 import type { SipStack } from "../sip/stack.ts";
 import type { HeldMessage, MessageStore } from "../storage/ports.ts";
 import type { HeldMessages } from "./held-messages.ts";
+import { readRequest } from "./held-messages.ts";
 
 export interface HandOnComponents {
   readonly store: Pick<MessageStore, "recipients" | "next" | "remove">;
@@ -51,15 +52,20 @@ export async function handOnHeld(components: HandOnComponents): Promise<number> 
 
 /** @param spread which of the others is asked first */
 async function handOnOf(
-  { store, stack, others, clock, timers, counters }: HandOnComponents,
+  components: HandOnComponents,
   recipient: Aor,
   spread: number,
   giveUpAtMs: number,
 ): Promise<void> {
+  const { store, stack, others, clock, timers, counters } = components;
   let servers = others();
   let refusals = 0;
   for (let held = store.next(recipient); held !== undefined; held = store.next(recipient)) {
-    const request = toHold(held, clock.wallMs());
+    const request = toHold(held, components);
+    if (request === undefined) {
+      store.remove(held.id);
+      continue;
+    }
     const withinMs = Math.min(limits.messaging.handOnAnswerMs, giveUpAtMs - clock.monotonicMs());
     if (withinMs <= 0) return;
     if (refusals >= servers.length) {
@@ -68,25 +74,31 @@ async function handOnOf(
       refusals = 0;
       continue;
     }
-    if (request !== undefined) {
-      const server = servers[(spread + refusals) % servers.length] as ServerId;
-      const { status } = await stack.send(request, { transport: "MESH", server }, { withinMs });
-      // Who did not answer may have taken it. Taken by another too it is delivered once all the same: it keeps its name.
-      if (status >= 300) {
-        refusals++;
-        continue;
-      }
-      counters.add("messaging.handed_on");
+    const server = servers[(spread + refusals) % servers.length] as ServerId;
+    const { status } = await stack.send(request, { transport: "MESH", server }, { withinMs });
+    // Who did not answer may have taken it. Taken by another too it is delivered once all the same: it keeps its name.
+    if (status >= 300) {
+      refusals++;
+      continue;
     }
+    counters.add("messaging.handed_on");
     store.remove(held.id);
   }
 }
 
-/** As another server is asked to hold it; `undefined` where its time is over. */
-function toHold({ message, expiresAtMs }: HeldMessage, nowMs: number) {
-  const request = parseMessage(message);
-  const leftSeconds = Math.floor((expiresAtMs - nowMs) / 1000);
-  if (request.kind !== "request" || leftSeconds <= 0) return undefined;
+/** As another server is asked to hold it; `undefined` where its time is over, or it cannot be read. */
+function toHold(
+  { recipient, message, expiresAtMs }: HeldMessage,
+  { clock, logger, counters }: HandOnComponents,
+): SipRequest | undefined {
+  const request = readRequest(message);
+  if (request === undefined) {
+    counters.add("messaging.held_unreadable");
+    logger.error({ recipient }, "a held message cannot be read, and is dropped");
+    return undefined;
+  }
+  const leftSeconds = Math.floor((expiresAtMs - clock.wallMs()) / 1000);
+  if (leftSeconds <= 0) return undefined;
   request.headers.set(AORTA_HOLD, "1").set("Expires", String(leftSeconds));
   return request;
 }

@@ -430,7 +430,7 @@ function asHeld(request: SipRequest, key: string, nowMs: number): SipRequest {
 }
 
 /** A request that was written before; `undefined` when it cannot be read. */
-function readRequest(octets: Uint8Array): SipRequest | undefined {
+export function readRequest(octets: Uint8Array): SipRequest | undefined {
   try {
     const message = parseMessage(octets);
     return message.kind === "request" ? message : undefined;

@@ -507,6 +507,19 @@ describe("a message to a user who is not there", () => {
     expect(again?.held.status.messages).to.equal(2);
   });
 
+  it("is handed on, though another that was held cannot be read, which is dropped", async () => {
+    const { domain, one, two } = twoServers();
+    const joe = domain.device("joe", one);
+    const garbage = { key: "garbage", sender: "", message: Buffer.from("no SIP") };
+    one.storage.messages.hold({ ...garbage, recipient: BOB, expiresAtMs: domain.time.wallMs() + 3_600_000 });
+    expect((await joe.message(BOB, "1")).status).to.equal(202);
+    await domain.time.until(one.held.stop());
+    expect(await domain.time.until(domain.handOn(one, () => []))).to.equal(1);
+    expect(await domain.time.until(domain.handOn(one, () => [two]))).to.equal(0);
+    expect(two.held.status.messages).to.equal(1);
+    expect(one.counters.get("messaging.held_unreadable")).to.equal(1);
+  });
+
   it("stays where it is when nobody takes it, and is counted", async () => {
     const { domain, one, two } = twoServers();
     const joe = domain.device("joe", one);
