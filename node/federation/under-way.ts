@@ -3,7 +3,7 @@ import { limits } from "../runtime/limits.ts";
 import { isShareLeft } from "../runtime/share.ts";
 import { Tally } from "../runtime/tally.ts";
 import type { Flow, IncomingRequest } from "../sip/stack.ts";
-import { flowKey } from "../sip/transaction/by-flow.ts";
+import { flowKey } from "../sip/stack.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { Refusal } from "./refusal.ts";
 

@@ -5,6 +5,7 @@ import { limits } from "../runtime/limits.ts";
 import { createRequest } from "../sip/message/build.ts";
 import { randomTag } from "../sip/message/tags.ts";
 import type { SipStack } from "../sip/stack.ts";
+import { AORTA_LOCAL } from "../sip/stack.ts";
 
 export interface OtherServersComponents {
   readonly stack: Pick<SipStack, "send">;
@@ -44,7 +45,7 @@ export async function askServer<Answer>(
   });
   const { askMs: withinMs } = limits.history;
   const { status, headers, body } = await stack.send(request, { transport: "MESH", server }, { withinMs });
-  if (headers.has("Aorta-Local")) return { missing: status === 503 ? "not connected" : "no answer" };
+  if (headers.has(AORTA_LOCAL)) return { missing: status === 503 ? "not connected" : "no answer" };
   if (status !== 200) return { missing: `answered ${status}` };
   try {
     return schema.parse(JSON.parse(Buffer.from(body).toString()));

@@ -1,5 +1,4 @@
-import type { SocketFlow } from "../sip/flow-tokens.ts";
-import type { Flow } from "../sip/stack.ts";
+import type { Flow, SocketFlow } from "../sip/stack.ts";
 import type { Binding, RegisterOrder } from "./binding.ts";
 import { binds } from "./binding.ts";
 import type { BindingTable } from "./binding-table.ts";

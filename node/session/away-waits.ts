@@ -4,7 +4,7 @@ import { limits } from "../runtime/limits.ts";
 import { isShareLeft } from "../runtime/share.ts";
 import { Tally } from "../runtime/tally.ts";
 import type { Flow } from "../sip/stack.ts";
-import { flowKey } from "../sip/transaction/by-flow.ts";
+import { flowKey } from "../sip/stack.ts";
 
 /**
  * The requests within sessions that wait for a client or a server that is away. Each holds what it carries for seconds, and who is in a session may send any

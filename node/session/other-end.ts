@@ -8,8 +8,7 @@ import type { SipRequest } from "../sip/message/message.ts";
 import { parseNameAddr } from "../sip/message/name-addr.ts";
 import { areSameUris } from "../sip/message/uri.ts";
 import { listenerOf } from "../sip/reachable-flow.ts";
-import type { SocketFlow } from "../sip/flow-tokens.ts";
-import type { Flow, SipSessions } from "../sip/stack.ts";
+import type { Flow, SipSessions, SocketFlow } from "../sip/stack.ts";
 
 /** Where a client is reached. */
 export type Reached = Flow & {

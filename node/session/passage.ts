@@ -6,7 +6,7 @@ import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, IncomingRequest, PeerReach, SipSessions, SipStack } from "../sip/stack.ts";
-import { flowKey } from "../sip/transaction/by-flow.ts";
+import { flowKey } from "../sip/stack.ts";
 import type { Ahead } from "./ahead.ts";
 import type { OtherEnd, Reached } from "./other-end.ts";
 import { routedTo } from "./other-end.ts";

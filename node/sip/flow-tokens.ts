@@ -1,7 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Flow, SocketTransport } from "./stack.ts";
-
-export type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
+import type { SocketFlow, SocketTransport } from "./stack.ts";
 
 /**
  * Names flows in URIs that others keep for us and send back: in Record-Route and Path. A token is proven by a MAC, so nobody can

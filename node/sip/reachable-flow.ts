@@ -1,10 +1,7 @@
 import type { SipUri } from "./message/uri.ts";
 import { tryParseUri } from "./message/uri.ts";
-import type { SocketFlow } from "./flow-tokens.ts";
-import type { Flow, Listener } from "./stack.ts";
-
-const DEFAULT_PORT = 5060;
-const TLS_PORT = 5061;
+import type { Flow, Listener, SocketFlow } from "./stack.ts";
+import { defaultPort } from "./transport/addresses.ts";
 
 /**
  * How a contact, or the first proxy on the path to it, can be reached once the stream connection that it came by is gone; `undefined` when it cannot.
@@ -30,10 +27,12 @@ export function listenerOf(contactUri: string, flow: SocketFlow, path: readonly 
     case "WSS":
       return undefined;
     case "TLS":
-      return flow.trusted === true && uri !== undefined ? { port: uri.port ?? TLS_PORT, host: uri.host } : undefined;
+      return flow.trusted === true && uri !== undefined
+        ? { port: uri.port ?? defaultPort(flow.transport), host: uri.host }
+        : undefined;
     case "TCP":
     case "UDP":
-      return uri?.host === flow.address ? { port: uri.port ?? DEFAULT_PORT } : undefined;
+      return uri?.host === flow.address ? { port: uri.port ?? defaultPort(flow.transport) } : undefined;
   }
 }
 

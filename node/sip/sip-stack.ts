@@ -16,7 +16,6 @@ import { randomBranch, randomTag } from "./message/tags.ts";
 import { topViaOfMalformed, validateRequest } from "./message/validate-request.ts";
 import { formatHostPort } from "./message/uri.ts";
 import type { Via } from "./message/via.ts";
-import type { SocketFlow } from "./flow-tokens.ts";
 import { flowTo, listenerOf } from "./reachable-flow.ts";
 import type {
   Flow,
@@ -28,6 +27,7 @@ import type {
   SipKeepAlives,
   SipSessions,
   SipStack,
+  SocketFlow,
 } from "./stack.ts";
 import { AORTA_LOCAL } from "./stack.ts";
 import { ClientTransactions } from "./transaction/client-transactions.ts";

@@ -37,11 +37,17 @@ export type Flow =
     }
   | { readonly transport: "MESH"; readonly server: ServerId };
 
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
+/** One that is no link of the mesh. */
+export type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 /** Whether nobody on the way can read or change what is sent. @see RFC 3261 §26.2.2 */
 export function isSecure({ transport }: Flow): boolean {
   return transport === "TLS" || transport === "WSS" || transport === "MESH";
+}
+
+/** The same for all that goes to one other end. */
+export function flowKey(flow: Flow): string {
+  return flow.transport === "MESH" ? flow.server : `${flow.transport} ${flow.address} ${flow.port}`;
 }
 
 /** A request with its server transaction. Retransmissions are absorbed below. */

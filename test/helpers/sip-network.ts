@@ -12,6 +12,7 @@ import type {
   ListenAddress,
   RequestOptions,
   SipStack,
+  SocketFlow,
   SocketTransport,
 } from "../../node/sip/stack.ts";
 import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../../node/sip/stack.ts";
@@ -19,7 +20,6 @@ import { MeshLinks } from "./mesh-links.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 type RequestHandler = (incoming: IncomingRequest) => void;
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const TIMER_F_MS = 32_000;
 

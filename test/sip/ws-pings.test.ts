@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { limits } from "../../node/runtime/limits.ts";
-import type { SocketFlow } from "../../node/sip/flow-tokens.ts";
+import type { SocketFlow } from "../../node/sip/stack.ts";
 import { VirtualTime } from "../helpers/virtual-time.ts";
 import { rawRequest, startStack } from "./harness.ts";
 

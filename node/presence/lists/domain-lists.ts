@@ -10,6 +10,7 @@ import { createRequest, createResponse } from "../../sip/message/build.ts";
 import type { SipResponse } from "../../sip/message/message.ts";
 import { randomTag } from "../../sip/message/tags.ts";
 import type { IncomingRequest, SipStack } from "../../sip/stack.ts";
+import { AORTA_LOCAL } from "../../sip/stack.ts";
 import type { ListVersion, ResourceList, ResourceListStore, UserStore } from "../../storage/ports.ts";
 import type { ListsAnswer, ListsRequest } from "./list-versions.ts";
 import { digestOf, isNewer, pageOf, readListsAnswer, readListsRequest } from "./list-versions.ts";
@@ -209,5 +210,5 @@ const JSON_TYPE = ["Content-Type", "application/json"] as const;
 
 /** Whether a server that can be reached did not answer in time, or was too busy. */
 function isUnanswered({ status, headers }: SipResponse): boolean {
-  return status === 408 || (status === 503 && !headers.has("Aorta-Local"));
+  return status === 408 || (status === 503 && !headers.has(AORTA_LOCAL));
 }

@@ -2,7 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
 import type { Instant } from "../../registrar/stored-binding.ts";
-import type { Flow } from "../../sip/stack.ts";
+import type { SocketFlow } from "../../sip/stack.ts";
 import { ProtocolError } from "../../runtime/errors.ts";
 import type { StoredPublication } from "../../storage/ports.ts";
 import { parseStoredPidf, serializePidf } from "../pidf/pidf-document.ts";
@@ -52,10 +52,7 @@ export function fromStoredPublication(
  * Entity-tag of the newest publication that this server has made for a user out of what another one told it by a flow, as it is on disk; over streams by whatever
  * connection. Those of devices have an origin, and these have none.
  */
-export function madeFor(
-  stored: readonly StoredPublication[],
-  flow: Exclude<Flow, { transport: "MESH" }>,
-): string | undefined {
+export function madeFor(stored: readonly StoredPublication[], flow: SocketFlow): string | undefined {
   const made = stored.filter((each) => {
     const { path, origin } = readPath(each.path);
     const [transport, address] = path.split(" ");

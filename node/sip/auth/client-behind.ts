@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { plainAddress } from "../../runtime/ip-addresses.ts";
-import type { SocketFlow } from "../flow-tokens.ts";
+import type { SocketFlow } from "../stack.ts";
 import type { SipRequest } from "../message/message.ts";
 import { SipParseError } from "../message/sip-parse-error.ts";
 import { parseVia } from "../message/via.ts";

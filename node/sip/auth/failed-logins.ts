@@ -1,6 +1,6 @@
 import { LineLimit } from "../../runtime/line-limit.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import type { SocketFlow } from "../flow-tokens.ts";
+import type { SocketFlow } from "../stack.ts";
 
 /** From where a client speaks. */
 export type ClientAddress = Pick<SocketFlow, "transport" | "address" | "forwardedFor">;

@@ -1,4 +1,5 @@
 import type { Flow } from "../stack.ts";
+import { flowKey } from "../stack.ts";
 
 /** What waits on connections and links, to be told when they close. */
 export class ByFlow<Item> {
@@ -21,9 +22,4 @@ export class ByFlow<Item> {
   of(flow: Flow): Iterable<Item> {
     return this.#items.get(flowKey(flow)) ?? [];
   }
-}
-
-/** The same for all that goes to one other end. */
-export function flowKey(flow: Flow): string {
-  return flow.transport === "MESH" ? flow.server : `${flow.transport} ${flow.address} ${flow.port}`;
 }

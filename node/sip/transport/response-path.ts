@@ -3,8 +3,8 @@ import type { Via } from "../message/via.ts";
 import { isBareValue } from "../message/lexical.ts";
 import { formatVia } from "../message/via.ts";
 import type { SipHeaders } from "../message/headers.ts";
-import type { SocketFlow } from "../flow-tokens.ts";
-import type { Flow } from "../stack.ts";
+import type { Flow, SocketFlow } from "../stack.ts";
+import { defaultPort } from "./addresses.ts";
 
 /** Where the response to a request goes. */
 export interface ResponsePath {
@@ -12,9 +12,6 @@ export interface ResponsePath {
   /** When `flow` fails: the request's connection has closed. */
   readonly fallback?: Flow;
 }
-
-const DEFAULT_PORT = 5060;
-const TLS_PORT = 5061;
 
 /**
  * Back by the connection of the request, or to the source address: at the source port if `rport` asks for it, or would if the client knew of the NAT
@@ -32,16 +29,19 @@ export function responsePath(flow: Flow, via: Via): ResponsePath {
       // A new connection has to prove that it leads to the same server; clients have no certificates.
       if (flow.trusted !== true) return { flow };
       const { connection: _gone, ...rest } = flow;
-      return { flow, fallback: { ...rest, port: via.port ?? TLS_PORT, host: via.host } };
+      return { flow, fallback: { ...rest, port: via.port ?? defaultPort(flow.transport), host: via.host } };
     }
     case "TCP":
-      return { flow, fallback: { transport: "TCP", address: flow.address, port: via.port ?? DEFAULT_PORT } };
+      return {
+        flow,
+        fallback: { transport: "TCP", address: flow.address, port: via.port ?? defaultPort(flow.transport) },
+      };
     case "UDP":
       return {
         flow:
           via.params.has("rport") || isTranslated(via.host, flow.address)
             ? flow
-            : { ...flow, port: via.port ?? DEFAULT_PORT },
+            : { ...flow, port: via.port ?? defaultPort(flow.transport) },
       };
   }
 }

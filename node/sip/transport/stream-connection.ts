@@ -1,11 +1,9 @@
 import type { Socket } from "node:net";
 import { limits } from "../../runtime/limits.ts";
 import { StreamFramer } from "../message/framer.ts";
-import type { Flow } from "../stack.ts";
+import type { SocketFlow } from "../stack.ts";
 import { ConnectionBounds } from "./connection-bounds.ts";
 import type { TransportComponents } from "./transport.ts";
-
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const PONG = Buffer.from("\r\n");
 

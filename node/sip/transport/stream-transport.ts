@@ -7,13 +7,11 @@ import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../message/tags.ts";
 import { formatHostPort } from "../message/uri.ts";
-import type { Flow, ListenAddress } from "../stack.ts";
+import type { Flow, ListenAddress, SocketFlow } from "../stack.ts";
 import { isWildcard, listenerName } from "./addresses.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import type { StreamListener, Transport, TransportComponents } from "./transport.ts";
 import { listenOn, ownEnd } from "./transport.ts";
-
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 interface Peer {
   readonly address: string;

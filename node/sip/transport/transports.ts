@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { isLoopback } from "../../runtime/ip-addresses.ts";
 import { ConfigurationError } from "../../runtime/errors.ts";
-import type { Flow, ListenAddress, MeshTransport } from "../stack.ts";
+import type { Flow, ListenAddress, MeshTransport, SocketFlow } from "../stack.ts";
 import { isWildcard, listenerName } from "./addresses.ts";
 import type { MachineAddresses } from "./machine-addresses.ts";
 import { MeshChannel } from "./mesh-channel.ts";
@@ -10,8 +10,6 @@ import type { Transport, TransportComponents } from "./transport.ts";
 import { UdpTransport } from "./udp-transport.ts";
 import { UdpWildcard } from "./udp-wildcard.ts";
 import { WsTransport } from "./ws-transport.ts";
-
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 /** All transports of a node: starts them together, and finds the one for a flow. */
 export class Transports {

@@ -1,6 +1,6 @@
 import { isLoopback } from "../../runtime/ip-addresses.ts";
 import { AortaError } from "../../runtime/errors.ts";
-import type { Flow, ListenAddress } from "../stack.ts";
+import type { Flow, ListenAddress, SocketFlow } from "../stack.ts";
 import { bindError } from "./addresses.ts";
 import type { Transport, TransportComponents } from "./transport.ts";
 import { UdpTransport } from "./udp-transport.ts";
@@ -57,7 +57,7 @@ export class UdpWildcard implements Transport {
     else socket.send(flow, bytes, failed);
   }
 
-  #socketFor(flow: Exclude<Flow, { transport: "MESH" }>): UdpTransport | undefined {
+  #socketFor(flow: SocketFlow): UdpTransport | undefined {
     const own = this.#components.machine.towards(flow, this.#listen.address);
     const named = this.#sockets.get(own);
     if (named !== undefined) return named;

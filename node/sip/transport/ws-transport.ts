@@ -10,14 +10,12 @@ import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
 import { forwardedFor } from "../auth/client-behind.ts";
 import { randomTag } from "../message/tags.ts";
-import type { Flow, ListenAddress } from "../stack.ts";
+import type { Flow, ListenAddress, SocketFlow } from "../stack.ts";
 import { listenerName } from "./addresses.ts";
 import { ConnectionBounds } from "./connection-bounds.ts";
 import { isKeepAlive } from "./keep-alive.ts";
 import type { StreamListener, Transport, TransportComponents } from "./transport.ts";
 import { listenOn, ownEnd } from "./transport.ts";
-
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 
 const PONG = Buffer.from("\r\n");
 /** The heads of all frames of a message at most: what has come beside it and is more belongs to the next. */

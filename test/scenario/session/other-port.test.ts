@@ -3,7 +3,7 @@ import { createRequest, createResponse } from "../../../node/sip/message/build.t
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { session } from "./calls.ts";
-import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
+import type { SocketFlow } from "../../../node/sip/stack.ts";
 import { Agent, SessionWorld } from "./session-world.ts";
 
 describe("a client over UDP whose NAT gives it another port within a session", function () {

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { parseAor } from "../../../dht-schema/aor.ts";
 import type { Binding, RegisterOrder } from "../../../node/registrar/binding.ts";
 import { leftBehind } from "../../../node/registrar/left-behind.ts";
-import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
+import type { SocketFlow } from "../../../node/sip/stack.ts";
 
 const by = (connection: string): SocketFlow => ({ transport: "TCP", address: "192.0.2.1", port: 40_000, connection });
 const binding = (fields: Partial<Binding> = {}): Binding => ({

@@ -13,8 +13,7 @@ import { AwayWaits } from "../../../node/session/away-waits.ts";
 import { MovedClients } from "../../../node/session/moved-clients.ts";
 import { OtherEnd } from "../../../node/session/other-end.ts";
 import { ClientAhead } from "../../../node/session/client-ahead.ts";
-import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
-import type { Flow } from "../../../node/sip/stack.ts";
+import type { Flow, SocketFlow } from "../../../node/sip/stack.ts";
 import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
 import { request } from "../federation/requests.ts";
 

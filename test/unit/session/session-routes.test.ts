@@ -4,7 +4,7 @@ import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { RegisteredContact } from "../../../node/registrar/registered-contacts.ts";
 import { SessionRoutes } from "../../../node/session/session-routes.ts";
 import { createFlowTokens } from "../../../node/sip/flow-tokens.ts";
-import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
+import type { SocketFlow } from "../../../node/sip/stack.ts";
 import { request } from "../federation/requests.ts";
 
 const JOE = "sip:joe@example.com" as Aor;

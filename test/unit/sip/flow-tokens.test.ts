@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import type { SocketFlow } from "../../../node/sip/flow-tokens.ts";
+import type { SocketFlow } from "../../../node/sip/stack.ts";
 import { createFlowTokens } from "../../../node/sip/flow-tokens.ts";
 import { parseUri } from "../../../node/sip/message/uri.ts";
 

@@ -4,14 +4,13 @@ import type { SipRequest, SipResponse } from "../../../../node/sip/message/messa
 import { parseMessage } from "../../../../node/sip/message/parse-message.ts";
 import { randomBranch } from "../../../../node/sip/message/tags.ts";
 import { topVia } from "../../../../node/sip/message/validate-request.ts";
-import type { Flow, IncomingRequest } from "../../../../node/sip/stack.ts";
+import type { Flow, IncomingRequest, SocketFlow } from "../../../../node/sip/stack.ts";
 import { ClientTransactions } from "../../../../node/sip/transaction/client-transactions.ts";
 import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
 import { ServerTransactions } from "../../../../node/sip/transaction/server-transactions.ts";
 import { RFC3261_TIMERS } from "../../../../node/sip/transaction/timer-settings.ts";
 import { VirtualTime } from "../../../helpers/virtual-time.ts";
 
-type SocketFlow = Exclude<Flow, { transport: "MESH" }>;
 export const UDP: SocketFlow = { transport: "UDP", address: "127.0.0.1", port: 5060 };
 export const TCP: SocketFlow = { transport: "TCP", address: "127.0.0.1", port: 5060 };
 
