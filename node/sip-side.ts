@@ -288,7 +288,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     published: (aor, flow) => (flow.transport === "MESH" ? undefined : madeFor(storage.publications.of(aor), flow)),
   });
-  const authenticator = digestAuthenticator(components);
+  const authenticator = digestAuthenticator(components, sources.isExempt);
   const knownSources = new KnownSourcesJournal({
     ...shared,
     settings: storage.settings,
@@ -409,20 +409,16 @@ function rulesFor({ unlimited = [], trusted = [] }: SipConfig): SourceRules {
   return sourceRules([...unlimited, ...trusted.map(({ address }) => address)]);
 }
 
-function digestAuthenticator({
-  config,
-  domain,
-  storage,
-  clock,
-  counters,
-  logger,
-}: SipSideComponents): DigestAuthenticator {
+function digestAuthenticator(
+  { config, domain, storage, clock, counters, logger }: SipSideComponents,
+  isProxy: (address: string) => boolean,
+): DigestAuthenticator {
   const findUser = (username: string, realm: string) => storage.users.find(username, realm);
   return createDigestAuthenticator({
     realm: domain,
     offer: config.digest,
     findUser,
-    isProxy: rulesFor(config).isExempt,
+    isProxy,
     known: readKnownSources(storage.settings),
     clock,
     counters,

@@ -32,7 +32,7 @@ import type {
 import { AORTA_LOCAL } from "./stack.ts";
 import { ClientTransactions } from "./transaction/client-transactions.ts";
 import { Overload } from "./transaction/overload.ts";
-import { Scheduler } from "./transaction/scheduler.ts";
+import { Scheduler } from "../runtime/scheduler.ts";
 import { ServerTransactions } from "./transaction/server-transactions.ts";
 import type { TimerSettings } from "./transaction/timer-settings.ts";
 import { RFC3261_TIMERS } from "./transaction/timer-settings.ts";

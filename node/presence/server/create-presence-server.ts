@@ -2,7 +2,7 @@ import type { RequestIdentity } from "../../federation/identity.ts";
 import { limits } from "../../runtime/limits.ts";
 import { WorkWindow } from "../../runtime/work-window.ts";
 import type { IncomingRequest } from "../../sip/stack.ts";
-import { Scheduler } from "../../sip/transaction/scheduler.ts";
+import { Scheduler } from "../../runtime/scheduler.ts";
 import { unavailable } from "../answer.ts";
 import type { PresenceServer, PresenceStatus } from "../presence-server.ts";
 import { FanOut } from "./fan-out.ts";

@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../../sip/message/tags.ts";
-import type { Task } from "../../sip/transaction/scheduler.ts";
+import type { Task } from "../../runtime/scheduler.ts";
 import { PRESENCE_EVENT } from "../answer.ts";
 import { EVENTLIST } from "../lists/extensions.ts";
 import { ListState } from "../lists/list-state.ts";

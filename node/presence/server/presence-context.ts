@@ -10,7 +10,7 @@ import type { Counters } from "../../runtime/metrics.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { WorkWindow } from "../../runtime/work-window.ts";
 import type { Flow, SipSessions, SipStack } from "../../sip/stack.ts";
-import type { Scheduler } from "../../sip/transaction/scheduler.ts";
+import type { Scheduler } from "../../runtime/scheduler.ts";
 import type { BackendTimes } from "../backend/view-state.ts";
 import type { ExpiryRules } from "../../runtime/expiry-rules.ts";
 import { DEFAULT_EXPIRY } from "../../runtime/expiry-rules.ts";

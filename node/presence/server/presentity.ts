@@ -1,7 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
-import type { Task } from "../../sip/transaction/scheduler.ts";
+import type { Task } from "../../runtime/scheduler.ts";
 import type { PublishEvent, PublishOutcome } from "../publication/publications.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";

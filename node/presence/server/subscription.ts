@@ -7,7 +7,7 @@ import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import { areSameUris } from "../../sip/message/uri.ts";
-import type { Task } from "../../sip/transaction/scheduler.ts";
+import type { Task } from "../../runtime/scheduler.ts";
 import { flowWithoutConnection } from "../../sip/reachable-flow.ts";
 import type { Flow } from "../../sip/stack.ts";
 import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../../sip/stack.ts";

@@ -2,7 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import { sameBallot } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
-import type { Task } from "../../sip/transaction/scheduler.ts";
+import type { Task } from "../../runtime/scheduler.ts";
 import { WINFO_EVENT } from "../answer.ts";
 import type { NotifyContent, SubscribeResult } from "../backend/view-state.ts";
 import type { WatcherEntry } from "../watcherinfo/watcherinfo-document.ts";

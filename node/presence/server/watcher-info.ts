@@ -3,7 +3,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import type { Epoch } from "../../../dht-schema/ballot.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import { limits } from "../../runtime/limits.ts";
-import type { Task } from "../../sip/transaction/scheduler.ts";
+import type { Task } from "../../runtime/scheduler.ts";
 import { secondsLeft } from "../../runtime/seconds-left.ts";
 import { WINFO_EVENT } from "../answer.ts";
 import type { DocumentBounds } from "../subscription/change-log.ts";

@@ -9,7 +9,7 @@ import { AORTA_LOCAL, LOCAL_CUT_OFF } from "../stack.ts";
 import { InviteClientTransaction } from "./invite-client.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
 import { acknowledgement, cancellation } from "./same-hop.ts";
-import type { Scheduler, Task } from "./scheduler.ts";
+import type { Scheduler, Task } from "../../runtime/scheduler.ts";
 import type { ClientEffect } from "./timer-settings.ts";
 
 /** What a client transaction needs of the others. */

@@ -12,7 +12,7 @@ import { ClientTransaction, clientKey, localResponse } from "./client-transactio
 import { InviteClientTransaction } from "./invite-client.ts";
 import { Kept } from "./kept.ts";
 import { NonInviteClientTransaction } from "./non-invite-client.ts";
-import type { Scheduler, Task } from "./scheduler.ts";
+import type { Scheduler, Task } from "../../runtime/scheduler.ts";
 import { ByFlow } from "./by-flow.ts";
 import type { Place, WindowRules } from "./send-windows.ts";
 import { SendWindows } from "./send-windows.ts";

@@ -1,5 +1,5 @@
 import { OctetQueue } from "../../runtime/octet-queue.ts";
-import type { Scheduler, Task } from "./scheduler.ts";
+import type { Scheduler, Task } from "../../runtime/scheduler.ts";
 
 /** So many of its length have to find room for one to be kept. */
 const ROOM_FOR = 1000;

@@ -1,5 +1,5 @@
 import { QueueMap } from "../../runtime/queue-map.ts";
-import type { Scheduler, Task } from "./scheduler.ts";
+import type { Scheduler, Task } from "../../runtime/scheduler.ts";
 
 export interface WindowRules {
   /** Requests to one destination that are on their way at once. */

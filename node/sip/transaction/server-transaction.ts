@@ -8,7 +8,7 @@ import type { Flow } from "../stack.ts";
 import type { ResponsePath } from "../transport/response-path.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
 import { NonInviteServerTransaction } from "./non-invite-server.ts";
-import type { Scheduler, Task } from "./scheduler.ts";
+import type { Scheduler, Task } from "../../runtime/scheduler.ts";
 import type { ServerEffect } from "./timer-settings.ts";
 
 /** What a server transaction needs of the others. */

@@ -9,7 +9,7 @@ import { ByFlow } from "./by-flow.ts";
 import { InviteServerTransaction } from "./invite-server.ts";
 import { isRoomLeft, Kept } from "./kept.ts";
 import { NonInviteServerTransaction } from "./non-invite-server.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { Scheduler } from "../../runtime/scheduler.ts";
 import type { TimerSettings, TransactionOptions } from "./timer-settings.ts";
 import { lifetimeMs } from "./timer-settings.ts";
 import type { ServerSurroundings } from "./server-transaction.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { Kept } from "../../../../node/sip/transaction/kept.ts";
-import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import { Scheduler } from "../../../../node/runtime/scheduler.ts";
 import { VirtualTime } from "../../../helpers/virtual-time.ts";
 
 describe("what is kept of transactions that are over", () => {

@@ -5,7 +5,7 @@ import { createRequest, createResponse } from "../../../../node/sip/message/buil
 import type { SipRequest } from "../../../../node/sip/message/message.ts";
 import { topVia } from "../../../../node/sip/message/validate-request.ts";
 import type { Flow, IncomingRequest } from "../../../../node/sip/stack.ts";
-import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import { Scheduler } from "../../../../node/runtime/scheduler.ts";
 import { ServerTransactions } from "../../../../node/sip/transaction/server-transactions.ts";
 import { RFC3261_TIMERS } from "../../../../node/sip/transaction/timer-settings.ts";
 import { VirtualTime } from "../../../helpers/virtual-time.ts";

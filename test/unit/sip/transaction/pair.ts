@@ -6,7 +6,7 @@ import { randomBranch } from "../../../../node/sip/message/tags.ts";
 import { topVia } from "../../../../node/sip/message/validate-request.ts";
 import type { Flow, IncomingRequest, SocketFlow } from "../../../../node/sip/stack.ts";
 import { ClientTransactions } from "../../../../node/sip/transaction/client-transactions.ts";
-import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import { Scheduler } from "../../../../node/runtime/scheduler.ts";
 import { ServerTransactions } from "../../../../node/sip/transaction/server-transactions.ts";
 import { RFC3261_TIMERS } from "../../../../node/sip/transaction/timer-settings.ts";
 import { VirtualTime } from "../../../helpers/virtual-time.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import { Scheduler } from "../../../../node/runtime/scheduler.ts";
 import type { Place } from "../../../../node/sip/transaction/send-windows.ts";
 import { SendWindows } from "../../../../node/sip/transaction/send-windows.ts";
 import { VirtualTime } from "../../../helpers/virtual-time.ts";

@@ -1,7 +1,7 @@
-import type { Clock } from "../../runtime/clock.ts";
-import type { Scheduled } from "../../runtime/deadline-queue.ts";
-import { DeadlineQueue } from "../../runtime/deadline-queue.ts";
-import type { Timers } from "../../runtime/timers.ts";
+import type { Clock } from "./clock.ts";
+import type { Scheduled } from "./deadline-queue.ts";
+import { DeadlineQueue } from "./deadline-queue.ts";
+import type { Timers } from "./timers.ts";
 
 /** An item that is told when it is due. */
 export interface Task extends Scheduled {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import type { MonotonicMs } from "../../../../node/runtime/clock.ts";
-import type { Task } from "../../../../node/sip/transaction/scheduler.ts";
-import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import type { MonotonicMs } from "../../../node/runtime/clock.ts";
+import type { Task } from "../../../node/runtime/scheduler.ts";
+import { Scheduler } from "../../../node/runtime/scheduler.ts";
 
 describe("the scheduler", () => {
   it("wakes all that are due at once, in several turns of the event loop when they are many", () => {
