@@ -8,6 +8,7 @@ import { expect } from "chai";
 import { limits } from "../../node/runtime/limits.ts";
 import { createRequest, createResponse } from "../../node/sip/message/build.ts";
 import type { Flow, ListenAddress, SocketFlow } from "../../node/sip/stack.ts";
+import { sourceRules } from "../../node/sip/transport/sources.ts";
 import { loopbackCertificate } from "../helpers/certificates.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { settle, VirtualTime } from "../helpers/virtual-time.ts";
@@ -152,6 +153,35 @@ describe("a stream connection", () => {
       await server.requests.next();
       expect(server.counters.get("sip.connections_unfinished")).to.equal(0);
       socket.destroy();
+      await server.stack.stop();
+    });
+  }
+
+  for (const transport of ["TCP", "TLS", "WS", "WSS"] as const) {
+    it(`over ${transport} that is not read for a while, as others at its address have sent too much, stays open with what it has begun`, async () => {
+      const time = new VirtualTime();
+      const messages = 20;
+      const sources = { ...sourceRules(), burstMessages: 0, messagesPerSecond: 1, isExempt: () => false };
+      const server = await startStack([transport], { clock: time, timers: time, sources });
+      const [other, peer] = [await rawPeer(server.address(transport)), await rawPeer(server.address(transport))];
+      const many = Array.from({ length: messages }, (_, i) => other.frame(rawRequest({ branch: `z9hG4bK${i}` })));
+      other.socket.write(Buffer.concat(many));
+      for (const _ of many) await server.requests.next();
+      const next = peer.frame(rawRequest({ branch: "z9hG4bKnext", body: "x".repeat(3000) }));
+      peer.socket.write(Buffer.concat([peer.frame(rawRequest({ branch: "z9hG4bKfirst" })), next.subarray(0, 2000)]));
+      await server.requests.next();
+      peer.socket.write(next.subarray(2000));
+      await time.advance((messages + 1) * 1000);
+      await server.requests.next();
+      expect(server.counters.get("sip.connections_unfinished")).to.equal(0);
+      // What it begins when it is read again has its time as ever.
+      await time.advance((messages + 5) * 1000);
+      peer.socket.write(next.subarray(0, 2000));
+      let isClosed = false;
+      peer.socket.on("close", () => (isClosed = true));
+      while (!isClosed) await time.advance(limits.sip.partialMessageMs / 10);
+      expect(server.counters.get("sip.connections_unfinished")).to.equal(1);
+      other.socket.destroy();
       await server.stack.stop();
     });
   }

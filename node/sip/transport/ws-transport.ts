@@ -211,7 +211,8 @@ class WsConnection {
   /** All is read of what has come. */
   noteUnfinished(): void {
     this.bounds.unfinished(this.#unfinishedBytes);
-    if (this.#unfinishedBytes === 0) this.bounds.endDeadline();
+    // While nothing is read, the rest of it cannot come.
+    if (this.#unfinishedBytes === 0 || this.#socket.isPaused) this.bounds.endDeadline();
     else this.bounds.startDeadline();
   }
 
@@ -255,6 +256,7 @@ class WsConnection {
     const cancel = timers.after(waitMs, () => {
       this.#socket.off("close", cancel);
       this.#socket.resume();
+      this.noteUnfinished();
     });
     this.#socket.once("close", cancel);
   }
