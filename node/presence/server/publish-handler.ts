@@ -134,12 +134,13 @@ export class PublishHandler {
   }
 
   async #locate(aor: Aor): Promise<Location["kind"]> {
-    try {
-      return (await this.#context.locator.locate(aor)).kind;
-    } catch (error) {
-      this.#context.logger.warn({ aor, err: error }, "a user who publishes could not be looked up");
-      return "unavailable";
-    }
+    const { locator } = this.#context;
+    return (await locator.locate(aor).catch((error: unknown) => this.#unavailable(aor, error))).kind;
+  }
+
+  #unavailable(aor: Aor, error: unknown): { readonly kind: "unavailable"; readonly reason: string } {
+    this.#context.logger.warn({ aor, err: error }, "the directory failed for a user who publishes");
+    return { kind: "unavailable", reason: String(error) };
   }
 
   /** One claim for all requests of a user that wait for it. */
@@ -148,7 +149,10 @@ export class PublishHandler {
     let claim = this.#claims.get(key);
     if (claim === undefined) {
       this.#context.counters.add("presence.claims");
-      claim = this.#context.locator.claim(aor, { mode }).finally(() => this.#claims.delete(key));
+      claim = this.#context.locator
+        .claim(aor, { mode })
+        .catch((error: unknown) => this.#unavailable(aor, error))
+        .finally(() => this.#claims.delete(key));
       this.#claims.set(key, claim);
     }
     return claim;

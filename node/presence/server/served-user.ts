@@ -267,7 +267,9 @@ export class ServedUser implements Subject {
     const { contacts } = this.#context;
     if (contacts.registrationsOf(this.aor).length + contacts.reconnecting(this.aor).length > 0) return;
     this.#context.counters.add("presence.users_released");
-    void this.#context.locator.release(this.aor);
+    this.#context.locator.release(this.aor).catch((error: unknown) => {
+      this.#context.logger.warn({ aor: this.aor, err: error }, "a user of whom nothing is left could not be released");
+    });
   }
 
   #contacts(): PresentContact[] {

@@ -131,4 +131,13 @@ describe("a watched user whose server dies", () => {
     expect([status, headers.get("Retry-After")]).to.deep.equal([503, "2"]);
     expect(one.presence.status()).to.deep.include({ presentities: 0, publications: 0 });
   });
+
+  it("makes a PUBLISH wait, too, where the directory fails", async () => {
+    const world = new PresenceWorld();
+    const one = world.server("one");
+    one.locator.claim = () => Promise.reject(new Error("a fault"));
+    const alice = world.phone("alice", one);
+    const { status, headers } = await world.time.until(alice.publish("anyone there?"));
+    expect([status, headers.get("Retry-After")]).to.deep.equal([503, "2"]);
+  });
 });
