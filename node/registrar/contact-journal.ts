@@ -23,20 +23,22 @@ export class ContactJournal {
   }
 
   /** The bindings of the last run that can still be reached; the others are forgotten. */
-  restore(maxSeconds: number): ReadonlyMap<Aor, readonly Binding[]> {
+  *restore(maxSeconds: number): Iterable<[Aor, readonly Binding[]]> {
     const now = this.#now();
-    const restored = new Map<Aor, Binding[]>();
+    let last: [Aor, Binding[]] | undefined;
+    // Those of one user follow each other.
     for (const stored of this.#store.list()) {
       const binding = fromStored(stored, now, maxSeconds);
       if (binding === undefined) {
-        this.#store.remove(stored.aor, stored.uri, stored.twin);
-        continue;
+        this.#attempt(stored.aor, () => this.#store.remove(stored.aor, stored.uri, stored.twin));
+      } else if (last?.[0] === stored.aor) {
+        last[1].push(binding);
+      } else {
+        if (last !== undefined) yield last;
+        last = [stored.aor, [binding]];
       }
-      const bindings = restored.get(stored.aor);
-      if (bindings === undefined) restored.set(stored.aor, [binding]);
-      else bindings.push(binding);
     }
-    return restored;
+    if (last !== undefined) yield last;
   }
 
   /**

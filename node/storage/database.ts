@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
+import type { SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
 import type { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
@@ -25,6 +25,8 @@ export type Row = Record<string, SQLOutputValue>;
 export interface Statement {
   get(...values: SQLInputValue[]): Row | undefined;
   all(...values: SQLInputValue[]): Row[];
+  /** One row after the other, for what may be more than memory holds. Rows that were given may be changed and removed meanwhile. */
+  each(...values: SQLInputValue[]): Iterable<Row>;
   /** Returns how many rows changed. Safe from a crash of the process when the turn of the event loop ends, with all that was written in it. */
   run(...values: SQLInputValue[]): number;
 }
@@ -216,6 +218,7 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
       return {
         get: (...values) => mapErrors(file, () => statement.get(...values)),
         all: (...values) => mapErrors(file, () => statement.all(...values)),
+        each: (...values) => eachRow(statement, values, file),
         run: (...values) => write(() => Number(statement.run(...values).changes)),
       };
     },
@@ -226,4 +229,13 @@ function wrap(database: DatabaseSync, file: string, { bytesMax, onProblem }: Dat
       if (database.isOpen) database.close();
     },
   };
+}
+
+function* eachRow(statement: StatementSync, values: SQLInputValue[], file: string): Iterable<Row> {
+  const rows = mapErrors(file, () => statement.iterate(...values));
+  for (;;) {
+    const next = mapErrors(file, () => rows.next());
+    if (next.done === true) return;
+    yield next.value as Row;
+  }
 }

@@ -90,7 +90,7 @@ export interface PublicationStore {
   /** Those of one user. */
   of(aor: Aor): readonly StoredPublication[];
   /** Who has any, each once. */
-  aors(): readonly Aor[];
+  aors(): Iterable<Aor>;
   list(): readonly StoredPublication[];
 }
 
@@ -118,7 +118,8 @@ export interface StoredSubscription {
 export interface SubscriptionStore {
   put(subscription: StoredSubscription): void;
   remove(localTag: string): void;
-  list(): readonly StoredSubscription[];
+  /** All, which may be a million. Those that were given may be removed meanwhile. */
+  list(): Iterable<StoredSubscription>;
 }
 
 /** A buddy list: one address that stands for several. @see RFC 4662 */
@@ -161,7 +162,8 @@ export interface ContactStore {
   put(contact: StoredContact): void;
   remove(aor: Aor, uri: string, twin?: string): void;
   removeAll(aor: Aor): void;
-  list(): readonly StoredContact[];
+  /** All, which may be a million. Those that were given may be removed meanwhile. */
+  list(): Iterable<StoredContact>;
 }
 
 /** Proof that an operator let a server in: kept as the hash of its secret. */

@@ -35,7 +35,9 @@ function createPublicationStore(database: Database): PublicationStore {
     remove: (aor, key) => void remove.run(aor, key),
     removeAll: (aor) => void removeAll.run(aor),
     of: (aor) => of.all(aor).map(publicationOf),
-    aors: () => aors.all().map((row) => row["aor"] as Aor),
+    *aors() {
+      for (const row of aors.each()) yield row["aor"] as Aor;
+    },
     list: () => list.all().map(publicationOf),
   };
 }
@@ -59,12 +61,14 @@ function createSubscriptionStore(database: Database): SubscriptionStore {
        expires_at_ms = excluded.expires_at_ms, active = excluded.active`,
   );
   const remove = database.prepare("DELETE FROM subscription WHERE local_tag = ?");
-  const list = database.prepare("SELECT * FROM subscription ORDER BY aor, local_tag");
+  const list = database.prepare("SELECT * FROM subscription ORDER BY local_tag");
   return {
     put: ({ localTag, event, aor, subscriber, dialog, remoteCseq, localCseq, expiresAtMs, active }) =>
       void put.run(localTag, event, aor, subscriber, dialog, remoteCseq, localCseq, expiresAtMs, active ? 1 : 0),
     remove: (localTag) => void remove.run(localTag),
-    list: () => list.all().map(subscriptionOf),
+    *list() {
+      for (const row of list.each()) yield subscriptionOf(row);
+    },
   };
 }
 

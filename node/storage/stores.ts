@@ -88,7 +88,9 @@ export function createContactStore(database: Database): ContactStore {
       void put.run(aor, uri, twin, flow, callId, cseq, expiresAtMs, q, userAgent, instance, epoch),
     remove: (aor, uri, twin = "") => void remove.run(aor, uri, twin),
     removeAll: (aor) => void removeAll.run(aor),
-    list: () => list.all().map(contactOf),
+    *list() {
+      for (const row of list.each()) yield contactOf(row);
+    },
   };
 }
 

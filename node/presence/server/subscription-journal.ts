@@ -49,14 +49,12 @@ export class SubscriptionJournal {
   }
 
   /** Those of the last run whose subscribers can still be reached; the others are forgotten. */
-  restore(maxSeconds: number): readonly RestoredSubscription[] {
-    const restored: RestoredSubscription[] = [];
+  *restore(maxSeconds: number): Iterable<RestoredSubscription> {
     for (const stored of this.#store.list()) {
       const subscription = fromStoredSubscription(stored, this.#now(), maxSeconds);
       if (subscription === undefined) this.remove(stored.localTag);
-      else restored.push(subscription);
+      else yield subscription;
     }
-    return restored;
   }
 
   #now(): { readonly monotonicMs: number; readonly wallMs: number } {

@@ -190,7 +190,7 @@ function expectUsersInPlace(bursts: Bursts): void {
     const user = aorOf(name);
     for (const { locator, registrar, storage, name: server } of bursts.weather.servers) {
       const contacts = registrar.contactsOf(user).map(({ uri }) => uri);
-      const kept = storage.contacts.list().filter(({ aor }) => aor === user);
+      const kept = [...storage.contacts.list()].filter(({ aor }) => aor === user);
       expect(
         kept.map(({ uri }) => uri),
         `contacts of ${name} on disk at ${server}`,
@@ -263,7 +263,7 @@ describe("subscriptions of all kinds in bursts of requests, over moves, restarts
         await time.advance(3_700_000);
         for (const { presence, storage } of bursts.weather.servers) {
           expect(presence.status()).to.deep.include({ watchers: 0, peerSubscriptions: 0, views: {} });
-          expect(storage.subscriptions.list()).to.deep.equal([]);
+          expect([...storage.subscriptions.list()]).to.deep.equal([]);
         }
       }),
       stormParameters(20),

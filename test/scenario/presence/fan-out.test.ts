@@ -123,7 +123,7 @@ describe("a server that stops", () => {
     await world.time.until(one.presence.stop(), 100);
     await world.time.advance(20);
     expect(joe.news()).to.deep.equal([]);
-    expect(one.storage.subscriptions.list()).to.have.length(1);
+    expect([...one.storage.subscriptions.list()]).to.have.length(1);
     expect(two.presence.status()).to.include({ peerSubscriptions: 0 });
     expect((await world.time.until(joe.subscribe(alice.aor))).status).to.equal(503);
 
@@ -169,7 +169,7 @@ describe("a server that stops", () => {
     expect(written).to.equal(watchers.length);
     for (const [at, count] of seen.entries()) expect(count - (seen[at - 1] ?? 0)).to.be.at.most(2000);
     const told = new Map(watchers.map(({ aor, client }) => [aor, lastCseqOf(client.received)]));
-    const left = new Map(subscriptions.list().map(({ subscriber, localCseq }) => [subscriber, localCseq]));
+    const left = new Map([...subscriptions.list()].map(({ subscriber, localCseq }) => [subscriber, localCseq]));
     expect(left).to.deep.equal(told);
   });
 
@@ -185,7 +185,7 @@ describe("a server that stops", () => {
     };
     await world.time.until(one.presence.stop());
     expect(written).to.be.within(1, watchers.length - 1);
-    expect(subscriptions.list()).to.have.length(watchers.length);
+    expect([...subscriptions.list()]).to.have.length(watchers.length);
     const told = new Map(watchers.map(({ aor, client }) => [aor, lastCseqOf(client.received)]));
     for (const { subscriber, localCseq } of subscriptions.list())
       expect(localCseq).to.be.at.least(told.get(subscriber) as number);
@@ -206,7 +206,7 @@ describe("a server that stops", () => {
       "terminated deactivated",
       "terminated deactivated",
     ]);
-    expect(one.storage.subscriptions.list()).to.deep.equal([]);
+    expect([...one.storage.subscriptions.list()]).to.deep.equal([]);
   });
 
   it("waits no longer than its bound for servers that do not answer", async () => {

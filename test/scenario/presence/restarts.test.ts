@@ -71,7 +71,7 @@ describe("a watcher whose server is killed and started again", () => {
       await domain.time.advance(3_600_000);
       expect(domain.contactsAt(again[1]!, dave.aor)).to.deep.equal([]);
       expect(again[1]?.presence.status()).to.include({ publications: 0 });
-      expect(one.storage.subscriptions.list()).to.deep.equal([]);
+      expect([...one.storage.subscriptions.list()]).to.deep.equal([]);
     });
   }
 
@@ -188,7 +188,7 @@ describe("a watcher whose server is killed and started again", () => {
     await domain.time.advance(limits.presence.awayMs);
     for (const phone of [brief, leaver, browser]) expect(phone.news()).to.deep.equal([]);
     expect(again.presence.status()).to.include({ watchers: 0 });
-    expect(one.storage.subscriptions.list()).to.deep.equal([]);
+    expect([...one.storage.subscriptions.list()]).to.deep.equal([]);
   });
 
   it("is not called back when it ended the subscription before the server knew what to say, and that was killed again", async () => {

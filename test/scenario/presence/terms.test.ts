@@ -140,7 +140,7 @@ describe("a subscriber who never answers NOTIFY", () => {
     await world.time.advance(32_000);
     expect(joe.server.presence.status()).to.deep.include({ watchers: 0, views: {} });
     expect(joe.server.counters.get("presence.notify_unanswered")).to.equal(1);
-    expect(joe.server.storage.subscriptions.list()).to.deep.equal([]);
+    expect([...joe.server.storage.subscriptions.list()]).to.deep.equal([]);
     await world.time.until(alice.publish("d"));
     await world.time.advance(1000);
     expect(sent() - before).to.equal(1);
@@ -168,7 +168,7 @@ describe("the times of a subscription (RFC 6665)", () => {
     expect([answer.status, answer.headers.get("Expires")]).to.deep.equal([200, "0"]);
     await world.time.advance(20);
     expect(joe.news().at(-1)).to.deep.equal({ state: "terminated", reason: "timeout", basic: "open", note: "hello" });
-    expect(joe.server.storage.subscriptions.list()).to.have.length(1);
+    expect([...joe.server.storage.subscriptions.list()]).to.have.length(1);
   });
 
   it("ends by itself with the last state when it is not refreshed, and is unknown from then on", async () => {

@@ -62,7 +62,7 @@ describe("registrations of one user on three servers, whatever happens", () => {
         expect(domain.directory.ownerOf(ALICE), "an owner long after the last registration expired").to.equal(
           undefined,
         );
-        expect(servers.flatMap(({ store }) => store.list())).to.deep.equal([]);
+        expect(servers.flatMap(({ store }) => [...store.list()])).to.deep.equal([]);
         expect(servers.map(({ registrar }) => registrar.status().contacts)).to.deep.equal([0, 0, 0]);
       }),
       { numRuns: 60 },

@@ -46,7 +46,7 @@ describe("a server that was away while a user was on another", () => {
     await domain.time.advance(120_000);
     expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
     expect(oneAgain.registrar.status()).to.deep.equal({ users: 0, contacts: 0, reclaiming: 0 });
-    expect(oneAgain.store.list()).to.deep.equal([]);
+    expect([...oneAgain.store.list()]).to.deep.equal([]);
     expect(ended).to.deep.equal(["deactivated"]);
     expect(oneAgain.counters.get("registrar.superseded")).to.equal(1);
     expect(joe.news(), "closed stays closed").to.deep.equal([]);
@@ -62,7 +62,7 @@ describe("a server that was away while a user was on another", () => {
     const oneAgain = domain.restart(one);
     await domain.time.advance(120_000);
     expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
-    expect(oneAgain.store.list()).to.deep.equal([]);
+    expect([...oneAgain.store.list()]).to.deep.equal([]);
     expect(joe.news()).to.deep.equal([]);
   });
 
@@ -86,7 +86,7 @@ describe("a server that was away while a user was on another", () => {
       const contacts = act === "register" ? [next.client.contact] : [];
       expect(domain.contactsAt(oneAgain, next.aor), act).to.deep.equal(contacts);
       expect(
-        oneAgain.store.list().map(({ uri }) => uri),
+        [...oneAgain.store.list()].map(({ uri }) => uri),
         act,
       ).to.deep.equal(contacts);
     }

@@ -32,7 +32,7 @@ describe("the end of a registration", () => {
     expect((await mobile.register(0)).headers.has("Contact")).to.equal(false);
     await domain.time.advance(10);
     expect(domain.directory.ownerOf(desk.aor)).to.equal(undefined);
-    expect(one.store.list()).to.deep.equal([]);
+    expect([...one.store.list()]).to.deep.equal([]);
   });
 
   it("lets go of the user when the last contact expires, and tells those who look at contacts", async () => {
@@ -47,7 +47,7 @@ describe("the end of a registration", () => {
     await domain.time.advance(1_200);
     expect(told).to.deep.equal([[]]);
     expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
-    expect(one.store.list()).to.deep.equal([]);
+    expect([...one.store.list()]).to.deep.equal([]);
   });
 
   it("keeps the user while a publication remains", async () => {
@@ -140,7 +140,7 @@ describe("the end of a registration", () => {
     await domain.time.advance(100);
     expect(one.counters.get("registrar.accepted")).to.equal(1);
     expect(one.registrar.registrationsOf(browser.aor)).to.deep.equal([]);
-    expect(one.store.list()).to.deep.equal([]);
+    expect([...one.store.list()]).to.deep.equal([]);
     expect(domain.directory.ownerOf(browser.aor)).to.equal(undefined);
   });
 
@@ -170,7 +170,7 @@ describe("the end of a registration", () => {
     const one = domain.server("one");
     const [alice, another] = [domain.device("alice", one), domain.device("alice", one)];
     await alice.register(600);
-    const [kept] = one.store.list();
+    const [kept] = [...one.store.list()];
     for (const write of ["put", "remove"] as const)
       one.store[write] = () => {
         throw new Error("disk full");
@@ -181,7 +181,7 @@ describe("the end of a registration", () => {
     expect((await alice.register(1200)).headers.get("Contact"), "a refresh").to.match(/expires=1200$/);
     await domain.time.advance(601_000);
     expect(domain.contactsAt(one, alice.aor)).to.deep.equal([alice.client.contact]);
-    expect(one.store.list()).to.deep.equal([kept]);
+    expect([...one.store.list()]).to.deep.equal([kept]);
     expect((await alice.register(0)).status, "an end").to.equal(200);
     await domain.time.advance(10);
     expect(domain.directory.ownerOf(alice.aor)).to.equal(undefined);
@@ -219,7 +219,7 @@ describe("the end of a registration", () => {
     one.store.remove = remove;
     expect(await one.registrar.removeContacts(alice.aor)).to.deep.equal([alice.client.contact]);
     expect(domain.contactsAt(one, alice.aor)).to.deep.equal([]);
-    expect(one.store.list()).to.deep.equal([]);
+    expect([...one.store.list()]).to.deep.equal([]);
   });
 
   it("takes nobody from another server who could not be kept here", async () => {
@@ -230,7 +230,7 @@ describe("the end of a registration", () => {
     const moved = domain.device("alice", two);
     expect((await moved.register()).status).to.equal(503);
     expect(one.locator.owned(moved.aor)).to.not.equal(undefined);
-    expect(one.store.list()).to.have.length(1);
+    expect([...one.store.list()]).to.have.length(1);
     two.storage.group.isWritable = () => true;
     expect((await moved.register()).status).to.equal(200);
     expect(one.locator.owned(moved.aor)).to.equal(undefined);

@@ -176,7 +176,7 @@ describe("what users wrote, on disk", () => {
       .to.throw(AortaError)
       .with.property("code", "DATABASE_DAMAGED");
     expect(storage.history.isOpen).to.equal(false);
-    expect(storage.contacts.list()).to.have.length(1);
+    expect([...storage.contacts.list()]).to.have.length(1);
     unlinkSync(file());
     storage.history.expire(0);
     expect(await add(aorOf("alice"), 1, "kept")).to.equal(undefined);
