@@ -6,6 +6,7 @@ import { servingEpoch } from "../federation/serving-epoch.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
 import type { BindingTable } from "./binding-table.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
 import type { PatientClaims } from "./patient-claims.ts";
@@ -20,6 +21,7 @@ export interface RestingUsersComponents {
   readonly claims: PatientClaims;
   readonly locator: Locator;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly counters: Counters;
   /** What presence keeps of users who are not owned at present. */
   readonly resting: () => RestingState;
@@ -35,6 +37,7 @@ export class RestingUsers {
   readonly #components: RestingUsersComponents;
   readonly #reclaims = new ReclaimQueue(limits.registrar.reclaims);
   #isStopped = false;
+  #isDue = false;
 
   constructor(components: RestingUsersComponents) {
     this.#components = components;
@@ -84,7 +87,17 @@ export class RestingUsers {
     const { queue, clock } = this.#components;
     if (this.#isStopped) return;
     for (const aor of this.#reclaims.take(clock.monotonicMs()))
-      queue.run(aor, () => this.#reclaim(aor).then(() => this.reclaimDue()));
+      queue.run(aor, () => this.#reclaim(aor).then(() => this.#reclaimSoon()));
+  }
+
+  /** In another turn of the event loop: in a domain of one server claims end at once, and nothing else would have its turn until the last is done. */
+  #reclaimSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#components.timers.after(0, () => {
+      this.#isDue = false;
+      this.reclaimDue();
+    });
   }
 
   async #reclaim(aor: Aor): Promise<void> {

@@ -1,4 +1,5 @@
 import { QueueMap } from "./queue-map.ts";
+import type { Timers } from "./timers.ts";
 
 /** Something that is to be done when there is room for it. */
 export interface Work {
@@ -8,14 +9,20 @@ export interface Work {
   begin(): Promise<void>;
 }
 
-/** Lets so many things be under way at once; the rest waits, first come, first served. */
+/**
+ * Lets so many things be under way at once; the rest waits, first come, first served. What has made room is followed by the next in another turn of the event loop: where all of it ends at
+ * once, as with one server that asks nobody, nothing else would have its turn until the last is done.
+ */
 export class WorkWindow<Key> {
   readonly #waiting = new QueueMap<Key, Work>();
   readonly #atOnce: number;
+  readonly #timers: Timers;
   #underWay = 0;
+  #isDue = false;
 
-  constructor(atOnce: number) {
+  constructor(atOnce: number, timers: Timers) {
     this.#atOnce = atOnce;
+    this.#timers = timers;
   }
 
   get waiting(): number {
@@ -37,8 +44,17 @@ export class WorkWindow<Key> {
       this.#underWay += 1;
       void work.begin().finally(() => {
         this.#underWay -= 1;
-        this.#goOn();
+        this.#goOnSoon();
       });
     }
+  }
+
+  #goOnSoon(): void {
+    if (this.#isDue || this.#waiting.size === 0) return;
+    this.#isDue = true;
+    this.#timers.after(0, () => {
+      this.#isDue = false;
+      this.#goOn();
+    });
   }
 }

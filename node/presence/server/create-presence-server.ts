@@ -39,8 +39,8 @@ export function createPresenceServer(
     scheduler: new Scheduler(components.clock, components.timers),
     fanOut: new FanOut(components.timers),
     restarts: new Map(),
-    lookups: new WorkWindow(limits.presence.lookups),
-    backendSubscribes: new WorkWindow(limits.presence.backendSubscribes),
+    lookups: new WorkWindow(limits.presence.lookups, components.timers),
+    backendSubscribes: new WorkWindow(limits.presence.backendSubscribes, components.timers),
     journal: new SubscriptionJournal({ ...components, store: storage.subscriptions }),
     publications: new PublicationJournal(
       { ...components, store: storage.publications },

@@ -1,9 +1,11 @@
 import { expect } from "chai";
 import { WorkWindow } from "../../../node/runtime/work-window.ts";
+import { settle, VirtualTime } from "../../helpers/virtual-time.ts";
 
 /** Work that has names, and is ended by hand. */
 function windowOf(atOnce: number) {
-  const window = new WorkWindow<string>(atOnce);
+  const time = new VirtualTime();
+  const window = new WorkWindow<string>(atOnce, time);
   const under: string[] = [];
   const ends = new Map<string, () => void>();
   const unwanted = new Set<string>();
@@ -21,7 +23,8 @@ function windowOf(atOnce: number) {
       }),
     async end(name: string) {
       ends.get(name)?.();
-      await new Promise((resolve) => setImmediate(resolve));
+      await settle();
+      await time.advance(0);
     },
   };
 }
@@ -50,5 +53,18 @@ describe("a window of work", () => {
     expect(under).to.deep.equal(["a", "c again"]);
     await end("c again");
     expect(under).to.deep.equal(["a", "c again", "d"]);
+  });
+
+  it("lets others have their turn where all of it ends at once", async () => {
+    const time = new VirtualTime();
+    const window = new WorkWindow<number>(2, time);
+    const done: number[] = [];
+    for (let i = 0; i < 5; i++) window.ask(i, { isWanted: () => true, begin: async () => void done.push(i) });
+    await settle();
+    expect(done).to.deep.equal([0, 1]);
+    await time.advance(0);
+    expect(done).to.have.length.above(2);
+    while (window.waiting > 0) await time.advance(0);
+    expect(done).to.deep.equal([0, 1, 2, 3, 4]);
   });
 });
