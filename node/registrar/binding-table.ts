@@ -55,11 +55,11 @@ export class BindingTable {
     for (const connection of connectionsOf(bindings)) list(this.#byConnection, connection, aor);
   }
 
-  /** Forgets what has expired; returns it, by AoR. Work is in proportion to what expires. */
-  expire(nowMs: number): ReadonlyMap<Aor, readonly Binding[]> {
+  /** Forgets what has expired; returns it, by AoR. Work is in proportion to what expires. @param most AoRs that are looked at; there may be more where there were as many */
+  expire(nowMs: number, most = Infinity): ReadonlyMap<Aor, readonly Binding[]> {
     const second = Math.floor(nowMs / 1000);
     const expired = new Map<Aor, readonly Binding[]>();
-    for (const aor of this.#dueBy(second)) {
+    for (const aor of this.#dueBy(second, most)) {
       const { bindings } = this.#entries.get(aor) as Entry;
       const left = unexpired(bindings, nowMs);
       this.set(aor, left);
@@ -82,10 +82,13 @@ export class BindingTable {
     return this.#byContact.usersNear(contactUri);
   }
 
-  /** AoRs listed at or before a second. */
-  #dueBy(second: number): readonly Aor[] {
+  /** AoRs listed at or before a second, as many as that at most. */
+  #dueBy(second: number, most: number): readonly Aor[] {
     const due: Aor[] = [];
-    for (const [listed, aors] of this.#byExpirySecond) if (listed <= second) due.push(...aors);
+    for (const [listed, aors] of this.#byExpirySecond) {
+      if (listed > second) continue;
+      for (const aor of aors) if (due.push(aor) >= most) return due;
+    }
     return due;
   }
 

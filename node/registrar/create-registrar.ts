@@ -456,10 +456,12 @@ class RegistrarDriver implements Registrar {
     });
   }
 
-  /** Once a second: forget what has expired, and claim users again whose contacts rest. */
+  /** Once a second, or sooner where more has expired than one turn of the event loop looks at: forget it, and claim users again whose contacts rest. */
   #sweep(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const [aor, expired] of this.#table.expire(nowMs)) {
+    const { expiredAtOnce } = limits.registrar;
+    const ended = this.#table.expire(nowMs, expiredAtOnce);
+    for (const [aor, expired] of ended) {
       this.#counters.add("registrar.expired", expired.length);
       this.#journal.remove(aor, expired);
       for (const binding of expired) this.#news.tellOf(aor, binding, "expired");
@@ -472,7 +474,7 @@ class RegistrarDriver implements Registrar {
     }
     this.#shed.expire(this.#now());
     this.#resting.reclaimDue();
-    this.#cancelSweep = this.#parts.timers.after(SWEEP_MS, () => this.#sweep());
+    this.#cancelSweep = this.#parts.timers.after(ended.size < expiredAtOnce ? SWEEP_MS : 0, () => this.#sweep());
   }
 
   #isServed(aor: Aor): boolean {

@@ -208,8 +208,10 @@ export const limits = {
     contactsPerAor: 16,
     /** Proxies between a device and its registrar; each is repeated in every request to the device. More get 400. */
     pathHops: 10,
-    /** Users with contacts on one server: about 1 kB each. One more gets 503 with Retry-After. */
+    /** Users with contacts on one server, about 1 kB each. One more gets 503 with Retry-After. */
     aors: 200_000,
+    /** Users whose registrations have expired that are looked at in one turn of the event loop, at some 50 µs each; the rest in the next ones. */
+    expiredAtOnce: 500,
     /** Users who are found by one Contact: as many as an INVITE with Replaces goes to, one after the other. One phone with several lines is one device; two devices are there by accident. */
     usersAtContact: 4,
     /** REGISTERs of one user that wait while another is claiming. One more gets 503 with Retry-After. */

@@ -35,6 +35,16 @@ describe("table of bindings", () => {
     expect(table.has(ALICE)).to.equal(false);
   });
 
+  it("forgets any number that expire in one second, so many at a time", () => {
+    const table = new BindingTable();
+    const users = 200_000;
+    for (let i = 0; i < users; i++) table.set(`sip:u${i}@example.com` as Aor, [binding({ expiresAtMs: 5000 })]);
+    expect(table.expire(5000, 3)).to.have.lengthOf(3);
+    expect(table.aors).to.equal(users - 3);
+    expect(table.expire(5000)).to.have.lengthOf(users - 3);
+    expect(table.aors).to.equal(0);
+  });
+
   it("follows a refresh: what was to expire does not", () => {
     const table = new BindingTable();
     table.set(ALICE, [binding({ expiresAtMs: 5000 })]);
