@@ -9,6 +9,7 @@ import type { MissingPart } from "../history/other-servers.ts";
 import type { MeshNode } from "../mesh/mesh-node.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { OperationalError } from "../runtime/errors.ts";
+import { limits } from "../runtime/limits.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { software } from "../runtime/version.ts";
 import type { ListenAddress } from "../sip/stack.ts";
@@ -104,6 +105,7 @@ class LiveView implements NodeView {
       owned: directory.stats().owned,
       registrar: sip.registrar.status(),
       presence: sip.presence.status(),
+      room: { users: limits.registrar.aors, subscriptions: limits.presence.subscriptions },
       held: sip.held.status,
       history: sip.history.status(),
       replica: { registers, sessions, watches },

@@ -53,6 +53,8 @@ export interface NodeStatus {
   readonly owned: number;
   readonly registrar: RegistrarStatus;
   readonly presence: PresenceStatus;
+  /** What this server has room for, by the memory of its process. */
+  readonly room: { readonly users: number; readonly subscriptions: number };
   /** Messages that wait here for users who are not there. */
   readonly held: { readonly recipients: number; readonly messages: number };
   /** What users wrote while they were here. */

@@ -22,7 +22,7 @@ export function formatMetrics(status: NodeStatus): string {
 }
 
 function gaugesOf(status: NodeStatus): Family[] {
-  const { server, domain, software, registrar, presence, held, history, replica, peers, memory } = status;
+  const { server, domain, software, registrar, presence, held, history, replica, peers, memory, room } = status;
   const { failing, fullSinceMs, size } = history;
   const gauge = (name: string, help: string, ...samples: (Sample | number | undefined)[]): Family => ({
     ...{ name: `aorta_${name}`, type: "gauge", help },
@@ -44,6 +44,7 @@ function gaugesOf(status: NodeStatus): Family[] {
     ),
     gauge("owned_users", "Users that this server owns.", status.owned),
     gauge("registered_users", "Users with contacts on this server.", registrar.users),
+    gauge("registered_users_max", "Users with contacts that this server has room for.", room.users),
     gauge("contacts", "Contacts registered on this server.", registrar.contacts),
     gauge("reclaiming_users", "Users with contacts here who are to be claimed again.", registrar.reclaiming),
     gauge("publications", "Presence documents published here.", presence.publications),
@@ -53,6 +54,7 @@ function gaugesOf(status: NodeStatus): Family[] {
       { labels: { of: "clients" }, value: presence.watchers },
       { labels: { of: "servers" }, value: presence.peerSubscriptions },
     ),
+    gauge("subscriptions_max", "Subscriptions that this server has room for.", room.subscriptions),
     gauge("held_messages", "Messages that wait here for their recipients.", held.messages),
     gauge("held_recipients", "Users whom messages wait for here.", held.recipients),
     gauge("links_up", "Links to other servers that are up.", peers.up),

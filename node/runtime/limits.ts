@@ -1,6 +1,7 @@
 import { AOR_MAX_BYTES } from "../../dht-schema/aor.ts";
 import { FRAME_MAX_BYTES } from "../../dht-schema/link-frames.ts";
 import { ROSTER_SERVERS_MAX } from "../../dht-schema/roster.ts";
+import { fittingIntoHeap } from "./heap-share.ts";
 import { sipLimits } from "./sip-limits.ts";
 
 /**
@@ -118,8 +119,8 @@ export const limits = {
     awayMs: 2 * 60_000,
     /** What of a SUBSCRIBE is kept with its dialog: addresses, Call-ID, proxies on the way, some 300 octets. More: 400. */
     dialogBytes: 4 * 1024,
-    /** All dialogs of this server, at under 1 KiB of heap each. Beyond: 503 with Retry-After. */
-    subscriptions: 200_000,
+    /** All dialogs of this server, at under 1 KiB of heap each: a million where that may be 4 GiB. Beyond: 503 with Retry-After. */
+    subscriptions: fittingIntoHeap(0.25, 1024),
     /** Of these, those of one user: a handful of devices, each with a few hundred buddies and no list. Beyond: 403 with a Warning. */
     subscriptionsPerUser: 1_000,
     /**
@@ -141,8 +142,8 @@ export const limits = {
       askMs: 3000,
       retryMs: 10_000,
     },
-    /** Members of all lists that are being watched, at some 300 bytes each. Beyond: 503 with Retry-After. */
-    listMembers: 500_000,
+    /** Members of all lists that are being watched, at some 300 bytes each: two millions. Beyond: 503 with Retry-After. */
+    listMembers: fittingIntoHeap(0.15, 300),
     /** Of these, those of one user: fifty of the longest lists. Beyond: 403 with a Warning. */
     listMembersPerUser: 10_000,
     /** Watchers in one document of those who watch a user, at under 200 bytes each. Beyond, the newest. */
@@ -208,8 +209,8 @@ export const limits = {
     contactsPerAor: 16,
     /** Proxies between a device and its registrar; each is repeated in every request to the device. More get 400. */
     pathHops: 10,
-    /** Users with contacts on one server, about 1 kB each. One more gets 503 with Retry-After. */
-    aors: 200_000,
+    /** Users with contacts on one server, 1.2 kB of heap each with one device: a million where that may be 4 GiB. One more gets 503 with Retry-After. */
+    aors: fittingIntoHeap(0.3, 1200),
     /** Users whose registrations have expired that are looked at in one turn of the event loop, at some 50 µs each; the rest in the next ones. */
     expiredAtOnce: 500,
     /** Users who are found by one Contact: as many as an INVITE with Replaces goes to, one after the other. One phone with several lines is one device; two devices are there by accident. */

@@ -55,6 +55,7 @@ export class MemoryView implements NodeView {
       owned: this.owned.length,
       registrar: { users: 0, contacts: 0, reclaiming: 0 },
       presence: { presentities: 0, publications: 0, watchers: 0, peerSubscriptions: 0, views: {} },
+      room: { users: 1000, subscriptions: 2000 },
       held: { recipients: 0, messages: 0 },
       history: {},
       replica: { registers: 0, sessions: 0, watches: 0 },

@@ -56,6 +56,7 @@ describe("the metrics of a node for Prometheus", () => {
       ...{ peers: { up: 1, all: 2 }, memory: { rssBytes: 1e12, heapBytes: 5 } },
     });
     for (const [name, value] of Object.entries({
+      ...{ aorta_registered_users_max: 1000, aorta_subscriptions_max: 2000 },
       ...{ aorta_running: 1, aorta_owned_users: 3, aorta_contacts: 4, aorta_held_messages: 2 },
       aorta_certificate_expiry_time_seconds: 1_900_000_000,
       ...{ aorta_links_up: 1, aorta_links: 2, aorta_resident_memory_bytes: 1e12, aorta_heap_bytes: 5 },

@@ -15,7 +15,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
   const status = await (await clientOf(options)).get<NodeStatus>("/v1/status");
   if (status.state !== "running" || status.oldData) process.exitCode = exitCode.failure;
   if (options.json) return printJson(status);
-  const { server, roster, peers, registrar, presence, held, history, replica, memory } = status;
+  const { server, roster, peers, registrar, presence, held, history, replica, memory, room } = status;
   const sinceMs = Math.max(Date.now() - status.startedAtMs, 0);
   print(
     `${paint("strong", server.name)} of ${paint("strong", status.domain)} is ${status.state}, for ${formatDuration(sinceMs)}`,
@@ -40,6 +40,7 @@ export async function showStatus(options: NodeOptions): Promise<void> {
     ["claiming back", registrar.reclaiming > 0 ? `${registrar.reclaiming} users with contacts from before` : undefined],
     ...historyFacts(history),
     ["messages held", held.messages > 0 ? `${held.messages}, for ${held.recipients} users` : undefined],
+    ["room for", `${room.users} users with contacts, ${room.subscriptions} subscriptions`],
     ["subscriptions", `${presence.watchers} of clients, ${presence.peerSubscriptions} of other servers`],
     ["replica of", `${replica.registers} users, for ${replica.sessions} servers, with ${replica.watches} watches`],
     ["data", status.oldData && { text: OLD_DATA, style: "bad" }],
