@@ -120,10 +120,13 @@ export function answerOfDevice(request: SipRequest, response: SipResponse): SipR
   return isForNow ? unreachable(request) : fromDevice(response);
 }
 
-/** Whether a proxy has no connection to its client any more, who has not got the request. 477 is what Kamailio says. @see RFC 5626 §5.3 */
-export function isFlowLost({ status }: SipResponse): boolean {
-  return status === 430 || status === 477;
+/** Whether a proxy has no connection to its client any more, who has not got the request. 477 is what Kamailio says, and of a WebSocket 500 as below. @see RFC 5626 §5.3 */
+export function isFlowLost({ status, reason }: SipResponse): boolean {
+  return status === 430 || status === 477 || (status === 500 && KAMAILIO_CANNOT_SEND.test(reason));
 }
+
+/** What Kamailio could not send on, and no device has refused: `No error (2/SL)`. */
+const KAMAILIO_CANNOT_SEND = / \(\d+\/(?:SL|TM)\)$/;
 
 /** Whether a device has not answered a request that is no INVITE. RFC 4320 §4.2: a 408 to that is of no use to anybody. */
 export function isSilent(response: SipResponse): boolean {

@@ -147,12 +147,14 @@ describe("a message to a user who is not there", () => {
   });
 
   it("waits for a device whose proxy has lost the connection to it (RFC 5626), and is not dropped", async () => {
-    for (const status of [430, 477]) {
+    for (const [status, reason] of [[430], [477], [500, "No error (2/SL)"]] as const) {
       const { domain, one } = twoServers();
       const [joe, bob] = [domain.device("joe", one), domain.device("bob", one)];
       await bob.register();
       let isLost = true;
-      bob.client.onRequest(({ request, respond }) => respond(createResponse(request, isLost ? status : 200)));
+      bob.client.onRequest(({ request, respond }) =>
+        respond(isLost ? createResponse(request, status, { ...(reason && { reason }) }) : createResponse(request, 200)),
+      );
       expect((await joe.message(BOB, "hello?")).status, `${status}`).to.equal(202);
       await domain.time.advance(3600_000 - 180_000);
       expect(one.held.status.messages).to.equal(1);
