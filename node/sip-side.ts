@@ -67,6 +67,7 @@ type SipConfig = Pick<NodeConfig, "sip" | "ws" | "authentication" | "digest" | "
       | "certificates"
       | "authorities"
       | "unlimited"
+      | "proxies"
       | "sipNames"
       | "maxContacts"
       | "registrarExpiry"
@@ -138,6 +139,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...(config.sipNames?.[0] !== undefined && { name: config.sipNames[0] }),
     tls,
     isTrusted: trusts,
+    ...(config.proxies !== undefined && { proxies: config.proxies }),
     sources,
     mesh: overMesh(mesh),
     logger: part("sip"),
@@ -404,9 +406,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
   };
 }
 
-/** Behind a server that is trusted are all its users. */
-function rulesFor({ unlimited = [], trusted = [] }: SipConfig): SourceRules {
-  return sourceRules([...unlimited, ...trusted.map(({ address }) => address)]);
+/** Behind a server that is trusted are all its users, and behind a proxy its clients, of whom it tells when it has connected. */
+function rulesFor({ unlimited = [], trusted = [], proxies = [] }: SipConfig): SourceRules {
+  return sourceRules([...unlimited, ...proxies, ...trusted.map(({ address }) => address)]);
 }
 
 function digestAuthenticator(

@@ -43,6 +43,8 @@ export interface NodeConfig {
   readonly authorities?: string;
   /** IP addresses and networks, as sockets write them, that the limits of one source do not hold for. */
   readonly unlimited: readonly string[];
+  /** IP addresses and networks, as sockets write them, whose connections begin with a header of the PROXY protocol. */
+  readonly proxies: readonly string[];
   readonly mesh: readonly SocketAddress[];
   /** Multiaddrs to tell others instead of those listened on; empty to tell these. */
   readonly announce: readonly string[];
@@ -135,6 +137,7 @@ function complete(values: OptionValues): NodeConfig {
     })),
     ...(values["tls-ca"] !== undefined && { authorities: resolve(values["tls-ca"]) }),
     unlimited: values.unlimited ?? [],
+    proxies: values["proxy-protocol"] ?? [],
     mesh: values.mesh ?? [{ address: "0.0.0.0", port: 4060 }],
     announce: values.announce ?? [],
     mdns: values.mdns ?? false,

@@ -77,6 +77,8 @@ const HISTORY_MAX_BYTES = 1024 ** 4;
 const LEASE_MIN_MS = 500;
 const LEASE_MAX_MS = 600_000;
 
+const network = parsed("an IP address or a network, such as 192.0.2.1 or 10.0.0.0/8", parseNetwork);
+
 /** The values that each setting takes, and what they become. */
 export const optionSchemas = {
   domain: parsed("a domain, such as example.com", parseDomain),
@@ -94,7 +96,8 @@ export const optionSchemas = {
   "tls-cert": listOf(path),
   "tls-key": listOf(path),
   "tls-ca": path,
-  unlimited: listOf(parsed("an IP address or a network, such as 192.0.2.1 or 10.0.0.0/8", parseNetwork)),
+  unlimited: listOf(network),
+  "proxy-protocol": listOf(network),
   mesh: listOf(socketAddress("0.0.0.0:4060")),
   announce: listOf(
     checked(

@@ -44,6 +44,10 @@ export const options = {
     "address[/prefix]",
     "a proxy or server of another vendor, or a network of them, behind which many users are: it may send more than one address otherwise may",
   ),
+  "proxy-protocol": many(
+    "address[/prefix]",
+    "a proxy, or a network of them, that begins each TCP, TLS and WebSocket connection with a header of the PROXY protocol (v1 or v2), which says who its client is; without one it is refused",
+  ),
   mesh: many("address:port", "for the other servers of the domain (default 0.0.0.0:4060)"),
   announce: many(
     "multiaddr",

@@ -33,6 +33,8 @@ export const sipLimits = {
   otherFiles: 512,
   /** A message, once begun, arrives within this time, and the first one of a connection too; else the connection is closed. */
   partialMessageMs: 10_000,
+  /** Of a header of the PROXY protocol, the addresses and what a proxy adds to them (TLVs): usually some hundred octets. */
+  proxyHeaderBytes: 4096,
   /** Who connects has as long to show who they are, by a request with a password: time to type it. Else the connection is closed, whatever was said. */
   strangerMs: 2 * 60_000,
   /** A connection without any traffic is closed: longer than a registration of two hours, which is refreshed over it. */

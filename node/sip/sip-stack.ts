@@ -40,6 +40,7 @@ import type { BacklogRules } from "./transport/backlog.ts";
 import { Backlogs } from "./transport/backlog.ts";
 import { KEEP_ALIVE } from "./transport/keep-alive.ts";
 import { MachineAddresses } from "./transport/machine-addresses.ts";
+import { withinAny } from "./transport/networks.ts";
 import type { ResponsePath } from "./transport/response-path.ts";
 import { noteSource, responsePath, senderFlow } from "./transport/response-path.ts";
 import type { SourceRules } from "./transport/sources.ts";
@@ -59,6 +60,8 @@ export interface SipStackOptions {
   readonly tls?: TlsCertificates;
   /** Whether a server that the operator trusts is at the other end of a flow. @default none is */
   readonly isTrusted?: (flow: Flow) => boolean;
+  /** Addresses and networks, as sockets write them, whose stream connections begin with a header of the PROXY protocol. @default none */
+  readonly proxies?: readonly string[];
   /** @default those of `limits.sip`, for all but this machine itself */
   readonly sources?: SourceRules;
   /** What peers may have begun to send and not ended. @default `limits.sip` */
@@ -126,6 +129,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
       backlogs: new Backlogs(limits.sip.unread),
       unfinished: new Backlogs(options.unfinished ?? limits.sip.unfinished),
       isTrusted: options.isTrusted ?? (() => false),
+      isProxy: withinAny(options.proxies ?? []),
       ...(options.tls === undefined ? undefined : { tls: options.tls }),
       ...(options.pingMs === undefined ? undefined : { pingMs: options.pingMs }),
       events: {

@@ -30,6 +30,7 @@ describe("answers to keep-alives", () => {
         unfinished: new Backlogs(limits.sip.unfinished),
         backlogs: new Backlogs({ perConnection: 300, inAll: 1_000_000 }),
         isTrusted: () => false,
+        isProxy: () => false,
         machine: new MachineAddresses(),
         logger: silentLogger,
       });

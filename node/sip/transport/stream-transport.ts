@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import { connect, createServer, isIP } from "node:net";
 import { checkServerIdentity, connect as connectTls, createServer as createTlsServer } from "node:tls";
 import type { Server as TlsServer } from "node:tls";
-import { plainAddress } from "../../runtime/ip-addresses.ts";
 import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
 import { randomTag } from "../message/tags.ts";
@@ -109,9 +108,10 @@ export class StreamTransport implements Transport {
   }
 
   #accept(socket: Socket): void {
-    // One that the listener has refused, or that has ended since.
-    if (socket.destroyed || socket.remoteAddress === undefined) return void socket.destroy();
-    const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
+    // One that has ended since.
+    if (this.#listener === undefined || socket.destroyed || socket.remoteAddress === undefined)
+      return void socket.destroy();
+    const peer = this.#listener.peerOf(socket);
     const connection = this.#adopt(socket, peer, this.name === "TLS" ? undefined : peerKey(peer));
     connection.expectMessage();
     if (!this.#components.isTrusted(connection.flow)) connection.bounds.expectIdentity();

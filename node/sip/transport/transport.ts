@@ -10,6 +10,7 @@ import type { Flow, ListenAddress } from "../stack.ts";
 import type { Backlogs } from "./backlog.ts";
 import { bindError, isWildcard } from "./addresses.ts";
 import type { MachineAddresses } from "./machine-addresses.ts";
+import { ProxiedClients } from "./proxied-clients.ts";
 import type { Sources } from "./sources.ts";
 import type { TlsCertificates } from "./tls-certificates.ts";
 
@@ -40,6 +41,8 @@ export interface TransportComponents {
   readonly unfinished: Backlogs;
   /** Whether a server that the operator trusts is at the other end of a flow. */
   readonly isTrusted: (flow: Flow) => boolean;
+  /** Whether the connections of an address begin with a header of the PROXY protocol. */
+  readonly isProxy: (address: string) => boolean;
   /** What wildcard listeners stand for. */
   readonly machine: MachineAddresses;
   readonly logger: Logger;
@@ -78,29 +81,47 @@ export function ownEnd(bound: ListenAddress, { localAddress }: Socket): ListenAd
 /** A stream server that listens. */
 export interface StreamListener {
   readonly address: ListenAddress;
+  /** The other end of a connection that it has accepted, by the word of the proxy where there is one. */
+  peerOf(socket: Socket): { readonly address: string; readonly port: number };
   /** Ends it and all connections that it has accepted, those too that are not yet of TLS or HTTP: else it would wait for them. */
   close(): Promise<void>;
 }
+
+type ListenerComponents = Pick<TransportComponents, "sources" | "counters" | "clock" | "timers" | "logger" | "isProxy">;
 
 /** Binds a stream server, and closes the connections of sources that have too many. @throws {ConfigurationError} */
 export async function listenOn(
   server: Server,
   listen: ListenAddress,
-  { sources, counters, clock }: Pick<TransportComponents, "sources" | "counters" | "clock">,
+  components: ListenerComponents,
 ): Promise<StreamListener> {
+  const { sources, counters, clock, isProxy } = components;
   const accepted = new Set<Socket>();
+  const clients = new ProxiedClients(components);
+  const accepts = (address: string): boolean => {
+    const isLetIn = sources.accept(address, clock.monotonicMs());
+    if (!isLetIn) counters.add("sip.connections_refused");
+    return isLetIn;
+  };
   // Before TLS and HTTP have spent anything on the connection.
-  server.prependListener("connection", (socket) => {
-    const address = socket.remoteAddress;
-    if (address === undefined || !sources.accept(plainAddress(address), clock.monotonicMs())) {
-      counters.add("sip.connections_refused");
-      socket.destroy();
-      return;
-    }
+  const serve = server.listeners("connection");
+  server.removeAllListeners("connection");
+  server.on("connection", (socket) => {
+    const from = socket.remoteAddress === undefined ? undefined : plainAddress(socket.remoteAddress);
+    if (from === undefined || !accepts(from)) return void socket.destroy();
+    let source: string | undefined = from;
     accepted.add(socket);
     socket.once("close", () => {
       accepted.delete(socket);
-      sources.disconnect(plainAddress(address));
+      if (source !== undefined) sources.disconnect(source);
+    });
+    const handOn = (): void => serve.forEach((each) => void each.call(server, socket));
+    if (!isProxy(from)) return handOn();
+    clients.expectHeader(socket, ({ address }) => {
+      sources.disconnect(from);
+      source = accepts(address) ? address : undefined;
+      if (source === undefined) socket.destroy();
+      else handOn();
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -116,6 +137,7 @@ export async function listenOn(
   server.on("error", () => counters.add("sip.accept_failures"));
   return {
     address: { ...listen, port: (server.address() as { port: number }).port },
+    peerOf: (socket) => clients.peerOf(socket),
     async close() {
       const closed = once(server, "close");
       server.close();

@@ -5,7 +5,6 @@ import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { WebSocketServer } from "ws";
-import { plainAddress } from "../../runtime/ip-addresses.ts";
 import { assert } from "../../runtime/errors.ts";
 import { limits } from "../../runtime/limits.ts";
 import { forwardedFor } from "../auth/client-behind.ts";
@@ -118,16 +117,18 @@ export class WsTransport implements Transport {
       .map((each) => each.trim().toLowerCase());
     // RFC 7118 §4.1: without the sub-protocol there is no SIP on this connection.
     if (!protocols.includes("sip")) return refuse(socket, "400 Bad Request");
-    this.#upgrades.handleUpgrade(request, socket, head, (client) => this.#adopt(client, request));
+    this.#upgrades.handleUpgrade(request, socket, head, (client) => {
+      if (this.#listener === undefined) client.terminate();
+      else this.#adopt(client, request, this.#listener);
+    });
   }
 
-  #adopt(socket: WebSocket, request: IncomingMessage): void {
+  #adopt(socket: WebSocket, request: IncomingMessage, listener: StreamListener): void {
     const name = randomTag();
     const client = forwardedFor(request.headers["x-forwarded-for"]);
     const flow: SocketFlow = {
       transport: this.name,
-      address: plainAddress(request.socket.remoteAddress ?? ""),
-      port: request.socket.remotePort ?? 0,
+      ...listener.peerOf(request.socket),
       listener: listenerName(ownEnd(this.#bound as ListenAddress, request.socket)),
       connection: name,
       ...(client === undefined ? {} : { forwardedFor: client }),

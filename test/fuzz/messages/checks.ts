@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
 import type { ServerId } from "../../../dht-schema/roster.ts";
@@ -20,6 +21,7 @@ import { SipParseError } from "../../../node/sip/message/sip-parse-error.ts";
 import { formatUri, parseUri } from "../../../node/sip/message/uri.ts";
 import { validateRequest } from "../../../node/sip/message/validate-request.ts";
 import { formatVia, parseVia } from "../../../node/sip/message/via.ts";
+import { readProxyHeader } from "../../../node/sip/transport/proxy-header.ts";
 import type { Random } from "../random.ts";
 
 /** The result, or undefined where it is refused in the one way that is allowed. */
@@ -114,6 +116,36 @@ export function checkFraming(octets: Buffer, random: Random): void {
   for (const event of whole) {
     if (event.kind === "message") expect(event.bytes.length).to.be.at.most(limits.sip.messageBytes);
   }
+}
+
+/** Headers of the PROXY protocol, before SIP. */
+const PROXY_HEADERS = [
+  Buffer.from("PROXY TCP4 192.0.2.1 198.51.100.1 40000 5061\r\n"),
+  Buffer.from("PROXY TCP6 2001:db8::1 2001:db8::2 40000 5061\r\n"),
+  Buffer.from("PROXY UNKNOWN ffff:f...\r\n"),
+  Buffer.from("0d0a0d0a000d0a515549540a2111000cc0000201c63364019c4013c5", "hex"),
+  Buffer.from(`0d0a0d0a000d0a515549540a21210028${"20010db8000000000000000000000001".repeat(2)}9c4013c504000103`, "hex"),
+  Buffer.from("0d0a0d0a000d0a515549540a20000000", "hex"),
+];
+
+/** A header of the PROXY protocol, whole or spoiled, says the same however it is cut: nothing of it before it is whole, and of what follows it nothing. */
+export function checkProxyHeader(octets: Buffer, random: Random): void {
+  const header = Buffer.from(random.pick(PROXY_HEADERS));
+  for (let spoiled = random.below(3); spoiled > 0; spoiled--)
+    header.writeUInt8(random.below(256), random.below(header.length));
+  const whole = Buffer.concat([header, octets]);
+  const read = readProxyHeader(whole);
+  const end = typeof read === "string" ? whole.length : read.length;
+  if (typeof read !== "string" && read.client !== undefined) {
+    expect(isIP(read.client.address), read.client.address).to.be.oneOf([4, 6]);
+    expect(read.client.port).to.be.within(0, 65_535);
+  }
+  expect(end).to.be.at.most(whole.length);
+  if (read === "more") return;
+  const cut = random.below(end);
+  const part = readProxyHeader(whole.subarray(0, cut));
+  expect(part, `of ${cut} octets`).to.be.oneOf(read === "broken" ? ["more", "broken"] : ["more"]);
+  if (read !== "broken") expect(readProxyHeader(whole.subarray(0, end))).to.deep.equal(read);
 }
 
 function shown(event: FrameEvent): string {

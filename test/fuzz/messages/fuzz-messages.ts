@@ -4,7 +4,7 @@ import { createResponse } from "../../../node/sip/message/build.ts";
 import { parseMessage } from "../../../node/sip/message/parse-message.ts";
 import { SipParseError } from "../../../node/sip/message/sip-parse-error.ts";
 import { startStack } from "../../sip/harness.ts";
-import { checkEdge, checkFraming, checkParsing } from "./checks.ts";
+import { checkEdge, checkFraming, checkParsing, checkProxyHeader } from "./checks.ts";
 import { CORPUS } from "./corpus.ts";
 import { compareWithSipJs } from "./sip-js-oracle.ts";
 import { mutated } from "./mutate.ts";
@@ -69,6 +69,7 @@ export async function fuzzMessages({ seed, count, onProgress }: FuzzOptions): Pr
       const message = checkParsing(octets);
       deliver("peer" as ServerId, octets);
       if (number % FRAMED_ONE_IN === 0) checkFraming(Buffer.concat([octets, mutated(CORPUS, random)]), random);
+      checkProxyHeader(octets, randomFrom(number));
       if (message !== undefined) {
         wellFormed++;
         checkEdge(message);

@@ -88,6 +88,7 @@ describe("the configuration", () => {
     "tls-key": [certificate.key, "certificates", [certificate], { "tls-cert": certificate.certificate }],
     "tls-ca": ["/srv/ca.pem", "authorities", "/srv/ca.pem"],
     unlimited: ["2001:DB8:0::1", "unlimited", ["2001:db8::1"]],
+    "proxy-protocol": ["10.0.0.0/8", "proxies", ["10.0.0.0/8"]],
     mesh: ["[::1]:4061", "mesh", [{ address: "::1", port: 4061 }]],
     announce: ["/dns4/berlin.example.com/tcp/4060", "announce", ["/dns4/berlin.example.com/tcp/4060"]],
     mdns: ["on", "mdns", true],
