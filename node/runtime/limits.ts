@@ -115,6 +115,8 @@ export const limits = {
     backendSubscribes: 256,
     /** Watchers of one user on this server. Beyond: 503 with Retry-After. */
     watchersPerUser: 20_000,
+    /** Behind a proxy a watcher who registers anew is told by the new path where nothing has been heard of a NOTIFY for so long: T1 of RFC 3261, after which it is repeated over UDP. */
+    answerMs: 500,
     /** How long a watcher is waited for to whom a NOTIFY could not be sent, as their connection is gone: networks change, phones sleep. Then the subscription ends. */
     awayMs: 2 * 60_000,
     /** What of a SUBSCRIBE is kept with its dialog: addresses, Call-ID, proxies on the way, some 300 octets. More: 400. */

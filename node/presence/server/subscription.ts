@@ -2,6 +2,7 @@ import type { Aor } from "../../../dht-schema/aor.ts";
 import { formatBallot } from "../../../dht-schema/ballot.ts";
 import { AORTA_EPOCH } from "../../federation/aorta-headers.ts";
 import { isFlowLost, isSameFlow } from "../../federation/forward.ts";
+import { limits } from "../../runtime/limits.ts";
 import type { RegisteredContact } from "../../registrar/registered-contacts.ts";
 import { createRequest } from "../../sip/message/build.ts";
 import { detached } from "../../sip/message/lexical.ts";
@@ -62,6 +63,8 @@ export class Subscription implements Task, Watcher {
   #hasBegun = false;
   /** Of the NOTIFY whose answer counts. */
   #lastCseq = 0;
+  /** Since when the last NOTIFY is on its way. */
+  #unansweredSinceMs: number | undefined;
   #isOver = false;
   #endReason: EndReason | undefined;
 
@@ -184,11 +187,16 @@ export class Subscription implements Task, Watcher {
     const { remoteTarget, routeSet, flow: from } = this.#fields;
     const isBehindProxies = routeSet.length > 0;
     if (this.#isOver || isBehindProxies !== (path !== undefined)) return;
-    // Proxies know by the way that was recorded where the subscriber is, until that fails.
+    // Proxies know by the way that was recorded where the subscriber is, until that fails: of a connection that is gone without a word they may not know for long.
     const isNews = isBehindProxies
-      ? this.#core.isAway && !hasTwin
+      ? (this.#core.isAway || this.#isUnanswered()) && !hasTwin
       : !isSameWay(flow, from) && (!hasTwin || isSameHost(flow, from));
     if (isNews && isSame(remoteTarget)) this.#take({ flow, routeSet: path ?? [] });
+  }
+
+  /** Whether nothing has been heard of the last NOTIFY for longer than answers take. */
+  #isUnanswered(): boolean {
+    return this.#unansweredSinceMs !== undefined && this.#nowMs() - this.#unansweredSinceMs >= limits.presence.answerMs;
   }
 
   /** NOTIFYs go that way from now on. */
@@ -249,6 +257,7 @@ export class Subscription implements Task, Watcher {
     const request = this.#build(notify);
     this.#noteStanding(notify);
     this.#lastCseq = notify.cseq;
+    this.#unansweredSinceMs = this.#nowMs();
     void stack.send(request, this.#fields.flow).then((response) => this.#answered(notify.cseq, response));
   }
 
@@ -262,6 +271,7 @@ export class Subscription implements Task, Watcher {
 
   #answered(cseq: number, response: SipResponse): void {
     if (this.#isOver || cseq !== this.#lastCseq) return;
+    this.#unansweredSinceMs = undefined;
     const { counters } = this.#context;
     if (this.#isAway(response)) {
       counters.add("presence.watchers_away");

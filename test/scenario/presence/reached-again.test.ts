@@ -160,8 +160,10 @@ describe("a watcher behind a proxy that does not reach it by the flow of before 
     const told: (string | undefined)[] = [];
     let isGone = (_route: string) => false;
     let refusal: readonly [string, string][] = [];
+    let isSwallowed = false;
     joe.client.onRequest(({ request, respond }) => {
       const route = request.headers.get("Route") ?? "";
+      if (isGone(route) && isSwallowed) return;
       if (isGone(route)) return respond(createResponse(request, refusal.length > 0 ? 503 : 430, { headers: refusal }));
       told.push(`${route} ${/<note[^>]*>([^<]*)/.exec(Buffer.from(request.body).toString())?.[1]}`);
       respond(createResponse(request, 200));
@@ -181,7 +183,8 @@ describe("a watcher behind a proxy that does not reach it by the flow of before 
     expect(told.splice(0)).to.deep.equal([`${pathOf("one")} at work`]);
     const lose = (...flows: string[]) => (isGone = (route) => flows.some((flow) => route === pathOf(flow)));
     const retryAfter = (seconds: string) => (refusal = [["Retry-After", seconds]]);
-    return { world, one, told, registers, publish, lose, retryAfter };
+    const swallow = () => (isSwallowed = true);
+    return { world, one, told, registers, publish, lose, retryAfter, swallow };
   }
 
   it("is told by the path that it has registered by since", async () => {
@@ -207,6 +210,21 @@ describe("a watcher behind a proxy that does not reach it by the flow of before 
     registers("four");
     await world.time.advance(100);
     expect(told).to.deep.equal([`${pathOf("four")} at work again`]);
+  });
+
+  it("is told by the path that it registers by next, though the proxy does not know yet that the connection of before is gone", async () => {
+    const { world, told, registers, publish, lose, swallow } = await behindProxy();
+    swallow();
+    lose("one");
+    await publish("at lunch");
+    await world.time.advance(1_000);
+    expect(told).to.deep.equal([]);
+    registers("two");
+    await world.time.advance(100);
+    expect(told.splice(0)).to.deep.equal([`${pathOf("two")} at lunch`]);
+    await world.time.advance(40_000);
+    await publish("at work again");
+    expect(told).to.deep.equal([`${pathOf("two")} at work again`]);
   });
 
   it("is asked again when the proxy says, and not waited for", async () => {
