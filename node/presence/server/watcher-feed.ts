@@ -59,6 +59,11 @@ export class WatcherFeed implements CallOwner, Task {
     return this.aor;
   }
 
+  /** Whether the server has been asked and has said nothing yet. */
+  get isAwaited(): boolean {
+    return this.#state.kind === "asking" || (this.#state.kind === "fed" && this.#state.version === undefined);
+  }
+
   isUnder(epoch: Epoch): boolean {
     return sameBallot(epoch, this.#epoch);
   }

@@ -62,6 +62,10 @@ export class WatcherInfo implements Subject, Task {
   readonly #feeds = new Map<ServerId, WatcherFeed>();
   /** Which of the entries are another server's. */
   readonly #ofServer = new Map<string, ServerId>();
+  /** The user who was here in an earlier run is claimed again until then, or is somewhere else. */
+  readonly #restoredUntilMs: number;
+  /** For what servers say that have only just been asked it is waited until then: who asks once would be told of nobody. */
+  #askedUntilMs = -Infinity;
 
   /** @param init.restored subscribers come from an earlier run: the user is claimed again in a while, or is somewhere else */
   constructor(
@@ -74,7 +78,8 @@ export class WatcherInfo implements Subject, Task {
     this.aor = init.aor;
     this.#scope = init.scope;
     for (const watcher of host.watchersHere()) this.#set(watcher);
-    if (init.restored) context.scheduler.schedule(this, this.#nowMs() + context.times.backend.restoreGraceMs);
+    this.#restoredUntilMs = init.restored ? this.#nowMs() + context.times.backend.restoreGraceMs : -Infinity;
+    this.#schedule();
   }
 
   get isIdle(): boolean {
@@ -92,6 +97,7 @@ export class WatcherInfo implements Subject, Task {
     if (this.#scope === "here") return;
     const epoch = this.#subscriptions.size === 0 ? undefined : this.#host.check();
     const peers = new Set(epoch === undefined ? [] : this.#host.peers());
+    const hadFeeds = this.#feeds.size > 0;
     for (const [server, feed] of this.#feeds) {
       if (epoch !== undefined && peers.has(server) && feed.isUnder(epoch)) continue;
       this.#feeds.delete(server);
@@ -102,6 +108,10 @@ export class WatcherInfo implements Subject, Task {
       const feed = new WatcherFeed(this.#context, this.#host, { aor: this.aor, server, epoch, listener: this });
       this.#feeds.set(server, feed);
       feed.start();
+    }
+    if (!hadFeeds && this.#feeds.size > 0) {
+      this.#askedUntilMs = this.#nowMs() + this.#context.times.backend.settleMs;
+      this.#schedule();
     }
     this.#context.fanOut.tell(this.#subscriptions);
   }
@@ -150,8 +160,9 @@ export class WatcherInfo implements Subject, Task {
     this.#context.fanOut.tell(this.#subscriptions);
   }
 
-  due(): void {
-    if (this.#host.check() === undefined) this.#endActive("deactivated");
+  due(nowMs: number): void {
+    this.#schedule();
+    if (nowMs >= this.#restoredUntilMs && this.#host.check() === undefined) this.#endActive("deactivated");
     // Those that wait as before, or have come meanwhile, have heard nothing yet.
     this.#context.fanOut.tell(this.#subscriptions);
   }
@@ -165,8 +176,13 @@ export class WatcherInfo implements Subject, Task {
   /** Until the user is here there is nothing to say but that: `pending`. After a restart that is left unsaid for a while. */
   shownTo(): Shown | undefined {
     if (this.#scope === "here" || this.#host.check() !== undefined)
-      return { standing: "active", version: this.#log.version };
-    return this.place < 0 ? { standing: "pending", version: 0 } : undefined;
+      return this.#isAwaited ? undefined : { standing: "active", version: this.#log.version };
+    return this.#nowMs() < this.#restoredUntilMs ? undefined : { standing: "pending", version: 0 };
+  }
+
+  /** Whether a server that was asked may say at any moment who watches there. */
+  get #isAwaited(): boolean {
+    return this.#nowMs() < this.#askedUntilMs && [...this.#feeds.values()].some(({ isAwaited }) => isAwaited);
   }
 
   /** While who watches is known elsewhere alone: first an empty list (RFC 6665 §4.2.2), then nothing, for what was told stands. */
@@ -216,6 +232,12 @@ export class WatcherInfo implements Subject, Task {
 
   #endActive(reason: EndReason): void {
     for (const subscription of this.#subscriptions) if (subscription.isActive) subscription.terminate(reason);
+  }
+
+  #schedule(): void {
+    const nowMs = this.#nowMs();
+    const waits = [this.#restoredUntilMs, this.#askedUntilMs].filter((untilMs) => untilMs > nowMs);
+    this.#context.scheduler.schedule(this, Math.min(...waits));
   }
 
   #nowMs(): number {

@@ -84,6 +84,28 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     expect(watchers(alice)).to.deep.equal(["ann active"]);
   });
 
+  it("is told at once of those on other servers, too, so that who asks once hears of all", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    await domain.time.until(domain.phone("joe", one).subscribe(alice.aor));
+    await domain.time.until(domain.phone("ann", two).subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, { ...WINFO, expires: 0 }));
+    await domain.time.advance(600);
+    const states = alice.notifies("presence.winfo").map(({ headers }) => headers.get("Subscription-State"));
+    expect(states).to.deep.equal(["terminated;reason=timeout"]);
+    expect(watchers(alice)).to.deep.equal(["ann active", "joe active"]);
+  });
+
+  it("is told of those here after half a second, where another server does not say who watches there", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    await domain.time.until(domain.phone("joe", one).subscribe(alice.aor));
+    await domain.time.until(domain.phone("ann", two).subscribe(alice.aor));
+    await domain.time.advance(50);
+    domain.network.links.cut(one.id, two.id);
+    await domain.time.until(alice.subscribe(alice.aor, { ...WINFO, expires: 0 }));
+    await domain.time.advance(600);
+    expect(watchers(alice)).to.deep.equal(["ann active"]);
+  });
+
   it("asks other servers only while somebody wants to know", async () => {
     const { domain, one, two, alice } = await aliceOnTwo();
     const joe = domain.phone("joe", one);
