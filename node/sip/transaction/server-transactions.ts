@@ -147,11 +147,15 @@ export class ServerTransactions {
 
   /**
    * Nobody can be asked for a password for a CANCEL, and the Via that it needs is known to all whom the INVITE has come to: so it has to come from where that did.
+   * From elsewhere it makes no transaction: the one of whose INVITE it is would be taken for its retransmission.
    * @see RFC 3261 §9.2, §22.1
    */
   #receiveCancel(key: string, request: SipRequest, via: Via, flow: Flow): void {
-    const known = this.#byKey.get(serverTransactionKey(request, via, "INVITE"));
-    const invite = known !== undefined && addressOf(known) === addressOf({ flow }) ? known : undefined;
+    const invite = this.#byKey.get(serverTransactionKey(request, via, "INVITE"));
+    if (invite !== undefined && addressOf(invite) !== addressOf({ flow })) {
+      this.#components.counters.add("sip.cancels_refused");
+      return this.#components.answerStateless(request, responsePath(flow, via), 481);
+    }
     const cancel = this.#start(key, request, via, flow, invite !== undefined);
     if (invite === undefined || cancel === undefined) return;
     cancel.respond(createResponse(request, 200, { toTag: invite.toTag }));

@@ -74,18 +74,18 @@ describe("client and server transactions together", () => {
   });
 
   it("take a CANCEL from where its INVITE came from, over another connection too, and from nobody else who knows its Via", () => {
-    for (const [from, isTaken] of [
-      [{ ...TCP, port: 7777 }, true],
-      [{ ...TCP, address: "192.0.2.66" }, false],
-    ] as const) {
+    const elsewhere = { ...TCP, address: "192.0.2.66" };
+    const sameHost = { ...TCP, port: 7777 };
+    for (const transport of ["TCP", "UDP"] as const) {
       const time = new VirtualTime();
       const delivered: string[] = [];
+      const refused: number[] = [];
       let isCancelled = false;
       const servers = new ServerTransactions({
         scheduler: new Scheduler(time, time),
         counters: createCounters(),
         timers: RFC3261_TIMERS,
-        isReliable: () => true,
+        isReliable: () => transport === "TCP",
         capacity: CAPACITY,
         transmit: () => {},
         sheds: () => false,
@@ -93,13 +93,16 @@ describe("client and server transactions together", () => {
           delivered.push(incoming.request.method);
           incoming.onCancel(() => (isCancelled = true));
         },
-        answerStateless: () => {},
+        answerStateless: (_request, _path, status) => refused.push(status),
       });
       const invite = request("INVITE");
-      servers.receive(invite, topVia(invite), TCP);
+      servers.receive(invite, topVia(invite), { ...TCP, transport });
       const cancel = { ...invite, method: "CANCEL", headers: invite.headers.clone().set("CSeq", "1 CANCEL") };
-      servers.receive(cancel, topVia(cancel), from);
-      expect([isCancelled, delivered]).to.deep.equal([isTaken, isTaken ? ["INVITE"] : ["INVITE", "CANCEL"]]);
+      servers.receive(cancel, topVia(cancel), { ...elsewhere, transport });
+      expect([isCancelled, delivered, refused]).to.deep.equal([false, ["INVITE"], [481]]);
+      // It is no retransmission of the other.
+      servers.receive(cancel, topVia(cancel), { ...sameHost, transport });
+      expect([isCancelled, delivered]).to.deep.equal([true, ["INVITE"]]);
       servers.stop();
     }
   });
