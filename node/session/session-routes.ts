@@ -113,6 +113,25 @@ export class SessionRoutes {
     return own !== undefined && (own !== "mesh" || from.transport === "MESH");
   }
 
+  /**
+   * The request as it was before a strict router, which has put a name of this server into the Request-URI, and what was there at the end of Route.
+   * @throws {SipParseError}
+   * @see RFC 3261 §16.4
+   */
+  loosened(request: SipRequest): SipRequest {
+    const { uri } = request;
+    const routes = request.headers.all("Route");
+    const last = routes.at(-1);
+    // Every name of ours has the parameter; most other URIs do not, and cost nothing more.
+    if (last === undefined || !uri.includes(";lr")) return request;
+    const own = this.#own(`<${uri}>`, request.headers);
+    if (own === undefined || own === "mesh") return request;
+    const headers = request.headers.clone();
+    headers.delete("Route");
+    for (const route of [`<${uri}>`, ...routes.slice(0, -1)]) headers.append("Route", route);
+    return { ...request, uri: parseNameAddr(last).uri, headers };
+  }
+
   /** What this server's names on top of Route are for. The last of them says where the request goes, and so what may go there. @throws {SipParseError} */
   wayOf(headers: SipHeaders): Way {
     let way: Way = { of: "unknown" };

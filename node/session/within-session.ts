@@ -63,8 +63,10 @@ export class WithinSession {
   }
 
   /** Takes a request that belongs to a session which this server has passed on, or which another server brings to a device here; false when it is none. @throws {SipParseError} */
-  follow(incoming: IncomingRequest): boolean {
-    const { request, flow } = incoming;
+  follow(given: IncomingRequest): boolean {
+    const { flow } = given;
+    const request = this.#routes.loosened(given.request);
+    const incoming = { ...given, request };
     const { headers } = request;
     // RFC 3261 §9.2: a CANCEL belongs to its INVITE, not to a session, and the stack has found none.
     if (request.method === "CANCEL" || dialogTag(headers, "To") === undefined) return false;

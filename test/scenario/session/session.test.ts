@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { limits } from "../../../node/runtime/limits.ts";
 import { createRequest, createResponse } from "../../../node/sip/message/build.ts";
 import type { SipRequest } from "../../../node/sip/message/message.ts";
+import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
 import { serializeMessage } from "../../../node/sip/message/serialize-message.ts";
 import { randomTag } from "../../../node/sip/message/tags.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -266,6 +267,21 @@ describe("a way into a session", function () {
       createResponse(joe.invitation(ALICE), 200, { toTag: randomTag(), headers: [["Contact", "<sip:a@b>"]] }),
     );
     expect((await stray.send("BYE")).status, "no such session").to.equal(481);
+    await alice.register(0);
+  });
+
+  it("may come by a strict router, with the first name for its Request-URI and the other end at the end (RFC 3261 §16.4)", async () => {
+    const joe = await world.agent("joe", 0);
+    const alice = await world.registered("alice", 1);
+    const { callers: joes } = await session(joe, alice);
+    const [mine, ...others] = joes.routes as [string, ...string[]];
+    const strict = (request: SipRequest): SipRequest => ({ ...request, uri: parseNameAddr(mine).uri });
+    const last = `<${alice.contact}>`;
+    expect((await joe.send(strict(joes.request("INFO", { routes: [...others, last] })))).status).to.equal(200);
+    expect(alice.received.at(-1)?.request.uri).to.equal(alice.contact);
+    expect(alice.received.at(-1)?.request.headers.all("Route")).to.deep.equal([]);
+    const forged = { ...joes.request("INFO", { routes: [...others, last] }), uri: "sip:AAAA.BBBB@127.0.0.1;lr" };
+    expect((await joe.send(forged)).status, "a name of its own making").to.equal(481);
     await alice.register(0);
   });
 
