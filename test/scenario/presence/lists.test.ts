@@ -57,6 +57,23 @@ describe("a list of buddies (RFC 4662)", () => {
     );
   });
 
+  it("is refused with 413 where the lists on it have more users in all than one list may", async () => {
+    const { domain, one, joe } = joeHasFriends("left", "right");
+    const half = limits.presence.lists.members / 2;
+    const put = (name: string, count: number) =>
+      keepList(one.storage, {
+        uri: user(name),
+        owner: joe.aor,
+        members: Array.from({ length: count }, (_, at) => user(`${name}-${at}`)),
+      });
+    put("left", half);
+    put("right", half);
+    const statusOf = async () => (await domain.time.until(joe.subscribe(FRIENDS, SUPPORTED))).status;
+    expect(await statusOf()).to.equal(200);
+    put("right", half + 1);
+    expect(await statusOf()).to.equal(413);
+  });
+
   it("takes nothing but subscriptions: a message to it gets 405 and is not held for somebody who can never come", async () => {
     const { domain, one } = joeHasFriends("alice");
     const joe = domain.device("joe", one);

@@ -89,6 +89,15 @@ describe("a PUBLISH that breaks a rule", () => {
     });
   }
 
+  it("with SIP-If-Match twice gets 400, though the first has the present entity-tag", async () => {
+    const { alice, send } = alone();
+    const first = (await send(request(alice, "PUBLISH", {}, hi))).headers.get("SIP-ETag");
+    const twice = request(alice, "PUBLISH", { "SIP-If-Match": first });
+    twice.headers.append("SIP-If-Match", "another");
+    expect((await send(twice)).status).to.equal(400);
+    expect((await send(request(alice, "PUBLISH", { "SIP-If-Match": first }))).status, "it stands").to.equal(200);
+  });
+
   it("of somebody else's presence gets 403", async () => {
     const { world, server, send } = alone();
     const bob = world.phone("bob", server);
