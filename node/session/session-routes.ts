@@ -19,6 +19,8 @@ import { nearestTo } from "./other-end.ts";
 
 /** Between a token and what follows of who is in the session: no token has one. */
 const BEFORE_WHO = ".";
+/** In a URI, the parameter of a loose router. @see RFC 3261 §19.1.1 */
+const LOOSE = /;lr(?:[;=]|$)/;
 /** 84 bits, as few as a MAC may have: nobody finds another address that gives the same. */
 const HASH_CHARS = 14;
 /** After who is in the session, towards its caller: where the caller was registered when it began, if by another flow than this. */
@@ -123,7 +125,7 @@ export class SessionRoutes {
     const routes = request.headers.all("Route");
     const last = routes.at(-1);
     // Every name of ours has the parameter; most other URIs do not, and cost nothing more.
-    if (last === undefined || !uri.includes(";lr")) return request;
+    if (last === undefined || !LOOSE.test(uri)) return request;
     const own = this.#own(`<${uri}>`, request.headers);
     if (own === undefined || own === "mesh") return request;
     const headers = request.headers.clone();
