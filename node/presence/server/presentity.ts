@@ -126,6 +126,10 @@ export class Presentity implements ServedUserListener, WatchedUserHost, WatcherI
     return this.served.peers;
   }
 
+  get servedSinceMs(): number | undefined {
+    return this.served.servedSinceMs;
+  }
+
   composed(document: ComposedDocument): void {
     this.#watched?.composed(document);
   }

@@ -38,6 +38,8 @@ interface Ownership {
   readonly since: Epoch;
   /** Grows where the owner goes on under a higher one. */
   epoch: Epoch;
+  /** When {@link epoch} began here. */
+  epochAtMs: number;
   readonly presence: OwnPresence;
   /** Under which a client of the user last said something; `undefined` while that is not known. */
   said: Epoch | undefined;
@@ -92,6 +94,11 @@ export class ServedUser implements Subject {
   /** The epoch under which this server owns the user at this instant. */
   check(): Epoch | undefined {
     return this.#check()?.epoch;
+  }
+
+  /** Since when other servers can subscribe under the epoch that they are told, ms; `undefined` when this server does not own the user. */
+  get servedSinceMs(): number | undefined {
+    return this.#ownership?.epochAtMs;
   }
 
   /** Takes a PUBLISH; `undefined` when this server does not own the user. */
@@ -216,6 +223,7 @@ export class ServedUser implements Subject {
   /** Under a higher epoch: the user's state stays, the dialogs of the lower one are over. */
   #goOn(ownership: Ownership, epoch: Epoch): void {
     ownership.epoch = epoch;
+    ownership.epochAtMs = this.#nowMs();
     this.endPeers();
     this.#listener.owned(epoch);
   }
@@ -230,7 +238,7 @@ export class ServedUser implements Subject {
     );
     const said = publications.length === 0 ? undefined : journal.epochOf(this.aor);
     const rested = new Set(publications.map(({ key }) => key));
-    const ownership = { since, epoch, presence, said, rested };
+    const ownership = { since, epoch, epochAtMs: this.#nowMs(), presence, said, rested };
     this.#ownership = ownership;
     this.#keep(ownership, publications);
     this.#listener.owned(epoch);

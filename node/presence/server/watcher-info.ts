@@ -22,6 +22,8 @@ import { WatcherFeed } from "./watcher-feed.ts";
 export interface WatcherInfoHost {
   /** The epoch under which this server owns the user at this instant. */
   check(): Epoch | undefined;
+  /** Since when other servers can have subscribed to the user here, ms. */
+  readonly servedSinceMs: number | undefined;
   /** Who watches the user here. */
   watchersHere(): Iterable<Watcher>;
   /** Which servers do for their clients. */
@@ -64,7 +66,11 @@ export class WatcherInfo implements Subject, Task {
   readonly #ofServer = new Map<string, ServerId>();
   /** The user who was here in an earlier run is claimed again until then, or is somewhere else. */
   readonly #restoredUntilMs: number;
-  /** For what servers say that have only just been asked it is waited until then: who asks once would be told of nobody. */
+  /** Since when the user is served here as it is known, ms. */
+  #servedSinceMs: number | undefined;
+  /** Other servers with watchers subscribe to a new owner by themselves until then: who asks once would be told of nobody on them. */
+  #peersUntilMs = -Infinity;
+  /** For what those say that have only just been asked it is waited until then. */
   #askedUntilMs = -Infinity;
 
   /** @param init.restored subscribers come from an earlier run: the user is claimed again in a while, or is somewhere else */
@@ -109,10 +115,7 @@ export class WatcherInfo implements Subject, Task {
       this.#feeds.set(server, feed);
       feed.start();
     }
-    if (!hadFeeds && this.#feeds.size > 0) {
-      this.#askedUntilMs = this.#nowMs() + this.#context.times.backend.settleMs;
-      this.#schedule();
-    }
+    this.#await(!hadFeeds && this.#feeds.size > 0);
     this.#context.fanOut.tell(this.#subscriptions);
   }
 
@@ -180,9 +183,28 @@ export class WatcherInfo implements Subject, Task {
     return this.#nowMs() < this.#restoredUntilMs ? undefined : { standing: "pending", version: 0 };
   }
 
-  /** Whether a server that was asked may say at any moment who watches there. */
+  /** Whether other servers may say at any moment who watches there. */
   get #isAwaited(): boolean {
-    return this.#nowMs() < this.#askedUntilMs && [...this.#feeds.values()].some(({ isAwaited }) => isAwaited);
+    const nowMs = this.#nowMs();
+    if (nowMs < this.#peersUntilMs) return true;
+    return nowMs < this.#askedUntilMs && [...this.#feeds.values()].some(({ isAwaited }) => isAwaited);
+  }
+
+  /** @param isAsking the first of them have been asked */
+  #await(isAsking: boolean): void {
+    const { settleMs } = this.#context.times.backend;
+    const { servedSinceMs } = this.#host;
+    if (isAsking) this.#askedUntilMs = this.#nowMs() + settleMs;
+    if (servedSinceMs !== undefined && servedSinceMs !== this.#servedSinceMs)
+      this.#peersUntilMs = servedSinceMs + settleMs;
+    this.#servedSinceMs = servedSinceMs;
+    this.#schedule();
+  }
+
+  /** A refresh is answered at once: who makes it has been told already. */
+  refreshed(): void {
+    this.#peersUntilMs = -Infinity;
+    this.#askedUntilMs = -Infinity;
   }
 
   /** While who watches is known elsewhere alone: first an empty list (RFC 6665 §4.2.2), then nothing, for what was told stands. */
@@ -236,7 +258,7 @@ export class WatcherInfo implements Subject, Task {
 
   #schedule(): void {
     const nowMs = this.#nowMs();
-    const waits = [this.#restoredUntilMs, this.#askedUntilMs].filter((untilMs) => untilMs > nowMs);
+    const waits = [this.#restoredUntilMs, this.#peersUntilMs, this.#askedUntilMs].filter((untilMs) => untilMs > nowMs);
     this.#context.scheduler.schedule(this, Math.min(...waits));
   }
 

@@ -215,7 +215,7 @@ describe("a list of buddies (RFC 4662)", () => {
     await domain.time.until(alice.publish("hello"));
     await domain.time.until(joe.subscribe(FRIENDS, SUPPORTED));
     await domain.time.until(alice.subscribe(alice.aor, { event: "presence.winfo" }));
-    await domain.time.advance(100);
+    await domain.time.advance(600);
     const said = alice.notifies("presence.winfo").map(({ body }) => Buffer.from(body).toString());
     expect(said.join("")).to.contain('status="active"').and.contain(joe.aor);
   });

@@ -39,6 +39,7 @@ describe("a SUBSCRIBE that is read in one turn of the event loop with other requ
     const one = domain.server("one");
     const [joe, ann, alice] = [domain.phone("joe", one), domain.phone("ann", one), domain.phone("alice", one)];
     await domain.time.until(alice.publish("here"));
+    await domain.time.advance(500);
     together(one.stack, 3);
     const watch = alice.subscribe(alice.aor, { event: "presence.winfo" });
     await domain.time.until(Promise.all([watch, joe.subscribe(alice.aor), alice.publish("still here")]));

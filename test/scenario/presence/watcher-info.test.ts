@@ -20,6 +20,8 @@ async function aliceOnTwo(directory?: ConstructorParameters<typeof SimulatedDoma
   const [one, two] = [domain.server("one"), domain.server("two")];
   const alice = domain.phone("alice", two);
   await domain.time.until(alice.publish("on two"));
+  // Other servers would have subscribed by then, and nothing has to be waited for.
+  await domain.time.advance(500);
   return { domain, one, two, alice };
 }
 
@@ -106,6 +108,20 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     expect(watchers(alice)).to.deep.equal(["ann active"]);
   });
 
+  it("is told in full at a refresh while another server has not said yet who watches there", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    await domain.time.until(domain.phone("ann", two).subscribe(alice.aor));
+    const { dialog } = await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(20);
+    const before = told(alice).length;
+    await domain.time.until(domain.phone("joe", one).subscribe(alice.aor));
+    domain.network.links.cut(one.id, two.id);
+    await domain.time.until(alice.resubscribe(dialog));
+    await domain.time.advance(20);
+    const [refreshed] = told(alice).slice(before);
+    expect([refreshed?.full, refreshed?.watchers.map(({ uri }) => uri)]).to.deep.equal([true, ["sip:ann@example.com"]]);
+  });
+
   it("asks other servers only while somebody wants to know", async () => {
     const { domain, one, two, alice } = await aliceOnTwo();
     const joe = domain.phone("joe", one);
@@ -181,7 +197,7 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
       alice.notifies("presence.winfo").map(({ headers }) => headers.get("Subscription-State")?.split(";expires")[0]);
     expect(states()).to.deep.equal(["pending"]);
     await domain.time.until(alice.publish("on one"));
-    await domain.time.advance(50);
+    await domain.time.advance(600);
     expect(states().at(-1)).to.equal("active");
     expect(watchers(alice)).to.deep.equal(["joe active"]);
     const before = states();
@@ -191,8 +207,11 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
       ...before,
       "terminated;reason=deactivated",
     ]);
+    await domain.time.until(moved.subscribe(alice.aor, { ...WINFO, expires: 0 }));
     await domain.time.until(moved.subscribe(alice.aor, WINFO));
-    await domain.time.advance(50);
+    await domain.time.advance(600);
+    const fetched = told(moved)[0]?.watchers.map(({ uri }) => uri);
+    expect(fetched, "who asks once, just after the move, hears of those on other servers").to.deep.equal([joe.aor]);
     expect(watchers(moved)).to.deep.equal(["joe active"]);
   });
 
@@ -207,6 +226,8 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     domain.restart(two);
     await domain.time.advance(15_000);
     expect(watchers(alice)).to.deep.equal(["joe active"]);
+    const numbers = told(alice).map(({ watchers: entries }) => entries.length);
+    expect(numbers, "nobody is said to have gone meanwhile").not.to.include(0);
     expect(new Set(alice.notifies("presence.winfo").map(({ headers }) => headers.get("Call-ID"))).size).to.equal(1);
     expect(told(alice).at(-1)?.version).to.be.greaterThan(told(alice)[0]!.version);
   });
