@@ -8,6 +8,7 @@ import type { RegisteredContacts } from "../registrar/registered-contacts.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { limits } from "../runtime/limits.ts";
 import { LineLimit } from "../runtime/line-limit.ts";
+import { Paced } from "../runtime/paced.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import type { Timers } from "../runtime/timers.ts";
@@ -68,8 +69,6 @@ type Outcome = "done" | "refused" | "unreachable";
 
 const NONE_ASIDE: Recipient["aside"] = { messages: 0, lastId: 0 };
 
-const SWEEP_MS = 60_000;
-
 /**
  * Messages for users who cannot be reached: kept on disk, in order, until the recipient appears on this server or on another. While the server
  * stops, what comes goes on queueing, and nothing of it is delivered any more: the next run does that, or who is given it.
@@ -87,12 +86,16 @@ export class HeldMessages {
   readonly #failures: WriteFailures;
   readonly #refusals = new LineLimit(limits.node.clientLinesPerSecond);
   #endSweep = () => {};
+  /** What all deliveries go past in one turn: they begin together where a server is started anew, and much may have expired meanwhile. */
+  readonly #goingPast: Paced;
   #stopListening = () => {};
   #state: "new" | "running" | "stopping" | "closed" = "new";
 
   constructor(components: HeldMessagesComponents) {
     this.#components = components;
     this.#failures = new WriteFailures(components);
+    const { expiredAtOnce, expirePauseMs } = limits.messaging;
+    this.#goingPast = new Paced(components.timers, expiredAtOnce, expirePauseMs);
   }
 
   /** Goes on with what was held by an earlier run. */
@@ -269,10 +272,12 @@ export class HeldMessages {
         if (held.expiresAtMs <= ageing.nowMs()) {
           counters.add("messaging.held_expired");
           this.#remove(recipient, held);
+          await this.#goingPast.next();
           continue;
         }
         if (held.expiresAtMs <= clock.wallMs()) {
           recipient.aside = asideWith(recipient.aside, held);
+          await this.#goingPast.next();
           continue;
         }
         const outcome = await this.#deliverNow(recipient, held);
@@ -386,18 +391,21 @@ export class HeldMessages {
 
   #sweep(): void {
     const { logger, timers } = this.#components;
+    const { sweepMs, expirePauseMs } = limits.messaging;
+    let hasMore = false;
     try {
-      this.#expire();
+      hasMore = this.#expire();
     } catch (error) {
       logger.warn({ err: error }, "held messages that have expired could not be removed");
     }
-    this.#endSweep = timers.after(SWEEP_MS, () => this.#sweep());
+    this.#endSweep = timers.after(hasMore ? expirePauseMs : sweepMs, () => this.#sweep());
   }
 
-  #expire(): void {
+  /** Returns whether there may be more. */
+  #expire(): boolean {
     const { store, ageing, counters } = this.#components;
-    // To count again all that waits would take seconds, each minute.
-    const expired = store.expire(ageing.nowMs());
+    // To count again all that waits would take a second, each minute.
+    const { expired, hasMore } = store.expire(ageing.nowMs());
     counters.add("messaging.held_expired", expired.length);
     for (const { recipient: aor, sender, bytes } of expired) {
       this.#room.remove(aor, sender, bytes);
@@ -408,6 +416,7 @@ export class HeldMessages {
       // A delivery that is under way finds out by itself.
       if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
     }
+    return hasMore;
   }
 }
 

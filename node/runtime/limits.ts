@@ -253,6 +253,10 @@ export const limits = {
     askedAgainMs: 32_000,
     /** For that time the names on disk are in memory where they are no more: 50 ms to read, 10 MB. Where they are more each is looked up, 25 µs a message. */
     namesReadAtStart: 65_536,
+    /** How often what has expired is removed; and how many messages, and names, in one turn, some 5 ms, with such a pause before the next: half of what a node can do. */
+    sweepMs: 60_000,
+    expiredAtOnce: 128,
+    expirePauseMs: 5,
     /** After a delivery that failed it is tried again when the recipient appears, and at the latest after a pause that doubles from the first to the last. */
     heldRetryMinMs: 2_000,
     heldRetryMaxMs: 5 * 60_000,

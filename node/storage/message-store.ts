@@ -9,6 +9,7 @@ import type { HeldMessage, MessageStore } from "./ports.ts";
  * @param namesMax deliveries that are remembered; beyond, the oldest are forgotten
  */
 export function createMessageStore(database: Database, namesMax: number = limits.messaging.namesOnDisk): MessageStore {
+  const { expiredAtOnce } = limits.messaging;
   const hold = database.prepare(
     "INSERT INTO held_message (key, recipient, sender, expires_at_ms, message) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
   );
@@ -18,18 +19,20 @@ export function createMessageStore(database: Database, namesMax: number = limits
   );
   const remove = database.prepare("DELETE FROM held_message WHERE id = ?");
   const recipients = database.prepare("SELECT recipient, count(*) AS messages FROM held_message GROUP BY recipient");
-  const parts = database.prepare(
-    "SELECT recipient, sender, count(*) AS messages, sum(length(message)) AS bytes FROM held_message GROUP BY recipient, sender",
-  );
-  const expire = database.prepare(
-    "DELETE FROM held_message WHERE expires_at_ms <= ? RETURNING recipient, sender, length(message) AS bytes",
-  );
+  // Without the first step SQLite would sort the messages themselves.
+  const parts = database.prepare(`
+    WITH part AS MATERIALIZED (SELECT recipient, sender, length(message) AS bytes FROM held_message)
+    SELECT recipient, sender, count(*) AS messages, sum(bytes) AS bytes FROM part GROUP BY recipient, sender
+  `);
+  const expire = database.prepare(`
+    DELETE FROM held_message WHERE id IN (SELECT id FROM held_message WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?)
+    RETURNING recipient, sender, length(message) AS bytes
+  `);
   const delivered = database.prepare("INSERT INTO delivered_message VALUES (?, ?) ON CONFLICT (key) DO NOTHING");
   const wasDelivered = database.prepare("SELECT 1 FROM delivered_message WHERE key = ?");
   const deliveredKeys = database.prepare("SELECT key FROM delivered_message LIMIT ?");
-  const forget = database.prepare("DELETE FROM delivered_message WHERE forget_at_ms <= ?");
-  const forgetOldest = database.prepare(
-    "DELETE FROM delivered_message WHERE key IN (SELECT key FROM delivered_message ORDER BY forget_at_ms LIMIT ?)",
+  const forget = database.prepare(
+    "DELETE FROM delivered_message WHERE key IN (SELECT key FROM delivered_message WHERE forget_at_ms <= ? ORDER BY forget_at_ms LIMIT ?)",
   );
   // To count them takes as long as to read them all.
   let names = database.prepare("SELECT count(*) AS names FROM delivered_message").get()?.["names"] as number;
@@ -55,13 +58,16 @@ export function createMessageStore(database: Database, namesMax: number = limits
         bytes: row["bytes"] as number,
       })),
     expire(nowMs) {
-      names -= forget.run(nowMs);
-      if (names > namesMax) names -= forgetOldest.run(names - namesMax);
-      return expire.all(nowMs).map((row) => ({
+      const forgotten = forget.run(nowMs, expiredAtOnce);
+      const tooMany = Math.min(names - forgotten - namesMax, expiredAtOnce);
+      const madeRoom = tooMany > 0 ? forget.run(Number.MAX_SAFE_INTEGER, tooMany) : 0;
+      names -= forgotten + madeRoom;
+      const expired = expire.all(nowMs, expiredAtOnce).map((row) => ({
         recipient: row["recipient"] as Aor,
         sender: row["sender"] as string,
         bytes: row["bytes"] as number,
       }));
+      return { expired, hasMore: Math.max(forgotten, madeRoom, expired.length) === expiredAtOnce };
     },
     delivered: (key, forgetAtMs) => void (names += delivered.run(key, forgetAtMs)),
     wasDelivered: (key) => wasDelivered.get(key) !== undefined,

@@ -212,8 +212,12 @@ export interface MessageStore {
     readonly messages: number;
     readonly bytes: number;
   }[];
-  /** Removes what has expired, and returns whose each message was, for whom, and its octets. */
-  expire(nowMs: number): readonly { readonly recipient: Aor; readonly sender: string; readonly bytes: number }[];
+  /** Removes what has expired, not more than `limits.messaging.expiredAtOnce`, and returns whose each message was, for whom, and its octets. */
+  expire(nowMs: number): {
+    readonly expired: readonly { readonly recipient: Aor; readonly sender: string; readonly bytes: number }[];
+    /** There may be more to remove. */
+    readonly hasMore: boolean;
+  };
   /** Remembers that a message has reached its recipient. @param forgetAtMs wall clock */
   delivered(key: string, forgetAtMs: number): void;
   wasDelivered(key: string): boolean;

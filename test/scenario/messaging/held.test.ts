@@ -259,6 +259,46 @@ describe("a message to a user who is not there", () => {
     expect(one.counters.get("messaging.held_expired")).to.equal(1);
   });
 
+  it("leaves one turn after the other where the time of many is over, and all of it soon", async () => {
+    const { domain, one } = twoServers();
+    const joe = domain.device("joe", one);
+    const { messages } = one.storage;
+    const { expire } = messages;
+    const removed: number[] = [];
+    messages.expire = (nowMs) => {
+      const sweep = expire(nowMs);
+      removed.push(sweep.expired.length);
+      return sweep;
+    };
+    const { expiredAtOnce } = limits.messaging;
+    for (let i = 0; i < 2 * expiredAtOnce + 1; i++) await joe.message(BOB, String(i), [["Expires", "50"]]);
+    await domain.time.advance(90_000);
+    expect(removed.filter((count) => count > 0)).to.deep.equal([expiredAtOnce, expiredAtOnce, 1]);
+    expect(one.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+  });
+
+  it("does not keep a server busy in one turn with what has expired while it was down, and what has not is delivered", async () => {
+    const domain = new SimulatedDomain();
+    const before = domain.server("one");
+    const joe = domain.device("joe", before);
+    const { expiredAtOnce, expirePauseMs } = limits.messaging;
+    const soon = 2 * expiredAtOnce + 1;
+    for (let i = 0; i < soon; i++) await joe.message(BOB, String(i), [["Expires", "50"]]);
+    expect((await joe.message(BOB, "for long")).status).to.equal(202);
+    await domain.time.until(before.held.stop());
+    domain.network.kill(before.id);
+    await domain.time.advance(60_000);
+    const after = domain.server("uno", { storage: before.storage });
+    const bob = domain.device("bob", after);
+    await bob.register();
+    await domain.time.advance(expirePauseMs - 1);
+    expect(bob.texts()).to.deep.equal([]);
+    await domain.time.advance(2 * expirePauseMs);
+    expect(bob.texts()).to.deep.equal(["for long"]);
+    await domain.time.advance(180_000);
+    expect(after.held.status).to.deep.equal({ recipients: 0, messages: 0 });
+  });
+
   it("leaves its room when its time is over, without all that waits being counted again", async () => {
     const { domain, one } = twoServers();
     const joe = domain.device("joe", one);

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { Aor } from "../../../dht-schema/aor.ts";
+import { limits } from "../../../node/runtime/limits.ts";
 import { openMemoryDatabase } from "../../../node/storage/database.ts";
 import { createMessageStore } from "../../../node/storage/message-store.ts";
 
@@ -32,10 +33,30 @@ describe("held messages on disk", () => {
       ["b", 2000],
     ] as const)
       store.hold({ key, recipient, sender, expiresAtMs, message: new Uint8Array(7) });
-    expect(store.expire(1000)).to.deep.equal([{ recipient, sender, bytes: 7 }]);
+    expect(store.expire(1000)).to.deep.equal({ expired: [{ recipient, sender, bytes: 7 }], hasMore: false });
     expect(store.recipients()).to.deep.equal([{ recipient, messages: 1 }]);
     const plan = database.prepare("EXPLAIN QUERY PLAN DELETE FROM held_message WHERE expires_at_ms <= 1").get();
     expect(plan?.["detail"]).to.match(/^SEARCH/);
+    database.close();
+  });
+
+  it("are removed so many at once where many have expired, the oldest first, and so are names", () => {
+    const database = openMemoryDatabase({ bytesMax: 1024 ** 2 });
+    const store = createMessageStore(database, 1);
+    const [recipient, sender] = ["sip:bob@example.com" as Aor, "sip:joe@example.com"];
+    const { expiredAtOnce } = limits.messaging;
+    for (let i = expiredAtOnce; i >= 0; i--) {
+      store.hold({ key: String(i), recipient, sender, expiresAtMs: i, message: new Uint8Array(7) });
+      store.delivered(String(i), i);
+      store.delivered(`late ${i}`, 5000);
+    }
+    const names = () => store.deliveredKeys(1000)?.size;
+    const first = store.expire(1000);
+    expect([first.expired.length, first.hasMore]).to.deep.equal([expiredAtOnce, true]);
+    expect(store.next(recipient)?.key).to.equal(String(expiredAtOnce));
+    expect(names()).to.equal(2);
+    const second = store.expire(1000);
+    expect([second.expired.length, second.hasMore, names()]).to.deep.equal([1, false, 1]);
     database.close();
   });
 });
