@@ -312,6 +312,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     isTrusted: trusts,
     isProxy: sources.isExempt,
     isList: (aor) => storage.lists.has(aor),
+    loopTime: () => ({ nowMs: clock.monotonicMs(), idleMs: performance.eventLoopUtilization().idle }),
     self: mesh.self,
     domain,
     authenticator: config.authentication === "none" ? "none" : authenticator,

@@ -1,6 +1,7 @@
 import type { Aor } from "../../dht-schema/aor.ts";
 import { domainOf } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
+import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
 import { createResponse, hasTag } from "../sip/message/build.ts";
@@ -30,6 +31,8 @@ import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
 import { ALLOW_EVENTS } from "./served-events.ts";
 import { contactsOfListeners } from "./server-addresses.ts";
+import type { LoopTime } from "./time-shares.ts";
+import { TimeShares } from "./time-shares.ts";
 import { OVER_SHARE, partyOf, UnderWay } from "./under-way.ts";
 
 /** What the edge learns of a client's credentials. */
@@ -110,6 +113,8 @@ export interface EdgeComponents {
   readonly services: EdgeServices;
   /** @default `limits.federation.underWay` */
   readonly underWay?: number;
+  /** @default of a loop whose time is nobody's concern */
+  readonly loopTime?: () => LoopTime;
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -126,12 +131,16 @@ export function createEdge(components: EdgeComponents): void {
 class Edge {
   readonly #components: EdgeComponents;
   readonly #underWay: UnderWay;
+  readonly #loopTime: () => LoopTime;
+  readonly #time: TimeShares;
   /** Known once the stack listens, which is before the first request; as long as the machine's addresses are the same. */
   #own: { readonly addresses: OwnAddresses; readonly machine: ReadonlySet<string> } | undefined;
 
   constructor(components: EdgeComponents) {
     this.#components = components;
     this.#underWay = new UnderWay(components.underWay, components.isProxy);
+    this.#loopTime = components.loopTime ?? (() => ({ nowMs: 0, idleMs: 0 }));
+    this.#time = new TimeShares(this.#loopTime());
   }
 
   receive(incoming: IncomingRequest): void {
@@ -191,8 +200,21 @@ class Edge {
           ? this.#ofTrusted(request, examined)
           : this.#ofClient(request, examined, flow);
     if ("status" in identity) return this.#refuse(incoming, identity);
-    if (flow.transport !== "MESH" && identity.asserted !== undefined) this.#components.stack.known(flow);
-    this.#dispatch(incoming, examined, identity);
+    if (flow.transport === "MESH" || identity.asserted === undefined)
+      return this.#dispatch(incoming, examined, identity);
+    this.#components.stack.known(flow);
+    this.#inTime(incoming, identity.asserted, () => this.#dispatch(incoming, examined, identity));
+  }
+
+  /** Serves a user, where there is time for them. */
+  #inTime(incoming: IncomingRequest, user: Aor, serve: () => void): void {
+    // Without passwords anybody could take the time of others in their names.
+    if (this.#components.authenticator === "none") return serve();
+    const start = this.#loopTime();
+    if (!this.#time.isLeft(user, start)) return this.#refuse(incoming, outOfTime(incoming.request));
+    this.#answering(incoming, serve);
+    const { nowMs } = this.#loopTime();
+    this.#time.took(user, nowMs - start.nowMs, nowMs);
   }
 
   #ofServer(request: SipRequest, server: ServerId): RequestIdentity {
@@ -329,6 +351,19 @@ class Edge {
       createResponse(incoming.request, status, { reason, ...(headers === undefined ? {} : { headers }) }),
     );
   }
+}
+
+/**
+ * Within a subscription 480 would end it, and 500 does not; by 503 a client would leave its server, and a proxy would leave it with all of its clients.
+ * @see RFC 5057 §5.1
+ */
+function outOfTime({ headers }: SipRequest): Refusal {
+  return {
+    status: hasTag(headers.get("To") ?? "") ? 500 : 480,
+    reason: "Too Much To Do For One User",
+    headers: [["Retry-After", String(limits.sip.retryAfterSeconds)]],
+    counter: "federation.over_time",
+  };
 }
 
 /** Whether a request may be on the way of a session: who sends it is known by its flow alone. */

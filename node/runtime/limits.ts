@@ -191,6 +191,11 @@ export const limits = {
     underWay: 8_000,
     /** Of these, within sessions, those that clients at one address send: a part only, as they go on to one other server maybe, where they are all of this one's. A proxy of many has as many as are free. */
     underWayOfSource: 1_000,
+    /**
+     * Time of the event loop, as it was taken within about `windowMs`: one user may have as much as is free, half of it where they are alone. Beyond, 480 with Retry-After, but for who has had less than
+     * `littleMs`: a hundredth, a hundred messages a second. A list of 200 members takes some 6 ms. `remembered`: users, about 100 B each.
+     */
+    time: { windowMs: 1_000, littleMs: 10, remembered: 10_000 },
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */

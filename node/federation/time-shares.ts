@@ -1,0 +1,66 @@
+import { limits } from "../runtime/limits.ts";
+import { RecentMap } from "../runtime/recent-map.ts";
+import { isShareLeft } from "../runtime/share.ts";
+
+/** A moment of the event loop. */
+export interface LoopTime {
+  /** Monotonic. */
+  readonly nowMs: number;
+  /** For how long the loop has waited for something to do, in all. */
+  readonly idleMs: number;
+}
+
+/** Time that was taken lately: what is longer ago counts less and less. */
+interface Taken {
+  readonly ms: number;
+  readonly atMs: number;
+}
+
+const NONE: Taken = { ms: 0, atMs: 0 };
+
+export type TimeRules = typeof limits.federation.time;
+
+/**
+ * The time of the one thread that serves all. One party may have as much of it as is free, so that nobody takes it from the others; who has had little is always served, however busy the
+ * loop is. Sans-I/O.
+ */
+export class TimeShares {
+  readonly #rules: TimeRules;
+  readonly #parties: RecentMap<string, Taken>;
+  /** By all, and by what is nobody's. */
+  #all: Taken = NONE;
+  #before: LoopTime;
+
+  constructor(start: LoopTime, rules: TimeRules = limits.federation.time) {
+    this.#rules = rules;
+    this.#before = start;
+    this.#parties = new RecentMap(rules.remembered);
+  }
+
+  /** Whether one more request of a party is to be served. */
+  isLeft(party: string, now: LoopTime): boolean {
+    this.#note(now);
+    const { windowMs, littleMs } = this.#rules;
+    const ms = this.#lately(this.#parties.get(party) ?? NONE, now.nowMs);
+    return ms < littleMs || isShareLeft(ms, this.#all.ms, windowMs, 0);
+  }
+
+  /** A party has been served for so long. */
+  took(party: string, ms: number, nowMs: number): void {
+    const before = this.#parties.get(party) ?? NONE;
+    this.#parties.set(party, { ms: this.#lately(before, nowMs) + ms, atMs: nowMs });
+  }
+
+  #note(now: LoopTime): void {
+    const { nowMs, idleMs } = this.#before;
+    const busyMs = Math.max(0, now.nowMs - nowMs - (now.idleMs - idleMs));
+    // What was busy for longer than the window has filled it.
+    const ms = Math.min(this.#lately(this.#all, now.nowMs) + busyMs, this.#rules.windowMs);
+    this.#all = { ms, atMs: now.nowMs };
+    this.#before = now;
+  }
+
+  #lately({ ms, atMs }: Taken, nowMs: number): number {
+    return ms * Math.exp((atMs - nowMs) / this.#rules.windowMs);
+  }
+}

@@ -1,0 +1,100 @@
+import { expect } from "chai";
+import { parseAor } from "../../../dht-schema/aor.ts";
+import type { ServerId } from "../../../dht-schema/roster.ts";
+import type { EdgeComponents, EdgeServices } from "../../../node/federation/edge.ts";
+import { createEdge } from "../../../node/federation/edge.ts";
+import { limits } from "../../../node/runtime/limits.ts";
+import { silentLogger } from "../../../node/runtime/logger.ts";
+import { createCounters } from "../../../node/runtime/metrics.ts";
+import { createResponse } from "../../../node/sip/message/build.ts";
+import type { SipResponse } from "../../../node/sip/message/message.ts";
+import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
+import type { Flow, IncomingRequest } from "../../../node/sip/stack.ts";
+import { request } from "./requests.ts";
+
+const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
+
+/** An edge of a loop that is always busy: each SUBSCRIBE takes a tenth of the window, each MESSAGE a millisecond. */
+function busyEdge(authentication: "digest" | "none" = "digest") {
+  let nowMs = 0;
+  const taking =
+    (ms: number) =>
+    ({ request: asked, respond }: IncomingRequest) => {
+      nowMs += ms;
+      respond(createResponse(asked, 200));
+    };
+  const services: Partial<EdgeServices> = {
+    subscribe: taking(limits.federation.time.windowMs / 10),
+    message: taking(1),
+    follow: () => false,
+    asked: () => false,
+  };
+  let receive: (incoming: IncomingRequest) => void = () => {};
+  const counters = createCounters();
+  createEdge({
+    services: services as EdgeServices,
+    stack: { onRequest: (handler) => (receive = handler), listening: () => [], known() {} },
+    machine: { all: new Set() },
+    self: "one" as ServerId,
+    domain: "example.com",
+    authenticator:
+      authentication === "none"
+        ? "none"
+        : {
+            authenticate: ({ headers }) => ({
+              kind: "user",
+              aor: parseAor(parseNameAddr(headers.get("From") ?? "").uri),
+            }),
+          },
+    isTrusted: () => false,
+    isList: () => false,
+    loopTime: () => ({ nowMs, idleMs: 0 }),
+    logger: silentLogger,
+    counters,
+  } satisfies EdgeComponents);
+  let number = 0;
+  const ask = (from: string, method: "SUBSCRIBE" | "MESSAGE", flow: Flow = FLOW, tag = "") => {
+    const asked = request(method, "sip:bob@example.com");
+    asked.headers.set("From", `<sip:${from}@example.com>;tag=1`).set("Call-ID", String(number++));
+    asked.headers.set("To", `<sip:bob@example.com>${tag}`);
+    if (flow.transport === "MESH") asked.headers.set("P-Asserted-Identity", `<sip:${from}@example.com>`);
+    const answers: SipResponse[] = [];
+    receive({ request: asked, flow, respond: (response) => void answers.push(response), onCancel() {} });
+    return answers[0];
+  };
+  return { ask, counters };
+}
+
+describe("a user who takes the time of a busy server", () => {
+  it("is told to come back later, and nobody else is", () => {
+    const { ask, counters } = busyEdge();
+    const statuses = Array.from({ length: 20 }, () => ask("eve", "SUBSCRIBE")?.status);
+    expect(statuses.slice(-10)).to.deep.equal(Array.from({ length: 10 }, () => 480));
+    const refused = ask("eve", "MESSAGE");
+    expect([refused?.status, Number(refused?.headers.get("Retry-After"))]).to.deep.equal([
+      480,
+      limits.sip.retryAfterSeconds,
+    ]);
+    for (let i = 0; i < 5; i++) expect(ask("joe", "MESSAGE")?.status).to.equal(200);
+    expect(counters.get("federation.over_time")).to.equal(statuses.filter((status) => status === 480).length + 1);
+  });
+
+  it("keeps the subscription that is refreshed", () => {
+    const { ask } = busyEdge();
+    while (ask("eve", "SUBSCRIBE")?.status === 200);
+    const refused = ask("eve", "SUBSCRIBE", FLOW, ";tag=2");
+    // RFC 5057 §5.1: by 480 it would end.
+    expect([refused?.status, refused?.headers.has("Retry-After")]).to.deep.equal([500, true]);
+  });
+
+  it("does not keep other servers from asking in that user's name", () => {
+    const { ask } = busyEdge();
+    while (ask("eve", "SUBSCRIBE")?.status === 200);
+    expect(ask("eve", "SUBSCRIBE", { transport: "MESH", server: "two" as ServerId })?.status).to.equal(200);
+  });
+
+  it("is nobody where anybody can say to be that user", () => {
+    const { ask } = busyEdge("none");
+    for (let i = 0; i < 50; i++) expect(ask("eve", "SUBSCRIBE")?.status).to.equal(200);
+  });
+});
