@@ -193,9 +193,9 @@ export const limits = {
     underWayOfSource: 1_000,
     /**
      * Time of the event loop, as it was taken within about `windowMs`: one user may have as much as is free, half of it where they are alone. Beyond, 480 with Retry-After, but for who has had less than
-     * `littleMs`: a hundredth, a hundred messages a second. A list of 200 members takes some 6 ms. `remembered`: users, about 100 B each.
+     * `littleMs`: a twentieth, more than a client takes to come with all its buddies; a list of 200 takes some 6 ms. `remembered`: users, about 100 B each.
      */
-    time: { windowMs: 1_000, littleMs: 10, remembered: 10_000 },
+    time: { windowMs: 1_000, littleMs: 50, remembered: 10_000 },
     /** A device that has not answered after it counts as silent, so that the sender hears 480 before its own transaction gives up at 32 s. */
     deliveryMs: 20_000,
     /** Servers that one request is tried at while its user moves. After that it gets 480 with Retry-After. */
