@@ -161,7 +161,7 @@ class Stack implements SipStack, SipSessions, SipKeepAlives {
         kept: limits.sip.serverTransactions,
         answers: limits.sip.answersBytes,
       },
-      sheds: () => this.#overload.sheds(),
+      sheds: (work) => this.#overload.sheds(work),
       transmit: (path, bytes, failed) => this.#respond(path, bytes, failed),
       deliver: (incoming) => this.#deliver(incoming),
       answerStateless: (request, path, status) => this.#answerStateless(request, path, status),

@@ -12,6 +12,7 @@ import { NonInviteServerTransaction } from "./non-invite-server.ts";
 import type { Scheduler } from "../../runtime/scheduler.ts";
 import type { TimerSettings, TransactionOptions } from "./timer-settings.ts";
 import { lifetimeMs } from "./timer-settings.ts";
+import type { Work } from "./overload.ts";
 import type { ServerSurroundings } from "./server-transaction.ts";
 import { ServerTransaction } from "./server-transaction.ts";
 import { serverTransactionKey } from "./transaction-key.ts";
@@ -32,8 +33,8 @@ interface Components {
     /** Octets of their answers, and of refusals of INVITEs that are not acknowledged yet, each. */
     readonly answers: number;
   };
-  /** Whether a request that begins something is to be refused. */
-  readonly sheds: () => boolean;
+  /** Whether one more request is to be refused. */
+  readonly sheds: (work: Work) => boolean;
   readonly isReliable: (flow: Flow) => boolean;
   readonly transmit: (path: ResponsePath, bytes: Uint8Array, failed: (reason: string) => void) => void;
   /** Hands a new request to the node. */
@@ -166,14 +167,18 @@ export class ServerTransactions {
   #start(key: string, request: SipRequest, via: Via, flow: Flow, internal = false): ServerTransaction | undefined {
     const { counters, scheduler, isReliable, deliver, answerStateless, capacity, sheds } = this.#components;
     const path = responsePath(flow, via);
+    const { method } = request;
     const isNew = !continues(request);
     const pending = isNew ? capacity.pending - capacity.reserved : capacity.pending;
-    if (this.#pending >= pending || !this.#hasRoom() || (isNew && sheds())) {
+    const work = isNew ? "new" : "going-on";
+    // Of a client who says that something goes on that is not known; a server would not say so.
+    const mayShed = isNew || (method !== "CANCEL" && flow.transport !== "MESH");
+    if (this.#pending >= pending || !this.#hasRoom() || (mayShed && sheds(work))) {
       counters.add("sip.overload");
       answerStateless(request, path, 503);
       return undefined;
     }
-    const Machine = request.method === "INVITE" ? InviteServerTransaction : NonInviteServerTransaction;
+    const Machine = method === "INVITE" ? InviteServerTransaction : NonInviteServerTransaction;
     const machine = new Machine(scheduler.nowMs(), isReliable(flow) ? this.#reliable : this.#unreliable);
     const transaction = new ServerTransaction(key, request, path, machine, this.#surroundings);
     this.#byKey.set(key, transaction);
