@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from "node:crypto";
 import type { MonotonicMs } from "../../runtime/clock.ts";
 
 /** What a nonce turns out to be. */
@@ -22,7 +22,8 @@ const BYTES = TIME_BYTES + RANDOM_BYTES + SIGNATURE_BYTES;
  * @see RFC 7616 §3.3, §5.4, §5.5
  */
 export class NonceIssuer {
-  readonly #key = randomBytes(KEY_BYTES);
+  /** Made once: from octets one would be made for each nonce, which takes 10 µs of 13. */
+  readonly #key = createSecretKey(randomBytes(KEY_BYTES));
   readonly #lifetimeMs: number;
 
   constructor(lifetimeMs: number) {
