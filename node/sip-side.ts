@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Aor } from "../dht-schema/aor.ts";
+import { tryParseAor } from "../dht-schema/aor.ts";
 import type { ServerId } from "../dht-schema/roster.ts";
 import type { NodeConfig } from "./config/node-config.ts";
 import type { Directory } from "./directory/directory.ts";
@@ -9,6 +10,8 @@ import { createServerAddresses } from "./federation/server-addresses.ts";
 import type { ServerLinks } from "./federation/links.ts";
 import { createLinkWait } from "./federation/links.ts";
 import { createOwnerRouter } from "./federation/route-to-owner.ts";
+import { UserTimes } from "./federation/user-times.ts";
+import { assertedIn } from "./federation/edge-identity.ts";
 import type { Mesh } from "./mesh/mesh.ts";
 import { History } from "./history/history.ts";
 import type { HistorySearch } from "./history/history-search.ts";
@@ -122,6 +125,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
   const steadyWall = new SteadyWall({ clock, timers: systemTimers, store: storage.expiries, logger: part("storage") });
   const ageing = new Ageing(storage.settings, steadyWall);
 
+  const times = new UserTimes(clock);
+
   const links: ServerLinks = {
     isUp: (server) => mesh.isUp(server),
     onUp: (listener) => mesh.on((event) => event.kind === "link-up" && listener(event.server)),
@@ -228,7 +233,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     delivered,
     async deliver(request, aor, from) {
       const response = await toDevices(request, aor, from);
-      if (response.status < 300) history.received(request, aor);
+      if (response.status < 300) times.during(assertedIn(request.headers), () => history.received(request, aor));
       return response;
     },
   });
@@ -244,7 +249,10 @@ export function createSipSide(components: SipSideComponents): SipSide {
     ...shared,
     clock: steadyWall,
     ageing,
-    store: storage.messages,
+    store: {
+      ...storage.messages,
+      hold: (message) => times.during(tryParseAor(message.sender), () => storage.messages.hold(message)),
+    },
     router: createOwnerRouter(routing),
     contacts: registrar,
     logger: part("messaging"),
@@ -256,7 +264,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     router: createOwnerRouter({ ...routing, nobody: createNobody(isUnknown) }),
     held,
     isUnknown,
-    onSent: (request, from, to) => history.sent(request, from, to),
+    onSent: (request, from, to) => times.during(from, () => history.sent(request, from, to)),
     logger: part("messaging"),
   });
   const search = new ContactSearch({ ...shared, contacts: registrar, stack, others, domain });
@@ -312,7 +320,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     isTrusted: trusts,
     isProxy: sources.isExempt,
     isList: (aor) => storage.lists.has(aor),
-    loopTime: () => ({ nowMs: clock.monotonicMs(), idleMs: performance.eventLoopUtilization().idle }),
+    times,
     self: mesh.self,
     domain,
     authenticator: config.authentication === "none" ? "none" : authenticator,

@@ -31,9 +31,8 @@ import { ownAddresses } from "./own-addresses.ts";
 import type { Refusal } from "./refusal.ts";
 import { ALLOW_EVENTS } from "./served-events.ts";
 import { contactsOfListeners } from "./server-addresses.ts";
-import type { LoopTime } from "./time-shares.ts";
-import { TimeShares } from "./time-shares.ts";
 import { OVER_SHARE, partyOf, UnderWay } from "./under-way.ts";
+import type { UserTimes } from "./user-times.ts";
 
 /** What the edge learns of a client's credentials. */
 export type Authentication =
@@ -113,8 +112,8 @@ export interface EdgeComponents {
   readonly services: EdgeServices;
   /** @default `limits.federation.underWay` */
   readonly underWay?: number;
-  /** @default of a loop whose time is nobody's concern */
-  readonly loopTime?: () => LoopTime;
+  /** What users take of the time of the event loop. @default as much as they like */
+  readonly times?: UserTimes;
   readonly logger: Logger;
   readonly counters: Counters;
 }
@@ -131,16 +130,12 @@ export function createEdge(components: EdgeComponents): void {
 class Edge {
   readonly #components: EdgeComponents;
   readonly #underWay: UnderWay;
-  readonly #loopTime: () => LoopTime;
-  readonly #time: TimeShares;
   /** Known once the stack listens, which is before the first request; as long as the machine's addresses are the same. */
   #own: { readonly addresses: OwnAddresses; readonly machine: ReadonlySet<string> } | undefined;
 
   constructor(components: EdgeComponents) {
     this.#components = components;
     this.#underWay = new UnderWay(components.underWay, components.isProxy);
-    this.#loopTime = components.loopTime ?? (() => ({ nowMs: 0, idleMs: 0 }));
-    this.#time = new TimeShares(this.#loopTime());
   }
 
   receive(incoming: IncomingRequest): void {
@@ -208,13 +203,11 @@ class Edge {
 
   /** Serves a user, where there is time for them. */
   #inTime(incoming: IncomingRequest, user: Aor, serve: () => void): void {
+    const { times, authenticator } = this.#components;
     // Without passwords anybody could take the time of others in their names.
-    if (this.#components.authenticator === "none") return serve();
-    const start = this.#loopTime();
-    if (!this.#time.isLeft(user, start)) return this.#refuse(incoming, outOfTime(incoming.request));
-    this.#answering(incoming, serve);
-    const { nowMs } = this.#loopTime();
-    this.#time.took(user, nowMs - start.nowMs, nowMs);
+    if (times === undefined || authenticator === "none") return serve();
+    if (times.isLeft(user)) times.during(user, () => this.#answering(incoming, serve));
+    else this.#refuse(incoming, outOfTime(incoming.request));
   }
 
   #ofServer(request: SipRequest, server: ServerId): RequestIdentity {

@@ -3,6 +3,8 @@ import { parseAor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { EdgeComponents, EdgeServices } from "../../../node/federation/edge.ts";
 import { createEdge } from "../../../node/federation/edge.ts";
+import { UserTimes } from "../../../node/federation/user-times.ts";
+import type { MonotonicMs } from "../../../node/runtime/clock.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
@@ -12,6 +14,7 @@ import { parseNameAddr } from "../../../node/sip/message/name-addr.ts";
 import type { Flow, IncomingRequest } from "../../../node/sip/stack.ts";
 import { request } from "./requests.ts";
 
+const ALICE = "sip:alice@example.com";
 const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
 
 /** An edge of a loop that is always busy: each SUBSCRIBE takes a tenth of the window, each MESSAGE a millisecond. */
@@ -23,6 +26,7 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
       nowMs += ms;
       respond(createResponse(asked, 200));
     };
+  const times = new UserTimes({ monotonicMs: () => nowMs as MonotonicMs }, () => 0);
   const services: Partial<EdgeServices> = {
     subscribe: taking(limits.federation.time.windowMs / 10),
     message: taking(1),
@@ -48,7 +52,7 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
           },
     isTrusted: () => false,
     isList: () => false,
-    loopTime: () => ({ nowMs, idleMs: 0 }),
+    times,
     logger: silentLogger,
     counters,
   } satisfies EdgeComponents);
@@ -62,7 +66,10 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
     receive({ request: asked, flow, respond: (response) => void answers.push(response), onCancel() {} });
     return answers[0];
   };
-  return { ask, counters };
+  /** What is done for a user after their request has been handed on. */
+  const later = (user: string, ms: number) =>
+    times.during(parseAor(`sip:${user}@example.com`), () => times.during(parseAor(ALICE), () => (nowMs += ms)));
+  return { ask, counters, later };
 }
 
 describe("a user who takes the time of a busy server", () => {
@@ -77,6 +84,13 @@ describe("a user who takes the time of a busy server", () => {
     ]);
     for (let i = 0; i < 5; i++) expect(ask("joe", "MESSAGE")?.status).to.equal(200);
     expect(counters.get("federation.over_time")).to.equal(statuses.filter((status) => status === 480).length + 1);
+  });
+
+  it("is who is the cause of what is done later, and nobody else", () => {
+    const { ask, later } = busyEdge();
+    expect(ask("eve", "MESSAGE")?.status).to.equal(200);
+    later("eve", 0.6 * limits.federation.time.windowMs);
+    expect([ask("eve", "MESSAGE"), ask("alice", "MESSAGE")].map((answer) => answer?.status)).to.deep.equal([480, 200]);
   });
 
   it("keeps the subscription that is refreshed", () => {
