@@ -189,6 +189,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
       storage,
       links,
       random: Math.random,
+      userTimes: times,
       logger: part("presence"),
       contactFor,
     },

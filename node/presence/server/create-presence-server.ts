@@ -33,6 +33,7 @@ export function createPresenceServer(
   const { storage } = components;
   const context: PresenceContext = {
     ...components,
+    userTimes: components.userTimes ?? { during: (_user, work) => work() },
     times: allTimes,
     policy,
     bounds: { ...limits.presence, ...bounds },

@@ -1,6 +1,7 @@
 import type { Aor } from "../../../dht-schema/aor.ts";
 import type { ServerId } from "../../../dht-schema/roster.ts";
 import type { Locator } from "../../federation/locator.ts";
+import type { UserTimes } from "../../federation/user-times.ts";
 import type { RegistrationPolicy } from "../../registrar/claim-policy.ts";
 import type { RegisteredContacts } from "../../registrar/registered-contacts.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -40,6 +41,8 @@ export interface PresenceComponents {
   readonly random: () => number;
   readonly logger: Logger;
   readonly counters: Counters;
+  /** Counts for watchers what is done for them. @default nobody does */
+  readonly userTimes?: Pick<UserTimes, "during">;
   /** URI at which a client that came by this socket flow reaches this server: the Contact of our side of a dialog. */
   readonly contactFor: (flow: Flow) => string;
 }
@@ -97,6 +100,7 @@ export type PresenceBounds = Pick<
 
 /** What the drivers of one presence server share. */
 export interface PresenceContext extends PresenceComponents {
+  readonly userTimes: Pick<UserTimes, "during">;
   readonly times: PresenceTimes;
   readonly bounds: PresenceBounds;
   /** Whether a client that publishes brings a user here whom another server has: as one that registers does. */

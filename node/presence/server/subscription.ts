@@ -238,10 +238,14 @@ export class Subscription implements Task, Watcher {
 
   /** Carries out effects: those of {@link subscribe} after its answer has left. */
   perform(effects: readonly NotifierEffect[]): void {
-    for (const effect of effects) {
-      if (effect.kind === "notify") this.#notify(effect);
-      else this.#end();
-    }
+    const { subscriber } = this;
+    const user = subscriber.kind === "watcher" && effects.length > 0 ? subscriber.aor : undefined;
+    this.#context.userTimes.during(user, () => {
+      for (const effect of effects) {
+        if (effect.kind === "notify") this.#notify(effect);
+        else this.#end();
+      }
+    });
     this.#schedule();
   }
 

@@ -183,7 +183,9 @@ export class WatchedUser implements Subject, CallOwner {
   #open(): void {
     const epoch = this.#host.check();
     if (epoch !== undefined) this.owned(epoch);
-    this.#watch = this.#context.locator.watch(this.aor, (change) => this.#ownerChanged(change));
+    this.#watch = this.#context.locator.watch(this.aor, (change) =>
+      this.#context.userTimes.during(this.watcher, () => this.#ownerChanged(change)),
+    );
   }
 
   #ownerChanged(change: OwnerChange): void {
@@ -246,7 +248,7 @@ export class WatchedUser implements Subject, CallOwner {
       logger.warn({ aor: this.aor, err: error }, "a watched user could not be looked up");
       return { kind: "unavailable", reason: String(error) };
     });
-    this.#located(location, known);
+    this.#context.userTimes.during(this.watcher, () => this.#located(location, known));
   }
 
   #startCall({ call: number, owner, isQuestion }: ViewEffect & { readonly kind: "subscribe" }): void {

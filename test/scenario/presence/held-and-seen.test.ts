@@ -25,6 +25,24 @@ describe("a watcher and a user who comes and goes", () => {
     ).to.have.length(1);
   });
 
+  it("is who is the cause of what is done for them after they have subscribed", async () => {
+    const causes: (string | undefined)[] = [];
+    const during = <Result>(user: string | undefined, work: () => Result): Result => {
+      causes.push(user);
+      return work();
+    };
+    const world = new PresenceWorld({}, { during });
+    const [one, two] = [world.server("one"), world.server("two")];
+    const [joe, alice] = [world.phone("joe", one), world.phone("alice", two)];
+    await world.time.until(joe.subscribe(alice.aor));
+    await world.time.advance(20);
+    causes.length = 0;
+    await world.time.until(alice.publish("at my desk"));
+    await world.time.advance(20);
+    expect(joe.news().at(-1)?.note).to.equal("at my desk");
+    expect(new Set(causes.filter((user) => user !== undefined))).to.deep.equal(new Set([joe.aor]));
+  });
+
   it("sees a user of another server at once, in the first NOTIFY", async () => {
     const world = new PresenceWorld();
     const [one, two] = [world.server("one"), world.server("two")];

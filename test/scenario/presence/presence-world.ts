@@ -5,6 +5,7 @@ import { createEdge } from "../../../node/federation/edge.ts";
 import type { PresenceServer } from "../../../node/presence/presence-server.ts";
 import type { PresenceOptions } from "../../../node/presence/server/create-presence-server.ts";
 import { createPresenceServer } from "../../../node/presence/server/create-presence-server.ts";
+import type { PresenceComponents } from "../../../node/presence/server/presence-context.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
 import type { Counters } from "../../../node/runtime/metrics.ts";
 import { createCounters } from "../../../node/runtime/metrics.ts";
@@ -30,8 +31,11 @@ export class PresenceWorld {
   readonly #options: PresenceOptions;
   readonly #linkListeners: ((server: ServerId) => void)[] = [];
 
-  constructor(options: PresenceOptions = {}) {
+  readonly #userTimes: PresenceComponents["userTimes"];
+
+  constructor(options: PresenceOptions = {}, userTimes?: PresenceComponents["userTimes"]) {
     this.#options = options;
+    this.#userTimes = userTimes;
   }
 
   server(name: string, storage: Storage = openMemoryStorage()): TestServer {
@@ -56,6 +60,7 @@ export class PresenceWorld {
         timers: this.time,
         // A fixed fraction: what is random in production only spreads load.
         random: () => 0.5,
+        ...(this.#userTimes && { userTimes: this.#userTimes }),
         logger: silentLogger,
         contactFor: () => `sip:${name}@127.0.0.1:5060`,
       },
