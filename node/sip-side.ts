@@ -13,11 +13,8 @@ import { createOwnerRouter } from "./federation/route-to-owner.ts";
 import { UserTimes } from "./federation/user-times.ts";
 import { assertedIn } from "./federation/edge-identity.ts";
 import type { Mesh } from "./mesh/mesh.ts";
-import { History } from "./history/history.ts";
-import type { HistorySearch } from "./history/history-search.ts";
-import { createHistorySearch, HISTORY_METHOD } from "./history/history-search.ts";
-import type { HistoryRemoval } from "./history/history-removal.ts";
-import { createHistoryRemoval, REMOVAL_METHOD } from "./history/history-removal.ts";
+import type { Histories } from "./history/histories.ts";
+import { createHistories } from "./history/histories.ts";
 import { handOnHeld } from "./messaging/hand-on.ts";
 import { createOnceDelivery } from "./messaging/deliver-once.ts";
 import { DeliveredNames, nameMessage } from "./messaging/delivered-names.ts";
@@ -109,7 +106,7 @@ export interface SipSide {
   readonly presence: Pick<PresenceServer, "status">;
   readonly held: Pick<HeldMessages, "status">;
   readonly lists: Pick<DomainLists, "put" | "remove" | "list">;
-  readonly history: Pick<HistorySearch, "search"> & Pick<HistoryRemoval, "remove"> & Pick<History, "status">;
+  readonly history: Pick<Histories, "search" | "remove"> & Pick<Histories["own"], "status">;
 }
 
 const FLOW_KEY = "sip.flow-key";
@@ -205,15 +202,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
     logger: part("lists"),
   });
   mesh.on((event) => event.kind === "link-up" && lists.met(event.server));
-  const history = new History({
+  const histories = createHistories({
     ...shared,
     ageing,
-    store: storage.history,
-    keepMs: config.historyMs,
-    logger: part("history"),
-  });
-  const histories = {
-    ...shared,
     store: storage.history,
     stack,
     self: mesh.self,
@@ -221,9 +212,9 @@ export function createSipSide(components: SipSideComponents): SipSide {
     former: () => mesh.former(),
     keepMs: config.historyMs,
     domain,
-  };
-  const historySearch = createHistorySearch(histories);
-  const historyRemoval = createHistoryRemoval(histories);
+    logger: part("history"),
+  });
+  const history = histories.own;
   const send: DeviceForkComponents["send"] = ({ request, device }, _from, options) =>
     stack.send(request, device.flow, options);
   const toDevices = createDeviceFork({ ...shared, contacts: registrar, send }, { canWait: true });
@@ -341,9 +332,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
       follow: (incoming) => sessions.follow(incoming),
       asked(incoming) {
         const { method } = incoming.request;
-        if (method === HISTORY_METHOD) historySearch.handleQuery(incoming);
-        else if (method === REMOVAL_METHOD) historyRemoval.handleStep(incoming);
-        else if (method === LISTS_METHOD) lists.handle(incoming);
+        if (histories.asked(incoming)) return true;
+        if (method === LISTS_METHOD) lists.handle(incoming);
         else if (method === CONTACTS_METHOD) search.handleQuestion(incoming);
         else return false;
         return true;
@@ -412,7 +402,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     presence,
     held,
     lists,
-    history: { search: historySearch.search, remove: historyRemoval.remove, status: () => history.status() },
+    history: { search: histories.search, remove: histories.remove, status: () => history.status() },
   };
 }
 

@@ -4,7 +4,7 @@ import { createCounters } from "../../../../node/runtime/metrics.ts";
 import { topVia } from "../../../../node/sip/message/validate-request.ts";
 import type { Work } from "../../../../node/sip/transaction/overload.ts";
 import { Overload } from "../../../../node/sip/transaction/overload.ts";
-import { Scheduler } from "../../../../node/sip/transaction/scheduler.ts";
+import { Scheduler } from "../../../../node/runtime/scheduler.ts";
 import { ServerTransactions } from "../../../../node/sip/transaction/server-transactions.ts";
 import { RFC3261_TIMERS } from "../../../../node/sip/transaction/timer-settings.ts";
 import { VirtualTime } from "../../../helpers/virtual-time.ts";
