@@ -41,10 +41,11 @@ export class Cluster {
   constructor(world: NodeWorld, init: ClusterInit) {
     this.#world = world;
     this.#init = init;
-    const { votersTarget, forgetAfterBallots, selfMessages } = init.mix;
+    const { votersTarget, forgetAfterBallots, selfMessages, movedAtOnce, movePauseMs } = init.mix;
     this.#gossipEveryMs = init.mix.gossipEveryMs;
     // A small step, so that the ceiling matters in every run.
-    this.#tuning = { ...defaultTuning, ceilingStep: 64, votersTarget, forgetAfterBallots, selfMessages };
+    const drawn = { votersTarget, forgetAfterBallots, selfMessages, movedAtOnce, movePauseMs };
+    this.#tuning = { ...defaultTuning, ceilingStep: 64, ...drawn };
   }
 
   get nodes(): readonly SimulatedNode[] {

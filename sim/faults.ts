@@ -43,6 +43,9 @@ export interface RunMix {
   readonly forgetAfterBallots: number;
   /** Messages to itself that a server looks at in one turn. */
   readonly selfMessages: number;
+  /** Ownerships that are moved to a new roster in one turn, and ms until the next. */
+  readonly movedAtOnce: number;
+  readonly movePauseMs: number;
   readonly network: NetworkFaults;
   /** Mean time between two links of which one end has a newer roster noticing it, for each server, ms. */
   readonly gossipEveryMs: number;
@@ -60,7 +63,7 @@ export function drawMix(
   random: Random,
   clocks: "bounded" | "wrong",
   leaseMs = PRODUCTION_LEASE_MS,
-): Omit<RunMix, "selfMessages"> {
+): Omit<RunMix, "selfMessages" | "movedAtOnce" | "movePauseMs"> {
   const often = () => (random.chance(0.7) ? random.between(0.5, 10) * leaseMs : Infinity);
   const claimEveryMs = random.pick([50, 200, 500, 2_000]);
   // Longer than a lease: what was granted or asked before comes when it is long over.

@@ -15,6 +15,14 @@ import type { Life, NodeWorld, SimulatedNode } from "./simulated-node.ts";
 import type { Trace } from "./trace.ts";
 import { CLAIM_SLACK_MS, Workload } from "./workload.ts";
 
+/** How ownerships are moved to a new roster: all at once, soon, or so slowly that leases end meanwhile. */
+const MOVES: readonly (readonly [atOnce: number, pauseMs: number])[] = [
+  [Infinity, 1],
+  [Infinity, 1],
+  [1, 1],
+  [1, 400],
+];
+
 /** A run, fully determined. */
 export interface SimulationOptions {
   readonly seed: number;
@@ -80,10 +88,11 @@ class Simulation {
     this.#trace = trace;
     this.#random = new Random(options.seed);
     this.#network = new Network(this.#agenda, this.#random);
-    // From a generator of its own, so that the rest of a seed's run is what it was without.
+    // From generators of their own, so that the rest of a seed's run is what it was without.
     const selfMessages = new Random(~options.seed).pick([1, 3, Infinity, Infinity]);
+    const [movedAtOnce, movePauseMs] = new Random(options.seed + 2 ** 31).pick(MOVES);
     const drawn = drawMix(this.#random, options.clocks ?? "bounded", options.leaseMs);
-    this.#mix = { ...drawn, selfMessages, ...options.mix };
+    this.#mix = { ...drawn, selfMessages, movedAtOnce, movePauseMs, ...options.mix };
     this.#faultsUntilMs = options.minutes * 60_000;
     this.#aors = Array.from({ length: this.#mix.aors }, (_, at) => parseAor(`sip:user${at + 1}@example.com`));
     this.#checks = new Checks(this.#mix, this.#aors);

@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { core } from "./mutant.ts";
-import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, ROSTERS, SETTLING } from "./runs.ts";
+import { BEHIND, DROPPED, DROPPED_OWNERS, FROZEN_OWNERS, MOVING, ROSTERS, SETTLING } from "./runs.ts";
 
 /** Rules about changes of the roster, broken. */
 export const rosterMutants: readonly Mutant[] = [
@@ -74,6 +74,31 @@ export const rosterMutants: readonly Mutant[] = [
     ],
     runs: SETTLING,
     seeds: 40,
+  },
+  {
+    name: "settled-before-moved",
+    rule: "… nor is still to be moved to the version in force",
+    mark: "·",
+    edits: [core("ownerships", "if (this.#unmoved !== undefined) return false;", "")],
+    runs: MOVING,
+    seeds: 100,
+  },
+  {
+    name: "moved-though-lost",
+    rule: "what did not stand when the version changed is lost, though it would stand under the new one",
+    mark: "·",
+    edits: [
+      core("ownerships", "!this.#isMoved(ownership) && !this.#stoodAtChange(ownership)", "false"),
+      core(
+        "ownerships",
+        'if (!this.#stoodAtChange(ownership)) return this.#lose(nowMs, ownership, "expired", undefined);',
+        "",
+      ),
+    ],
+    runs: MOVING,
+    seeds: 5,
+    survives:
+      "implied: what stands under the new version is held by a majority of its group, without which no other could own under the old one",
   },
   {
     name: "former-leases-extended",

@@ -23,6 +23,8 @@ const DUEL: RunMix = {
   rosterEveryMs: Infinity,
   votersTarget: 1024,
   selfMessages: Infinity,
+  movedAtOnce: Infinity,
+  movePauseMs: 1,
   forgetAfterBallots: 64,
   network: { loss: 0, duplication: 0, delayMs: 2 },
   gossipEveryMs: 300,
@@ -190,6 +192,11 @@ export const SETTLING = duel(6, {
   effectEveryMs: Infinity,
   network: { loss: 0.2, duplication: 0, delayMs: 100 },
 });
+/** The same, and servers take their time to move what they own to the roster in force. */
+export const MOVING: Mutant["runs"] = {
+  ...SETTLING,
+  mix: { ...SETTLING.mix, aors: 30, movedAtOnce: 1, movePauseMs: 400 },
+};
 /** Lookups all the time, by servers that hear late of voters that come and go within short terms. */
 export const BEHIND = duel(6, {
   leaseMs: 500,
@@ -226,4 +233,9 @@ export const WATCHES = duel(3, {
   network: { loss: 0.2, duplication: 0, delayMs: 2 },
 });
 /** Whatever the seed draws, of which one in a thousand may be what shows a mutant; what a server says to itself it looks at at once. */
-export const ANYTHING: Mutant["runs"] = { nodes: 5, minutes: 1, leaseMs: 3_000, mix: { selfMessages: Infinity } };
+export const ANYTHING: Mutant["runs"] = {
+  nodes: 5,
+  minutes: 1,
+  leaseMs: 3_000,
+  mix: { selfMessages: Infinity, movedAtOnce: Infinity },
+};

@@ -173,6 +173,8 @@ export class DirectoryCore {
   installRoster(nowMs: number, next: Roster): void {
     const before = this.#roster;
     if (!isNewerRoster(next, before)) return;
+    // Of the change before this one nothing is left to be done.
+    if (next.version !== before.version) this.#ownerships.finishMoves(nowMs);
     const leases = this.#leases.snapshot();
     this.#roster = next;
     if (next.version !== before.version) {

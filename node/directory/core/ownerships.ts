@@ -14,14 +14,30 @@ interface Former {
   readonly leases: ReadonlyMap<number, LeaseSnapshot>;
 }
 
+/** What an ownership counts on. */
+interface Footing {
+  readonly quorum: Quorum;
+  /** For each of `quorum.members`: generation of the lease under which it accepted, 0 where it has not. */
+  readonly generations: readonly number[];
+  readonly former: Former | undefined;
+}
+
+/** The latest change of the roster's voters. */
+interface RosterChange {
+  readonly atMs: number;
+  /** Those of that instant. */
+  readonly leases: ReadonlyMap<number, LeaseSnapshot>;
+  readonly intoJoint: boolean;
+}
+
 /** An AoR that this server owns. */
-interface Ownership {
+interface Ownership extends Footing {
   readonly aor: Aor;
   readonly epoch: Epoch;
   /** Of the claim with which the unbroken ownership began. */
   readonly firstEpoch: Epoch;
+  /** Of an earlier roster until the ownership is moved to that in force. */
   quorum: Quorum;
-  /** For each of `quorum.members`: generation of the lease under which it accepted, 0 where it has not. */
   generations: readonly number[];
   former: Former | undefined;
   /** Whole ms. */
@@ -57,6 +73,9 @@ export class Ownerships {
   readonly #catchUps = new Map<number, CatchUp>();
   readonly #shared = new Map<string, readonly number[]>();
   readonly #hooks: OwnershipHooks;
+  #change: RosterChange | undefined;
+  /** Those that may still count on the roster before {@link #change}. */
+  #unmoved: Iterator<Ownership> | undefined;
 
   constructor(context: Context, leases: Leases, hooks: OwnershipHooks) {
     this.#context = context;
@@ -89,7 +108,7 @@ export class Ownerships {
   leaseLeftMs(nowMs: number, aor: Aor): number {
     const ownership = this.#owned.get(aor);
     if (ownership === undefined) return 0;
-    const { quorum, generations } = ownership;
+    const { quorum, generations } = this.#footing(ownership);
     const expiries = quorum.groups.map((group) => {
       const left = group.map((member) => {
         const at = quorum.members.indexOf(member);
@@ -112,7 +131,7 @@ export class Ownerships {
     let like: Ownership | undefined;
     let stands = false;
     for (const ownership of this.#owned.values()) {
-      const isAlike = like !== undefined && standAlike(like, ownership);
+      const isAlike = like !== undefined && this.#isMoved(ownership) && standAlike(like, ownership);
       if (!isAlike) stands = this.#stands(nowMs, (like = ownership));
       if (stands) visit(ownership.aor, ownership.epoch, ownership.sinceMs);
     }
@@ -155,7 +174,7 @@ export class Ownerships {
 
   /** A replica accepted a ballot that is owned already: late, or in catch-up. */
   accepted(nowMs: number, aor: Aor, ballot: Ballot, from: number, session: number): void {
-    const ownership = this.#owned.get(aor);
+    const ownership = this.#moved(nowMs, aor);
     if (ownership === undefined || !sameBallot(ownership.epoch, ballot)) return;
     if (!this.#stands(nowMs, ownership)) return this.#lose(nowMs, ownership, "expired", undefined);
     const at = ownership.quorum.members.indexOf(from);
@@ -167,22 +186,23 @@ export class Ownerships {
 
   /** Owned → lost, on purpose. Returns the quorum to tell. */
   end(nowMs: number, aor: Aor, reason: LossReason, to: Epoch | undefined): Quorum | undefined {
-    const ownership = this.#owned.get(aor);
+    const ownership = this.#moved(nowMs, aor);
     if (ownership === undefined) return undefined;
     this.#lose(nowMs, ownership, this.#stands(nowMs, ownership) ? reason : "expired", to);
     return ownership.quorum;
   }
 
-  /** Finds what has lapsed since the last look, so that its loss is told even if nobody asks. */
+  /** Finds what has lapsed since the last look, so that its loss is told even if nobody asks. Of what is still to be moved that is told then. */
   sweep(nowMs: number): void {
     for (const ownership of this.#owned.values()) {
-      if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
+      if (this.#isMoved(ownership) && !this.#stands(nowMs, ownership))
+        this.#lose(nowMs, ownership, "expired", undefined);
     }
   }
 
   /** Queues every replica that lacks the AoR's ballot for catch-up. */
   catchUp(nowMs: number, aor: Aor): void {
-    const ownership = this.#owned.get(aor);
+    const ownership = this.#moved(nowMs, aor);
     if (ownership === undefined) return;
     for (const [at, member] of ownership.quorum.members.entries()) {
       if (!this.#holds(nowMs, ownership, at, member)) this.#queue(member).waiting.set(aor, true);
@@ -197,7 +217,8 @@ export class Ownerships {
     catchUp.underWay.clear();
     const { attemptMs } = this.#context.tuning;
     for (const ownership of this.#owned.values()) {
-      if (!ownership.quorum.members.includes(member)) continue;
+      // What is still to be moved is caught up then.
+      if (!this.#isMoved(ownership) || !ownership.quorum.members.includes(member)) continue;
       // Where leases lapsed and began anew between two looks for lapses, only this tells of the loss.
       if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
       // What was won just now is caught up when the answers that are on their way are in.
@@ -208,38 +229,80 @@ export class Ownerships {
 
   /**
    * The roster changed its voters. What stood under the old version goes on standing for the rest of the leases it had,
-   * unextended, until the replicas of the new version have caught up.
+   * unextended, until the replicas of the new version have caught up. There may be a million ownerships: so many are moved to the new version at once, and each that is
+   * needed before its turn when it is. Until then it stands as if it had been moved.
    */
-  rosterChanged(
-    nowMs: number,
-    before: { readonly leases: ReadonlyMap<number, LeaseSnapshot>; readonly intoJoint: boolean },
-  ): void {
-    for (const ownership of this.#owned.values()) {
-      if (!this.#stands(nowMs, ownership)) {
-        this.#lose(nowMs, ownership, "expired", undefined);
-        continue;
-      }
-      const { quorum, generations, aor } = ownership;
-      const next = this.#context.quorumOf(aor);
-      if (next === quorum) continue;
-      ownership.quorum = next;
-      ownership.generations = this.#share(
-        next.members.map((member) => generations[quorum.members.indexOf(member)] ?? 0),
-      );
-      this.#moveUses(nowMs, quorum, next);
-      const frozen = ownership.former ?? { quorum, generations, leases: before.leases };
-      ownership.former = before.intoJoint && !this.#standsNow(nowMs, ownership) ? frozen : undefined;
-      if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
-      else this.catchUp(nowMs, aor);
+  rosterChanged(nowMs: number, change: Omit<RosterChange, "atMs">): void {
+    this.#change = { ...change, atMs: nowMs };
+    this.#unmoved = this.#owned.values();
+    this.#moveOn(nowMs);
+  }
+
+  /** Moves all that the latest change has left: before the next. */
+  finishMoves(nowMs: number): void {
+    this.#moveSome(nowMs, Infinity);
+  }
+
+  /** Others say in between what they have to. */
+  #moveOn(nowMs: number): void {
+    const { movedAtOnce, movePauseMs } = this.#context.tuning;
+    this.#moveSome(nowMs, movedAtOnce);
+    if (this.#unmoved !== undefined) this.#context.agenda.add(nowMs + movePauseMs, (atMs) => this.#moveOn(atMs));
+  }
+
+  #moveSome(nowMs: number, most: number): void {
+    for (let looked = 0; this.#unmoved !== undefined && looked < most; looked++) {
+      const { done, value: ownership } = this.#unmoved.next();
+      if (done === true) this.#unmoved = undefined;
+      else this.#move(nowMs, ownership);
     }
   }
 
   /** Whether no ownership depends on how an earlier roster version counted. */
   settled(nowMs: number): boolean {
+    if (this.#unmoved !== undefined) return false;
     for (const ownership of this.#owned.values()) {
       if (ownership.former !== undefined && this.#stands(nowMs, ownership)) return false;
     }
     return true;
+  }
+
+  #isMoved({ quorum }: Ownership): boolean {
+    return quorum.version === this.#context.roster().version;
+  }
+
+  /** The ownership of an AoR, under the roster in force: if it stands no more as it is moved, it is lost. */
+  #moved(nowMs: number, aor: Aor): Ownership | undefined {
+    const ownership = this.#owned.get(aor);
+    if (ownership === undefined || this.#isMoved(ownership)) return ownership;
+    this.#move(nowMs, ownership);
+    return this.#owned.get(aor);
+  }
+
+  #move(nowMs: number, ownership: Ownership): void {
+    if (this.#isMoved(ownership)) return;
+    if (!this.#stoodAtChange(ownership)) return this.#lose(nowMs, ownership, "expired", undefined);
+    const { quorum: before } = ownership;
+    const { quorum, generations, former } = this.#footing(ownership);
+    ownership.quorum = quorum;
+    ownership.generations = this.#share(generations);
+    this.#moveUses(nowMs, before, quorum);
+    ownership.former = this.#standsNow(nowMs, ownership) ? undefined : former;
+    if (!this.#stands(nowMs, ownership)) this.#lose(nowMs, ownership, "expired", undefined);
+    else this.catchUp(nowMs, ownership.aor);
+  }
+
+  /** What an ownership counts on under the roster in force, whether or not it has been moved to it. */
+  #footing(ownership: Ownership): Footing {
+    if (this.#isMoved(ownership)) return ownership;
+    const { quorum: before, generations, former } = ownership;
+    const { intoJoint, leases } = this.#change as RosterChange;
+    const quorum = this.#context.quorumOf(ownership.aor);
+    return {
+      quorum,
+      generations: quorum.members.map((member) => generations[before.members.indexOf(member)] ?? 0),
+      former: intoJoint ? (former ?? { quorum: before, generations, leases }) : undefined,
+    };
   }
 
   /** One array for all ownerships that the same leases hold: there are few, while leases live. */
@@ -253,18 +316,19 @@ export class Ownerships {
   }
 
   #stands(nowMs: number, ownership: Ownership): boolean {
-    if (this.#standsNow(nowMs, ownership)) return true;
-    const { former } = ownership;
-    if (former === undefined) return false;
-    const { quorum, generations, leases } = former;
-    return isQuorum(quorum, (member) => {
-      const lease = leases.get(member);
-      const generation = generations[quorum.members.indexOf(member)];
-      return lease !== undefined && lease.generation === generation && lease.expiresMs > nowMs;
-    });
+    if (!this.#isMoved(ownership) && !this.#stoodAtChange(ownership)) return false;
+    const footing = this.#footing(ownership);
+    if (this.#standsNow(nowMs, footing)) return true;
+    return footing.former !== undefined && stoodAt(nowMs, footing.former);
   }
 
-  #standsNow(nowMs: number, { quorum, generations }: Ownership): boolean {
+  /** Whether an ownership that is still to be moved was lost by then: what stands under the new version may not have stood under the old one. */
+  #stoodAtChange({ quorum, generations, former }: Ownership): boolean {
+    const { atMs, leases } = this.#change as RosterChange;
+    return stoodAt(atMs, { quorum, generations, leases }) || (former !== undefined && stoodAt(atMs, former));
+  }
+
+  #standsNow(nowMs: number, { quorum, generations }: Footing): boolean {
     const { members } = quorum;
     return isQuorum(quorum, (member) => {
       const generation = generations[members.indexOf(member)] as number;
@@ -304,7 +368,7 @@ export class Ownerships {
       const first = waiting.shift();
       if (first === undefined) return;
       const [aor] = first;
-      const ownership = this.#owned.get(aor);
+      const ownership = this.#moved(nowMs, aor);
       const at = ownership?.quorum.members.indexOf(member) ?? -1;
       // What has lapsed must not be caught up: an answer would seem to bring it back.
       if (ownership === undefined || at < 0 || !this.#stands(nowMs, ownership)) continue;
@@ -351,6 +415,15 @@ export class Ownerships {
       incarnation: this.#leases.incarnation(member),
     });
   }
+}
+
+/** Whether what counted on frozen leases stands at an instant. */
+function stoodAt(nowMs: number, { quorum, generations, leases }: Former): boolean {
+  return isQuorum(quorum, (member) => {
+    const lease = leases.get(member);
+    const generation = generations[quorum.members.indexOf(member)];
+    return lease !== undefined && lease.generation === generation && lease.expiresMs > nowMs;
+  });
 }
 
 /** Whether two ownerships stand at the same instants, which is seen at a glance as they share what they stand by. */

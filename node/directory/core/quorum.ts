@@ -7,6 +7,8 @@ import { isJoint, kadMembers } from "../../../dht-schema/roster.ts";
 
 /** The replicas of an AoR under one roster version. Quorums of the same replicas are one object. */
 export interface Quorum {
+  /** Of the roster. */
+  readonly version: number;
   /** Every replica that has a say, by server number. */
   readonly members: readonly number[];
   /** A majority of each of these groups is needed: one group when the version is stable, the old and the new when it is joint. */
@@ -42,11 +44,13 @@ export function isQuorumOfSome(quorum: Quorum, test: (member: number) => boolean
 export class Quorums {
   /** Of the voters; of the old and the new ones when the version is joint. */
   readonly #groups: readonly ReplicaGroups[];
+  readonly #version: number;
   readonly #interned = new Map<string, Quorum>();
   /** When every set is no larger than a group, all AoRs have the same quorum and nothing needs to be hashed. */
   readonly #only: Quorum | undefined;
 
   constructor(roster: Roster) {
+    this.#version = roster.version;
     const sets = [kadMembers(roster, roster.voters)];
     if (isJoint(roster)) sets.unshift(kadMembers(roster, roster.oldVoters));
     this.#groups = sets.map((set) => new ReplicaGroups(set));
@@ -65,7 +69,7 @@ export class Quorums {
     const name = groups.map((group) => group.join()).join("/");
     let quorum = this.#interned.get(name);
     if (quorum === undefined) {
-      quorum = { groups, members: [...new Set(groups.flat())] };
+      quorum = { version: this.#version, groups, members: [...new Set(groups.flat())] };
       this.#interned.set(name, quorum);
     }
     return quorum;

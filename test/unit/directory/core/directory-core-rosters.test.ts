@@ -105,6 +105,52 @@ describe("a change of all voters", () => {
     }
   });
 
+  it("leaves the owner owning while it moves what it owns to the new voters some at a time", () => {
+    const net = new CoreNetwork({ roster: stable, tuning: { movedAtOnce: 1, movePauseMs: 200 } });
+    for (const aor of users) net.own(1, aor);
+    const owned = () => users.filter((aor) => net.owned(1, aor) !== undefined).length;
+    const caughtUp = () => users.filter((aor) => net.held(5, aor) !== undefined).length;
+    for (const number of numbersTo(6)) net.install(number, joint);
+    expect(owned()).to.equal(users.length);
+    net.run(2_000);
+    expect(caughtUp()).to.be.within(5, 15);
+    expect(owned()).to.equal(users.length);
+    net.run(6_000);
+    expect(caughtUp()).to.equal(users.length);
+    for (const number of numbersTo(6)) net.install(number, stableAfter(joint));
+    expect(owned()).to.equal(users.length);
+    net.run(30_000);
+    expect([owned(), losses(net, 1)]).to.deep.equal([users.length, 0]);
+  });
+
+  it("moves what is needed before its turn: it is let go of, handed over and claimed again as if all had been moved", () => {
+    const net = new CoreNetwork({ roster: stable, tuning: { movedAtOnce: 1, movePauseMs: 2_000 } });
+    for (const aor of users) net.own(1, aor);
+    const [released, taken, kept] = users.slice(-3) as [Aor, Aor, Aor];
+    for (const number of numbersTo(6)) net.install(number, joint);
+    net.release(1, released);
+    expect(net.claim(2, released, "if-free").kind).to.equal("owned");
+    expect(net.claim(3, taken, "take-over").kind).to.equal("owned");
+    expect(net.claim(1, kept, "take-over").kind).to.equal("owned");
+    expect([released, taken, kept].map((aor) => net.held(5, aor)?.member)).to.deep.equal([2, 3, 1]);
+    expect([net.owned(1, released), net.owned(1, taken)]).to.deep.equal([undefined, undefined]);
+    expect(net.held(5, users[1] as Aor), "not its turn").to.equal(undefined);
+  });
+
+  it("ends, as far as the owner is concerned, when the last is moved: by the next version all are", () => {
+    const net = new CoreNetwork({ roster: stable, tuning: { movedAtOnce: 1, movePauseMs: 60_000 } });
+    for (const aor of users) net.own(1, aor);
+    net.run(100);
+    for (const number of numbersTo(6)) net.install(number, joint);
+    // What only the old voters have accepted stands for the rest of a term, and no longer.
+    net.run(5_000);
+    expect(users.filter((aor) => net.owned(1, aor) !== undefined)).to.have.length(users.length);
+    net.run(6_000);
+    expect(users.filter((aor) => net.owned(1, aor) !== undefined)).to.have.length(1);
+    for (const number of numbersTo(6)) net.install(number, stableAfter(joint));
+    expect(losses(net, 1)).to.equal(users.length - 1);
+  });
+
   it("needs majorities of both groups while it is joint, and of the new alone afterwards", () => {
     const net = new CoreNetwork({ roster: stable });
     for (const number of numbersTo(6)) net.install(number, joint);

@@ -21,8 +21,9 @@ import { jointAfter, testRoster } from "../../../helpers/rosters.ts";
 const ALICE = parseAor("sip:alice@example.com");
 
 const ballot = (counter: number, member: number): Ballot => ({ version: 1, counter, member });
-const FIVE: Quorum = { groups: [[1, 2, 3, 4, 5]], members: [1, 2, 3, 4, 5] };
+const FIVE: Quorum = { version: 1, groups: [[1, 2, 3, 4, 5]], members: [1, 2, 3, 4, 5] };
 const JOINT: Quorum = {
+  version: 1,
   groups: [
     [1, 2, 3],
     [3, 4, 5],

@@ -21,6 +21,7 @@ describe("majorities", () => {
 
   it("are needed of every group to act, and of one group to be an obstacle", () => {
     const joint: Quorum = {
+      version: 1,
       groups: [
         [1, 2, 3],
         [3, 4, 5],
@@ -44,10 +45,10 @@ describe("majorities", () => {
     const group = fc.uniqueArray(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(group, group, fc.func(fc.boolean()), fc.func(fc.boolean()), (old, next, acts, owns) => {
-        const joint: Quorum = { groups: [old, next], members: [...new Set([...old, ...next])] };
+        const joint: Quorum = { version: 1, groups: [old, next], members: [...new Set([...old, ...next])] };
         fc.pre(isQuorum(joint, acts));
         for (const alone of [old, next]) {
-          if (!isQuorum({ groups: [alone], members: alone }, owns)) continue;
+          if (!isQuorum({ version: 1, groups: [alone], members: alone }, owns)) continue;
           expect(alone.some((member) => acts(member) && owns(member))).to.equal(true);
         }
       }),
@@ -58,7 +59,7 @@ describe("majorities", () => {
 describe("the quorum of an AoR", () => {
   it("is the whole roster when that is no larger than a group", () => {
     for (const size of [1, 3, 5]) {
-      expect(new Quorums(testRoster(size)).of(ALICE)).to.deep.equal({
+      expect(new Quorums(testRoster(size)).of(ALICE)).to.deep.include({
         groups: [numbersTo(size)],
         members: numbersTo(size),
       });
@@ -86,7 +87,7 @@ describe("the quorum of an AoR", () => {
 
   it("has the old and the new group while the version is joint, each server once among its members", () => {
     const roster = jointAfter(testRoster(3, { voters: [1] }), [1, 2, 3]);
-    expect(new Quorums(roster).of(ALICE)).to.deep.equal({ groups: [[1], [1, 2, 3]], members: [1, 2, 3] });
+    expect(new Quorums(roster).of(ALICE)).to.deep.include({ groups: [[1], [1, 2, 3]], members: [1, 2, 3] });
   });
 
   it("is one object for all AoRs that have the same replicas", () => {
