@@ -43,7 +43,7 @@ export interface RunMix {
   readonly forgetAfterBallots: number;
   /** Messages to itself that a server looks at in one turn. */
   readonly selfMessages: number;
-  /** Ownerships that are moved to a new roster in one turn, and ms until the next. */
+  /** Ownerships, and watches, that are moved to a new roster in one turn, and ms until the next. */
   readonly movedAtOnce: number;
   readonly movePauseMs: number;
   readonly network: NetworkFaults;

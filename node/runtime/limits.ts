@@ -182,7 +182,7 @@ export const limits = {
     catchUpWindow: 256,
     /** Messages to itself, as one of a user's replicas, that a server looks at in one turn, some 2 µs each: the rest waits for the next. */
     selfMessages: 4_096,
-    /** Ownerships that are moved to a new roster in one turn, at some 10 µs each; the rest, which may be a million, in later ones, with such a pause for others. */
+    /** Ownerships, and watches, that are moved to a new roster in one turn, at some 10 µs each; the rest, which may be a million, in later ones, with such a pause for others. */
     movedAtOnce: 2_048,
     movePauseMs: 1,
   },

@@ -79,7 +79,7 @@ export const rosterMutants: readonly Mutant[] = [
     name: "settled-before-moved",
     rule: "… nor is still to be moved to the version in force",
     mark: "·",
-    edits: [core("ownerships", "if (this.#unmoved !== undefined) return false;", "")],
+    edits: [core("ownerships", "if (!this.#moves.isOver) return false;", "")],
     runs: MOVING,
     seeds: 100,
   },

@@ -33,7 +33,7 @@ export interface DirectoryTuning {
   readonly catchUpWindow: number;
   /** Messages to itself that a server looks at in one turn. */
   readonly selfMessages: number;
-  /** Ownerships that are moved to a new roster in one turn, and ms until the next. */
+  /** Ownerships, and watches, that are moved to a new roster in one turn, and ms until the next. */
   readonly movedAtOnce: number;
   readonly movePauseMs: number;
   /** How often the steward looks at the roster and asks the servers about it, ms. */

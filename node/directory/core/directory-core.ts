@@ -173,11 +173,12 @@ export class DirectoryCore {
   installRoster(nowMs: number, next: Roster): void {
     const before = this.#roster;
     if (!isNewerRoster(next, before)) return;
+    const isOfVoters = next.version !== before.version;
     // Of the change before this one nothing is left to be done.
-    if (next.version !== before.version) this.#ownerships.finishMoves(nowMs);
+    if (isOfVoters) for (const kept of [this.#ownerships, this.#watches]) kept.finishMoves(nowMs);
     const leases = this.#leases.snapshot();
     this.#roster = next;
-    if (next.version !== before.version) {
+    if (isOfVoters) {
       this.#quorums = new Quorums(next);
       const intoJoint = isJoint(next) && next.version === before.version + 1;
       this.#ownerships.rosterChanged(nowMs, { leases, intoJoint });

@@ -6,6 +6,7 @@ import type { Context, LossReason } from "./context.ts";
 import type { Leases, LeaseSnapshot } from "./leases.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum } from "./quorum.ts";
+import { RosterMoves } from "./roster-moves.ts";
 
 /** How an ownership counted before the roster changed: on leases frozen at that instant, so only for the rest of their term. */
 interface Former {
@@ -74,13 +75,13 @@ export class Ownerships {
   readonly #shared = new Map<string, readonly number[]>();
   readonly #hooks: OwnershipHooks;
   #change: RosterChange | undefined;
-  /** Those that may still count on the roster before {@link #change}. */
-  #unmoved: Iterator<Ownership> | undefined;
+  readonly #moves: RosterMoves<Ownership>;
 
   constructor(context: Context, leases: Leases, hooks: OwnershipHooks) {
     this.#context = context;
     this.#leases = leases;
     this.#hooks = hooks;
+    this.#moves = new RosterMoves(context, (nowMs, ownership) => this.#move(nowMs, ownership));
   }
 
   get size(): number {
@@ -234,33 +235,17 @@ export class Ownerships {
    */
   rosterChanged(nowMs: number, change: Omit<RosterChange, "atMs">): void {
     this.#change = { ...change, atMs: nowMs };
-    this.#unmoved = this.#owned.values();
-    this.#moveOn(nowMs);
+    this.#moves.begin(nowMs, this.#owned.values());
   }
 
   /** Moves all that the latest change has left: before the next. */
   finishMoves(nowMs: number): void {
-    this.#moveSome(nowMs, Infinity);
-  }
-
-  /** Others say in between what they have to. */
-  #moveOn(nowMs: number): void {
-    const { movedAtOnce, movePauseMs } = this.#context.tuning;
-    this.#moveSome(nowMs, movedAtOnce);
-    if (this.#unmoved !== undefined) this.#context.agenda.add(nowMs + movePauseMs, (atMs) => this.#moveOn(atMs));
-  }
-
-  #moveSome(nowMs: number, most: number): void {
-    for (let looked = 0; this.#unmoved !== undefined && looked < most; looked++) {
-      const { done, value: ownership } = this.#unmoved.next();
-      if (done === true) this.#unmoved = undefined;
-      else this.#move(nowMs, ownership);
-    }
+    this.#moves.finish(nowMs);
   }
 
   /** Whether no ownership depends on how an earlier roster version counted. */
   settled(nowMs: number): boolean {
-    if (this.#unmoved !== undefined) return false;
+    if (!this.#moves.isOver) return false;
     for (const ownership of this.#owned.values()) {
       if (ownership.former !== undefined && this.#stands(nowMs, ownership)) return false;
     }

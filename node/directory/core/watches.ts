@@ -10,6 +10,7 @@ import { chosenBallot, highestValid, isNobody } from "./lookup.ts";
 import type { Quorum } from "./quorum.ts";
 import { isQuorum } from "./quorum.ts";
 import { Registrations } from "./registrations.ts";
+import { RosterMoves } from "./roster-moves.ts";
 
 /** Which notices of a session have arrived: all up to `contiguous`, and some beyond. */
 interface Heard {
@@ -21,6 +22,7 @@ interface Heard {
 /** A watch of one AoR at all of its replicas. */
 interface Watch {
   readonly aor: Aor;
+  /** Of an earlier roster until the watch is moved to that in force. */
   quorum: Quorum;
   /** What each replica holds as valid, as it last told. */
   readonly reports: Map<number, Ballot | undefined>;
@@ -44,10 +46,12 @@ export class Watches {
   readonly #heard = new Map<number, Heard>();
   /** For each replica, what it was asked to watch and has not noticed since: asked again with every renewal. */
   readonly #unanswered = new Map<number, Set<Aor>>();
+  readonly #moves: RosterMoves<Watch>;
 
   constructor(context: Context, leases: Leases) {
     this.#context = context;
     this.#leases = leases;
+    this.#moves = new RosterMoves(context, (nowMs, watch) => this.#move(nowMs, watch));
   }
 
   get size(): number {
@@ -88,7 +92,7 @@ export class Watches {
   /** What is known without asking: only while a majority of the replicas would tell of a change. */
   known(nowMs: number, aor: Aor): OwnerState | undefined {
     const watch = this.#watches.get(aor);
-    return watch !== undefined && this.#hears(nowMs, watch) ? watch.told : undefined;
+    return watch !== undefined && this.#isMoved(watch) && this.#hears(nowMs, watch) ? watch.told : undefined;
   }
 
   /** A replica told what it holds. */
@@ -97,6 +101,7 @@ export class Watches {
     const watch = this.#watches.get(aor);
     // The replica was told to end it, and did not hear; or was, before that, by a `watch` that came late.
     if (watch === undefined) return this.#unregister(aor, from);
+    this.#move(nowMs, watch);
     const generation = this.#leases.generationOf(nowMs, from, session);
     if (generation === 0 || !watch.quorum.members.includes(from)) return;
     if (accepted !== undefined) this.#context.sawBallot(accepted.ballot);
@@ -154,27 +159,39 @@ export class Watches {
     }
   }
 
+  /** There may be a million: some at a time, and each that is heard of before its turn when it is. Until then nothing is known of it without asking. */
   rosterChanged(nowMs: number): void {
-    for (const watch of this.#watches.values()) {
-      const next = this.#context.quorumOf(watch.aor);
-      if (next === watch.quorum) continue;
-      const before = watch.quorum.members;
-      watch.quorum = next;
-      watch.registered = watch.registered.at(next.members);
-      for (const member of next.members) {
-        if (before.includes(member)) continue;
-        this.#leases.use(nowMs, member);
-        this.#register(nowMs, watch.aor, member);
-      }
-      for (const member of before) {
-        if (next.members.includes(member)) continue;
-        this.#leases.drop(member);
-        this.#unanswered.get(member)?.delete(watch.aor);
-        watch.reports.delete(member);
-      }
-      // Those who are left may be a majority that agrees.
-      this.#consider(nowMs, watch);
+    this.#moves.begin(nowMs, this.#watches.values());
+  }
+
+  /** Moves all that the latest change has left: before the next. */
+  finishMoves(nowMs: number): void {
+    this.#moves.finish(nowMs);
+  }
+
+  #isMoved({ quorum }: Watch): boolean {
+    return quorum.version === this.#context.roster().version;
+  }
+
+  #move(nowMs: number, watch: Watch): void {
+    if (this.#isMoved(watch)) return;
+    const next = this.#context.quorumOf(watch.aor);
+    const before = watch.quorum.members;
+    watch.quorum = next;
+    watch.registered = watch.registered.at(next.members);
+    for (const member of next.members) {
+      if (before.includes(member)) continue;
+      this.#leases.use(nowMs, member);
+      this.#register(nowMs, watch.aor, member);
     }
+    for (const member of before) {
+      if (next.members.includes(member)) continue;
+      this.#leases.drop(member);
+      this.#unanswered.get(member)?.delete(watch.aor);
+      watch.reports.delete(member);
+    }
+    // Those who are left may be a majority that agrees.
+    this.#consider(nowMs, watch);
   }
 
   #hearing(member: number, session: number): Heard {
@@ -216,6 +233,7 @@ export class Watches {
 
   /** Nothing is told that too few replicas would revoke. @param waitMs how long an owner is waited for who is asked */
   #consider(nowMs: number, watch: Watch, waitMs = this.#context.tuning.attemptMs): void {
+    if (!this.#isMoved(watch)) return this.#move(nowMs, watch);
     if (!this.#hears(nowMs, watch)) return;
     const { quorum, reports } = watch;
     const chosen = chosenBallot(quorum, reports);
