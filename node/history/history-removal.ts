@@ -4,7 +4,6 @@ import { tryParseAor } from "../../dht-schema/aor.ts";
 import type { ServerId } from "../../dht-schema/roster.ts";
 import { AortaError } from "../runtime/errors.ts";
 import { limits } from "../runtime/limits.ts";
-import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { IncomingRequest } from "../sip/stack.ts";
 import type { HistoryStore } from "../storage/ports.ts";
@@ -31,7 +30,6 @@ export interface HistoryRemoval {
 
 export interface HistoryRemovalComponents extends OtherServersComponents {
   readonly store: HistoryStore;
-  readonly timers: Timers;
 }
 
 /** A server's word of what it has removed. */
@@ -47,10 +45,11 @@ const questionSchema = z.strictObject({ user: z.string() });
 const stepSchema = z.object({ removed: z.int().min(0), more: z.boolean(), missing: z.string().optional() });
 
 export function createHistoryRemoval(components: HistoryRemovalComponents): HistoryRemoval {
-  const { store, timers, self, others } = components;
-  const stepHere = (user: Aor): Step => {
+  const { store, self, others } = components;
+  /** In a turn of its own: what users do goes on in between. */
+  const stepHere = async (user: Aor): Promise<Step> => {
     try {
-      const removed = store.remove(user);
+      const removed = await store.remove(user);
       const more = removed === limits.history.removedAtOnce;
       return { removed, more, ...(store.isTakingOver() && { missing: "is still being moved" }) };
     } catch (error) {
@@ -63,8 +62,6 @@ export function createHistoryRemoval(components: HistoryRemovalComponents): Hist
       const step = await askServer(components, server, REMOVAL_METHOD, { user }, stepSchema);
       return "removed" in step ? step : { removed: 0, more: false, ...step };
     }
-    // What users do goes on in between.
-    await new Promise<void>((resolve) => void timers.after(0, resolve));
     return stepHere(user);
   };
   const removeAt = async (server: ServerId, user: Aor) => {
@@ -87,8 +84,10 @@ export function createHistoryRemoval(components: HistoryRemovalComponents): Hist
       const { request } = incoming;
       const user = readUser(request.body);
       if (user === undefined) return incoming.respond(createResponse(request, 400));
-      const body = JSON.stringify(stepHere(user));
-      incoming.respond(createResponse(request, 200, { headers: [["Content-Type", "application/json"]], body }));
+      void stepHere(user).then((step) => {
+        const headers = [["Content-Type", "application/json"]] as const;
+        incoming.respond(createResponse(request, 200, { headers, body: JSON.stringify(step) }));
+      });
     },
   };
 }

@@ -52,7 +52,13 @@ export function createHistoryStore(open: () => Database, old: OldHistory): Histo
       }
     },
     find: (query) => explaining(() => history().find(query)),
-    remove: (user) => explaining(() => history().remove(user)),
+    async remove(user) {
+      const { database, remove } = history();
+      const removed = explaining(() => remove(user));
+      const isKept = await new Promise<boolean>((done) => database.group.join({ done }));
+      if (!isKept) throw lost(database);
+      return removed;
+    },
     expire(beforeMs) {
       state = opened();
       return explaining(() => history().expire(beforeMs)) === removedAtOnce;

@@ -279,8 +279,11 @@ export interface HistoryStore {
   add(entry: HistoryEntry, done: (error?: AortaError) => void): void;
   /** Newest first. */
   find(query: HistoryQuery): readonly HistoryEntry[];
-  /** Removes some of what one user has written and received; how many. There may be more where that is as many as are removed at once. */
-  remove(user: Aor): number;
+  /**
+   * Removes some of what one user has written and received; how many, when that is safe from a crash of the process. There may be more where that is as many
+   * as are removed at once. Rejected with an {@link AortaError} where nothing is removed.
+   */
+  remove(user: Aor): Promise<number>;
   /** Removes some of what is older; whether there may be more. Opens again what could not be opened. */
   expire(beforeMs: number): boolean;
   /** Moves here some of what an earlier release kept with the contacts, newest first; false when nothing is left. */

@@ -21,7 +21,7 @@ function domainOf(names: readonly string[], former: readonly { id: ServerId; lef
     const stack = network.server(self);
     const store = openMemoryStorage().history;
     const removal = createHistoryRemoval({
-      ...{ store, stack, self, domain: "example.com", timers: time, clock: time },
+      ...{ store, stack, self, domain: "example.com", clock: time },
       others: () => names.filter((other) => other !== name) as ServerId[],
       ...{ former: () => former, keepMs: 90 * 24 * 3600 * 1000 },
     });
@@ -66,9 +66,7 @@ describe("the removal of a user's history", () => {
     const [one, , , unable, older, moving] = servers;
     network.kill("down" as ServerId);
     network.freeze("silent" as ServerId);
-    unable!.store.remove = () => {
-      throw new OperationalError("DISK_FULL", "full");
-    };
+    unable!.store.remove = () => Promise.reject(new OperationalError("DISK_FULL", "full"));
     older!.stack.onRequest((incoming) => incoming.respond(createResponse(incoming.request, 405)));
     moving!.store.isTakingOver = () => true;
     const { removed, missing } = await time.until(one!.removal.remove(ALICE, true));

@@ -37,7 +37,7 @@ describe("a history", () => {
       isFull: false,
       add: (_entry, done) => done(failure),
       find: () => [],
-      remove: () => 0,
+      remove: () => Promise.resolve(0),
       expire: () => false,
       takeOver: () => false,
       isTakingOver: () => false,

@@ -7,6 +7,10 @@ import { parseAor } from "../../../dht-schema/aor.ts";
 import { AortaError } from "../../../node/runtime/errors.ts";
 import { limits } from "../../../node/runtime/limits.ts";
 import { silentLogger } from "../../../node/runtime/logger.ts";
+import { openMemoryDatabase } from "../../../node/storage/database.ts";
+import { historySchema } from "../../../node/storage/history-schema.ts";
+import { createHistoryStore } from "../../../node/storage/history-store.ts";
+import { createOldHistory } from "../../../node/storage/old-history.ts";
 import type { Storage } from "../../../node/storage/ports.ts";
 import { APPLICATION_ID, migrations } from "../../../node/storage/schema.ts";
 import { openStorage } from "../../../node/storage/storage.ts";
@@ -58,15 +62,34 @@ describe("what users wrote, on disk", () => {
     const { removedAtOnce } = limits.history;
     for (let i = 0; i <= removedAtOnce; i++) await add(alice, i, `secret words of number ${i}`);
     await add(bob, 1, "not hers");
-    expect(storage.history.remove(alice)).to.equal(removedAtOnce);
+    expect(await storage.history.remove(alice)).to.equal(removedAtOnce);
     expect(found(alice), "the oldest go first").to.deep.equal([`secret words of number ${removedAtOnce}`]);
-    expect(storage.history.remove(alice)).to.equal(1);
-    expect(storage.history.remove(alice)).to.equal(0);
+    expect(await storage.history.remove(alice)).to.equal(1);
+    expect(await storage.history.remove(alice)).to.equal(0);
     expect([found(alice), found(alice, "secret"), found(bob, "hers")]).to.deep.equal([[], [], ["not hers"]]);
     storage.close();
     const octets = readFileSync(file()).toString("latin1");
     expect(octets).to.contain("not hers").and.to.not.contain("secret words");
     open();
+  });
+
+  it("is not said to be removed where that could not be written", async () => {
+    open();
+    const database = openMemoryDatabase({ schema: historySchema, bytesMax: 8 * MIB });
+    const store = createHistoryStore(() => database, createOldHistory(openMemoryDatabase({ bytesMax: MIB })));
+    const alice = aorOf("alice");
+    const query = { user: alice, words: [], sinceMs: 0, beforeMs: 9, limit: 9 };
+    await new Promise((done) =>
+      store.add({ user: alice, peer: "sip:x@example.com", sent: true, atMs: 1, callId: "c", text: "stays" }, done),
+    );
+    // A commit fails as on a full disk.
+    database.prepare("CREATE TABLE refused (id REFERENCES history (id) DEFERRABLE INITIALLY DEFERRED)").run();
+    const removal = store.remove(alice).catch((error: unknown) => error);
+    database.prepare("INSERT INTO refused VALUES (1000)").run();
+    expect(await removal).to.be.instanceOf(AortaError);
+    expect(store.find(query).map(({ text }) => text)).to.deep.equal(["stays"]);
+    expect(await store.remove(alice)).to.equal(1);
+    store.close();
   });
 
   it("is found by words within text without spaces, by emoji, and whatever the width of its characters", async () => {
