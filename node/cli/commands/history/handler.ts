@@ -31,17 +31,18 @@ export async function searchHistory(user: string, words: readonly string[], opti
 export async function exportHistory(user: string, options: HistoryOptions): Promise<void> {
   const pages: HistoryView["messages"][] = [];
   const restricted = { ...restrictions(options), limit: String(limits.history.entries) };
-  const missing = new Map<string, string>();
+  // By number: one that left and joined anew has the name of before.
+  const missing = new Map<number, HistoryView["missing"][number]>();
   for (let before: number | undefined; ;) {
     const page = { ...restricted, ...(before !== undefined && { before: String(before) }) };
     const found = await withProgress("reading messages", ask(user, page, options));
     pages.push(found.messages);
-    for (const { server, reason } of found.missing) missing.set(server.name, reason);
+    for (const part of found.missing) missing.set(part.server.number, part);
     before = found.messages.at(-1)?.atMs;
     if (!found.more || before === undefined) break;
   }
   for (const message of pages.flat().toReversed()) print(JSON.stringify(message));
-  for (const [server, reason] of missing) note(`what ${server} keeps is missing: ${reason}`);
+  noteMissing({ missing: [...missing.values()] });
   if (missing.size > 0) process.exitCode = exitCode.failure;
 }
 
@@ -83,6 +84,6 @@ function onOneLine(text: string): string {
   return text.replaceAll(/[\s\p{Cc}]+/gu, " ");
 }
 
-function noteMissing({ missing }: HistoryView): void {
+function noteMissing({ missing }: Pick<HistoryView, "missing">): void {
   for (const { server, reason } of missing) note(`what ${server.name} keeps is missing: ${reason}`);
 }

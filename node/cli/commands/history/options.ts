@@ -50,7 +50,8 @@ export function historyCommand(): Command {
 
 const REMOVE = `
 That is what they have written and what they have received. What they wrote is also in the history of who received it, until its time is over
-or that is removed as well. Exits with 1 where a server could not be asked: to be run again when it is back.`;
+or that is removed as well. Exits with 1 where a server could not be asked: to be run again when it is back. What one that has left the domain kept
+is in its data folder, and is named until the time for which histories are kept is over.`;
 
 function restricted(command: Command): Command {
   return command
