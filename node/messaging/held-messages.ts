@@ -201,11 +201,11 @@ export class HeldMessages {
   }
 
   /** @param openedBy who was the first to write to them */
-  #recipientOf(aor: Aor, openedBy?: Aor): Recipient {
+  #recipientOf(aor: Aor, openedBy?: Aor, retryMs: number = limits.messaging.heldRetryMinMs): Recipient {
     const isRunning = this.#state === "running";
     const watch = isRunning ? this.#watch(aor) : undefined;
     const state: Recipient["state"] = isRunning
-      ? { kind: "waiting", cancel: this.#after(limits.messaging.heldRetryMinMs, aor) }
+      ? { kind: "waiting", cancel: this.#after(retryMs, aor) }
       : { kind: "resting" };
     const recipient: Recipient = {
       aor,
@@ -333,10 +333,18 @@ export class HeldMessages {
   }
 
   #remove(recipient: Recipient, { id, sender, message }: KeptMessage): void {
+    const { aor } = recipient;
     // It may have expired while it was being delivered.
-    if (!this.#components.store.remove(id)) return;
+    if (!this.#components.store.remove(id, () => this.#isBack(aor, sender, message.length))) return;
     recipient.messages--;
-    this.#room.remove(recipient.aor, sender, message.length);
+    this.#room.remove(aor, sender, message.length);
+  }
+
+  /** The disk did not take the removal of what was delivered: it goes to no device again, for its name is known as long as this process runs, and is to be gone before the next one. */
+  #isBack(aor: Aor, sender: string, bytes: number): void {
+    const recipient = this.#recipients.get(aor) ?? this.#recipientOf(aor, undefined, limits.messaging.heldRetryMaxMs);
+    recipient.messages++;
+    this.#room.add(aor, sender, bytes);
   }
 
   /** `done`: it is delivered, held by another server now, or refused for good. `refused`: by devices, for what they are. */

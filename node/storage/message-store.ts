@@ -47,7 +47,11 @@ export function createMessageStore(database: Database, namesMax: number = limits
       const row = shortest.get(recipient, behindId);
       return row && heldOf(row);
     },
-    remove: (id) => remove.run(id) > 0,
+    remove(id, isBack = () => {}) {
+      const isRemoved = remove.run(id) > 0;
+      if (isRemoved) database.group.join({ done: (isKept) => isKept || isBack() });
+      return isRemoved;
+    },
     recipients: () =>
       recipients.all().map((row) => ({ recipient: row["recipient"] as Aor, messages: row["messages"] as number })),
     parts: () =>

@@ -202,8 +202,8 @@ export interface MessageStore {
   next(recipient: Aor, behindId?: number): (HeldMessage & { readonly id: number }) | undefined;
   /** The shortest message of a recipient behind another. */
   shortest(recipient: Aor, behindId: number): (HeldMessage & { readonly id: number }) | undefined;
-  /** False when it is there no more. */
-  remove(id: number): boolean;
+  /** False when it is there no more. @param isBack called at the end of this turn of the event loop where it is there again, as the disk did not take its removal */
+  remove(id: number, isBack?: () => void): boolean;
   recipients(): readonly { readonly recipient: Aor; readonly messages: number }[];
   /** What there is of each sender for each recipient. */
   parts(): readonly {

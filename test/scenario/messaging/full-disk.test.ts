@@ -28,3 +28,40 @@ describe("messages that cannot be held because the disk is full", () => {
     expect(lines.map(({ leftOut }) => leftOut)).to.deep.equal([undefined, 19]);
   });
 });
+
+describe("messages that are delivered while the disk is full", () => {
+  it("do not come a second time, neither when there is room nor after a restart", async () => {
+    const domain = new SimulatedDomain();
+    const storage = openMemoryStorage();
+    let isFull = true;
+    // As in a transaction that is taken back at the end of the turn.
+    let isGone = false;
+    const remove: typeof storage.messages.remove = (id, isBack = () => {}) => {
+      if (!isFull) return storage.messages.remove(id, isBack);
+      isGone = true;
+      domain.time.after(0, () => {
+        isGone = false;
+        isBack();
+      });
+      return true;
+    };
+    const next: typeof storage.messages.next = (...of) => (isGone ? undefined : storage.messages.next(...of));
+    const one = domain.server("one", { storage: { ...storage, messages: { ...storage.messages, remove, next } } });
+    const joe = domain.device("joe", one);
+    expect((await domain.time.until(joe.message("sip:bob@example.com" as Aor, "hello"))).status).to.equal(202);
+    const bob = domain.device("bob", one);
+    await bob.register();
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.deep.equal(["hello"]);
+    expect(one.held.status.messages).to.equal(1);
+    isFull = false;
+    await domain.time.advance(300_000);
+    expect(one.held.status.messages).to.equal(0);
+    expect((await domain.time.until(joe.message("sip:bob@example.com" as Aor, "again"))).status).to.equal(200);
+    await domain.stop(one);
+    domain.restart(one);
+    await bob.register();
+    await domain.time.advance(60_000);
+    expect(bob.texts()).to.deep.equal(["hello", "again"]);
+  });
+});

@@ -42,9 +42,9 @@ export function watchDisk(storage: Storage): WatchedDisk {
     if (found !== undefined) keys.set(found.id, found.key);
     return found;
   };
-  const remove: typeof messages.remove = (id) => {
+  const remove: typeof messages.remove = (id, isBack) => {
     held.delete(texts.get(keys.get(id) ?? "") ?? 0);
-    return messages.remove(id);
+    return messages.remove(id, isBack);
   };
   const textsFor = (entries: Iterable<(typeof cleared)[number]>, recipient: string) =>
     [...entries].filter((each) => each.recipient === recipient).map(({ text }) => text);

@@ -59,4 +59,24 @@ describe("held messages on disk", () => {
     expect([second.expired.length, second.hasMore, names()]).to.deep.equal([1, false, 1]);
     database.close();
   });
+
+  it("are there again, and their holder is told, where their removal could not be written", async () => {
+    const database = openMemoryDatabase({ bytesMax: 1024 ** 2 });
+    const store = createMessageStore(database);
+    const [recipient, sender] = ["sip:bob@example.com" as Aor, "sip:joe@example.com"];
+    store.hold({ key: "a", recipient, sender, expiresAtMs: 1000, message: new Uint8Array(7) });
+    const id = store.next(recipient)!.id;
+    const turnEnds = () => new Promise<void>((done) => database.group.join({ done: () => done() }));
+    // A commit fails as on a full disk.
+    database.prepare("CREATE TABLE refused (id REFERENCES held_message (id) DEFERRABLE INITIALLY DEFERRED)").run();
+    let times = 0;
+    expect(store.remove(id, () => times++)).to.equal(true);
+    database.prepare("INSERT INTO refused VALUES (1000)").run();
+    await turnEnds();
+    expect([times, store.next(recipient)?.id]).to.deep.equal([1, id]);
+    expect(store.remove(id, () => times++)).to.equal(true);
+    await turnEnds();
+    expect([times, store.next(recipient)]).to.deep.equal([1, undefined]);
+    database.close();
+  });
 });
