@@ -392,6 +392,7 @@ export function createSipSide(components: SipSideComponents): SipSide {
     },
     async stop() {
       expiry.stop();
+      await pager.stop();
       steadyWall.stop();
       delivered.keep();
       await stack.stop();

@@ -9,6 +9,7 @@ import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Counters } from "../runtime/metrics.ts";
+import type { Timers } from "../runtime/timers.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { expiresOf } from "../sip/message/contact.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
@@ -30,12 +31,15 @@ export interface PagerComponents {
   readonly onSent: (request: SipRequest, from: Aor, to: Aor) => void;
   readonly logger: Logger;
   readonly counters: Counters;
+  readonly timers: Timers;
 }
 
 /** Pager-mode messages. @see RFC 3428 */
 export interface Pager {
   /** A MESSAGE for a user of this domain, whose sender the edge has found out. Every request is answered. @throws {SipParseError} */
   handleMessage(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
+  /** The server stops: resolves when what is on its way is answered, or after a moment. Who hears nothing sends it again to the next run, which would take it for another. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -51,6 +55,7 @@ export function createPager({
   onSent,
   logger,
   counters,
+  timers,
 }: PagerComponents): Pager {
   const turns = new Turns();
   return {
@@ -116,6 +121,12 @@ export function createPager({
         incoming.respond(createResponse(request, 500));
       };
       void serve().catch(failed).finally(turn.end);
+    },
+    async stop() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancel = timers.after(limits.messaging.stopMs, resolve);
+      await Promise.race([turns.over(), promise]);
+      cancel();
     },
   };
 }

@@ -14,6 +14,11 @@ export class Turns {
   /** By way, sender and recipient; resolves with the last that is on its way, and all before it. */
   readonly #last = new Map<string, Promise<void>>();
 
+  /** Resolves when all that are on their way now are dealt with. */
+  async over(): Promise<void> {
+    await Promise.all(this.#last.values());
+  }
+
   begin(key: string): Turn {
     const earlier = this.#last.get(key);
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -276,7 +276,7 @@ export const limits = {
     handOnAnswerMs: 5_000,
     handOnPauseMs: 1_000,
     handOnMs: 60_000,
-    /** How long a node that stops waits for the answers to held messages that it has sent; without them they are sent again. */
+    /** How long a node that stops waits for the answers to held messages that it has sent, and then for those to messages of clients; without them they are sent again. */
     stopMs: 2_000,
   },
   history: {

@@ -12,6 +12,7 @@ import { handOnHeld } from "../../node/messaging/hand-on.ts";
 import { HeldMessages } from "../../node/messaging/held-messages.ts";
 import type { DeviceForkComponents } from "../../node/session/device-fork.ts";
 import { createDeviceFork } from "../../node/session/device-fork.ts";
+import type { Pager } from "../../node/messaging/pager.ts";
 import { createNobody, createPager } from "../../node/messaging/pager.ts";
 import { DomainLists, LISTS_METHOD } from "../../node/presence/lists/domain-lists.ts";
 import type { PresenceServer } from "../../node/presence/presence-server.ts";
@@ -64,6 +65,7 @@ export interface SimulatedServer {
   readonly registrar: Registrar;
   readonly presence: PresenceServer;
   readonly held: HeldMessages;
+  readonly pager: Pager;
   readonly delivered: DeliveredNames;
   readonly lists: DomainLists;
   readonly storage: Storage;
@@ -210,7 +212,7 @@ export class SimulatedDomain {
       void held.stop();
     };
     return {
-      ...{ id: locator.self, name, locator, stack, registrar, presence, held, delivered, lists, storage },
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, pager, delivered, lists, storage },
       ...{ store: storage.contacts, counters, cutOff },
     };
   }
@@ -239,6 +241,7 @@ export class SimulatedDomain {
     server.registrar.stop();
     await this.time.until(Promise.all([server.held.stop(), server.presence.stop()]));
     this.directory.expire(server.locator, "released");
+    await this.time.until(server.pager.stop());
     server.delivered.keep();
     this.kill(server);
   }

@@ -37,6 +37,29 @@ describe("messages at a server that stops", () => {
     expect(bob.texts()).to.deep.equal(["first", "second", "third"]);
   });
 
+  it("are answered as long as their devices do not take too long, so that nobody sends them to it again", async () => {
+    const { domain, one, two, writer } = threeServers();
+    for (const [name, server, answerMs] of [
+      ["bob", two, 500],
+      ["carol", one, 500],
+      ["dave", two, 60_000],
+    ] as const) {
+      const device = domain.device(name, server);
+      device.client.onRequest((incoming) => {
+        domain.time.after(answerMs, () => incoming.respond(createResponse(incoming.request, 200)));
+      });
+      await device.register();
+    }
+    const heard: string[] = [];
+    for (const name of ["bob", "carol", "dave"])
+      void writer
+        .message(`sip:${name}@example.com` as Aor, "hello")
+        .then(({ status }) => heard.push(`${name} ${status}`));
+    await domain.time.advance(100);
+    await domain.stop(one);
+    expect(heard).to.have.members(["bob 200", "carol 200"]);
+  });
+
   it("are held when they cannot be delivered then, as at any other time", async () => {
     const { domain, one, two, writer } = threeServers();
     void one.held.stop();
