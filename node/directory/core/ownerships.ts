@@ -353,10 +353,12 @@ export class Ownerships {
       const first = waiting.shift();
       if (first === undefined) return;
       const [aor] = first;
-      const ownership = this.#moved(nowMs, aor);
-      const at = ownership?.quorum.members.indexOf(member) ?? -1;
+      const ownership = this.#owned.get(aor);
+      // What is still to be moved comes again when it is.
+      if (ownership === undefined || !this.#isMoved(ownership)) continue;
+      const at = ownership.quorum.members.indexOf(member);
       // What has lapsed must not be caught up: an answer would seem to bring it back.
-      if (ownership === undefined || at < 0 || !this.#stands(nowMs, ownership)) continue;
+      if (at < 0 || !this.#stands(nowMs, ownership)) continue;
       if (this.#holds(nowMs, ownership, at, member)) continue;
       this.#push(nowMs, member, ownership, underWay);
     }

@@ -137,6 +137,20 @@ describe("a change of all voters", () => {
     expect(net.held(5, users[1] as Aor), "not its turn").to.equal(undefined);
   });
 
+  it("moves nothing before its turn because another has been caught up: each would move the next, a million in one call", () => {
+    const tuning = { movedAtOnce: 1, movePauseMs: 60_000, catchUpWindow: 1 };
+    const before = testRoster(4, { voters: [1, 2, 3] });
+    const between = jointAfter(before, [1, 2, 4]);
+    const net = new CoreNetwork({ roster: before, tuning });
+    for (const aor of users) net.own(1, aor);
+    net.run(100);
+    for (const roster of [between, stableAfter(between)])
+      for (const number of numbersTo(4)) net.install(number, roster);
+    net.run(2_000);
+    expect(users.filter((aor) => net.held(4, aor) !== undefined)).to.have.lengthOf.below(4);
+    expect(users.filter((aor) => net.owned(1, aor) !== undefined)).to.have.length(users.length);
+  });
+
   it("ends, as far as the owner is concerned, when the last is moved: by the next version all are", () => {
     const net = new CoreNetwork({ roster: stable, tuning: { movedAtOnce: 1, movePauseMs: 60_000 } });
     for (const aor of users) net.own(1, aor);
