@@ -7,7 +7,7 @@ import { createResponse } from "../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import type { Flow, InviteProgress } from "../sip/stack.ts";
 import { AORTA_CUT_OFF, AORTA_NOBODY, epochIn, notOwner, notOwnerIn, stripAortaHeaders } from "./aorta-headers.ts";
-import { localFailure, toServer } from "./forward.ts";
+import { localFailure, toServer, unreachable } from "./forward.ts";
 import type { RequestIdentity } from "./identity.ts";
 import type { Location, Locator } from "./locator.ts";
 import type { HopAnswer, OwnerHop, RouteStep } from "./owner-route.ts";
@@ -47,19 +47,36 @@ export interface OwnerRouterComponents {
   readonly counters: Counters;
 }
 
+/** The place of a client's request among others, which it is not to overtake. */
+export interface LeavingOrder {
+  /** Calls `go` when the request may leave, to devices or another server; `undefined` where it may not any more: it is for now that it cannot. */
+  leave<Outcome>(go: () => Promise<Outcome>): Promise<Outcome | undefined>;
+  /** It did not get to its user, and may have to leave once more. */
+  cameBack(): void;
+}
+
+/** Where there is none. */
+const AT_ONCE: LeavingOrder = { leave: (go) => go(), cameBack() {} };
+
+export interface RouteOptions {
+  /** Of an INVITE. */
+  readonly progress?: InviteProgress | undefined;
+  /** @default it leaves as soon as its user is found */
+  readonly order?: LeavingOrder | undefined;
+}
+
 /** Proxies a request to its user's devices, on whatever server they are. */
 export interface OwnerRouter {
   /**
    * The final response for the sender of `request`; never rejects.
    * @param from the flow it came by, to which it is not sent back
-   * @param progress of an INVITE
    */
   route(
     request: SipRequest,
     aor: Aor,
     identity: RequestIdentity,
     from: Flow,
-    progress?: InviteProgress,
+    options?: RouteOptions,
   ): Promise<SipResponse>;
 }
 
@@ -73,6 +90,7 @@ interface Travel {
   readonly aor: Aor;
   readonly from: Flow;
   readonly progress: InviteProgress | undefined;
+  readonly order: LeavingOrder;
 }
 
 class OwnerRouterDriver implements OwnerRouter {
@@ -87,9 +105,9 @@ class OwnerRouterDriver implements OwnerRouter {
     aor: Aor,
     identity: RequestIdentity,
     from: Flow,
-    progress?: InviteProgress,
+    { progress, order = AT_ONCE }: RouteOptions = {},
   ): Promise<SipResponse> {
-    const travel: Travel = { request, aor, from, progress };
+    const travel: Travel = { request, aor, from, progress, order };
     const answer = identity.from === "client" ? this.#fromClient(travel) : this.#fromServer(travel);
     return answer.catch((error: unknown) => {
       const { counters, logger } = this.#components;
@@ -100,7 +118,7 @@ class OwnerRouterDriver implements OwnerRouter {
   }
 
   async #fromClient(travel: Travel): Promise<SipResponse> {
-    const { request, aor, from, progress } = travel;
+    const { request, aor, from, progress, order } = travel;
     const { locator, deliver, counters, named } = this.#components;
     const route = new OwnerRoute(limits.federation.ownerHops, { isNamed: named !== undefined });
     let step: RouteStep = route.start();
@@ -110,21 +128,30 @@ class OwnerRouterDriver implements OwnerRouter {
         case "locate":
           step = route.located(await this.#locate(aor, step.certain));
           break;
-        case "deliver":
+        case "deliver": {
           // Asked again at this instant: the lookup may be older than a move.
-          if (servingEpoch(locator, aor) === undefined) {
-            step = route.delivered("lost");
-            break;
-          }
-          response = await deliver(request, aor, from, progress);
-          step = route.delivered("answered");
+          const isLost = () => servingEpoch(locator, aor) === undefined;
+          const left = await order.leave(async () => (isLost() ? "lost" : deliver(request, aor, from, progress)));
+          if (left === undefined) return this.#stays(request, route);
+          if (left === "lost") order.cameBack();
+          else response = left;
+          step = route.delivered(left === "lost" ? "lost" : "answered");
           break;
-        case "send":
-          named?.name(request);
-          response = await this.#send(travel, step.hop);
+        }
+        case "send": {
+          const { hop } = step;
+          const left = await order.leave(() => {
+            named?.name(request);
+            return this.#send(travel, hop);
+          });
+          if (left === undefined) return this.#stays(request, route);
+          response = left;
           if (isCancelled(response, progress)) return createResponse(request, 487);
-          step = route.answered(this.#learn(aor, response));
+          const answer = this.#learn(aor, response);
+          if (answer.failed !== undefined || answer.notOwner !== undefined) order.cameBack();
+          step = route.answered(answer);
           break;
+        }
         case "await-link":
           counters.add("federation.links_awaited");
           step = route.linked((await named?.untilLinked(step.hop.server)) === true);
@@ -138,6 +165,11 @@ class OwnerRouterDriver implements OwnerRouter {
           return this.#toClient(travel, response ?? createResponse(request, 500));
       }
     }
+  }
+
+  /** What it may not overtake waits: so does it. */
+  #stays(request: SipRequest, { isOutcomeUnknown }: OwnerRoute): SipResponse {
+    return isOutcomeUnknown ? refused(request, CUT_OFF) : unreachable(request);
   }
 
   #toClient({ request, aor }: Travel, response: SipResponse): SipResponse {

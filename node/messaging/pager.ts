@@ -4,7 +4,7 @@ import { localFailure, unreachable } from "../federation/forward.ts";
 import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
-import type { OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
+import type { LeavingOrder, OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -96,6 +96,16 @@ export function createPager({
       // Each way has its own: one that is sent back here, because the user has moved here meanwhile, would wait for itself.
       const way = identity.from === "client" ? "" : identity.from.server;
       const turn = turns.begin(`${way} ${identity.asserted ?? ""} ${to}`);
+      const order: LeavingOrder = {
+        leave<Outcome>(go: () => Promise<Outcome>) {
+          const { promise, resolve } = Promise.withResolvers<Outcome | undefined>();
+          const isOfLater = held.canWait(request);
+          turn.leave(() => isOfLater && resolve(waitsHere() ? undefined : go()));
+          // What is for now or never waits for nothing.
+          return isOfLater ? promise : go();
+        },
+        cameBack: () => turn.back(),
+      };
       const serve = async (): Promise<void> => {
         if (mayHold() && waitsHere()) {
           if (turn.earlier === undefined) return queue();
@@ -103,11 +113,12 @@ export function createPager({
           // Behind those all the same if the user has moved meanwhile: they go there from here.
           if (waitsHere()) return queue();
         }
-        const response = await (again ?? router.route(request, to, identity, flow));
+        const response = await (again ?? router.route(request, to, identity, flow, { order }));
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
           isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
+        if (isToWait) turn.back();
         if (isToWait && mayHold() && held.canWait(request)) await turn.earlier;
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));

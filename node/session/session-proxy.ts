@@ -106,14 +106,15 @@ class Proxy implements SessionProxy {
 
   handleInvite(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void {
     const { request, flow } = incoming;
-    this.#ring(incoming, identity, (progress) => this.#invitations.route(request, to, identity, flow, progress));
+    this.#ring(incoming, identity, (progress) => this.#invitations.route(request, to, identity, flow, { progress }));
   }
 
   handleReplacement(incoming: IncomingRequest, identity: RequestIdentity & { readonly asserted: Aor }): void {
     const { request, flow } = incoming;
     this.#ring(incoming, identity, (progress) => {
       const users = this.#components.search.find(request.uri, identity.asserted);
-      const route = (toUser: SipRequest, aor: Aor) => this.#invitations.route(toUser, aor, identity, flow, progress);
+      const route = (toUser: SipRequest, aor: Aor) =>
+        this.#invitations.route(toUser, aor, identity, flow, { progress });
       return toContact(request, users, route, progress.signal);
     });
   }

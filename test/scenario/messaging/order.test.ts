@@ -104,3 +104,29 @@ describe("messages of one sender to a user who moves in the instant in which the
     expect(taken).to.deep.equal(["1", "2", "3"]);
   });
 });
+
+describe("messages that one sender writes in one burst", () => {
+  for (const [where, isFound] of [
+    ["to a user whom the first lookup finds last", true],
+    ["to a user whom the first lookup does not find", false],
+  ] as const)
+    it(`arrive in the order in which they were written, ${where}`, async () => {
+      const domain = new SimulatedDomain();
+      const [one, two] = [domain.server("one"), domain.server("two")];
+      const [joe, bob] = [domain.device("joe", one), domain.device("bob", two)];
+      bob.client.onRequest(({ request, respond }) => respond(createResponse(request, 200)));
+      await bob.register();
+      const { locator } = one;
+      const locate = locator.locate.bind(locator);
+      let lookups = 0;
+      locator.locate = async (aor, options) => {
+        if (++lookups > 1) return locate(aor, options);
+        await new Promise<void>((resolve) => domain.time.after(500, resolve));
+        return isFound ? locate(aor, options) : { kind: "unavailable", reason: "no majority" };
+      };
+      const answers = ["1", "2", "3"].map((text) => joe.message(BOB, text));
+      await domain.time.advance(limits.messaging.heldRetryMaxMs);
+      expect((await Promise.all(answers)).map(({ status }) => status < 300)).to.deep.equal([true, true, true]);
+      expect(bob.texts()).to.deep.equal(["1", "2", "3"]);
+    });
+});
