@@ -95,6 +95,8 @@ interface Travel {
 
 class OwnerRouterDriver implements OwnerRouter {
   readonly #components: OwnerRouterComponents;
+  /** The last of the requests of other servers that wait for a user who is just registering. */
+  readonly #waiting = new Map<Aor, Promise<unknown>>();
 
   constructor(components: OwnerRouterComponents) {
     this.#components = components;
@@ -160,8 +162,7 @@ class OwnerRouterDriver implements OwnerRouter {
           counters.add(`federation.refused_${step.refusal.status}`);
           return this.#toClient(travel, refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal));
         case "relay":
-          if (route.isOutcomeUnknown && response !== undefined && response.status >= 300)
-            return refused(request, CUT_OFF);
+          if (route.isOutcomeUnknown && response !== undefined && response.status >= 300) return refused(request, CUT_OFF);
           return this.#toClient(travel, response ?? createResponse(request, 500));
       }
     }
@@ -179,9 +180,9 @@ class OwnerRouterDriver implements OwnerRouter {
 
   async #fromServer(travel: Travel): Promise<SipResponse> {
     const { request, aor, from, progress } = travel;
-    const { locator, deliver, counters, registering } = this.#components;
+    const { locator, deliver, counters } = this.#components;
     const sentUnder = epochIn(request.headers);
-    const isRegistered = registering(aor);
+    const isRegistered = this.#registering(aor);
     if (isRegistered !== undefined) await isRegistered;
     const step = arrive(sentUnder, {
       fresh: sentUnder === undefined || locator.observeEpoch(aor, sentUnder),
@@ -206,6 +207,17 @@ class OwnerRouterDriver implements OwnerRouter {
         counters.add("federation.not_owner");
         return refused(request, notOwner(aor, locator));
     }
+  }
+
+  /** Resolves when the user is registered and those who came before have gone on: the contact may be there before who waits for it knows. */
+  #registering(aor: Aor): Promise<unknown> | undefined {
+    const before = this.#waiting.get(aor);
+    const registered = this.#components.registering(aor);
+    if (before === undefined && registered === undefined) return undefined;
+    const all = Promise.all([before, registered]);
+    this.#waiting.set(aor, all);
+    void all.then(() => this.#waiting.get(aor) === all && this.#waiting.delete(aor));
+    return all;
   }
 
   async #locate(aor: Aor, certain: boolean): Promise<Location> {

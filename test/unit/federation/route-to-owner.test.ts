@@ -66,6 +66,33 @@ describe("the way of a request to its user", () => {
     expect(delivered).to.deep.equal([BOB]);
   });
 
+  it("is not gone past by what comes when the contact is there, and who waits for it does not know yet", async () => {
+    const time = new VirtualTime();
+    const directory = new SimulatedDirectory(time);
+    const [here, there] = [directory.join("one"), directory.join("two")];
+    const registered = Promise.withResolvers<void>();
+    const waits: (Promise<void> | undefined)[] = [registered.promise, undefined];
+    const delivered: string[] = [];
+    const router = createOwnerRouter({
+      ...{ locator: here, counters: createCounters(), logger: silentLogger },
+      registering: () => waits.shift(),
+      send: () => Promise.reject(new Error("nobody is asked")),
+      deliver(message) {
+        delivered.push(message.headers.get("Call-ID") ?? "");
+        return Promise.resolve(createResponse(message, 200));
+      },
+    });
+    const identity = { asserted: undefined, from: { server: there.self } };
+    const flow = { transport: "MESH", server: there.self } as const;
+    directory.move(BOB, here);
+    const requests = [1, 2].map(() => request("MESSAGE", BOB));
+    for (const [at, { headers }] of requests.entries()) headers.set("Call-ID", `${at}`);
+    const answers = requests.map((each) => router.route(each, BOB, identity, flow));
+    registered.resolve();
+    await Promise.all(answers.map((answer) => time.until(answer)));
+    expect(delivered).to.deep.equal(["0", "1"]);
+  });
+
   it("says that there is nobody where there is, and what else is the matter where that passes", async () => {
     const time = new VirtualTime();
     const directory = new SimulatedDirectory(time);
