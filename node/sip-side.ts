@@ -395,6 +395,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
       await pager.stop();
       steadyWall.stop();
       delivered.keep();
+      // Datagrams leave in the next turn of the event loop.
+      await new Promise((resolve) => setImmediate(resolve));
       await stack.stop();
     },
     certificatesExpireAtMs: () => tls.expiresAtMs,

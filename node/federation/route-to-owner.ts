@@ -160,9 +160,9 @@ class OwnerRouterDriver implements OwnerRouter {
           break;
         case "refuse":
           counters.add(`federation.refused_${step.refusal.status}`);
-          return this.#toClient(travel, refused(request, route.isOutcomeUnknown ? CUT_OFF : step.refusal));
+          return this.#toClient(travel, route.isOutcomeUnknown ? cutOff(request) : refused(request, step.refusal));
         case "relay":
-          if (route.isOutcomeUnknown && response !== undefined && response.status >= 300) return refused(request, CUT_OFF);
+          if (route.isOutcomeUnknown && response !== undefined && response.status >= 300) return cutOff(request);
           return this.#toClient(travel, response ?? createResponse(request, 500));
       }
     }
@@ -170,7 +170,7 @@ class OwnerRouterDriver implements OwnerRouter {
 
   /** What it may not overtake waits: so does it. */
   #stays(request: SipRequest, { isOutcomeUnknown }: OwnerRoute): SipResponse {
-    return isOutcomeUnknown ? refused(request, CUT_OFF) : unreachable(request);
+    return isOutcomeUnknown ? cutOff(request) : unreachable(request);
   }
 
   #toClient({ request, aor }: Travel, response: SipResponse): SipResponse {
@@ -253,6 +253,11 @@ function isCancelled(response: SipResponse, progress: InviteProgress | undefined
 
 function refused(request: SipRequest, { status, reason, headers }: Refusal): SipResponse {
   return createResponse(request, status, { reason, ...(headers === undefined ? {} : { headers }) });
+}
+
+/** The answer where nobody knows what became of a request. */
+export function cutOff(request: SipRequest): SipResponse {
+  return refused(request, CUT_OFF);
 }
 
 /** What another server answers: one that is overloaded says nothing of this one, which by 503 its client would leave. @see RFC 3261 §16.7 step 6 */

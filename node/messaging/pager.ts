@@ -5,6 +5,7 @@ import type { RequestIdentity } from "../federation/identity.ts";
 import type { Refusal } from "../federation/refusal.ts";
 import type { Locator } from "../federation/locator.ts";
 import type { LeavingOrder, OwnerRouter, OwnerRouterComponents } from "../federation/route-to-owner.ts";
+import { cutOff } from "../federation/route-to-owner.ts";
 import { servingEpoch } from "../federation/serving-epoch.ts";
 import { limits } from "../runtime/limits.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -18,6 +19,7 @@ import type { OnceDelivery } from "./deliver-once.ts";
 import { messageNameIn } from "./delivered-names.ts";
 import type { HeldMessages } from "./held-messages.ts";
 import { Turns } from "./turns.ts";
+import { UntilStop } from "./until-stop.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
 
 export interface PagerComponents {
@@ -38,7 +40,10 @@ export interface PagerComponents {
 export interface Pager {
   /** A MESSAGE for a user of this domain, whose sender the edge has found out. Every request is answered. @throws {SipParseError} */
   handleMessage(incoming: IncomingRequest, identity: RequestIdentity, to: Aor): void;
-  /** The server stops: resolves when what is on its way is answered, or after a moment. Who hears nothing sends it again to the next run, which would take it for another. */
+  /**
+   * This server stops: resolves when its clients have been told of what they sent and is on its way. What is not answered within a moment is held. Who is not told would send it again to the
+   * next run, as a new message.
+   */
   stop(): Promise<void>;
 }
 
@@ -58,7 +63,17 @@ export function createPager({
   timers,
 }: PagerComponents): Pager {
   const turns = new Turns();
+  const untilStop = new UntilStop();
+  const served = new Set<Promise<void>>();
   return {
+    async stop() {
+      const { promise: overdue, resolve } = Promise.withResolvers<void>();
+      const cancel = timers.after(limits.messaging.stopMs, resolve);
+      await Promise.race([Promise.all(served), overdue]);
+      cancel();
+      untilStop.stop();
+      await Promise.all(served);
+    },
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
       const refusal = check(request);
@@ -113,7 +128,10 @@ export function createPager({
           // Behind those all the same if the user has moved meanwhile: they go there from here.
           if (waitsHere()) return queue();
         }
-        const response = await (again ?? router.route(request, to, identity, flow, { order }));
+        const routed = again ?? router.route(request, to, identity, flow, { order });
+        // Another server sees that the link breaks.
+        const known = await (identity.from === "client" ? untilStop.wait(routed) : routed);
+        const response = known ?? cutOff(request);
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
@@ -131,13 +149,10 @@ export function createPager({
         logger.error({ err: error, to }, "a message could not be handled");
         incoming.respond(createResponse(request, 500));
       };
-      void serve().catch(failed).finally(turn.end);
-    },
-    async stop() {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const cancel = timers.after(limits.messaging.stopMs, resolve);
-      await Promise.race([turns.over(), promise]);
-      cancel();
+      const isServed = serve().catch(failed).finally(turn.end);
+      if (identity.from !== "client") return;
+      served.add(isServed);
+      void isServed.then(() => served.delete(isServed));
     },
   };
 }

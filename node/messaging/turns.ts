@@ -35,11 +35,6 @@ export class Turns {
   /** By way, sender and recipient. */
   readonly #lines = new Map<string, Line>();
 
-  /** Resolves when all that are on their way now are dealt with. */
-  async over(): Promise<void> {
-    await Promise.all(this.#last.values());
-  }
-
   begin(key: string): Turn {
     const line = this.#lines.get(key) ?? { all: undefined, last: 0, underWay: 0, staying: [] };
     this.#lines.set(key, line);

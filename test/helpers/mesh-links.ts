@@ -92,8 +92,9 @@ export class MeshLinks {
     });
   }
 
-  /** Whoever waits for an answer of a server whose process has gone hears of that. */
+  /** The process of a server has gone: the links to it are down, and whoever waits for an answer of it hears of that. */
   broken(server: string): void {
+    for (const [other, isDown] of this.#downListeners) if (other !== server) isDown();
     for (const { to, fail } of this.#awaited) if (to === server) fail();
   }
 

@@ -212,8 +212,8 @@ export class SimulatedDomain {
       void held.stop();
     };
     return {
-      ...{ id: locator.self, name, locator, stack, registrar, presence, held, pager, delivered, lists, storage },
-      ...{ store: storage.contacts, counters, cutOff },
+      ...{ id: locator.self, name, locator, stack, registrar, presence, held, pager, delivered, lists },
+      ...{ storage, store: storage.contacts, counters, cutOff },
     };
   }
 
