@@ -62,6 +62,11 @@ export class BackendView {
     return this.#state;
   }
 
+  /** Whether the server that had the user is asked whether it still has. */
+  get isAsking(): boolean {
+    return this.#state.kind === "subscribing" && this.#state.isQuestion === true;
+  }
+
   /** The server that was taken for the owner last. */
   get former(): ServerId | undefined {
     return this.#former;
@@ -139,6 +144,11 @@ export class BackendView {
       const afterMs = Math.min(result.retryAfterSeconds * 1000, this.#times.retryMaxMs);
       this.#graceUntilMs = Math.max(this.#graceUntilMs, at.nowMs + afterMs + this.#times.restoreGraceMs);
       this.#isToBeAsked = true;
+    }
+    // It was there a moment ago: a link breaks where a server has too much to do, too.
+    if (isQuestion(state) && result.kind === "failed" && result.isCutOff === true) {
+      this.#expectBack(at);
+      return this.#orphan(state, at);
     }
     if (
       result.kind === "not-owner" &&

@@ -67,12 +67,13 @@ export type SubscribeResult =
   | { readonly kind: "accepted"; readonly expiresSeconds: number }
   /** It does not own the user; `owner` is whom it handed the user to. */
   | { readonly kind: "not-owner"; readonly epoch: Epoch; readonly owner?: ServerId }
-  /** `isFull`: it has the user, and no room. `isSettling`: it finds out at this moment whether it owns the user. */
+  /** `isFull`: it has the user, and no room. `isSettling`: it finds out at this moment whether it owns the user. `isCutOff`: the link to it broke meanwhile. */
   | {
       readonly kind: "failed";
       readonly retryAfterSeconds?: number;
       readonly isFull?: true;
       readonly isSettling?: true;
+      readonly isCutOff?: true;
     };
 
 /** An owner's document. */

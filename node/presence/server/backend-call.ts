@@ -6,6 +6,7 @@ import { parseNameAddr } from "../../sip/message/name-addr.ts";
 import type { SipHeaders } from "../../sip/message/headers.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import { AORTA_LOCAL } from "../../sip/stack.ts";
+import { localFailure } from "../../federation/forward.ts";
 import { randomCallId, randomTag } from "../../sip/message/tags.ts";
 import type { NotifyContent, Owner, SubscribeResult } from "../backend/view-state.ts";
 import { readExpires } from "../expiry.ts";
@@ -108,8 +109,9 @@ export class BackendCall {
     });
   }
 
-  #read({ status, headers }: SipResponse): SubscribeResult {
+  #read(response: SipResponse): SubscribeResult {
     const { locator } = this.#context;
+    const { status, headers } = response;
     if (status >= 200 && status < 300) {
       const tag = tagOf(headers.get("To") ?? "");
       if (tag !== undefined) this.#confirm(tag, headers);
@@ -129,6 +131,7 @@ export class BackendCall {
     const retryAfterSeconds = Number.parseInt(headers.get("Retry-After") ?? "", 10);
     if (!Number.isNaN(retryAfterSeconds))
       return { kind: "failed", retryAfterSeconds, ...(status !== 503 && { isFull: true }) };
+    if (localFailure(response) === "cut-off") return { kind: "failed", isCutOff: true };
     return { kind: "failed", ...(status === 503 && !headers.has(AORTA_LOCAL) && { isSettling: true }) };
   }
 

@@ -139,6 +139,9 @@ export class Registry implements PresentityHost, ListHost {
 
   /** The link to a server is there again. */
   linkUp(server: ServerId): void {
+    const { restarts, clock, times } = this.#context;
+    // Of tens of thousands of users the last is told seconds later: until then the grace of some would be over.
+    restarts.set(server, clock.monotonicMs() + times.backend.restoreGraceMs);
     const known = [...this.presentities.values()];
     void this.#inTurns(known, (presentity) => {
       if (this.presentities.get(presentity.aor) === presentity) presentity.linkUp(server);

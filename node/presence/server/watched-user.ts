@@ -151,7 +151,7 @@ export class WatchedUser implements Subject, CallOwner {
 
   subscribeAnswered(call: number, result: SubscribeResult): void {
     const isBusy = result.kind === "failed" && result.retryAfterSeconds !== undefined && result.isFull !== true;
-    if (isBusy) this.#noteRestart();
+    if (isBusy || (result.kind === "failed" && result.isCutOff === true && this.#view.isAsking)) this.#noteRestart();
     this.#perform(this.#view.subscribeAnswered(call, result, this.#instant()));
   }
 

@@ -130,6 +130,25 @@ describe("a watcher whose server is killed and started again", () => {
     });
   }
 
+  it("sees no closed of the last of many users, for whom the link is back before the watcher's server has time to see to them", async () => {
+    const domain = new SimulatedDomain({ latencyMs: 3_000 });
+    // It has much to do just then: the grace of all is over before it comes to the last.
+    domain.network.links.linksOf("one").onUp(() => domain.time.spend(400));
+    const [one, two] = [domain.server("one"), domain.server("two")];
+    const watchers = ["joe", "joan", "jim"].map((name) => domain.phone(name, one));
+    const users = Array.from({ length: 2001 }, (_, i) => domain.device(`user${i}`, two));
+    await domain.time.until(Promise.all(users.map((user) => user.register())));
+    await domain.time.until(Promise.all(users.map(({ aor }, i) => (watchers[i % 3] as Phone).subscribe(aor))));
+    await domain.time.advance(20_000);
+    const seen = () => watchers.flatMap((watcher) => watcher.news().map(({ basic }) => basic));
+    expect(seen().filter((basic) => basic === "open")).to.have.length(users.length);
+    domain.kill(two);
+    await domain.time.advance(14_300);
+    domain.restart(two);
+    await domain.time.advance(40_000);
+    expect(seen().filter((basic) => basic !== "open")).to.deep.equal([]);
+  });
+
   it("is told the truth in the end when the watched user does not come back", async () => {
     const { domain, one, two, joe } = await joeWatchesAlice();
     domain.kill(one);

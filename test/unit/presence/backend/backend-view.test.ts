@@ -319,6 +319,16 @@ describe("a back-end view", () => {
     answersNo(settling, 22_001);
   });
 
+  it("asks the server again where the link to it breaks meanwhile: it may have had too much to do", () => {
+    const view = active();
+    view.linkUp(TWO, at(0));
+    view.ownerChanged({ kind: "nobody" }, at(10));
+    view.tick(at(20_000));
+    expect(kinds(view.subscribeAnswered(2, { kind: "failed", isCutOff: true }, at(20_001)))).to.deep.equal(["forget"]);
+    expect(view.tick(at(40_000))).to.deep.equal([]);
+    answersNo(view, 40_001);
+  });
+
   it("is active again where the server that it asks has the user, whatever the directory has said", () => {
     const view = active();
     view.linkUp(TWO, at(0));
