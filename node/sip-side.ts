@@ -225,7 +225,8 @@ export function createSipSide(components: SipSideComponents): SipSide {
     delivered,
     async deliver(request, aor, from) {
       const response = await toDevices(request, aor, from);
-      if (response.status < 300) times.during(assertedIn(request.headers), () => history.received(request, aor));
+      if (response.status < 300 && config.historyMs > 0)
+        times.during(assertedIn(request.headers), () => history.received(request, aor));
       return response;
     },
   });

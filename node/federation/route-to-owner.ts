@@ -133,7 +133,9 @@ class OwnerRouterDriver implements OwnerRouter {
         case "deliver": {
           // Asked again at this instant: the lookup may be older than a move.
           const isLost = () => servingEpoch(locator, aor) === undefined;
-          const left = await order.leave(async () => (isLost() ? "lost" : deliver(request, aor, from, progress)));
+          const left = await order.leave<SipResponse | "lost">(() =>
+            isLost() ? Promise.resolve("lost") : deliver(request, aor, from, progress),
+          );
           if (left === undefined) return this.#stays(request, route);
           if (left === "lost") order.cameBack();
           else response = left;

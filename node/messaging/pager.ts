@@ -18,8 +18,8 @@ import type { IncomingRequest } from "../sip/stack.ts";
 import type { OnceDelivery } from "./deliver-once.ts";
 import { messageNameIn } from "./delivered-names.ts";
 import type { HeldMessages } from "./held-messages.ts";
+import { OnTheirWay } from "./on-their-way.ts";
 import { Turns } from "./turns.ts";
-import { UntilStop } from "./until-stop.ts";
 import { isForNow, isOfDevices } from "./verdict.ts";
 
 export interface PagerComponents {
@@ -63,17 +63,9 @@ export function createPager({
   timers,
 }: PagerComponents): Pager {
   const turns = new Turns();
-  const untilStop = new UntilStop();
-  const served = new Set<Promise<void>>();
+  const onTheirWay = new OnTheirWay();
   return {
-    async stop() {
-      const { promise: overdue, resolve } = Promise.withResolvers<void>();
-      const cancel = timers.after(limits.messaging.stopMs, resolve);
-      await Promise.race([Promise.all(served), overdue]);
-      cancel();
-      untilStop.stop();
-      await Promise.all(served);
-    },
+    stop: () => onTheirWay.stop(limits.messaging.stopMs, timers),
     handleMessage(incoming, identity, to) {
       const { request, flow } = incoming;
       const refusal = check(request);
@@ -113,31 +105,41 @@ export function createPager({
       const turn = turns.begin(`${way} ${identity.asserted ?? ""} ${to}`);
       const order: LeavingOrder = {
         leave<Outcome>(go: () => Promise<Outcome>) {
-          const { promise, resolve } = Promise.withResolvers<Outcome | undefined>();
-          const isOfLater = held.canWait(request);
-          turn.leave(() => isOfLater && resolve(waitsHere() ? undefined : go()));
           // What is for now or never waits for nothing.
-          return isOfLater ? promise : go();
+          if (!held.canWait(request)) {
+            turn.leave(() => {});
+            return go();
+          }
+          let outcome: Promise<Outcome | undefined> | undefined;
+          let leaves = (): void => {
+            outcome = waitsHere() ? Promise.resolve(undefined) : go();
+          };
+          turn.leave(() => leaves());
+          if (outcome !== undefined) return outcome;
+          return new Promise<Outcome | undefined>((resolve) => {
+            leaves = () => resolve(waitsHere() ? undefined : go());
+          });
         },
         cameBack: () => turn.back(),
       };
+      let isGivenUp = false;
       const serve = async (): Promise<void> => {
         if (mayHold() && waitsHere()) {
           if (turn.earlier === undefined) return queue();
           await turn.earlier;
+          if (isGivenUp) return;
           // Behind those all the same if the user has moved meanwhile: they go there from here.
           if (waitsHere()) return queue();
         }
-        const routed = again ?? router.route(request, to, identity, flow, { order });
-        // Another server sees that the link breaks.
-        const known = await (identity.from === "client" ? untilStop.wait(routed) : routed);
-        const response = known ?? cutOff(request);
+        const response = await (again ?? router.route(request, to, identity, flow, { order }));
+        if (isGivenUp) return;
         // The owner hears of another device at once, and who held the message until now does not.
         const isCutOff = localFailure(response) !== undefined;
         const isToWait =
           isForNow(response.status) || isCutOff || (name?.isHeld === true && isOfDevices(response.status));
         if (isToWait) turn.back();
         if (isToWait && mayHold() && held.canWait(request)) await turn.earlier;
+        if (isGivenUp) return;
         if (isToWait && hold()) return answer(createResponse(request, 202));
         if (again !== undefined) return answer(createResponse(request, response.status));
         counters.add(response.status < 300 ? "messaging.delivered" : `messaging.failed.${response.status}`);
@@ -149,10 +151,21 @@ export function createPager({
         logger.error({ err: error, to }, "a message could not be handled");
         incoming.respond(createResponse(request, 500));
       };
-      const isServed = serve().catch(failed).finally(turn.end);
-      if (identity.from !== "client") return;
-      served.add(isServed);
-      void isServed.then(() => served.delete(isServed));
+      // Nobody knows what becomes of it. Another server sees that the link breaks.
+      const giveUp = (): void => {
+        isGivenUp = true;
+        if (held.canWait(request) && hold()) return answer(createResponse(request, 202));
+        const { status } = cutOff(request);
+        counters.add(`messaging.failed.${status}`);
+        answer(createResponse(request, status));
+      };
+      const dealtWith = identity.from === "client" ? onTheirWay.add({ giveUp }) : undefined;
+      void serve()
+        .catch(failed)
+        .finally(() => {
+          dealtWith?.();
+          turn.end();
+        });
     },
   };
 }

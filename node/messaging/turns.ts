@@ -10,23 +10,6 @@ export interface Turn {
   end(): void;
 }
 
-/** A message that has not left. */
-interface Staying {
-  readonly number: number;
-  /** Where it is ready to leave. */
-  go?: () => void;
-}
-
-/** Messages of one way, sender and recipient. */
-interface Line {
-  /** Resolves with the last of them, and all before it. */
-  all: Promise<void> | undefined;
-  last: number;
-  underWay: number;
-  /** In the order in which they came. */
-  readonly staying: Staying[];
-}
-
 /**
  * Messages on their way, in the order in which they came: each leaves behind those before it, whichever finds its recipient first, and is tried
  * while these are; but what has to wait is put on disk behind what was written before it, whichever is given up first.
@@ -36,44 +19,98 @@ export class Turns {
   readonly #lines = new Map<string, Line>();
 
   begin(key: string): Turn {
-    const line = this.#lines.get(key) ?? { all: undefined, last: 0, underWay: 0, staying: [] };
-    this.#lines.set(key, line);
-    const { all: earlier, staying } = line;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    line.all = earlier === undefined ? promise : earlier.then(() => promise);
-    line.underWay++;
-    const self: Staying = { number: ++line.last };
-    staying.push(self);
-    return {
-      earlier,
-      leave(go) {
-        self.go = go;
-        letGo(staying);
-      },
-      back: () => stay(staying, self),
-      end: () => {
-        const at = staying.indexOf(self);
-        if (at >= 0) staying.splice(at, 1);
-        if (--line.underWay === 0) this.#lines.delete(key);
-        else letGo(staying);
-        resolve();
-      },
-    };
+    let line = this.#lines.get(key);
+    if (line === undefined) this.#lines.set(key, (line = new Line(() => void this.#lines.delete(key))));
+    return line.join();
   }
 }
 
-/** The first leaves if it can, and the one that is first then. */
-function letGo(staying: Staying[]): void {
-  for (let first = staying[0]; first?.go !== undefined; first = staying[0]) {
-    const { go } = first;
-    delete first.go;
-    staying.shift();
-    go();
+/** Messages of one way, sender and recipient. Mostly it is one alone. */
+class Line {
+  readonly #isOver: () => void;
+  #last = 0;
+  /** What is not dealt with, in the order in which it came. */
+  readonly #underWay = new Set<Place>();
+  /** Of these, what has not left. */
+  readonly #staying: Place[] = [];
+
+  constructor(isOver: () => void) {
+    this.#isOver = isOver;
+  }
+
+  join(): Place {
+    const place = new Place(this, ++this.#last);
+    this.#underWay.add(place);
+    this.#staying.push(place);
+    return place;
+  }
+
+  /** Whether all that came before a place are dealt with. */
+  isFirst({ number }: Place): boolean {
+    const [first] = this.#underWay;
+    return first === undefined || first.number >= number;
+  }
+
+  /** The first leaves if it can, and the one that is first then. */
+  letGo(): void {
+    for (let first = this.#staying[0]; first?.go !== undefined; first = this.#staying[0]) {
+      const { go } = first;
+      first.go = undefined;
+      this.#staying.shift();
+      go();
+    }
+  }
+
+  stay(place: Place): void {
+    if (this.#staying.includes(place)) return;
+    const behind = this.#staying.findIndex(({ number }) => number > place.number);
+    this.#staying.splice(behind < 0 ? this.#staying.length : behind, 0, place);
+  }
+
+  end(place: Place): void {
+    const at = this.#staying.indexOf(place);
+    if (at >= 0) this.#staying.splice(at, 1);
+    this.#underWay.delete(place);
+    const [first] = this.#underWay;
+    if (first === undefined) return this.#isOver();
+    this.letGo();
+    first.comesFirst();
   }
 }
 
-function stay(staying: Staying[], self: Staying): void {
-  if (staying.includes(self)) return;
-  const behind = staying.findIndex(({ number }) => number > self.number);
-  staying.splice(behind < 0 ? staying.length : behind, 0, self);
+class Place implements Turn {
+  readonly #line: Line;
+  readonly number: number;
+  /** Where it is ready to leave. */
+  go: (() => void) | undefined = undefined;
+  #earlier: PromiseWithResolvers<void> | undefined = undefined;
+
+  constructor(line: Line, number: number) {
+    this.#line = line;
+    this.number = number;
+  }
+
+  get earlier(): Promise<void> | undefined {
+    if (this.#line.isFirst(this)) return undefined;
+    this.#earlier ??= Promise.withResolvers<void>();
+    return this.#earlier.promise;
+  }
+
+  /** All that came before are dealt with now. */
+  comesFirst(): void {
+    this.#earlier?.resolve();
+  }
+
+  leave(go: () => void): void {
+    this.go = go;
+    this.#line.letGo();
+  }
+
+  back(): void {
+    this.#line.stay(this);
+  }
+
+  end(): void {
+    this.#line.end(this);
+  }
 }
