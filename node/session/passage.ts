@@ -56,8 +56,12 @@ export class Passage {
     this.#incoming = incoming;
     this.#request = request;
     this.#end = end;
-    // While it waits nobody else has it.
-    incoming.onCancel((reason) => {
+    this.#endByCancel();
+  }
+
+  /** While it waits nobody else has it. */
+  #endByCancel(): void {
+    this.#incoming.onCancel((reason) => {
       this.#cancelled.abort(reason);
       this.refuse(487);
     });
@@ -141,7 +145,8 @@ export class Passage {
           // RFC 5626 §5.3: the connection of that client is gone. From a server of the mesh the link is.
           return this.refuse(isToServer ? 480 : 430);
         case undefined:
-          if (!isLost || this.#end === undefined || this.#waysLost === WAYS_TRIED) return relay(response);
+          if (!isLost || this.#end === undefined || this.#waysLost === WAYS_TRIED || this.#cancelled.signal.aborted)
+            return relay(response);
           return void this.#goAgain(request, to, this.#end, ahead, () => relay(response));
       }
     });
@@ -161,6 +166,7 @@ export class Passage {
     otherwise: () => void,
   ): Promise<void> {
     const isAnother = ({ path }: Reached) => path !== undefined && String(path) !== String(sent.headers.all("Route"));
+    this.#endByCancel();
     const found = await this.#components.untilAt(end, lost, isAnother);
     if (found === undefined || this.#cancelled.signal.aborted) return otherwise();
     this.#waysLost++;

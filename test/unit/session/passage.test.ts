@@ -34,7 +34,7 @@ function passage(method = "BYE") {
   }[] = [];
   const acknowledged: [SipRequest, Flow][] = [];
   const heard: number[] = [];
-  const ways: (Reached | undefined)[] = [];
+  const ways: (Reached | undefined | Promise<Reached>)[] = [];
   let cancel: (reason?: string) => void = () => {};
   let moves: (now: Flow) => void = () => {};
   let isListening = false;
@@ -56,7 +56,7 @@ function passage(method = "BYE") {
     timers: time,
     toServer: (to) => ({ flow: () => to, again: async () => to }),
     untilAt: async (_end, _lost, isAnother) => {
-      const found = ways.shift();
+      const found = await ways.shift();
       return found !== undefined && isAnother(found) ? found : undefined;
     },
   });
@@ -224,6 +224,20 @@ describe("a request within a session on its way", () => {
     expect(same.sent, "the same path").to.have.length(1);
     expect(same.heard).to.deep.equal([430]);
     expect(last().request.uri).to.equal(CONTACT);
+  });
+
+  it("is answered 487 when it is cancelled while the next path is waited for, and goes nowhere then", async () => {
+    const { way, ways, cancel, sent, heard, answers } = passage("INVITE");
+    const { promise, resolve } = Promise.withResolvers<Reached>();
+    ways.push(promise);
+    way.goOn(at(5060), undefined);
+    await answers(says(430));
+    cancel();
+    expect(heard).to.deep.equal([487]);
+    resolve({ ...at(5060), path: ["<sip:b;lr>"] } as Reached);
+    await settle();
+    expect(sent).to.have.length(1);
+    expect(heard[0]).to.equal(487);
   });
 
   it("waits for no answer where it is an ACK", () => {
