@@ -206,7 +206,9 @@ class Edge {
     const { times, authenticator } = this.#components;
     // Without passwords anybody could take the time of others in their names.
     if (times === undefined || authenticator === "none") return serve();
-    if (times.isLeft(user)) times.during(user, () => this.#answering(incoming, serve));
+    // Who hangs up does not do it again, and the other end would stay in the call.
+    const isServed = incoming.request.method === "BYE" || times.isLeft(user);
+    if (isServed) times.during(user, () => this.#answering(incoming, serve));
     else this.#refuse(incoming, outOfTime(incoming.request));
   }
 

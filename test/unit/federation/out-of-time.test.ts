@@ -30,6 +30,7 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
   const services: Partial<EdgeServices> = {
     subscribe: taking(limits.federation.time.windowMs / 10),
     message: taking(1),
+    resume: taking(1),
     follow: () => false,
     asked: () => false,
   };
@@ -66,10 +67,19 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
     receive({ request: asked, flow, respond: (response) => void answers.push(response), onCancel() {} });
     return answers[0];
   };
+  /** In a call of which the server by which its way leads is gone. */
+  const hangUp = (from: string) => {
+    const bye = request("BYE", "sip:bob@192.0.2.7:5070");
+    bye.headers.set("From", `<sip:${from}@example.com>;tag=1`).set("To", "<sip:bob@example.com>;tag=2");
+    bye.headers.set("Route", "<sip:gone@192.0.2.8;lr>");
+    const answers: SipResponse[] = [];
+    receive({ request: bye, flow: FLOW, respond: (response) => void answers.push(response), onCancel() {} });
+    return answers[0];
+  };
   /** What is done for a user after their request has been handed on. */
   const later = (user: string, ms: number) =>
     times.during(parseAor(`sip:${user}@example.com`), () => times.during(parseAor(ALICE), () => (nowMs += ms)));
-  return { ask, counters, later };
+  return { ask, hangUp, counters, later };
 }
 
 describe("a user who takes the time of a busy server", () => {
@@ -99,6 +109,13 @@ describe("a user who takes the time of a busy server", () => {
     const refused = ask("eve", "SUBSCRIBE", FLOW, ";tag=2");
     // RFC 5057 §5.1: by 480 it would end.
     expect([refused?.status, refused?.headers.has("Retry-After")]).to.deep.equal([500, true]);
+  });
+
+  it("can hang up: by a refusal the call would be over here, and the other end would stay in it", () => {
+    const { ask, hangUp } = busyEdge();
+    while (ask("eve", "SUBSCRIBE")?.status === 200);
+    expect(hangUp("eve")?.status).to.equal(200);
+    expect(ask("eve", "MESSAGE")?.status).to.equal(480);
   });
 
   it("does not keep other servers from asking in that user's name", () => {
