@@ -43,7 +43,8 @@ export class ProxiedClients {
       // Only who is on this machine itself can tell of others there, for whom there are no limits.
       if (isLoopback(client.address) && !isLoopback(proxy.address)) return this.#refuse(socket, proxy);
       this.#clients.set(key, client);
-      socket.once("close", () => this.#clients.delete(key));
+      // A proxy may have used its port again before this one is seen to close.
+      socket.once("close", () => this.#clients.get(key) === client && this.#clients.delete(key));
       if (octets.length > length) socket.unshift(octets.subarray(length));
       handOn(client);
     };
