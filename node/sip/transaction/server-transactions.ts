@@ -171,8 +171,9 @@ export class ServerTransactions {
     const isNew = !continues(request);
     const pending = isNew ? capacity.pending - capacity.reserved : capacity.pending;
     const work = isNew ? "new" : "going-on";
-    // Of a client who says that something goes on that is not known; a server would not say so.
-    const mayShed = isNew || (method !== "CANCEL" && flow.transport !== "MESH");
+    // Of a client who says that something goes on that is not known; a server would not say so. Who hangs up or gives up does not do it again, and the other end would stay in the call.
+    const endsCall = method === "CANCEL" || method === "BYE";
+    const mayShed = isNew || (!endsCall && flow.transport !== "MESH");
     if (this.#pending >= pending || !this.#hasRoom() || (mayShed && sheds(work))) {
       counters.add("sip.overload");
       answerStateless(request, path, 503);

@@ -37,7 +37,7 @@ describe("what a late event loop sheds", () => {
     expect([shedOf(overload, "new"), shedOf(overload, "going-on")]).to.deep.equal([0, 0]);
   });
 
-  it("is what goes on apart from what is new, and of clients only; never a CANCEL", () => {
+  it("is what goes on apart from what is new, and of clients only; never what ends a call", () => {
     const time = new VirtualTime();
     const asked: Work[] = [];
     const refused: number[] = [];
@@ -62,7 +62,8 @@ describe("what a late event loop sheds", () => {
     ]);
     servers.receive(within, topVia(within), { transport: "MESH", server: "two" as ServerId });
     const cancel = { ...initial, method: "CANCEL", headers: initial.headers.clone().set("CSeq", "1 CANCEL") };
-    servers.receive(cancel, topVia(cancel), TCP);
+    const bye = { ...within, method: "BYE", headers: within.headers.clone().set("CSeq", "2 BYE") };
+    for (const ending of [cancel, bye]) servers.receive(ending, topVia(ending), TCP);
     expect([asked, refused]).to.deep.equal([[], [503, 503]]);
     servers.stop();
   });
