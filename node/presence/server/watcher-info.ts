@@ -13,7 +13,7 @@ import type { WatcherEntry, WatcherEvent } from "../watcherinfo/watcherinfo-docu
 import { bytesOfWatcher, serializeWatcherInfo, WATCHERINFO_CONTENT_TYPE } from "../watcherinfo/watcherinfo-document.ts";
 import type { BackendCall } from "./backend-call.ts";
 import type { PresenceContext } from "./presence-context.ts";
-import type { Content, ContentRequest, Subject } from "./subject.ts";
+import type { Content, ContentRequest, Subject, Subscriber } from "./subject.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Watcher } from "./watcher.ts";
 import { WatcherFeed } from "./watcher-feed.ts";
@@ -72,6 +72,8 @@ export class WatcherInfo implements Subject, Task {
   #peersUntilMs = -Infinity;
   /** For what those say that have only just been asked it is waited until then. */
   #askedUntilMs = -Infinity;
+  /** Who has had the first word, for which all this is waited for, and hears of each change. */
+  readonly #heard = new WeakSet<Subscriber>();
 
   /** @param init.restored subscribers come from an earlier run: the user is claimed again in a while, or is somewhere else */
   constructor(
@@ -177,9 +179,11 @@ export class WatcherInfo implements Subject, Task {
   }
 
   /** Until the user is here there is nothing to say but that: `pending`. After a restart that is left unsaid for a while. */
-  shownTo(): Shown | undefined {
-    if (this.#scope === "here" || this.#host.check() !== undefined)
-      return this.#isAwaited ? undefined : { standing: "active", version: this.#log.version };
+  shownTo(subscriber: Subscriber): Shown | undefined {
+    if (this.#scope === "here" || this.#host.check() !== undefined) {
+      const waits = this.#isAwaited && !this.#heard.has(subscriber);
+      return waits ? undefined : { standing: "active", version: this.#log.version };
+    }
     return this.#nowMs() < this.#restoredUntilMs ? undefined : { standing: "pending", version: 0 };
   }
 
@@ -201,15 +205,10 @@ export class WatcherInfo implements Subject, Task {
     this.#schedule();
   }
 
-  /** A refresh is answered at once: who makes it has been told already. */
-  refreshed(): void {
-    this.#peersUntilMs = -Infinity;
-    this.#askedUntilMs = -Infinity;
-  }
-
   /** While who watches is known elsewhere alone: first an empty list (RFC 6665 §4.2.2), then nothing, for what was told stands. */
-  content(_subscriber: unknown, { since, sequence }: ContentRequest): Content | undefined {
+  content(subscriber: Subscriber, { since, sequence }: ContentRequest): Content | undefined {
     const isKnown = this.#scope === "here" || this.#host.check() !== undefined;
+    if (isKnown) this.#heard.add(subscriber);
     if (!isKnown && sequence > 0) return undefined;
     const { full, items } = isKnown ? this.#log.told(since, BOUNDS) : { full: true, items: [] };
     const nowMs = this.#nowMs();

@@ -122,6 +122,25 @@ describe("who watches a user (RFC 3857, RFC 3858)", () => {
     expect([refreshed?.full, refreshed?.watchers.map(({ uri }) => uri)]).to.deep.equal([true, ["sip:ann@example.com"]]);
   });
 
+  it("is told of all who go, though the server of the user goes on under a higher epoch, and others have still to say who is there", async () => {
+    const { domain, one, two, alice } = await aliceOnTwo();
+    const three = domain.server("three");
+    for (const [name, server] of [
+      ["joe", one],
+      ["ann", two],
+      ["sue", three],
+    ] as const)
+      await domain.time.until(domain.phone(name, server).subscribe(alice.aor));
+    await domain.time.until(alice.subscribe(alice.aor, WINFO));
+    await domain.time.advance(600);
+    expect(watchers(alice)).to.deep.equal(["ann active", "joe active", "sue active"]);
+    domain.kill(three);
+    domain.directory.raise(alice.aor);
+    await domain.time.advance(2_000);
+    expect(watchers(alice)).to.deep.equal(["ann active", "joe active"]);
+    expect(told(alice).map(({ version }) => version)).to.deep.equal(told(alice).map((_, at) => at));
+  });
+
   it("asks other servers only while somebody wants to know", async () => {
     const { domain, one, two, alice } = await aliceOnTwo();
     const joe = domain.phone("joe", one);
