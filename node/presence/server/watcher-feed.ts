@@ -119,13 +119,12 @@ export class WatcherFeed implements CallOwner, Task {
     else if (this.#state.kind === "fed") void this.#state.call.subscribe();
   }
 
-  /** any → closed; what the server said is over. */
+  /** any → closed */
   close(): void {
     const state = this.#state;
     this.#state = { kind: "closed" };
     this.#context.scheduler.remove(this);
     if (state.kind === "asking" || state.kind === "fed") this.#end(state.call);
-    this.#listener.feedChanged(this.#server, [], true);
   }
 
   #onCall(call: number): Extract<State, { call: BackendCall }> | undefined {

@@ -118,6 +118,7 @@ export class WatcherInfo implements Subject, Task {
       feed.start();
     }
     this.#await(!hadFeeds && this.#feeds.size > 0);
+    this.#forget();
     this.#context.fanOut.tell(this.#subscriptions);
   }
 
@@ -167,6 +168,7 @@ export class WatcherInfo implements Subject, Task {
 
   due(nowMs: number): void {
     this.#schedule();
+    this.#forget();
     if (nowMs >= this.#restoredUntilMs && this.#host.check() === undefined) this.#endActive("deactivated");
     // Those that wait as before, or have come meanwhile, have heard nothing yet.
     this.#context.fanOut.tell(this.#subscriptions);
@@ -241,6 +243,13 @@ export class WatcherInfo implements Subject, Task {
     };
     const told = { entry, sinceMs, expiresAtMs };
     if (!isSame(this.#log.get(entry.id), told)) this.#log.set(entry.id, told);
+  }
+
+  /** Whom servers have named that are not asked any more. Where the user goes on under another epoch these are asked again in a moment, and nobody has gone. */
+  #forget(): void {
+    if (this.#nowMs() < this.#peersUntilMs) return;
+    for (const server of new Set(this.#ofServer.values()))
+      if (!this.#feeds.has(server)) this.#removeOf(server, new Set());
   }
 
   #removeOf(server: ServerId, but: ReadonlySet<string>): void {
