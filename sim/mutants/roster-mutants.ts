@@ -81,7 +81,8 @@ export const rosterMutants: readonly Mutant[] = [
     mark: "·",
     edits: [core("ownerships", "if (!this.#moves.isOver) return false;", "")],
     runs: MOVING,
-    seeds: 100,
+    seeds: 200,
+    rare: 132,
   },
   {
     name: "moved-though-lost",
