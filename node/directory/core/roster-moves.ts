@@ -1,3 +1,4 @@
+import type { Appointment } from "./agenda.ts";
 import type { Context } from "./context.ts";
 
 /**
@@ -8,6 +9,7 @@ export class RosterMoves<Item> {
   readonly #context: Pick<Context, "tuning" | "agenda">;
   readonly #move: (nowMs: number, item: Item) => void;
   #left: Iterator<Item> | undefined;
+  #next: Appointment | undefined;
 
   constructor(context: Pick<Context, "tuning" | "agenda">, move: (nowMs: number, item: Item) => void) {
     this.#context = context;
@@ -26,13 +28,14 @@ export class RosterMoves<Item> {
 
   /** Moves all that are left: before the next roster. */
   finish(nowMs: number): void {
+    this.#next?.cancel();
     this.#moveSome(nowMs, Infinity);
   }
 
   #goOn(nowMs: number): void {
     const { movedAtOnce, movePauseMs } = this.#context.tuning;
     this.#moveSome(nowMs, movedAtOnce);
-    if (!this.isOver) this.#context.agenda.add(nowMs + movePauseMs, (atMs) => this.#goOn(atMs));
+    if (!this.isOver) this.#next = this.#context.agenda.add(nowMs + movePauseMs, (atMs) => this.#goOn(atMs));
   }
 
   #moveSome(nowMs: number, most: number): void {
