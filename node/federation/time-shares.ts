@@ -45,7 +45,7 @@ export class TimeShares {
     return ms < littleMs || isShareLeft(ms, this.#all.ms, windowMs, 0);
   }
 
-  /** A party has been served for so long. */
+  /** A party has had so much of a CPU. */
   took(party: string, ms: number, nowMs: number): void {
     const before = this.#parties.get(party) ?? NONE;
     this.#parties.set(party, { ms: this.#lately(before, nowMs) + ms, atMs: nowMs });

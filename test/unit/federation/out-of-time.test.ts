@@ -26,7 +26,10 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
       nowMs += ms;
       respond(createResponse(asked, 200));
     };
-  const times = new UserTimes({ monotonicMs: () => nowMs as MonotonicMs }, () => 0);
+  /** While other processes of the machine had the CPU. */
+  let awayMs = 0;
+  const clock = { monotonicMs: () => nowMs as MonotonicMs };
+  const times = new UserTimes(clock, { idleMs: () => 0, cpuMs: () => nowMs - awayMs });
   const services: Partial<EdgeServices> = {
     subscribe: taking(limits.federation.time.windowMs / 10),
     message: taking(1),
@@ -79,7 +82,13 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
   /** What is done for a user after their request has been handed on. */
   const later = (user: string, ms: number) =>
     times.during(parseAor(`sip:${user}@example.com`), () => times.during(parseAor(ALICE), () => (nowMs += ms)));
-  return { ask, hangUp, counters, later };
+  /** The process has no CPU for a while as it serves a user. */
+  const interrupted = (user: string, ms: number) =>
+    times.during(parseAor(`sip:${user}@example.com`), () => {
+      nowMs += ms;
+      awayMs += ms;
+    });
+  return { ask, hangUp, counters, later, interrupted };
 }
 
 describe("a user who takes the time of a busy server", () => {
@@ -101,6 +110,14 @@ describe("a user who takes the time of a busy server", () => {
     expect(ask("eve", "MESSAGE")?.status).to.equal(200);
     later("eve", 0.6 * limits.federation.time.windowMs);
     expect([ask("eve", "MESSAGE"), ask("alice", "MESSAGE")].map((answer) => answer?.status)).to.deep.equal([480, 200]);
+  });
+
+  it("is nobody who was served as other processes had the CPU", () => {
+    const { ask, interrupted } = busyEdge();
+    for (let i = 0; i < 20; i++) {
+      interrupted("joe", limits.federation.time.windowMs);
+      expect(ask("joe", "MESSAGE")?.status).to.equal(200);
+    }
   });
 
   it("keeps the subscription that is refreshed", () => {
