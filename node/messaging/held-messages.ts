@@ -18,7 +18,7 @@ import type { SipRequest } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse-message.ts";
 import { serializeMessage } from "../sip/message/serialize-message.ts";
 import type { Ageing } from "../storage/ageing.ts";
-import type { HeldMessage, MessageStore } from "../storage/ports.ts";
+import type { ExpiredMessage, HeldMessage, MessageStore } from "../storage/ports.ts";
 import { WriteFailures } from "../storage/write-failures.ts";
 import { formatMessageName, messageNameIn } from "./delivered-names.ts";
 import { HeldRoom } from "./held-room.ts";
@@ -413,7 +413,7 @@ export class HeldMessages {
   #expire(): boolean {
     const { store, ageing, counters } = this.#components;
     // To count again all that waits would take a second, each minute.
-    const { expired, hasMore } = store.expire(ageing.nowMs());
+    const { expired, hasMore } = store.expire(ageing.nowMs(), (back) => this.#areBack(back));
     counters.add("messaging.held_expired", expired.length);
     for (const { recipient: aor, sender, bytes } of expired) {
       this.#room.remove(aor, sender, bytes);
@@ -425,6 +425,14 @@ export class HeldMessages {
       if (recipient.messages === 0 && recipient.state.kind === "waiting") this.#forget(recipient);
     }
     return hasMore;
+  }
+
+  /** The disk did not take the removal of what has expired: it may have room later. */
+  #areBack(back: readonly ExpiredMessage[]): void {
+    for (const { recipient, sender, bytes } of back) this.#isBack(recipient, sender, bytes);
+    if (this.#isStopping()) return;
+    this.#endSweep();
+    this.#endSweep = this.#components.timers.after(limits.messaging.sweepMs, () => this.#sweep());
   }
 }
 

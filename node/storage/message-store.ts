@@ -61,7 +61,7 @@ export function createMessageStore(database: Database, namesMax: number = limits
         messages: row["messages"] as number,
         bytes: row["bytes"] as number,
       })),
-    expire(nowMs) {
+    expire(nowMs, areBack = () => {}) {
       const forgotten = forget.run(nowMs, expiredAtOnce);
       const tooMany = Math.min(names - forgotten - namesMax, expiredAtOnce);
       const madeRoom = tooMany > 0 ? forget.run(Number.MAX_SAFE_INTEGER, tooMany) : 0;
@@ -71,6 +71,12 @@ export function createMessageStore(database: Database, namesMax: number = limits
         sender: row["sender"] as string,
         bytes: row["bytes"] as number,
       }));
+      const done = (isKept: boolean) => {
+        if (isKept) return;
+        names += forgotten + madeRoom;
+        areBack(expired);
+      };
+      if (forgotten + madeRoom + expired.length > 0) database.group.join({ done });
       return { expired, hasMore: Math.max(forgotten, madeRoom, expired.length) === expiredAtOnce };
     },
     delivered: (key, forgetAtMs) => void (names += delivered.run(key, forgetAtMs)),

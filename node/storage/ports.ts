@@ -195,6 +195,13 @@ export interface HeldMessage {
   readonly message: Uint8Array;
 }
 
+export interface ExpiredMessage {
+  readonly recipient: Aor;
+  readonly sender: string;
+  /** Octets. */
+  readonly bytes: number;
+}
+
 export interface MessageStore {
   /** Keeps a message behind those of the same recipient; false when it is kept already. */
   hold(message: HeldMessage): boolean;
@@ -212,9 +219,15 @@ export interface MessageStore {
     readonly messages: number;
     readonly bytes: number;
   }[];
-  /** Removes what has expired, not more than `limits.messaging.expiredAtOnce`, and returns whose each message was, for whom, and its octets. */
-  expire(nowMs: number): {
-    readonly expired: readonly { readonly recipient: Aor; readonly sender: string; readonly bytes: number }[];
+  /**
+   * Removes what has expired, not more than `limits.messaging.expiredAtOnce`.
+   * @param areBack called at the end of this turn of the event loop with what is there again, as the disk did not take its removal
+   */
+  expire(
+    nowMs: number,
+    areBack?: (expired: readonly ExpiredMessage[]) => void,
+  ): {
+    readonly expired: readonly ExpiredMessage[];
     /** There may be more to remove. */
     readonly hasMore: boolean;
   };
