@@ -154,8 +154,8 @@ export class Watches {
       const before = watch.reports.size;
       for (const member of watch.reports.keys()) if (!this.#isHeard(nowMs, watch, member)) watch.reports.delete(member);
       if (watch.told !== undefined && !this.#hears(nowMs, watch)) this.#tell(watch, { kind: "missed" });
-      // What the others tell may mean something else without it: who is silent may hold what they hold.
-      else if (watch.reports.size < before) this.#consider(nowMs, watch);
+      // What the others tell may mean something else without it: who is silent may hold what they hold. Where it is still to be moved, that is looked at then.
+      else if (watch.reports.size < before && this.#isMoved(watch)) this.#consider(nowMs, watch);
     }
   }
 

@@ -151,6 +151,25 @@ describe("a change of all voters", () => {
     expect(users.filter((aor) => net.owned(1, aor) !== undefined)).to.have.length(users.length);
   });
 
+  it("is no quicker for a watcher one of whose leases runs out meanwhile, who hears of all moves when it is over", () => {
+    const net = new CoreNetwork({ roster: stable, tuning: { movedAtOnce: 1, movePauseMs: 2_000 } });
+    for (const aor of users) net.own(1, aor);
+    for (const aor of users) net.watch(6, aor);
+    net.run(1_000);
+    net.cut(6, 3);
+    for (const number of numbersTo(6)) net.install(number, joint);
+    net.takeTrace();
+    net.run(15_000);
+    const moved = net.takeTrace().filter(({ from, to, message }) => from === 6 && to === 5 && message.type === "watch");
+    expect(moved.length).to.be.within(1, 10);
+    net.heal(6, 3);
+    net.run(40_000);
+    const epochs = users.map((aor) => net.own(2, aor));
+    net.run(1_000);
+    const told = users.map((aor) => net.told(6, aor).at(-1));
+    expect(told).to.deep.equal(epochs.map((epoch) => ({ kind: "owner", epoch })));
+  });
+
   it("ends, as far as the owner is concerned, when the last is moved: by the next version all are", () => {
     const net = new CoreNetwork({ roster: stable, tuning: { movedAtOnce: 1, movePauseMs: 60_000 } });
     for (const aor of users) net.own(1, aor);
