@@ -27,8 +27,8 @@ export type TimeRules = typeof limits.federation.time;
 export class TimeShares {
   readonly #rules: TimeRules;
   readonly #parties: RecentMap<string, Taken>;
-  /** By all, and by what is nobody's. */
-  #all: Taken = NONE;
+  /** Of the latest window, what was taken by all, and by what is nobody's. */
+  #allMs = 0;
   #before: LoopTime;
 
   constructor(start: LoopTime, rules: TimeRules = limits.federation.time) {
@@ -42,7 +42,7 @@ export class TimeShares {
     this.#note(now);
     const { windowMs, littleMs } = this.#rules;
     const ms = this.#lately(this.#parties.get(party) ?? NONE, now.nowMs);
-    return ms < littleMs || isShareLeft(ms, this.#all.ms, windowMs, 0);
+    return ms < littleMs || isShareLeft(ms, this.#allMs, windowMs, 0);
   }
 
   /** A party has had so much of a CPU. */
@@ -53,14 +53,21 @@ export class TimeShares {
 
   #note(now: LoopTime): void {
     const { nowMs, idleMs } = this.#before;
-    const busyMs = Math.max(0, now.nowMs - nowMs - (now.idleMs - idleMs));
-    // What was busy for longer than the window has filled it.
-    const ms = Math.min(this.#lately(this.#all, now.nowMs) + busyMs, this.#rules.windowMs);
-    this.#all = { ms, atMs: now.nowMs };
+    const sinceMs = now.nowMs - nowMs;
+    if (sinceMs <= 0) return;
+    const busy = Math.max(0, 1 - (now.idleMs - idleMs) / sinceMs);
+    const left = this.#leftOf(sinceMs);
+    // As if it had been as busy all the while.
+    this.#allMs = this.#allMs * left + busy * this.#rules.windowMs * (1 - left);
     this.#before = now;
   }
 
   #lately({ ms, atMs }: Taken, nowMs: number): number {
-    return ms * Math.exp((atMs - nowMs) / this.#rules.windowMs);
+    return ms * this.#leftOf(nowMs - atMs);
+  }
+
+  /** What still counts of what was taken so long ago, of 1. */
+  #leftOf(agoMs: number): number {
+    return Math.exp(-agoMs / this.#rules.windowMs);
   }
 }

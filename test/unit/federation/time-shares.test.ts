@@ -22,10 +22,15 @@ class Loop {
   /** Whether a party was served. */
   ask(party: string, ms = DEAR_MS): boolean {
     if (!this.shares.isLeft(party, this.now)) return false;
+    this.serve(party, ms);
+    return true;
+  }
+
+  /** What is done for a party without having been asked for just now. */
+  serve(party: string, ms: number): void {
     this.work(ms);
     this.shares.took(party, ms, this.nowMs);
     this.#had.set(party, this.had(party) + ms);
-    return true;
   }
 
   /** What is nobody's. */
@@ -74,6 +79,15 @@ describe("the time of the event loop", () => {
       expect(loop.ask("joe")).to.equal(true);
       loop.wait(DEAR_MS + 1);
     }
+  });
+
+  it("is not thought to have been taken where nobody has asked for a while in which the loop mostly waited", () => {
+    const loop = new Loop();
+    for (let i = 0; i < 100; i++) {
+      loop.serve("joe", 20);
+      loop.wait(80);
+    }
+    expect(loop.ask("joe")).to.equal(true);
   });
 
   it("is left for who has had little, however busy the loop is, and not for who has had the most", () => {
