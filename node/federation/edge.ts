@@ -195,10 +195,13 @@ class Edge {
           ? this.#ofTrusted(request, examined)
           : this.#ofClient(request, examined, flow);
     if ("status" in identity) return this.#refuse(incoming, identity);
-    if (flow.transport === "MESH" || identity.asserted === undefined)
-      return this.#dispatch(incoming, examined, identity);
+    const { asserted, trusted } = identity;
+    const serve = (): void => this.#dispatch(incoming, examined, identity);
+    if (flow.transport === "MESH" || asserted === undefined) return serve();
     this.#components.stack.known(flow);
-    this.#inTime(incoming, identity.asserted, () => this.#dispatch(incoming, examined, identity));
+    // A server without a node asks for all of its users.
+    if (trusted === true) serve();
+    else this.#inTime(incoming, asserted, serve);
   }
 
   /** Serves a user, where there is time for them. */

@@ -17,6 +17,9 @@ import { request } from "./requests.ts";
 const ALICE = "sip:alice@example.com";
 const FLOW = { transport: "UDP", address: "192.0.2.1", port: 5060 } as const;
 
+/** Of a server without a node. */
+const TRUSTED = { transport: "UDP", address: "192.0.2.2", port: 5060 } as const;
+
 /** An edge of a loop that is always busy: each SUBSCRIBE takes a tenth of the window, each MESSAGE a millisecond. */
 function busyEdge(authentication: "digest" | "none" = "digest") {
   let nowMs = 0;
@@ -54,18 +57,18 @@ function busyEdge(authentication: "digest" | "none" = "digest") {
               aor: parseAor(parseNameAddr(headers.get("From") ?? "").uri),
             }),
           },
-    isTrusted: () => false,
+    isTrusted: (flow) => flow === TRUSTED,
     isList: () => false,
     times,
     logger: silentLogger,
     counters,
   } satisfies EdgeComponents);
   let number = 0;
-  const ask = (from: string, method: "SUBSCRIBE" | "MESSAGE", flow: Flow = FLOW, tag = "") => {
+  const ask = (from: string, method: "SUBSCRIBE" | "MESSAGE", flow: Flow = FLOW, tag = "", isRelayed = false) => {
     const asked = request(method, "sip:bob@example.com");
     asked.headers.set("From", `<sip:${from}@example.com>;tag=1`).set("Call-ID", String(number++));
     asked.headers.set("To", `<sip:bob@example.com>${tag}`);
-    if (flow.transport === "MESH") asked.headers.set("P-Asserted-Identity", `<sip:${from}@example.com>`);
+    if (flow.transport === "MESH" || isRelayed) asked.headers.set("P-Asserted-Identity", `<sip:${from}@example.com>`);
     const answers: SipResponse[] = [];
     receive({ request: asked, flow, respond: (response) => void answers.push(response), onCancel() {} });
     return answers[0];
@@ -139,6 +142,14 @@ describe("a user who takes the time of a busy server", () => {
     const { ask } = busyEdge();
     while (ask("eve", "SUBSCRIBE")?.status === 200);
     expect(ask("eve", "SUBSCRIBE", { transport: "MESH", server: "two" as ServerId })?.status).to.equal(200);
+  });
+
+  it("is whom a trusted server names, and not that server where it speaks for itself", () => {
+    const { ask } = busyEdge();
+    for (let i = 0; i < 50; i++) expect(ask("server", "SUBSCRIBE", TRUSTED)?.status).to.equal(200);
+    while (ask("eve", "SUBSCRIBE", TRUSTED, "", true)?.status === 200);
+    expect(ask("eve", "MESSAGE")?.status).to.equal(480);
+    expect(ask("joe", "MESSAGE", TRUSTED, "", true)?.status).to.equal(200);
   });
 
   it("is nobody where anybody can say to be that user", () => {
