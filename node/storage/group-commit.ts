@@ -6,6 +6,8 @@ type Member = Parameters<WriteGroup["join"]>[0];
 /** What is to be written in one turn of the event loop. */
 interface Turn {
   readonly members: Member[];
+  /** Whether something was written that is not committed. */
+  isOpen: boolean;
   isKept: boolean;
 }
 
@@ -35,32 +37,41 @@ export class GroupCommit implements Pick<WriteGroup, "join"> {
   /** Runs a write in the transaction of this turn. */
   write<Result>(work: () => Result): Result {
     const turn = this.#present();
-    if (!this.#database.isTransaction) this.#begin.run();
-    try {
-      return work();
-    } catch (error) {
-      // A full disk takes back all of the transaction.
-      if (!this.#database.isTransaction) turn.isKept = false;
-      throw error;
+    if (!this.#isThere(turn)) {
+      this.#begin.run();
+      turn.isOpen = true;
     }
+    return work();
   }
 
   /** Commits what was written so far, before the turn ends. */
   commit(): void {
-    if (!this.#database.isOpen || !this.#database.isTransaction) return;
+    const turn = this.#turn;
+    if (!this.#database.isOpen || turn === undefined || !this.#isThere(turn)) return;
+    turn.isOpen = false;
     try {
       this.#commit.run();
       this.#onCommit();
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      this.#present().isKept = false;
+      turn.isKept = false;
       this.#onCommit(error);
     }
   }
 
+  /** Whether a transaction is open. A full disk takes back all of one, with whatever statement. */
+  #isThere(turn: Turn): boolean {
+    const { isTransaction } = this.#database;
+    if (turn.isOpen && !isTransaction) {
+      turn.isOpen = false;
+      turn.isKept = false;
+    }
+    return isTransaction;
+  }
+
   #present(): Turn {
     if (this.#turn !== undefined) return this.#turn;
-    const turn: Turn = { members: [], isKept: true };
+    const turn: Turn = { members: [], isOpen: false, isKept: true };
     setImmediate(() => this.#end(turn));
     return (this.#turn = turn);
   }

@@ -84,6 +84,19 @@ describe("what one turn of the event loop writes", () => {
     ]);
   });
 
+  it("is told to be lost when a statement takes it back that reads what it changes", async () => {
+    const takeBack = database.prepare("INSERT OR ROLLBACK INTO word VALUES ('a') RETURNING text");
+    write("a");
+    expect(() => takeBack.all()).to.throw("UNIQUE");
+    expect(await done()).to.deep.equal({ isKept: false, kept: [] });
+    write("a");
+    expect(() => takeBack.all()).to.throw("UNIQUE");
+    write("b");
+    expect(await done()).to.deep.equal({ isKept: false, kept: ["b"] });
+    write("c");
+    expect(await done()).to.deep.equal({ isKept: true, kept: ["b", "c"] });
+  });
+
   it("is not lost by a write that fails alone", async () => {
     write("a");
     expect(() => write("a")).to.throw("UNIQUE");
