@@ -49,6 +49,7 @@ export class History {
   readonly #components: HistoryComponents;
   readonly #failures: HistoryFailures;
   #fullSinceMs: number | undefined;
+  #isStopped = false;
   #endSweep = () => {};
   #endTakingOver = () => {};
 
@@ -63,6 +64,7 @@ export class History {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#endSweep();
     this.#endTakingOver();
     this.#failures.stop();
@@ -110,14 +112,21 @@ export class History {
   }
 
   #sweep(): void {
-    const { store, keepMs, ageing, timers } = this.#components;
+    const { store, keepMs, ageing } = this.#components;
+    const { movePauseMs, sweepMs } = limits.history;
     const wasOpen = store.isOpen;
     const beforeMs = keepMs === 0 ? Number.MAX_SAFE_INTEGER : ageing.nowMs() - keepMs;
-    const hasMore = this.#attempt(() => store.expire(beforeMs)) ?? false;
+    const hasMore = this.#attempt(() => store.expire(beforeMs, () => this.#sweepIn(sweepMs))) ?? false;
     if (!wasOpen && store.isOpen) this.#failures.succeeded();
     this.#noteFullness();
-    const { movePauseMs, sweepMs } = limits.history;
-    this.#endSweep = timers.after(hasMore ? movePauseMs : sweepMs, () => this.#sweep());
+    this.#sweepIn(hasMore ? movePauseMs : sweepMs);
+  }
+
+  /** Not before, whatever was intended. */
+  #sweepIn(ms: number): void {
+    if (this.#isStopped) return;
+    this.#endSweep();
+    this.#endSweep = this.#components.timers.after(ms, () => this.#sweep());
   }
 
   /** Step by step, so that what users do goes on in between. */

@@ -59,9 +59,12 @@ export function createHistoryStore(open: () => Database, old: OldHistory): Histo
       if (!isKept) throw lost(database);
       return removed;
     },
-    expire(beforeMs) {
+    expire(beforeMs, isBack = () => {}) {
       state = opened();
-      return explaining(() => history().expire(beforeMs)) === removedAtOnce;
+      const { database, expire } = history();
+      const removed = explaining(() => expire(beforeMs));
+      if (removed > 0) database.group.join({ done: (isKept) => isKept || isBack() });
+      return removed === removedAtOnce;
     },
     takeOver: () => explaining(() => history().takeOver(old)),
     isTakingOver: () => !old.isEmpty(),

@@ -297,8 +297,11 @@ export interface HistoryStore {
    * as are removed at once. Rejected with an {@link AortaError} where nothing is removed.
    */
   remove(user: Aor): Promise<number>;
-  /** Removes some of what is older; whether there may be more. Opens again what could not be opened. */
-  expire(beforeMs: number): boolean;
+  /**
+   * Removes some of what is older; whether there may be more. Opens again what could not be opened.
+   * @param isBack called at the end of this turn of the event loop where it is there again, as the disk did not take its removal
+   */
+  expire(beforeMs: number, isBack?: () => void): boolean;
   /** Moves here some of what an earlier release kept with the contacts, newest first; false when nothing is left. */
   takeOver(): boolean;
   /** Whether anything is still to be moved here. */

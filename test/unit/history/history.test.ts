@@ -75,6 +75,20 @@ describe("a history", () => {
     expect(peers).to.deep.equal([...spellings.map(() => ALICE), "tel:+1"]);
   });
 
+  it("waits where the disk does not take a removal, however much is to be removed", async () => {
+    let looks = 0;
+    store.expire = (_beforeMs, isBack = () => {}) => {
+      looks++;
+      time.after(0, isBack);
+      return true;
+    };
+    await time.advance(2 * limits.history.sweepMs + 1_000);
+    expect(looks).to.be.within(2, 3);
+    history.stop();
+    await time.advance(2 * limits.history.sweepMs);
+    expect(looks).to.be.within(2, 3);
+  });
+
   it("removes next to nothing more at a clock that is far ahead for an hour", async () => {
     const cleared: number[] = [];
     store.expire = (beforeMs) => {

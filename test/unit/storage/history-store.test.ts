@@ -83,11 +83,15 @@ describe("what users wrote, on disk", () => {
       store.add({ user: alice, peer: "sip:x@example.com", sent: true, atMs: 1, callId: "c", text: "stays" }, done),
     );
     // A commit fails as on a full disk.
-    database.prepare("CREATE TABLE refused (id REFERENCES history (id) DEFERRABLE INITIALLY DEFERRED)").run();
+    const table = "CREATE TABLE refused (id REFERENCES history (id) DEFERRABLE INITIALLY DEFERRED)";
+    database.durably(() => database.prepare(table).run());
     const removal = store.remove(alice).catch((error: unknown) => error);
     database.prepare("INSERT INTO refused VALUES (1000)").run();
     expect(await removal).to.be.instanceOf(AortaError);
     expect(store.find(query).map(({ text }) => text)).to.deep.equal(["stays"]);
+    const isBack = new Promise<void>((back) => store.expire(9, back));
+    database.prepare("INSERT INTO refused VALUES (1000)").run();
+    await isBack;
     expect(await store.remove(alice)).to.equal(1);
     store.close();
   });
