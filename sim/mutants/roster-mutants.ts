@@ -81,8 +81,7 @@ export const rosterMutants: readonly Mutant[] = [
     mark: "·",
     edits: [core("ownerships", "if (!this.#moves.isOver) return false;", "")],
     runs: MOVING,
-    seeds: 200,
-    rare: 132,
+    seeds: 40,
   },
   {
     name: "moved-though-lost",

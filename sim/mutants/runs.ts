@@ -195,7 +195,7 @@ export const SETTLING = duel(6, {
 /** The same, and servers take their time to move what they own to the roster in force. */
 export const MOVING: Mutant["runs"] = {
   ...SETTLING,
-  mix: { ...SETTLING.mix, aors: 30, movedAtOnce: 1, movePauseMs: 400 },
+  mix: { ...SETTLING.mix, aors: 6, votersTarget: 2, movedAtOnce: 1, movePauseMs: 2_000 },
 };
 /** Lookups all the time, by servers that hear late of voters that come and go within short terms. */
 export const BEHIND = duel(6, {

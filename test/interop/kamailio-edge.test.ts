@@ -98,6 +98,8 @@ describe("SIP.js behind Kamailio as a proxy for WebSockets, before two nodes", f
     await alice.reconnect();
     expect((await alice.register()).status).to.equal(200);
     await eventually(() => texts.length >= 2 && seen.at(-1)?.presence?.note === "at lunch", "what was missed");
+    // Until then what comes after them is to wait behind them.
+    await eventually(() => world.sides.every(({ held }) => held.status.messages === 0), "their answers");
     expect((await joe.sendMessage(alice.aor, "three")).status).to.equal(200);
     expect(texts).to.deep.equal(["one", "two", "three"]);
     await joe.publishPresence({ basic: "open", note: "back" });
